@@ -1,0 +1,80 @@
+// swift-tools-version: 6.2
+import Foundation
+import PackageDescription
+
+// After `scripts/setup` libtorch lies in `.torch` beside this manifest, and its headers, libraries and run path are
+// named here. Without it (this package as somebody's dependency) pkg-config finds a library named "libtorch".
+let isPrivateTorch = FileManager.default.fileExists(atPath: Context.packageDirectory + "/.torch/torch/lib")
+let torchFolder = Context.packageDirectory + "/.torch/torch"
+
+let torchDependencies: [Target.Dependency] = isPrivateTorch ? [] : ["Libtorch"]
+let torchHeaders: [CXXSetting] =
+  isPrivateTorch
+  ? [
+    .headerSearchPath("../../.torch/torch/include"),
+    .headerSearchPath("../../.torch/torch/include/torch/csrc/api/include"),
+  ] : []
+let torchLibraries: [LinkerSetting] =
+  isPrivateTorch
+  ? [
+    .unsafeFlags(["-L\(torchFolder)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(torchFolder)/lib"]),
+    .linkedLibrary("torch_cpu"),
+    .linkedLibrary("c10"),
+  ] : []
+
+let swift: [SwiftSetting] = [.swiftLanguageMode(.v6)]
+
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+let collections: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let yams: Target.Dependency = "Yams"
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "wideband",
+  platforms: [.macOS(.v14)],
+  products: [
+    .library(
+      name: "Wideband",
+      targets: ["Torch", "VirtualWidth", "Checkpoint", "Tokenization", "LanguageModel", "Decoding", "Training"]),
+    .executable(name: "wideband", targets: ["wideband"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.28.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"]), .brew(["pcre2"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+    .target(name: "CKernels"),
+    .target(
+      name: "CTorch", dependencies: ["CKernels"] + torchDependencies, cxxSettings: torchHeaders,
+      linkerSettings: torchLibraries),
+    room("Torch", ["CTorch", collections]),
+    room("VirtualWidth", ["Torch"]),
+    room("Checkpoint", ["Torch"]),
+    room("Tokenization", ["CPCRE2"]),
+    room("LanguageModel", ["VirtualWidth", "Checkpoint", "Torch"]),
+    room("Decoding", ["LanguageModel", "Tokenization", "Torch"]),
+    room("Training", ["LanguageModel", "Checkpoint", "Tokenization", "Torch", "CZlib", logging, yams, protobuf]),
+    .executableTarget(
+      name: "wideband",
+      dependencies: [
+        "Training", "Decoding", "LanguageModel", "Checkpoint", "Tokenization", "Torch", logging, arguments,
+      ],
+      swiftSettings: swift),
+  ]
+    + (isPrivateTorch ? [] : [.systemLibrary(name: "Libtorch", pkgConfig: "libtorch")]),
+  cxxLanguageStandard: .cxx20
+)

@@ -1,0 +1,45 @@
+// What the files of this room share: the handle's content and the frame that turns an exception into a message.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "ctorch.h"
+
+struct wb_tensor {
+  at::Tensor value;
+};
+
+struct wb_generator {
+  at::Generator value;
+};
+
+namespace wideband {
+
+void record(const char *message);
+
+inline wb_tensor *handle(at::Tensor value) { return new wb_tensor{std::move(value)}; }
+
+inline c10::Device device(int64_t packed) {
+  return c10::Device(static_cast<c10::DeviceType>(packed & 0xff), static_cast<c10::DeviceIndex>(packed >> 32));
+}
+
+/// Runs `body`; an exception becomes the thread's last error, and `failed` the result.
+template <typename Result, typename Body>
+Result guarded(Result failed, Body &&body) noexcept {
+  try {
+    return body();
+  } catch (const c10::Error &error) {
+    record(error.what_without_backtrace());
+  } catch (const std::exception &error) {
+    record(error.what());
+  } catch (...) {
+    record("an unknown C++ exception");
+  }
+  return failed;
+}
+
+}  // namespace wideband

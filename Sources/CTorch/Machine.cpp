@@ -1,0 +1,95 @@
+// Devices found at run time, random generators, threads, and the process's memory habits.
+#include <ATen/Parallel.h>
+#include <ATen/core/CachingHostAllocator.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <dlfcn.h>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+#include "Internal.h"
+
+namespace {
+
+void loadCUDA() {
+  static const bool loaded = [] {
+#if defined(__linux__)
+    return dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr;
+#else
+    return false;
+#endif
+  }();
+  (void)loaded;
+}
+
+}  // namespace
+
+bool wb_device_prepare(int64_t packed) {
+  return wideband::guarded(false, [&] {
+    auto device = wideband::device(packed);
+    if (device.is_cpu()) return true;
+    if (device.is_cuda()) {
+      loadCUDA();
+      TORCH_CHECK(at::globalContext().hasCUDA(), "no CUDA device was found on this machine");
+      auto count = c10::impl::getDeviceGuardImpl(device.type())->deviceCount();
+      TORCH_CHECK(device.index() < count, "this machine has ", static_cast<int>(count), " CUDA device(s)");
+      return true;
+    }
+    TORCH_CHECK(device.is_mps() && at::hasMPS(), "this build of libtorch has no such device");
+    return true;
+  });
+}
+
+bool wb_device_synchronize(int64_t packed) {
+  return wideband::guarded(false, [&] {
+    auto device = wideband::device(packed);
+    if (!device.is_cpu()) c10::impl::getDeviceGuardImpl(device.type())->synchronizeDevice(device.index());
+    return true;
+  });
+}
+
+int64_t wb_device_peak_bytes(int64_t packed) {
+  return wideband::guarded<int64_t>(0, [&]() -> int64_t {
+    auto device = wideband::device(packed);
+    if (!device.is_cuda()) return 0;
+    auto stats = at::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+    return stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+  });
+}
+
+int wb_thread_count(void) { return at::get_num_threads(); }
+
+void wb_set_thread_count(int count) { at::set_num_threads(count); }
+
+void wb_prepare_process(void) {
+  at::globalContext().setFlushDenormal(true);
+#if defined(__GLIBC__)
+  // Large temporaries come back step after step; handing them to the kernel each time costs a page fault per 4 KiB.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, -1);
+#endif
+}
+
+wb_generator *wb_generator_create(int64_t packed, uint64_t seed) {
+  return wideband::guarded<wb_generator *>(nullptr, [&] {
+    auto device = wideband::device(packed);
+    auto generator = at::globalContext().defaultGenerator(device).clone();
+    generator.set_current_seed(seed);
+    return new wb_generator{generator};
+  });
+}
+
+void wb_generator_release(wb_generator *generator) { delete generator; }
+
+wb_tensor *wb_generator_state(const wb_generator *generator) {
+  return wideband::guarded<wb_tensor *>(nullptr, [&] { return wideband::handle(generator->value.get_state()); });
+}
+
+bool wb_generator_restore(wb_generator *generator, const wb_tensor *state) {
+  return wideband::guarded(false, [&] {
+    generator->value.set_state(state->value);
+    return true;
+  });
+}

@@ -1,0 +1,108 @@
+// The C face of libtorch that Swift sees: tensors as opaque handles, every ATen operator through one call,
+// autograd switches, generators, devices. No C++ type and no exception crosses this line.
+//
+// A function that fails returns NULL, -1 or false, and `wb_last_error()` says why, on the calling thread.
+// A returned handle is owned by the caller and is given back with the matching `_release`.
+#ifndef WIDEBAND_CTORCH_H
+#define WIDEBAND_CTORCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct wb_tensor wb_tensor;
+typedef struct wb_operator wb_operator;
+typedef struct wb_generator wb_generator;
+
+// Errors.
+
+/// The message of the last failure on this thread; valid until the next failure.
+const char *wb_last_error(void);
+
+// Operators.
+
+typedef enum wb_argument_kind {
+  WB_NONE = 0,
+  WB_TENSOR = 1,
+  WB_INT = 2,
+  WB_DOUBLE = 3,
+  WB_BOOL = 4,
+  WB_INTS = 5,
+  WB_TENSORS = 6,
+  WB_STRING = 7,
+  WB_DEVICE = 8,
+  WB_GENERATOR = 9,
+} wb_argument_kind;
+
+/// One argument of an operator. `integer` holds an int, a bool, a dtype, or a device (type in the low, index in the
+/// high 32 bits); `pointer` a handle, a C string, or the first of `count` integers or handles.
+typedef struct wb_argument {
+  wb_argument_kind kind;
+  int64_t count;
+  int64_t integer;
+  double real;
+  const void *pointer;
+} wb_argument;
+
+/// The operator registered with the dispatcher as `name` ("aten::add") and `overload` ("Tensor"); lives forever.
+const wb_operator *wb_operator_find(const char *name, const char *overload);
+
+/// Calls an operator. Arguments left off take the defaults of its schema. Writes up to `capacity` result handles
+/// (a returned list of tensors is spread out) and returns their number, or -1.
+int wb_operator_call(const wb_operator *op, const wb_argument *arguments, int count, wb_tensor **results, int capacity);
+
+// Tensors.
+
+void wb_tensor_release(wb_tensor *tensor);
+int wb_tensor_rank(const wb_tensor *tensor);
+int64_t wb_tensor_size(const wb_tensor *tensor, int axis);
+int64_t wb_tensor_count(const wb_tensor *tensor);
+int wb_tensor_dtype(const wb_tensor *tensor);
+int64_t wb_tensor_device(const wb_tensor *tensor);
+/// The first element of a contiguous tensor in the processor's memory; NULL for any other.
+void *wb_tensor_data(const wb_tensor *tensor);
+/// A tensor over memory that stays the caller's; `release(context)` runs when nothing refers to it any more.
+wb_tensor *wb_tensor_borrow(void *memory, const int64_t *sizes, int rank, int dtype, void (*release)(void *), void *context);
+
+// Autograd.
+
+bool wb_set_gradients_enabled(bool enabled);
+bool wb_tensor_require_gradient(wb_tensor *tensor, bool required);
+bool wb_tensor_requires_gradient(const wb_tensor *tensor);
+/// The accumulated gradient, or NULL without an error where there is none yet.
+wb_tensor *wb_tensor_gradient(const wb_tensor *tensor);
+void wb_tensor_clear_gradient(wb_tensor *tensor);
+bool wb_tensor_backward(const wb_tensor *tensor);
+
+// Random numbers.
+
+wb_generator *wb_generator_create(int64_t device, uint64_t seed);
+void wb_generator_release(wb_generator *generator);
+wb_tensor *wb_generator_state(const wb_generator *generator);
+bool wb_generator_restore(wb_generator *generator, const wb_tensor *state);
+
+// The machine.
+
+/// Makes a device usable: for CUDA this loads libtorch's CUDA library on first use.
+bool wb_device_prepare(int64_t device);
+/// Waits until the device has done all its work.
+bool wb_device_synchronize(int64_t device);
+/// Bytes of the device's memory in use at the highest point so far; 0 for the processor.
+int64_t wb_device_peak_bytes(int64_t device);
+int wb_thread_count(void);
+void wb_set_thread_count(int count);
+/// Process-wide set-up: denormals flushed to zero, freed memory kept for reuse. Call it before the first operator.
+void wb_prepare_process(void);
+
+// Functions with a derivative of our own.
+
+/// x [..., d] scaled to unit root-mean-square over the last axis, times weight [d]; computed in float32.
+wb_tensor *wb_rms_norm(const wb_tensor *x, const wb_tensor *weight, double epsilon);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

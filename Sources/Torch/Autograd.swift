@@ -1,0 +1,48 @@
+import CTorch
+
+/// Runs `body` without recording derivatives on this thread.
+public func withoutGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
+  let before = wb_set_gradients_enabled(false)
+  defer { _ = wb_set_gradients_enabled(before) }
+  return try body()
+}
+
+/// Derivatives by reverse accumulation.
+extension Tensor {
+  private static let detachOperator = Operator("detach")
+
+  /// Whether a gradient is accumulated for this tensor or for something that it was made of.
+  public var requiresGradient: Bool { pointer.map { wb_tensor_requires_gradient($0) } ?? false }
+
+  /// This tensor as a leaf whose gradient `backward` fills in. The dtype must be a real one.
+  @discardableResult
+  public func requiringGradient(_ required: Bool = true) -> Tensor {
+    guard let pointer else { return self }
+    if !wb_tensor_require_gradient(pointer, required) {
+      ErrorScope.current.record(TorchError("requires_grad(\(dtype)\(shape)): \(lastError())"))
+    }
+    return self
+  }
+
+  /// The accumulated gradient of a leaf; nil before the first backward pass.
+  public var gradient: Tensor? {
+    guard let pointer, let gradient = wb_tensor_gradient(pointer) else { return nil }
+    return Tensor(owning: gradient)
+  }
+
+  /// Forgets the accumulated gradient.
+  public func clearGradient() {
+    if let pointer { wb_tensor_clear_gradient(pointer) }
+  }
+
+  /// Adds d(self)/d(leaf) to the gradient of every leaf that this scalar was made of.
+  public func backward() {
+    guard let pointer else { return }
+    if !wb_tensor_backward(pointer) {
+      ErrorScope.current.record(TorchError("backward(\(dtype)\(shape)): \(lastError())"))
+    }
+  }
+
+  /// The same values, cut off from what they were made of.
+  public func detached() -> Tensor { Self.detachOperator(.tensor(self)) }
+}

@@ -1,0 +1,82 @@
+import CTorch
+
+/// Where a tensor lies and its operators run.
+public struct Device: Hashable, Sendable, CustomStringConvertible {
+  /// The kinds of device that can be asked for. Raw values are libtorch's own numbers.
+  public enum Kind: Int64, Sendable {
+    case cpu = 0
+    case cuda = 1
+    case mps = 13
+  }
+
+  /// Processor, CUDA GPU or Apple GPU.
+  public let kind: Kind
+  /// Which one of its kind, from 0.
+  public let index: Int
+
+  /// The processor and its memory.
+  public static let cpu = Device(kind: .cpu, index: 0)
+
+  init(kind: Kind, index: Int) {
+    self.kind = kind
+    self.index = index
+  }
+
+  /// The device named "cpu", "cuda", "cuda:1" or "mps", made ready for use.
+  ///
+  /// - Throws: `TorchError` for a name that is none of these and for a device that this machine does not have.
+  public init(_ name: String) throws {
+    let parts = name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    let index = parts.count == 2 ? Int32(parts[1]).map(Int.init) : 0
+    switch (parts.first, index) {
+    case ("cpu", .some(0)) where parts.count == 1: self = .cpu
+    case ("cuda", .some(let index)) where index >= 0 && index < 128: self.init(kind: .cuda, index: index)
+    case ("mps", .some(0)) where parts.count == 1: self.init(kind: .mps, index: 0)
+    default: throw TorchError("unknown device '\(name)': expected cpu, cuda, cuda:N or mps")
+    }
+    if !wb_device_prepare(packed) {
+      throw TorchError("device '\(name)' is not available: \(lastError())")
+    }
+  }
+
+  init(packed: Int64) {
+    self.init(kind: Kind(rawValue: packed & 0xff) ?? .cpu, index: Int(packed >> 32))
+  }
+
+  var packed: Int64 { Int64(index) << 32 | kind.rawValue }
+
+  /// "cpu", "cuda:0", "mps".
+  public var description: String {
+    switch kind {
+    case .cpu: "cpu"
+    case .cuda: "cuda:\(index)"
+    case .mps: "mps"
+    }
+  }
+
+  /// Waits until the device has finished all work given to it, so that a clock read afterwards means something.
+  public func synchronize() throws {
+    if !wb_device_synchronize(packed) { throw TorchError("synchronize \(self): \(lastError())") }
+  }
+
+  /// The most bytes of the device's own memory that tensors have held at once; 0 on the processor.
+  public var peakBytes: Int { Int(wb_device_peak_bytes(packed)) }
+}
+
+/// The processor's threads and the process's memory habits.
+public enum Machine {
+  /// Threads that operators on the processor may use.
+  public static var threadCount: Int {
+    get { Int(wb_thread_count()) }
+    set { wb_set_thread_count(Int32(clamping: newValue)) }
+  }
+
+  /// Flushes denormal numbers to zero and keeps freed memory for reuse. Call it once, before the first operator.
+  public static func prepare() { wb_prepare_process() }
+}
+
+/// Why the last call across the C border failed, on one line.
+func lastError() -> String {
+  let message = String(cString: wb_last_error())
+  return message.split(separator: "\n").first.map(String.init) ?? message
+}

@@ -1,0 +1,76 @@
+import CTorch
+
+/// A Swift type whose values are elements of a tensor.
+public protocol Element: BitwiseCopyable, Sendable {
+  /// The dtype of a tensor with such elements.
+  static var dtype: DType { get }
+}
+
+extension Float: Element { public static var dtype: DType { .float32 } }
+extension Double: Element { public static var dtype: DType { .float64 } }
+extension Int64: Element { public static var dtype: DType { .int64 } }
+extension Int32: Element { public static var dtype: DType { .int32 } }
+extension UInt8: Element { public static var dtype: DType { .uint8 } }
+extension Bool: Element { public static var dtype: DType { .bool } }
+
+/// Elements in and out, and tensors over memory that is already there.
+extension Tensor {
+  /// A tensor with a copy of `elements` in row-major order. `shape` defaults to one axis.
+  public init<E: Element>(_ elements: [E], shape: [Int]? = nil, on device: Device = .cpu) {
+    let shape = shape ?? [elements.count]
+    let tensor = Tensor.zeros(shape, E.dtype)
+    guard tensor.isEmpty || tensor.count == elements.count else {
+      ErrorScope.current.record(TorchError("Tensor: \(elements.count) elements do not fill the shape \(shape)"))
+      self = .empty
+      return
+    }
+    if let target = tensor.pointer.flatMap({ wb_tensor_data($0) }) {
+      elements.withUnsafeBytes { bytes in
+        if let source = bytes.baseAddress { target.copyMemory(from: source, byteCount: bytes.count) }
+      }
+    }
+    self = device == .cpu ? tensor : tensor.to(device)
+  }
+
+  /// A tensor over memory that `owner` keeps valid, such as a mapped file; nothing is copied.
+  ///
+  /// The memory must hold `shape`'s product of elements in row-major order, aligned to `dtype.size`. Writing into a
+  /// tensor over a read-only mapping is an access violation: copy it first.
+  public init(borrowing memory: UnsafeRawPointer, shape: [Int], dtype: DType, owner: AnyObject) {
+    let context = Unmanaged.passRetained(owner)
+    let sizes = shape.map { Int64($0) }
+    let pointer = wb_tensor_borrow(
+      UnsafeMutableRawPointer(mutating: memory), sizes, Int32(sizes.count), dtype.rawValue,
+      { context in
+        if let context { Unmanaged<AnyObject>.fromOpaque(context).release() }
+      }, context.toOpaque())
+    if pointer == nil { context.release() }
+    self.init(result: pointer, of: "borrow(\(dtype)\(shape))")
+  }
+
+  /// All elements in row-major order, converted to `E`.
+  ///
+  /// - Throws: the scope's first error, if this tensor is the result of a failure.
+  public func elements<E: Element>(_ type: E.Type = E.self) throws -> [E] {
+    try withContiguousBytes(as: E.dtype) { Array($0.bindMemory(to: E.self)) }
+  }
+
+  /// The value of a tensor with one element.
+  public func item() throws -> Double {
+    let values = try elements(Double.self)
+    guard values.count == 1 else { throw TorchError("item: a tensor of shape \(shape) has \(values.count) elements") }
+    return values[0]
+  }
+
+  /// Lends the elements as bytes, in row-major order, from the processor's memory.
+  public func withContiguousBytes<Result>(
+    as dtype: DType? = nil, _ body: (UnsafeRawBufferPointer) throws -> Result
+  ) throws -> Result {
+    let source = withoutGradients { to(dtype ?? self.dtype).to(.cpu).contiguous() }
+    guard let pointer = source.pointer else {
+      throw ErrorScope.current.firstError ?? TorchError("the tensor is the result of a failed operator")
+    }
+    let bytes = UnsafeRawBufferPointer(start: wb_tensor_data(pointer), count: source.count * source.dtype.size)
+    return try withExtendedLifetime(source) { try body(bytes) }
+  }
+}

@@ -1,0 +1,56 @@
+import CTorch
+
+/// Products, normalisations, attention and losses.
+extension Tensor {
+  private static let matmulOperator = Operator("matmul")
+  private static let linearOperator = Operator("linear")
+  private static let einsumOperator = Operator("einsum")
+  private static let groupNormOperator = Operator("group_norm")
+  private static let attentionOperator = Operator("scaled_dot_product_attention")
+  private static let crossEntropyOperator = Operator("cross_entropy_loss")
+
+  /// The matrix product over the last two axes, broadcast over the others.
+  public func matmul(_ other: Tensor) -> Tensor { Self.matmulOperator(.tensor(self), .tensor(other)) }
+
+  /// x Wᵀ for x `[..., in]` and weight `[out, in]`, which is cast to x's dtype.
+  public func linear(_ weight: Tensor) -> Tensor { Self.linearOperator(.tensor(self), .tensor(weight.to(dtype))) }
+
+  /// Products and sums over named axes, as in `"bqhd,bkhd->bhqk"`.
+  public static func einsum(_ equation: String, _ operands: Tensor...) -> Tensor {
+    einsumOperator(.string(equation), .tensors(operands))
+  }
+
+  /// x `[..., d]` scaled to unit root-mean-square over the last axis, times weight `[d]`; computed in float32.
+  public func rmsNorm(_ weight: Tensor, epsilon: Double) -> Tensor {
+    guard let pointer, let gain = weight.pointer else { return .empty }
+    return Tensor(
+      result: wb_rms_norm(pointer, gain, epsilon), of: "rms_norm(\(dtype)\(shape), \(weight.dtype)\(weight.shape))")
+  }
+
+  /// x `[N, d]` normalised to zero mean and unit variance in `groups` runs of channels, then affine; in float32.
+  public func groupNorm(groups: Int, weight: Tensor, bias: Tensor, epsilon: Double) -> Tensor {
+    let normal = Self.groupNormOperator(
+      .tensor(to(.float32)), .int(groups), .tensor(weight.to(.float32)), .tensor(bias.to(.float32)), .double(epsilon))
+    return normal.to(dtype)
+  }
+
+  /// softmax(q kᵀ / √hd) v for q `[B, H, Q, hd]`, k and v `[B, K, S, hd]` with K dividing H.
+  ///
+  /// - Parameters:
+  ///   - mask: `[.., Q, S]`, true where a query may look; nil for all.
+  ///   - causal: query i sees keys up to i; only for Q = S and without a mask.
+  public static func attention(
+    _ query: Tensor, _ key: Tensor, _ value: Tensor, mask: Tensor? = nil, causal: Bool = false
+  ) -> Tensor {
+    attentionOperator(
+      .tensor(query), .tensor(key), .tensor(value), .optional(mask), .double(0), .bool(causal), .none,
+      .bool(query.size(1) != key.size(1)))
+  }
+
+  /// The mean over rows of -log softmax(logits `[N, V]`)[target `[N]`], leaving out rows whose target is `ignoring`.
+  public func crossEntropy(_ targets: Tensor, ignoring: Int = -100) -> Tensor {
+    let mean = 1
+    return Self.crossEntropyOperator(
+      .tensor(to(.float32)), .tensor(targets), .none, .int(mean), .int(ignoring))
+  }
+}

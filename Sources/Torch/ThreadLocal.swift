@@ -1,0 +1,11 @@
+import Foundation
+
+/// The calling thread's error scope.
+enum ThreadLocal {
+  private static let key = "wideband.torch.scope"
+
+  static var scope: ErrorScope? {
+    get { Thread.current.threadDictionary[key] as? ErrorScope }
+    set { Thread.current.threadDictionary[key] = newValue }
+  }
+}

@@ -1,0 +1,2 @@
+import Torch
+Machine.prepare()
