@@ -74,6 +74,18 @@ let package = Package(
         "Training", "Decoding", "LanguageModel", "Checkpoint", "Tokenization", "Torch", logging, arguments,
       ],
       swiftSettings: swift),
+    .target(
+      name: "TestSupport", dependencies: ["LanguageModel", "Checkpoint", "Torch"], path: "Tests/TestSupport",
+      swiftSettings: swift),
+    tests("TorchTests", ["Torch"]),
+    tests("CKernelsTests", ["CKernels", "Torch", "TestSupport"]),
+    tests("VirtualWidthTests", ["VirtualWidth", "TestSupport"]),
+    tests("CheckpointTests", ["Checkpoint", "TestSupport"]),
+    tests("TokenizationTests", ["Tokenization"]),
+    tests("LanguageModelTests", ["LanguageModel", "TestSupport"]),
+    tests("DecodingTests", ["Decoding", "TestSupport"]),
+    tests("TrainingTests", ["Training", "TestSupport"]),
+    tests("WidebandTests", ["wideband", "TestSupport"]),
   ]
     + (isPrivateTorch ? [] : [.systemLibrary(name: "Libtorch", pkgConfig: "libtorch")]),
   cxxLanguageStandard: .cxx20

@@ -1,0 +1,14 @@
+/// Why a tokenizer file, a token id, a corpus or a training request was refused.
+///
+/// The description is one sentence that names the thing, the value found and what was expected.
+public struct TokenizationError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The sentence shown to the user.
+  public let description: String
+
+  init(_ description: String) {
+    self.description = description
+  }
+}
+
+/// A view of bytes that somebody else owns for the duration of a call.
+typealias Bytes = UnsafeBufferPointer<UInt8>
