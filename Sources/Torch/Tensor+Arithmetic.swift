@@ -67,3 +67,12 @@ extension Tensor {
   /// x · sigmoid(x).
   public func silu() -> Tensor { Self.siluOperator(.tensor(self)) }
 }
+
+extension Tensor {
+  private static let addProductOperator = Operator("addcmul")
+
+  /// self + a ∘ b in one pass, with broadcasting.
+  public func addingProduct(_ a: Tensor, _ b: Tensor) -> Tensor {
+    Self.addProductOperator(.tensor(self), .tensor(a), .tensor(b))
+  }
+}

@@ -1,0 +1,46 @@
+import Torch
+import VirtualWidth
+
+/// Causal grouped-query attention with RMS-normalised queries and keys, as in Qwen3.
+public struct Attention {
+  private let query: Tensor
+  private let key: Tensor
+  private let value: Tensor
+  private let output: Tensor
+  private let queryNorm: Tensor
+  private let keyNorm: Tensor
+  private let headSize: Int
+  private let epsilon: Double
+  /// Which layer's keys and values these are; nil for a layer that never runs from a memory.
+  private let layer: Int?
+
+  /// The attention whose weights lie in `scope` ("self_attn").
+  init(_ configuration: ModelConfiguration, layer: Int?, start: InitialValues, in scope: Scope) throws {
+    let D = configuration.hiddenSize
+    headSize = configuration.headSize
+    let queries = configuration.headCount * headSize
+    let keys = configuration.keyValueHeadCount * headSize
+    query = try scope["q_proj"].tensor("weight", [queries, D], start.linear(inputs: D))
+    key = try scope["k_proj"].tensor("weight", [keys, D], start.linear(inputs: D))
+    value = try scope["v_proj"].tensor("weight", [keys, D], start.linear(inputs: D))
+    output = try scope["o_proj"].tensor("weight", [D, queries], start.linear(inputs: queries))
+    queryNorm = try scope["q_norm"].tensor("weight", [headSize], .ones)
+    keyNorm = try scope["k_norm"].tensor("weight", [headSize], .ones)
+    epsilon = configuration.normEpsilon
+    self.layer = layer
+  }
+
+  /// `[B, T, D]`, already normalised, to `[B, T, D]`.
+  func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor {
+    let heads = [x.size(0), x.size(1), -1, headSize]
+    let q = Rotary.turn(x.linear(query).reshaped(heads).rmsNorm(queryNorm, epsilon: epsilon), pass.rotary)
+    var k = Rotary.turn(x.linear(key).reshaped(heads).rmsNorm(keyNorm, epsilon: epsilon), pass.rotary)
+      .transposed(1, 2)
+    var v = x.linear(value).reshaped(heads).transposed(1, 2)
+    let isWhole = pass.memory == nil
+    if let memory = pass.memory, let layer { (k, v) = memory.extend(layer: layer, keys: k, values: v) }
+    let attended = Tensor.attention(
+      q.transposed(1, 2), k, v, mask: pass.mask, causal: isWhole && pass.mask == nil)
+    return attended.transposed(1, 2).flattened(-2).linear(output)
+  }
+}

@@ -1,0 +1,80 @@
+import Torch
+import VirtualWidth
+
+/// A decoder-only transformer: Qwen3 or Qwen3-MoE, plain or with an over-width state, with any number of prediction
+/// depths.
+///
+///     let model = try LanguageModel(configuration, weights: WeightStore(seed: 1))
+///     let logits = try withTorch { model.logits(tokens) }
+public struct LanguageModel {
+  /// What the model is made of.
+  public let configuration: ModelConfiguration
+  /// Every weight by its name in `model.safetensors`.
+  public let weights: WeightStore
+
+  private let embedding: OverWidthEmbedding
+  private let layers: [Layer]
+  private let readout: Readout
+  private let head: Tensor
+  private let depths: [MultiTokenPrediction]
+
+  /// The model of a configuration, with weights that the store makes or has loaded.
+  ///
+  /// - Parameters:
+  ///   - start: what fresh weights start from.
+  ///   - dtype: the type that activations have; norms, router and connection coefficients are float32 regardless.
+  /// - Throws: `ConfigurationError` for a configuration no model can be made of; `TorchError` for a tensor that a
+  ///   checkpoint lacks, has in another shape, or has beyond what the configuration needs.
+  public init(
+    _ configuration: ModelConfiguration, weights: WeightStore, start: InitialValues = .standard,
+    computingIn dtype: DType = .float32
+  ) throws {
+    try configuration.validate()
+    self.configuration = configuration
+    self.weights = weights
+    let model = weights.root["model"]
+    let D = configuration.hiddenSize
+    embedding = try OverWidthEmbedding(
+      vocabularySize: configuration.vocabularySize, hiddenSize: D, width: configuration.virtualWidth, start: start,
+      computingIn: dtype, in: model)
+    layers = try (0..<configuration.layerCount).map {
+      try Layer(configuration, index: $0, hasMemory: true, start: start, in: model["layers"][$0])
+    }
+    readout = try Readout(configuration, start: start, in: model)
+    head =
+      configuration.isHeadTied
+      ? embedding.table
+      : try weights.root["lm_head"].tensor("weight", [configuration.vocabularySize, D], .normal(0.02))
+    depths = try (0..<(configuration.multiTokenPrediction?.depth ?? 0)).map {
+      try MultiTokenPrediction(configuration, start: start, in: model["mtp"][$0])
+    }
+    try weights.requireNothingLeft()
+  }
+
+  /// The state `[B, T, n, C]` after the last layer, for integer tokens `[B, T]`.
+  public func trunk(_ tokens: Tensor, in pass: Pass) -> Tensor {
+    layers.reduce(embedding(tokens)) { state, layer in layer(state, in: pass) }
+  }
+
+  /// Logits `[B, T, V]` from the state after the last layer, in float32.
+  public func logits(of state: Tensor) -> Tensor { readout(state).linear(head).to(.float32) }
+
+  /// Logits `[B, T, V]` of the next token, for integer tokens `[B, T]`.
+  public func logits(_ tokens: Tensor) -> Tensor {
+    logits(of: trunk(tokens, in: Pass(length: tokens.size(1), configuration: configuration, on: tokens.device)))
+  }
+
+  /// Logits `[B, T, V]` of each prediction depth in turn: depth k (from 0) knows `targets[t+k]` and predicts
+  /// `targets[t+k+1]`.
+  ///
+  /// Targets beyond a row's end are taken from its start; what they lead to is never scored.
+  func deeperLogits(from state: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
+    var state = state
+    // An ignored target has no embedding; the depth sees token 0 in its place, as nothing there is scored.
+    let known = targets.masked(targets .< 0, 0)
+    return depths.enumerated().map { k, depth in
+      state = depth(state, embedded: embedding(known.rolled(-k, axis: 1)), in: pass)
+      return depth.readout(state).linear(head).to(.float32)
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import Torch
+
+/// The losses of one batch, each a scalar in nats.
+public struct Losses {
+  /// What is optimised.
+  public let total: Tensor
+  /// The mean over positions of the next token's loss.
+  public let nextToken: Tensor
+  /// The same for each prediction depth: first the token after the next, then the one after that.
+  public let deeper: [Tensor]
+  /// How unevenly the experts are used; nil without experts.
+  public let balance: Tensor?
+
+  /// Every loss with its name: `total`, `next_token`, `next_2_token` …, `load_balancing`.
+  public var named: [(name: String, value: Tensor)] {
+    var all = [("total", total), ("next_token", nextToken)]
+    for (k, loss) in deeper.enumerated() { all.append(("next_\(k + 2)_token", loss)) }
+    if let balance { all.append(("load_balancing", balance)) }
+    return all
+  }
+}
+
+extension LanguageModel {
+  /// The training loss of rows of tokens `[B, T]` and the tokens that follow them, `[B, T]`.
+  ///
+  ///     total = next token + w/K Σ_k depth k + c · balance
+  ///
+  /// Depth k cannot score the last k+1 positions of a row. Targets of -100 are left out of every mean.
+  public func losses(_ tokens: Tensor, targets: Tensor, in pass: Pass) -> Losses {
+    let state = trunk(tokens, in: pass)
+    let nextToken = logits(of: state).flattened(0, 1).crossEntropy(targets.flattened())
+    var total = nextToken
+    var deeper: [Tensor] = []
+    if let prediction = configuration.multiTokenPrediction {
+      let length = tokens.size(1)
+      for (k, logits) in deeperLogits(from: state, targets: targets, in: pass).enumerated() where k + 1 < length {
+        let scored = logits.slice(1, 0..<(length - 1 - k)).flattened(0, 1)
+        deeper.append(scored.crossEntropy(targets.slice(1, (k + 1)...).flattened()))
+      }
+      let weight = prediction.lossWeight / Double(prediction.depth)
+      for loss in deeper { total = total + loss * weight }
+    }
+    var balance: Tensor?
+    if let experts = configuration.experts, experts.balanceLossWeight > 0, !pass.routerLogits.isEmpty {
+      let loss = MixtureOfExperts.balanceLoss(pass.routerLogits, experts)
+      total = total + loss * experts.balanceLossWeight
+      balance = loss
+    }
+    return Losses(total: total, nextToken: nextToken, deeper: deeper, balance: balance)
+  }
+}

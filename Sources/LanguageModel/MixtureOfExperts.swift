@@ -1,0 +1,58 @@
+import Torch
+import VirtualWidth
+
+/// A router and E experts, of which each token is sent to the k most probable, as in Qwen3-MoE.
+///
+/// The router works in float32. Tokens are sorted by expert, so that each expert sees one contiguous block.
+struct MixtureOfExperts: FeedForward {
+  private let router: Tensor
+  private let experts: [SwiGLU]
+  private let perToken: Int
+  private let isRenormalized: Bool
+
+  /// The experts whose weights lie in `scope` ("mlp").
+  init(_ experts: ModelConfiguration.Experts, hiddenSize D: Int, start: InitialValues, in scope: Scope) throws {
+    router = try scope["gate"].tensor("weight", [experts.count, D], start.linear(inputs: D))
+    self.experts = try (0..<experts.count).map {
+      try SwiGLU(
+        hiddenSize: D, intermediateSize: experts.intermediateSize, start: start, in: scope["experts"][$0])
+    }
+    perToken = experts.perToken
+    isRenormalized = experts.isRenormalized
+  }
+
+  func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor {
+    let flat = x.flattened(0, -2)
+    let logits = flat.to(.float32).linear(router)
+    var (weights, chosen) = logits.softmax(-1).top(perToken)
+    if isRenormalized { weights = weights / weights.sum(-1, keep: true) }
+    let (expertOfRow, order) = chosen.flattened().sorted()
+    let loads = expertOfRow.counts(experts.count)
+    pass.routerLogits.append(logits)
+    pass.expertLoads.append(loads)
+    let tokens = order.dividedDown(by: perToken)
+    let outputs = run(on: flat.rows(tokens), loads: loads)
+    let scale = weights.flattened().rows(order).unsqueezed(-1)
+    let sum = Tensor.zeros(flat.shape, .float32, on: x.device).addingRows(tokens, outputs.to(.float32) * scale)
+    return sum.to(x.dtype).reshaped(x.shape)
+  }
+
+  /// Each expert on its own block of rows `[tokens · k, D]`.
+  private func run(on rows: Tensor, loads: Tensor) -> Tensor {
+    // A failed operator leaves no counts to read; its error is on record already and all that follows is void.
+    guard let counts = try? loads.elements(Int64.self) else { return rows }
+    let blocks = rows.split(counts.map(Int.init), axis: 0)
+    return .concatenate(zip(experts, blocks).map { expert, block in expert(block) })
+  }
+
+  /// E Σ_e share_e · probability_e over the routers of all layers together: 1·k at best, larger when some experts
+  /// are sent more than others.
+  ///
+  /// The shares carry no gradient. Source: Switch Transformer, arXiv 2101.03961, equation 4, as Qwen3-MoE applies it.
+  static func balanceLoss(_ logits: [Tensor], _ experts: ModelConfiguration.Experts) -> Tensor {
+    let probabilities = Tensor.concatenate(logits).softmax(-1)
+    let chosen = probabilities.top(experts.perToken).indices
+    let share = chosen.flattened().counts(experts.count).to(.float32) * (1 / Double(chosen.size(0)))
+    return (share * probabilities.mean(0)).sum() * Double(experts.count)
+  }
+}

@@ -1,0 +1,187 @@
+import VirtualWidth
+
+extension ModelConfiguration: Codable {
+  /// The names in `config.json` that this library reads; a file may have others beside them.
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case modelType = "model_type"
+    case architectures
+    case vocabularySize = "vocab_size"
+    case hiddenSize = "hidden_size"
+    case layerCount = "num_hidden_layers"
+    case headCount = "num_attention_heads"
+    case keyValueHeadCount = "num_key_value_heads"
+    case headSize = "head_dim"
+    case intermediateSize = "intermediate_size"
+    case ropeTheta = "rope_theta"
+    case ropeParameters = "rope_parameters"
+    case ropeScaling = "rope_scaling"
+    case normEpsilon = "rms_norm_eps"
+    case contextLength = "max_position_embeddings"
+    case isHeadTied = "tie_word_embeddings"
+    case endOfTextTokens = "eos_token_id"
+    case activation = "hidden_act"
+    case attentionBias = "attention_bias"
+    case usesSlidingWindow = "use_sliding_window"
+    case quantization = "quantization_config"
+    case dtype
+    case expertCount = "num_experts"
+    case expertsPerToken = "num_experts_per_tok"
+    case expertIntermediateSize = "moe_intermediate_size"
+    case isRenormalized = "norm_topk_prob"
+    case balanceLossWeight = "router_aux_loss_coef"
+    case expertLayerStep = "decoder_sparse_step"
+    case denseLayers = "mlp_only_layers"
+    case virtualWidth = "virtual_width"
+    case multiTokenPrediction = "multi_token_prediction"
+    case directDecoding = "direct_decoding"
+  }
+
+  /// Reads Qwen3's keys, in the spelling of older and of newer files, and ours beside them.
+  ///
+  /// - Throws: `ConfigurationError` for an architecture or a feature that is not supported, by name.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    try Self.refuseUnsupported(values)
+    let hiddenSize = try values.decode(Int.self, forKey: .hiddenSize)
+    let headCount = try values.decode(Int.self, forKey: .headCount)
+    try self.init(
+      vocabularySize: values.decode(Int.self, forKey: .vocabularySize), hiddenSize: hiddenSize,
+      layerCount: values.decode(Int.self, forKey: .layerCount), headCount: headCount,
+      headSize: values.decodeIfPresent(Int.self, forKey: .headSize),
+      intermediateSize: values.decode(Int.self, forKey: .intermediateSize))
+    keyValueHeadCount = try values.decodeIfPresent(Int.self, forKey: .keyValueHeadCount) ?? headCount
+    let newerRope = try values.decodeIfPresent(RopeParameters.self, forKey: .ropeParameters)
+    ropeTheta = try newerRope?.theta ?? values.decodeIfPresent(Double.self, forKey: .ropeTheta) ?? ropeTheta
+    normEpsilon = try values.decodeIfPresent(Double.self, forKey: .normEpsilon) ?? normEpsilon
+    contextLength = try values.decodeIfPresent(Int.self, forKey: .contextLength) ?? contextLength
+    isHeadTied = try values.decodeIfPresent(Bool.self, forKey: .isHeadTied) ?? isHeadTied
+    endOfTextTokens = try values.decodeIfPresent(OneOrMany.self, forKey: .endOfTextTokens)?.values ?? []
+    experts = try Self.experts(values)
+    virtualWidth = try values.decodeIfPresent(VirtualWidth.self, forKey: .virtualWidth)
+    multiTokenPrediction = try values.decodeIfPresent(MultiTokenPrediction.self, forKey: .multiTokenPrediction)
+    directDecoding = try values.decodeIfPresent(DirectDecoding.self, forKey: .directDecoding)
+  }
+
+  /// Writes what Qwen3's own files have, so that a plain model's folder opens in other tools.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(modelType, forKey: .modelType)
+    try values.encode([architecture], forKey: .architectures)
+    try values.encode(vocabularySize, forKey: .vocabularySize)
+    try values.encode(hiddenSize, forKey: .hiddenSize)
+    try values.encode(layerCount, forKey: .layerCount)
+    try values.encode(headCount, forKey: .headCount)
+    try values.encode(keyValueHeadCount, forKey: .keyValueHeadCount)
+    try values.encode(headSize, forKey: .headSize)
+    try values.encode(intermediateSize, forKey: .intermediateSize)
+    try values.encode(ropeTheta, forKey: .ropeTheta)
+    try values.encode(normEpsilon, forKey: .normEpsilon)
+    try values.encode(contextLength, forKey: .contextLength)
+    try values.encode(isHeadTied, forKey: .isHeadTied)
+    try values.encode("silu", forKey: .activation)
+    try values.encode(false, forKey: .attentionBias)
+    if !endOfTextTokens.isEmpty { try values.encode(OneOrMany(values: endOfTextTokens), forKey: .endOfTextTokens) }
+    if let experts { try Self.encode(experts, in: &values) }
+    try values.encodeIfPresent(virtualWidth, forKey: .virtualWidth)
+    try values.encodeIfPresent(multiTokenPrediction, forKey: .multiTokenPrediction)
+    try values.encodeIfPresent(directDecoding, forKey: .directDecoding)
+  }
+
+  private var architecture: String {
+    switch modelType {
+    case "qwen3": "Qwen3ForCausalLM"
+    case "qwen3_moe": "Qwen3MoeForCausalLM"
+    default: "WidebandForCausalLM"
+    }
+  }
+
+  private static func refuseUnsupported(_ values: KeyedDecodingContainer<CodingKeys>) throws {
+    let type = try values.decodeIfPresent(String.self, forKey: .modelType) ?? "wideband"
+    guard ["qwen3", "qwen3_moe", "wideband"].contains(type) else {
+      throw ConfigurationError("model_type is \"\(type)\": expected qwen3, qwen3_moe or wideband")
+    }
+    if let activation = try values.decodeIfPresent(String.self, forKey: .activation), activation != "silu" {
+      throw ConfigurationError("hidden_act is \"\(activation)\": expected silu")
+    }
+    for key in [CodingKeys.attentionBias, .usesSlidingWindow]
+    where try values.decodeIfPresent(Bool.self, forKey: key) == true {
+      throw ConfigurationError("\(key.rawValue) is true: expected false, the only form supported")
+    }
+    if values.contains(.quantization), try !values.decodeNil(forKey: .quantization) {
+      throw ConfigurationError("quantization_config is present: expected weights that are not quantised")
+    }
+    if let scaling = try values.decodeIfPresent(RopeParameters.self, forKey: .ropeScaling) {
+      try scaling.requireDefault(key: "rope_scaling")
+    }
+    try values.decodeIfPresent(RopeParameters.self, forKey: .ropeParameters)?.requireDefault(key: "rope_parameters")
+  }
+
+  private static func experts(_ values: KeyedDecodingContainer<CodingKeys>) throws -> Experts? {
+    guard let count = try values.decodeIfPresent(Int.self, forKey: .expertCount), count > 0 else { return nil }
+    return try Experts(
+      count: count, perToken: values.decode(Int.self, forKey: .expertsPerToken),
+      intermediateSize: values.decode(Int.self, forKey: .expertIntermediateSize),
+      isRenormalized: values.decodeIfPresent(Bool.self, forKey: .isRenormalized) ?? true,
+      balanceLossWeight: values.decodeIfPresent(Double.self, forKey: .balanceLossWeight) ?? 0,
+      layerStep: values.decodeIfPresent(Int.self, forKey: .expertLayerStep) ?? 1,
+      denseLayers: values.decodeIfPresent([Int].self, forKey: .denseLayers) ?? [])
+  }
+
+  private static func encode(_ experts: Experts, in values: inout KeyedEncodingContainer<CodingKeys>) throws {
+    try values.encode(experts.count, forKey: .expertCount)
+    try values.encode(experts.perToken, forKey: .expertsPerToken)
+    try values.encode(experts.intermediateSize, forKey: .expertIntermediateSize)
+    try values.encode(experts.isRenormalized, forKey: .isRenormalized)
+    try values.encode(experts.balanceLossWeight, forKey: .balanceLossWeight)
+    try values.encode(experts.layerStep, forKey: .expertLayerStep)
+    try values.encode(experts.denseLayers, forKey: .denseLayers)
+  }
+}
+
+/// The newer form of a file's rotary settings; only the ordinary kind is supported.
+private struct RopeParameters: Decodable {
+  let theta: Double?
+  let type: String?
+
+  enum CodingKeys: String, CodingKey {
+    case theta = "rope_theta"
+    case type = "rope_type"
+    case olderType = "type"
+  }
+
+  init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    theta = try values.decodeIfPresent(Double.self, forKey: .theta)
+    type =
+      try values.decodeIfPresent(String.self, forKey: .type) ?? values.decodeIfPresent(String.self, forKey: .olderType)
+  }
+
+  func requireDefault(key: String) throws {
+    if let type, type != "default" {
+      throw ConfigurationError("\(key).rope_type is \"\(type)\": expected default, the only kind supported")
+    }
+  }
+}
+
+/// A number, or a list of them.
+private struct OneOrMany: Codable {
+  let values: [Int]
+
+  init(values: [Int]) { self.values = values }
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    if container.decodeNil() {
+      values = []
+    } else if let one = try? container.decode(Int.self) {
+      values = [one]
+    } else {
+      values = try container.decode([Int].self)
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    if values.count == 1 { try container.encode(values[0]) } else { try container.encode(values) }
+  }
+}

@@ -1,0 +1,67 @@
+import Torch
+import VirtualWidth
+
+/// What all layers of one forward pass share: where the tokens stand, and what is collected on the way.
+public final class Pass {
+  /// cos and sin of the rotary angles, `[1 or B, T, 1, hd]` each.
+  let rotary: (cos: Tensor, sin: Tensor)
+  /// Keys and values of earlier calls; nil when the pass sees the whole text.
+  let memory: (any KeyValueMemory)?
+  /// True where a query may look, when neither "everything" nor "up to itself" says it.
+  let mask: Tensor?
+  /// The router's logits `[tokens, E]` of each mixture-of-experts layer that has run.
+  public internal(set) var routerLogits: [Tensor] = []
+  /// Tokens that each expert was sent, `[E]`, of each mixture-of-experts layer that has run.
+  public internal(set) var expertLoads: [Tensor] = []
+  /// Called before each connection with the state that enters it.
+  public var observer: ((any Connection, Tensor) -> Void)?
+
+  /// A pass over tokens at the given positions.
+  ///
+  /// - Parameters:
+  ///   - positions: integer positions `[T]` or `[B, T]`.
+  ///   - configuration: the model's, for the rotary frequencies.
+  ///   - memory: keys and values of earlier positions, which this pass extends.
+  ///   - mask: `[T, S]` or broadcastable to `[B, 1, T, S]`, true where a query may look at a key; nil for causal
+  ///     order without a memory and for everything with one.
+  public init(
+    positions: Tensor, configuration: ModelConfiguration, memory: (any KeyValueMemory)? = nil, mask: Tensor? = nil
+  ) {
+    rotary = Rotary.tables(positions, headSize: configuration.headSize, theta: configuration.ropeTheta)
+    self.memory = memory
+    self.mask = mask
+  }
+
+  /// A pass over whole rows of `length` tokens that start at position 0.
+  public convenience init(length: Int, configuration: ModelConfiguration, on device: Device = .cpu) {
+    self.init(positions: .range(0..<length, on: device), configuration: configuration)
+  }
+}
+
+/// Keeps the keys and values of the positions that have been seen, layer by layer.
+public protocol KeyValueMemory: AnyObject {
+  /// Stores new keys and values `[B, K, T, hd]` of a layer and gives back all of them, `[B, K, S, hd]`.
+  func extend(layer: Int, keys: Tensor, values: Tensor) -> (keys: Tensor, values: Tensor)
+}
+
+/// Rotary position embedding: pairs of channels turned by angles that grow with the position.
+enum Rotary {
+  /// cos and sin `[1 or B, T, 1, hd]` in float32, for integer positions `[T]` or `[B, T]`; the two halves repeat.
+  ///
+  /// Angles are formed in float64: at large positions float32 would lose the fraction of a turn.
+  static func tables(_ positions: Tensor, headSize: Int, theta: Double) -> (cos: Tensor, sin: Tensor) {
+    let steps = Tensor.range(0..<headSize, by: 2, .float64, on: positions.device)
+    let frequencies = Tensor.power(theta, steps * (-1 / Double(headSize)))
+    let rows = positions.rank == 1 ? positions.unsqueezed(0) : positions
+    let half = rows.to(.float64).unsqueezed(-1) * frequencies
+    let angles = Tensor.concatenate([half, half], axis: -1).unsqueezed(2)
+    return (angles.cos().to(.float32), angles.sin().to(.float32))
+  }
+
+  /// x `[B, T, H, hd]` turned by the angles of its positions.
+  static func turn(_ x: Tensor, _ tables: (cos: Tensor, sin: Tensor)) -> Tensor {
+    let half = x.size(-1) / 2
+    let turned = Tensor.concatenate([-x.slice(-1, half...), x.slice(-1, 0..<half)], axis: -1)
+    return x * tables.cos.to(x.dtype) + turned * tables.sin.to(x.dtype)
+  }
+}

@@ -1,0 +1,20 @@
+import Torch
+
+/// How the state that runs through a network meets one sublayer (attention or feed-forward).
+///
+/// A sublayer maps `[B, T, D]` to `[B, T, D]` and knows nothing of the state's width; a connection reads the
+/// sublayer's input out of the state and writes its output back. Model code does not ask which connection it has.
+public protocol Connection {
+  /// The state after the sublayer, from the state `[B, T, n, C]` before it.
+  func callAsFunction(_ state: Tensor, around sublayer: (Tensor) -> Tensor) -> Tensor
+}
+
+/// The plain residual connection: H + T(H). The state is `[B, T, 1, D]`.
+public struct Residual: Connection {
+  /// A residual connection; it has no weights.
+  public init() {}
+
+  public func callAsFunction(_ state: Tensor, around sublayer: (Tensor) -> Tensor) -> Tensor {
+    state + sublayer(state.flattened(-2)).unsqueezed(-2)
+  }
+}

@@ -1,0 +1,35 @@
+import Torch
+
+/// The state after the last layer back to backbone width: h = W GroupNorm(H), D' → D.
+///
+/// The group norm takes mean and variance over runs of D channels, that is over m neighbouring slots, and is affine;
+/// it is absent where r is not whole. Source: arXiv 2511.11238, equation 4 and algorithm 1.
+public struct Reduce {
+  private let weight: Tensor
+  private let norm: (weight: Tensor, bias: Tensor)?
+  private let groups: Int
+  private let epsilon: Double
+
+  /// The reduce whose weights lie in `scope` ("model" or one prediction depth).
+  public init(_ width: VirtualWidth, hiddenSize D: Int, epsilon: Double, start: InitialValues, in scope: Scope) throws {
+    let wide = width.width(hiddenSize: D)
+    weight = try scope["reduce"].tensor("weight", [D, wide], start.reduce(wide: wide, hiddenSize: D))
+    norm =
+      width.hasGroupNorm
+      ? (
+        weight: try scope["reduce_norm"].tensor("weight", [wide], .ones),
+        bias: try scope["reduce_norm"].tensor("bias", [wide], .zeros)
+      ) : nil
+    groups = wide / D
+    self.epsilon = epsilon
+  }
+
+  /// `[B, T, n, C]` to `[B, T, D]`.
+  public func callAsFunction(_ state: Tensor) -> Tensor {
+    let flat = state.flattened(-2)
+    guard let norm else { return flat.linear(weight) }
+    let rows = flat.flattened(0, -2)
+    let normal = rows.groupNorm(groups: groups, weight: norm.weight, bias: norm.bias, epsilon: epsilon)
+    return normal.reshaped(flat.shape).linear(weight)
+  }
+}
