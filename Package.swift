@@ -88,5 +88,5 @@ let package = Package(
     tests("WidebandTests", ["wideband", "TestSupport"]),
   ]
     + (isPrivateTorch ? [] : [.systemLibrary(name: "Libtorch", pkgConfig: "libtorch")]),
-  cxxLanguageStandard: .cxx20
+  cxxLanguageStandard: .cxx17
 )

@@ -27,6 +27,14 @@ inline c10::Device device(int64_t packed) {
   return c10::Device(static_cast<c10::DeviceType>(packed & 0xff), static_cast<c10::DeviceIndex>(packed >> 32));
 }
 
+/// The first element of a contiguous float32 tensor; null for an undefined one. Untyped access: the typed template's
+/// symbol is mangled differently by the compiler that built libtorch.
+inline const float *data(const at::Tensor &tensor) {
+  return tensor.defined() ? static_cast<const float *>(tensor.const_data_ptr()) : nullptr;
+}
+
+inline float *mutableData(const at::Tensor &tensor) { return static_cast<float *>(tensor.mutable_data_ptr()); }
+
 /// Runs `body`; an exception becomes the thread's last error, and `failed` the result.
 template <typename Result, typename Body>
 Result guarded(Result failed, Body &&body) noexcept {

@@ -5,6 +5,9 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <string>
+
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
@@ -13,15 +16,18 @@
 
 namespace {
 
-void loadCUDA() {
-  static const bool loaded = [] {
+/// Loads libtorch's CUDA library on first use; says why it cannot be, or nothing.
+const std::string &loadCUDA() {
+  static const std::string failure = []() -> std::string {
 #if defined(__linux__)
-    return dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr;
+    if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) return "";
+    const char *reason = dlerror();
+    return reason ? reason : "unknown reason";
 #else
-    return false;
+    return "there is none for this system";
 #endif
   }();
-  (void)loaded;
+  return failure;
 }
 
 }  // namespace
@@ -31,7 +37,8 @@ bool wb_device_prepare(int64_t packed) {
     auto device = wideband::device(packed);
     if (device.is_cpu()) return true;
     if (device.is_cuda()) {
-      loadCUDA();
+      const std::string &failure = loadCUDA();
+      TORCH_CHECK(failure.empty(), "libtorch's CUDA library cannot be loaded: ", failure);
       TORCH_CHECK(at::globalContext().hasCUDA(), "no CUDA device was found on this machine");
       auto count = c10::impl::getDeviceGuardImpl(device.type())->deviceCount();
       TORCH_CHECK(device.index() < count, "this machine has ", static_cast<int>(count), " CUDA device(s)");
@@ -61,7 +68,7 @@ int64_t wb_device_peak_bytes(int64_t packed) {
 
 int wb_thread_count(void) { return at::get_num_threads(); }
 
-void wb_set_thread_count(int count) { at::set_num_threads(count); }
+void wb_set_thread_count(int count) { at::set_num_threads(std::max(count, 1)); }
 
 void wb_prepare_process(void) {
   at::globalContext().setFlushDenormal(true);

@@ -30,13 +30,8 @@ extension LanguageModel {
     let state = trunk(tokens, in: pass)
     let nextToken = logits(of: state).flattened(0, 1).crossEntropy(targets.flattened())
     var total = nextToken
-    var deeper: [Tensor] = []
+    let deeper = deeperLosses(from: state, targets: targets, in: pass)
     if let prediction = configuration.multiTokenPrediction {
-      let length = tokens.size(1)
-      for (k, logits) in deeperLogits(from: state, targets: targets, in: pass).enumerated() where k + 1 < length {
-        let scored = logits.slice(1, 0..<(length - 1 - k)).flattened(0, 1)
-        deeper.append(scored.crossEntropy(targets.slice(1, (k + 1)...).flattened()))
-      }
       let weight = prediction.lossWeight / Double(prediction.depth)
       for loss in deeper { total = total + loss * weight }
     }
@@ -47,5 +42,13 @@ extension LanguageModel {
       balance = loss
     }
     return Losses(total: total, nextToken: nextToken, deeper: deeper, balance: balance)
+  }
+  /// The loss of each prediction depth, from the state after the last layer; depths longer than a row are left out.
+  public func deeperLosses(from state: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
+    let length = targets.size(1)
+    return deeperLogits(from: state, targets: targets, in: pass).enumerated().prefix(length - 1).map { k, logits in
+      let scored = logits.slice(1, 0..<(length - 1 - k)).flattened(0, 1)
+      return scored.crossEntropy(targets.slice(1, (k + 1)...).flattened())
+    }
   }
 }

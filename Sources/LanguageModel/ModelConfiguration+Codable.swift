@@ -25,6 +25,7 @@ extension ModelConfiguration: Codable {
     case quantization = "quantization_config"
     case dtype
     case expertCount = "num_experts"
+    case newerExpertCount = "num_local_experts"
     case expertsPerToken = "num_experts_per_tok"
     case expertIntermediateSize = "moe_intermediate_size"
     case isRenormalized = "norm_topk_prob"
@@ -117,7 +118,10 @@ extension ModelConfiguration: Codable {
   }
 
   private static func experts(_ values: KeyedDecodingContainer<CodingKeys>) throws -> Experts? {
-    guard let count = try values.decodeIfPresent(Int.self, forKey: .expertCount), count > 0 else { return nil }
+    let newerCount = try values.decodeIfPresent(Int.self, forKey: .newerExpertCount)
+    guard let count = try values.decodeIfPresent(Int.self, forKey: .expertCount) ?? newerCount, count > 0 else {
+      return nil
+    }
     return try Experts(
       count: count, perToken: values.decode(Int.self, forKey: .expertsPerToken),
       intermediateSize: values.decode(Int.self, forKey: .expertIntermediateSize),

@@ -39,6 +39,12 @@ enum ByteAlphabet {
     }
   }
 
+  /// The bytes `spelling` stands for, or nil when a scalar is not in the alphabet.
+  static func bytes(spelled spelling: String) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    return Array(spelling.utf8).withUnsafeBufferPointer { decode($0, into: &bytes) } ? bytes : nil
+  }
+
   /// The spelling of `bytes`, as UTF-8.
   static func encode(_ bytes: some Sequence<UInt8>) -> [UInt8] {
     var spelling: [UInt8] = []

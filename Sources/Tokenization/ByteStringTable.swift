@@ -1,19 +1,19 @@
 /// A set of byte strings numbered in the order of their insertion, with lookup by content.
 ///
 /// The strings lie one after the other in one array and an open-addressing table of 64-bit slots finds them: a
-/// vocabulary of 150,000 tokens costs three allocations rather than one a token. Lookup and insertion take time
+/// vocabulary of 150,000 tokens costs three allocations rather than one a token. Together they may hold 4 GB. Lookup and insertion take time
 /// proportional to the length of the string.
 struct ByteStringTable: Sendable {
   /// All strings, concatenated.
   private(set) var storage: [UInt8] = []
   /// Where each string ends in `storage`; it starts where the one before ends.
-  private(set) var ends: [Int] = []
+  private(set) var ends: [UInt32] = []
   /// High half: hash; low half: number + 1, or 0 for an empty slot.
   private var slots: [UInt64]
 
   init(minimumCapacity: Int = 16) {
     var capacity = 32
-    while capacity < minimumCapacity * 2 { capacity *= 2 }
+    while capacity * 3 < minimumCapacity * 4 { capacity *= 2 }
     slots = [UInt64](repeating: 0, count: capacity)
     ends.reserveCapacity(minimumCapacity)
     storage.reserveCapacity(minimumCapacity * 7)
@@ -23,13 +23,18 @@ struct ByteStringTable: Sendable {
 
   /// The place of string `number` in `storage`.
   func range(of number: Int) -> Range<Int> {
-    (number == 0 ? 0 : ends[number - 1])..<ends[number]
+    (number == 0 ? 0 : Int(ends[number - 1]))..<Int(ends[number])
   }
 
   /// The number of the string equal to `key`, or nil.
   func find(_ key: Bytes) -> Int? {
     let slot = slots[slotIndex(of: key, hash: Self.hash(key))]
     return slot == 0 ? nil : Int(slot & 0xFFFF_FFFF) - 1
+  }
+
+  /// Whether there is a string `number` and it equals `key`.
+  func matches(_ number: Int, _ key: Bytes) -> Bool {
+    number < count && equals(key, number)
   }
 
   /// Adds `key` if it is new; returns its number and whether it was added.
@@ -39,9 +44,9 @@ struct ByteStringTable: Sendable {
     if slots[index] != 0 { return (Int(slots[index] & 0xFFFF_FFFF) - 1, false) }
     let number = ends.count
     storage.append(contentsOf: key)
-    ends.append(storage.count)
+    ends.append(UInt32(storage.count))
     slots[index] = hash & ~0xFFFF_FFFF | UInt64(number + 1)
-    if ends.count * 2 > slots.count { grow() }
+    if ends.count * 4 > slots.count * 3 { grow() }
     return (number, true)
   }
 

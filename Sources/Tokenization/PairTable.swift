@@ -2,7 +2,7 @@
 ///
 /// Entries are never removed. Lookup touches one cache line in the common case.
 struct PairTable<Value> {
-  private struct Entry {
+  fileprivate struct Entry {
     var key: UInt64
     var value: Value
   }
@@ -80,3 +80,4 @@ struct PairTable<Value> {
 }
 
 extension PairTable: Sendable where Value: Sendable {}
+extension PairTable.Entry: Sendable where Value: Sendable {}

@@ -65,7 +65,7 @@ public struct Device: Hashable, Sendable, CustomStringConvertible {
 
 /// The processor's threads and the process's memory habits.
 public enum Machine {
-  /// Threads that operators on the processor may use.
+  /// Threads that operators on the processor may use, at least one.
   public static var threadCount: Int {
     get { Int(wb_thread_count()) }
     set { wb_set_thread_count(Int32(clamping: newValue)) }

@@ -42,7 +42,10 @@ struct Operator: @unchecked Sendable {
 
   private func run(_ arguments: [Argument], results: Int?) -> [Tensor] {
     let failed = [Tensor](repeating: .empty, count: results ?? 0)
-    guard !arguments.contains(where: \.isEmpty) else { return failed }
+    guard !arguments.contains(where: \.isEmpty) else {
+      ErrorScope.current.recordEarlierFailure()
+      return failed
+    }
     guard let pointer else {
       ErrorScope.current.record(TorchError("\(name): this libtorch has no such operator"))
       return failed

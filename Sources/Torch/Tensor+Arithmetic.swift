@@ -25,16 +25,27 @@ extension Tensor {
   private static let sigmoidOperator = Operator("sigmoid")
   private static let siluOperator = Operator("silu")
 
+  /// Sums of elements.
   public static func + (a: Tensor, b: Tensor) -> Tensor { addOperator(.tensor(a), .tensor(b)) }
+  /// A number added to every element.
   public static func + (a: Tensor, b: Double) -> Tensor { addScalarOperator(.tensor(a), .double(b)) }
+  /// Differences of elements.
   public static func - (a: Tensor, b: Tensor) -> Tensor { subtractOperator(.tensor(a), .tensor(b)) }
+  /// A number taken from every element.
   public static func - (a: Tensor, b: Double) -> Tensor { subtractScalarOperator(.tensor(a), .double(b)) }
+  /// Every element taken from a number.
   public static func - (a: Double, b: Tensor) -> Tensor { reverseSubtractOperator(.tensor(b), .double(a)) }
+  /// Products of elements.
   public static func * (a: Tensor, b: Tensor) -> Tensor { multiplyOperator(.tensor(a), .tensor(b)) }
+  /// Every element times a number.
   public static func * (a: Tensor, b: Double) -> Tensor { multiplyScalarOperator(.tensor(a), .double(b)) }
+  /// Every element times a number.
   public static func * (a: Double, b: Tensor) -> Tensor { b * a }
+  /// Quotients of elements.
   public static func / (a: Tensor, b: Tensor) -> Tensor { divideOperator(.tensor(a), .tensor(b)) }
+  /// Every element divided by a number.
   public static func / (a: Tensor, b: Double) -> Tensor { divideScalarOperator(.tensor(a), .double(b)) }
+  /// Every element with the other sign.
   public static prefix func - (a: Tensor) -> Tensor { negateOperator(.tensor(a)) }
 
   /// Whole-number addition, which keeps integer tensors integer.
@@ -54,14 +65,31 @@ extension Tensor {
     scalarPowerOperator(.double(base), .tensor(exponents))
   }
 
+  /// Absolute values.
   public func abs() -> Tensor { Self.absoluteOperator(.tensor(self)) }
+
+  /// e to the power of each element.
   public func exp() -> Tensor { Self.exponentialOperator(.tensor(self)) }
+
+  /// Natural logarithms; not a number below zero.
   public func log() -> Tensor { Self.logarithmOperator(.tensor(self)) }
+
+  /// Square roots; not a number below zero.
   public func squareRoot() -> Tensor { Self.squareRootOperator(.tensor(self)) }
+
+  /// One over the square root.
   public func reciprocalSquareRoot() -> Tensor { Self.reciprocalSquareRootOperator(.tensor(self)) }
+
+  /// Hyperbolic tangents.
   public func tanh() -> Tensor { Self.tanhOperator(.tensor(self)) }
+
+  /// Sines of angles in radians.
   public func sin() -> Tensor { Self.sineOperator(.tensor(self)) }
+
+  /// Cosines of angles in radians.
   public func cos() -> Tensor { Self.cosineOperator(.tensor(self)) }
+
+  /// 1 / (1 + exp(-x)).
   public func sigmoid() -> Tensor { Self.sigmoidOperator(.tensor(self)) }
 
   /// x · sigmoid(x).

@@ -11,11 +11,17 @@ extension Tensor {
   private static let chooseOperator = Operator("where", "self")
   private static let maskOperator = Operator("masked_fill", "Scalar")
 
+  /// True where elements are equal.
   public static func .== (a: Tensor, b: Tensor) -> Tensor { equalOperator(.tensor(a), .tensor(b)) }
+  /// True where an element equals a whole number.
   public static func .== (a: Tensor, b: Int) -> Tensor { equalScalarOperator(.tensor(a), .int(b)) }
+  /// True where the left element is smaller.
   public static func .< (a: Tensor, b: Tensor) -> Tensor { lessOperator(.tensor(a), .tensor(b)) }
+  /// True where an element is smaller than a number.
   public static func .< (a: Tensor, b: Double) -> Tensor { lessScalarOperator(.tensor(a), .double(b)) }
+  /// True where the left element is not larger.
   public static func .<= (a: Tensor, b: Tensor) -> Tensor { lessOrEqualOperator(.tensor(a), .tensor(b)) }
+  /// True where an element is larger than a number.
   public static func .> (a: Tensor, b: Double) -> Tensor { greaterScalarOperator(.tensor(a), .double(b)) }
 
   /// True where an element is neither infinite nor not-a-number.

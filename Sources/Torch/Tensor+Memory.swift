@@ -6,12 +6,30 @@ public protocol Element: BitwiseCopyable, Sendable {
   static var dtype: DType { get }
 }
 
-extension Float: Element { public static var dtype: DType { .float32 } }
-extension Double: Element { public static var dtype: DType { .float64 } }
-extension Int64: Element { public static var dtype: DType { .int64 } }
-extension Int32: Element { public static var dtype: DType { .int32 } }
-extension UInt8: Element { public static var dtype: DType { .uint8 } }
-extension Bool: Element { public static var dtype: DType { .bool } }
+extension Float: Element {
+  /// `float32`.
+  public static var dtype: DType { .float32 }
+}
+extension Double: Element {
+  /// `float64`.
+  public static var dtype: DType { .float64 }
+}
+extension Int64: Element {
+  /// `int64`.
+  public static var dtype: DType { .int64 }
+}
+extension Int32: Element {
+  /// `int32`.
+  public static var dtype: DType { .int32 }
+}
+extension UInt8: Element {
+  /// `uint8`.
+  public static var dtype: DType { .uint8 }
+}
+extension Bool: Element {
+  /// `bool`.
+  public static var dtype: DType { .bool }
+}
 
 /// Elements in and out, and tensors over memory that is already there.
 extension Tensor {

@@ -22,7 +22,10 @@ extension Tensor {
 
   /// x `[..., d]` scaled to unit root-mean-square over the last axis, times weight `[d]`; computed in float32.
   public func rmsNorm(_ weight: Tensor, epsilon: Double) -> Tensor {
-    guard let pointer, let gain = weight.pointer else { return .empty }
+    guard let pointer, let gain = weight.pointer else {
+      ErrorScope.current.recordEarlierFailure()
+      return .empty
+    }
     return Tensor(
       result: wb_rms_norm(pointer, gain, epsilon), of: "rms_norm(\(dtype)\(shape), \(weight.dtype)\(weight.shape))")
   }

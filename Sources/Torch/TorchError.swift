@@ -50,7 +50,16 @@ final class ErrorScope {
 
   func leave() { ThreadLocal.scope = outer }
 
+  /// Keeps the first error; outside of every scope, where nobody throws and forgets it, the last.
   func record(_ error: TorchError) {
-    if firstError == nil { firstError = error }
+    if firstError == nil || outer == nil { firstError = error }
+  }
+
+  /// An operand was empty: a scope that has no error of its own inherits the one that made it so.
+  func recordEarlierFailure() {
+    guard firstError == nil else { return }
+    var scope = outer
+    while let candidate = scope, candidate.firstError == nil { scope = candidate.outer }
+    firstError = scope?.firstError ?? TorchError("the tensor is the result of a failed operator")
   }
 }

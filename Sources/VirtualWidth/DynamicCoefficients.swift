@@ -12,11 +12,11 @@ import Torch
 /// The maps W start at zero and the scales S at one, so that a fresh dynamic connection is the static one.
 /// Computed in float32 whatever the state's dtype. Source: arXiv 2511.11238, equations 9 to 11.
 public struct DynamicCoefficients {
-  private let alphaMap: Tensor
-  private let betaMap: Tensor
-  private let alphaScale: Tensor
-  private let betaScale: Tensor
-  private let norm: Tensor
+  let alphaMap: Tensor
+  let betaMap: Tensor
+  let alphaScale: Tensor
+  let betaScale: Tensor
+  let norm: Tensor
   private let epsilon: Double
 
   init(_ width: VirtualWidth, slotWidth C: Int, epsilon: Double, in scope: Scope) throws {

@@ -18,11 +18,13 @@ public struct GeneralizedHyperConnection: Connection {
   let dynamic: DynamicCoefficients?
 
   private let fractionRate: Int
+  private let epsilon: Double
 
   /// The connection whose weights lie in `scope`, for slots of C = `slotWidth` channels.
   public init(_ width: VirtualWidth, slotWidth: Int, epsilon: Double, in scope: Scope) throws {
     let (m, n) = (width.fractionRate, width.slots)
     fractionRate = m
+    self.epsilon = epsilon
     staticAlpha = try scope.tensor(
       "static_alpha", [n, m + n],
       .computed { _ in .concatenate([.identity(n, m), .identity(n, n)], axis: 1) })
@@ -33,35 +35,26 @@ public struct GeneralizedHyperConnection: Connection {
   }
 
   public func callAsFunction(_ state: Tensor, around sublayer: (Tensor) -> Tensor) -> Tensor {
-    let reading = read(state)
-    return write(sublayer(reading.input), after: reading)
-  }
-
-  /// What a sublayer sees of a state, and what its output will meet.
-  public struct Reading {
-    /// A°ᵀ H, side by side: `[B, T, D]`.
-    public let input: Tensor
-    /// Âᵀ H: `[B, T, n, C]`.
-    let carry: Tensor
-    /// Bᵀ: `[B, T, n, m]`.
-    let write: Tensor
-  }
-
-  /// The first half of a connection: mixes the slots of `state` `[B, T, n, C]`.
-  public func read(_ state: Tensor) -> Reading {
+    if let fused = FusedConnection(reading: state, weights, epsilon: epsilon) {
+      return fused.write(sublayer(fused.input))
+    }
     let (alpha, beta) = coefficients(of: state)
     let mixed = alpha.transposed().matmul(state)
-    let m = fractionRate
-    return Reading(
-      input: mixed.slice(-2, 0..<m).flattened(-2), carry: mixed.slice(-2, m...), write: beta)
+    let output = sublayer(mixed.slice(-2, 0..<fractionRate).flattened(-2))
+    let carry = mixed.slice(-2, fractionRate...)
+    let segments = output.reshaped(Array(carry.shape.dropLast(2)) + [fractionRate, carry.size(-1)])
+    return beta.matmul(segments) + carry
   }
 
-  /// The second half: adds the sublayer's output `[B, T, D]` to the slots.
-  public func write(_ output: Tensor, after reading: Reading) -> Tensor {
-    let shape = reading.carry.shape
-    let segments = output.reshaped(Array(shape.dropLast(2)) + [fractionRate, shape[shape.count - 1]])
-    return reading.write.matmul(segments) + reading.carry
+  private var weights: FusedConnection.Weights {
+    .init(
+      staticAlpha: staticAlpha, staticBeta: staticBeta, dynamicAlpha: dynamic?.alphaMap,
+      dynamicBeta: dynamic?.betaMap, alphaScale: dynamic?.alphaScale, betaScale: dynamic?.betaScale,
+      gain: dynamic?.norm)
   }
+
+  /// The constants [A° | Â] `[n, m+n]` and Bᵀ `[n, m]`.
+  public var constants: (alpha: Tensor, beta: Tensor) { (staticAlpha, staticBeta) }
 
   /// [A° | Â] `[B, T, n, m+n]` and Bᵀ `[B, T, n, m]` for every token of a state, in the state's dtype.
   ///

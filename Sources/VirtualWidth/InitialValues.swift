@@ -34,6 +34,14 @@ public struct InitialValues: Codable, Hashable, Sendable {
   /// How the expansion of a narrow embedding starts.
   public var expand: Expand
 
+  /// A start from the given deviations and patterns.
+  public init(embedding: Double, linear: Double, reduce: Reduce, expand: Expand) {
+    self.embedding = embedding
+    self.linear = linear
+    self.reduce = reduce
+    self.expand = expand
+  }
+
   /// The values used unless a recipe says otherwise.
   public static let standard = InitialValues(
     embedding: 1, linear: 0.5, reduce: .identityAndRandom, expand: .identityAndRandom)

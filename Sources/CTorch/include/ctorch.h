@@ -102,6 +102,24 @@ void wb_prepare_process(void);
 /// x [..., d] scaled to unit root-mean-square over the last axis, times weight [d]; computed in float32.
 wb_tensor *wb_rms_norm(const wb_tensor *x, const wb_tensor *weight, double epsilon);
 
+// Hyper-connections through the fused kernels.
+
+typedef struct wb_pending_write wb_pending_write;
+
+/// Whether the kernels take such a state: float32 in the processor's memory.
+bool wb_connection_is_supported(const wb_tensor *state);
+
+/// What the sublayer sees, [..., D], of a state [..., n, C]. `weights` are static alpha and beta, dynamic alpha and
+/// beta, alpha and beta scale, and the gain; the last five NULL for a static connection. `*pending` is what
+/// `wb_connection_write` needs, to be released by the caller.
+wb_tensor *wb_connection_read(
+    const wb_tensor *const weights[7], double epsilon, const wb_tensor *state, wb_pending_write **pending);
+
+/// The state [..., n, C] after the sublayer gave `output` [..., D].
+wb_tensor *wb_connection_write(const wb_pending_write *pending, const wb_tensor *output);
+
+void wb_pending_write_release(wb_pending_write *pending);
+
 #ifdef __cplusplus
 }
 #endif

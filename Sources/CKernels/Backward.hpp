@@ -1,0 +1,160 @@
+// The backward pass of a block of tokens. With q = gradient of the projections times 1 / root mean square, the state's
+// gradient is one product per token, and that of the maps one product per block; the gain's follows from the latter.
+#pragma once
+
+/// outputGradient [m,C] of each token = write^T nextStateGradient, with the write coefficients from `beta` where it
+/// is not null and from `state` otherwise.
+CK_INLINE void writeBackwardBlock(
+    const Plan &plan, Working &working, const float *state, const float *beta, const float *nextStateGradient,
+    Index tokens, float *outputGradient, Ahead &ahead) {
+  const Shape &shape = plan.shape;
+  const Index m = shape.m, n = shape.n, C = shape.C;
+  if (!beta) computeCoefficients(plan, working, state, tokens, m + n, shape.columns, ahead);
+  for (Index t = 0; t < tokens; t++) {
+    const float *write = beta ? beta + t * m * n : working.values + (m + n) * shape.stride + t * n;
+    compute(Product{
+        .out = outputGradient + t * m * C,
+        .outRow = C,
+        .rows = m,
+        .columns = C,
+        .termCount = 1,
+        .terms = {{write, beta ? n : shape.stride, 1, nextStateGradient + t * n * C, C, n}},
+    });
+  }
+}
+
+/// Further working memory of the backward pass.
+struct BackwardWorking {
+  float *turnedGradient;  ///< [panel, stride]: the next state's gradient with slots side by side
+  float *gradients;       ///< [columns, stride]: of the coefficients, then q
+  float *diagonal;        ///< [stride]: what the norm takes back from each slot
+
+  BackwardWorking(const Plan &plan, Cutter &cutter) {
+    turnedGradient = cutter.take(plan.shape.panel * plan.shape.stride);
+    gradients = cutter.take(plan.shape.table());
+    diagonal = plan.isDynamic ? cutter.take(plan.shape.stride) : nullptr;
+  }
+};
+
+/// What the backward pass of a connection reads, at the first token of a block.
+struct BackwardInput {
+  const float *state, *output, *inputGradient, *nextStateGradient;
+};
+
+/// The gradients of the coefficients of one token, over `width` channels from `first` on: alpha's are inner products of
+/// the state with the gradients of what it was mixed into, beta's of the next state's gradient with the output.
+CK_INLINE void innerProductsOfToken(
+    const Plan &plan, const Working &working, const BackwardWorking &back, const BackwardInput &in, Index t,
+    Index first, Index width) {
+  const Shape &shape = plan.shape;
+  const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
+  struct Operands {
+    Index column, count;
+    const float *left, *right, *turnedRight;
+  };
+  const float *state = in.state + t * n * C, *gradient = in.nextStateGradient + t * n * C;
+  const Operands all[] = {
+      {0, m, in.inputGradient + t * m * C, state, working.turned},
+      {m, n, gradient, state, working.turned},
+      {m + n, m, in.output + t * m * C, gradient, back.turnedGradient},
+  };
+  for (const Operands &each : all) {
+    float *out = back.gradients + each.column * stride + t * n;
+    if (shape.hasFewSlots())
+      compute(InnerProducts{out, stride, each.left, C, each.count, each.right, C, n, C});
+    else
+      compute(Product{
+          .out = out,
+          .outRow = stride,
+          .rows = each.count,
+          .columns = n,
+          .accumulates = first > 0,
+          .termCount = 1,
+          .terms = {{each.left + first, C, 1, each.turnedRight + t * n, stride, width}},
+      });
+  }
+}
+
+/// The coefficients of the block and their gradients.
+CK_INLINE void coefficientGradients(
+    const Plan &plan, Working &working, BackwardWorking &back, const BackwardInput &in, Index tokens,
+    Ahead &ahead) {
+  const Shape &shape = plan.shape;
+  const Index C = shape.C, rows = tokens * shape.n;
+  const bool turns = !shape.hasFewSlots();
+  if (tokens < shape.tokens) std::fill_n(back.gradients, shape.table(), 0.0f);
+  for (Index first = 0; first < C; first += shape.panel) {
+    const Index width = std::min(shape.panel, C - first);
+    if (plan.isDynamic)
+      projectPanel(plan, working, in.state, rows, first, width, 0, shape.columns, ahead);
+    else if (turns)
+      transpose(in.state + first, C, rows, width, working.turned, shape.stride, nullptr);
+    if (turns) {
+      transpose(in.nextStateGradient + first, C, rows, width, back.turnedGradient, shape.stride, nullptr);
+      for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, first, width);
+    }
+  }
+  if (!turns)
+    for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, 0, C);
+  if (plan.isDynamic) finishCoefficients<true>(plan, working, 0, shape.columns);
+}
+
+/// Adds the gradients of static coefficients and scales, and turns those of the coefficients into q.
+CK_INLINE void projectionGradients(const Plan &plan, const Working &working, BackwardWorking &back, Sums &sums) {
+  const Shape &shape = plan.shape;
+  const float share = 1.0f / float(shape.C);
+  for (Index r = 0; r < shape.stride; r += lanes) {
+    const Vector inverse = load(working.inverse + r);
+    Vector along = 0.0f;
+    for (Index k = 0; k < shape.columns; k++) {
+      const Index at = k * shape.stride + r;
+      const Vector gradient = load(back.gradients + at), t = load(working.tangents + at);
+      store(sums.fixed + at, load(sums.fixed + at) + gradient);
+      store(sums.scale + at, load(sums.scale + at) + gradient * t);
+      const Vector q = gradient * load(plan.scale + at) * (1.0f - t * t) * inverse;
+      along += q * load(working.dots + at);
+      store(back.gradients + at, q);
+    }
+    store(back.diagonal + r, -along * inverse * inverse * share);
+  }
+}
+
+CK_INLINE void backwardBlock(
+    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, const BackwardInput &in, Index tokens,
+    float *stateGradient, Ahead &ahead) {
+  const Shape &shape = plan.shape;
+  const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
+  coefficientGradients(plan, working, back, in, tokens, ahead);
+  if (plan.isDynamic)
+    projectionGradients(plan, working, back, sums);
+  else
+    for (Index i = 0; i < shape.table(); i += lanes)
+      store(sums.fixed + i, load(sums.fixed + i) + load(back.gradients + i));
+  for (Index t = 0; t < tokens; t++) {
+    const float *read = working.values + t * n, *carry = read + m * stride;
+    compute(Product{
+        .out = stateGradient + t * n * C,
+        .outRow = C,
+        .rows = n,
+        .columns = C,
+        .termCount = plan.isDynamic ? 3 : 2,
+        .terms =
+            {{read, 1, stride, in.inputGradient + t * m * C, C, m},
+             {carry, 1, stride, in.nextStateGradient + t * n * C, C, n},
+             {back.gradients + t * n, 1, stride, plan.weights, C, shape.columns}},
+        .diagonal = plan.isDynamic ? back.diagonal + t * n : nullptr,
+        .base = in.state + t * n * C,
+        .baseRow = C,
+    });
+  }
+  if (plan.isDynamic)
+    compute(Product{
+        .out = sums.maps,
+        .outRow = C,
+        .rows = shape.columns,
+        .columns = C,
+        .accumulates = true,
+        .termCount = 1,
+        .terms = {{back.gradients, stride, 1, in.state, C, tokens * n}},
+    });
+}

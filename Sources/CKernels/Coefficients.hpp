@@ -1,0 +1,71 @@
+// The coefficients of a block of tokens: norm, projection, tanh, scale, in one pass over the state.
+#pragma once
+
+/// What a thread keeps of the block it works on. All tables are [columns, stride].
+struct Working {
+  float *turned;        ///< [panel, stride]: the state with slots side by side
+  float *inverse;       ///< [stride]: sums of squares, then 1 / root mean square of each slot
+  float *dots;          ///< projections of the state before the norm
+  float *tangents;      ///< tanh of the projections; null in the forward pass
+  float *dynamicValues; ///< coefficients of a dynamic connection
+  const float *values;  ///< the coefficients
+
+  Working(const Plan &plan, Cutter &cutter, bool forBackward) {
+    const Shape &shape = plan.shape;
+    const bool turns = plan.isDynamic || forBackward;
+    turned = turns ? cutter.take(shape.panel * shape.stride) : nullptr;
+    inverse = plan.isDynamic ? cutter.take(shape.stride) : nullptr;
+    dots = plan.isDynamic ? cutter.take(shape.table()) : nullptr;
+    tangents = plan.isDynamic && forBackward ? cutter.take(shape.table()) : nullptr;
+    dynamicValues = plan.isDynamic && forBackward ? cutter.take(shape.table()) : dots;
+    values = plan.isDynamic ? dynamicValues : plan.fixed;
+  }
+};
+
+/// Projects channels first..<first+width of `rows` slots onto the columns from..<to.
+CK_INLINE void projectPanel(
+    const Plan &plan, Working &working, const float *state, Index rows, Index first, Index width, Index from,
+    Index to, Ahead &ahead) {
+  const Shape &shape = plan.shape;
+  if (first == 0) std::fill_n(working.inverse, shape.stride, 0.0f);
+  transpose(state + first, shape.C, rows, width, working.turned, shape.stride, working.inverse);
+  computeFetching(Product{
+      .out = working.dots + from * shape.stride,
+      .outRow = shape.stride,
+      .rows = to - from,
+      .columns = shape.stride,
+      .accumulates = first > 0,
+      .termCount = 1,
+      .terms = {{plan.weights + from * shape.C + first, shape.C, 1, working.turned, shape.stride, width}},
+      .ahead = &ahead,
+  });
+}
+
+/// Turns the finished projections of the columns from..<to into coefficients.
+template <bool ForBackward>
+CK_INLINE void finishCoefficients(const Plan &plan, Working &working, Index from, Index to) {
+  const Shape &shape = plan.shape;
+  const float share = 1.0f / float(shape.C);
+  for (Index r = 0; r < shape.stride; r += lanes) {
+    const Vector inverse = 1.0f / squareRoot(load(working.inverse + r) * share + plan.epsilon);
+    store(working.inverse + r, inverse);
+    for (Index k = from; k < to; k++) {
+      const Index at = k * shape.stride + r;
+      const Vector t = hyperbolicTangent(load(working.dots + at) * inverse);
+      if constexpr (ForBackward) store(working.tangents + at, t);
+      store(working.dynamicValues + at, load(plan.fixed + at) + load(plan.scale + at) * t);
+    }
+  }
+}
+
+/// The columns from..<to of the coefficients of `tokens` tokens whose states begin at `state`.
+CK_INLINE void computeCoefficients(
+    const Plan &plan, Working &working, const float *state, Index tokens, Index from, Index to,
+    Ahead &ahead) {
+  if (!plan.isDynamic) return;
+  const Shape &shape = plan.shape;
+  const Index rows = tokens * shape.n;
+  for (Index first = 0; first < shape.C; first += shape.panel)
+    projectPanel(plan, working, state, rows, first, std::min(shape.panel, shape.C - first), from, to, ahead);
+  finishCoefficients<false>(plan, working, from, to);
+}

@@ -1,0 +1,113 @@
+// Read and write: what a sublayer sees of the state, and the state after it.
+#pragma once
+
+/// input [m,C] of each token = read^T state.
+CK_INLINE void readBlock(
+    const Plan &plan, Working &working, const float *state, Index tokens, float *input, Ahead &ahead) {
+  const Shape &shape = plan.shape;
+  const Index m = shape.m, n = shape.n, C = shape.C;
+  computeCoefficients(plan, working, state, tokens, 0, m, ahead);
+  for (Index t = 0; t < tokens; t++)
+    compute(Product{
+        .out = input + t * m * C,
+        .outRow = C,
+        .rows = m,
+        .columns = C,
+        .termCount = 1,
+        .terms = {{working.values + t * n, shape.stride, 1, state + t * n * C, C, n}},
+    });
+}
+
+/// nextState [n,C] of each token = write output + carry^T state.
+CK_INLINE void writeBlock(
+    const Plan &plan, Working &working, const float *state, const float *output, Index tokens, float *nextState,
+    float *beta, Ahead &ahead) {
+  const Shape &shape = plan.shape;
+  const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
+  computeCoefficients(plan, working, state, tokens, m, shape.columns, ahead);
+  const float *carry = working.values + m * stride, *write = carry + n * stride;
+  for (Index t = 0; t < tokens; t++) {
+    compute(Product{
+        .out = nextState + t * n * C,
+        .outRow = C,
+        .rows = n,
+        .columns = C,
+        .termCount = 2,
+        .terms =
+            {{write + t * n, 1, stride, output + t * m * C, C, m},
+             {carry + t * n, stride, 1, state + t * n * C, C, n}},
+    });
+    if (beta)
+      for (Index k = 0; k < m; k++) std::copy_n(write + k * stride + t * n, n, beta + (t * m + k) * n);
+  }
+}
+
+struct ForwardRun {
+  const ForwardJob &job;
+  const Plan *writer;
+  const Plan *reader;
+  const Shape &shape;
+  float *threadScratch;
+  std::size_t threadCount;
+  Index blocks;
+  int parts;
+};
+
+inline void forwardPart(void *context, int part) {
+  const ForwardRun &run = *static_cast<const ForwardRun *>(context);
+  const ForwardJob &job = run.job;
+  Cutter cutter(run.threadScratch + run.threadCount * std::size_t(part));
+  // The write is done with its working memory when the read begins.
+  Cutter again = cutter;
+  const Shape &shape = run.shape;
+  const Index wide = shape.n * shape.C, narrow = shape.m * shape.C;
+  std::optional<Working> writing, reading;
+  if (run.writer) writing.emplace(*run.writer, cutter, false);
+  if (run.reader) reading.emplace(*run.reader, again, false);
+  const Index last = run.blocks * (part + 1) / run.parts;
+  for (Index block = run.blocks * part / run.parts; block < last; block++) {
+    const Index token = block * shape.tokens, tokens = std::min<Index>(shape.tokens, job.tokens - token);
+    const Index following = std::min<Index>(shape.tokens, job.tokens - token - tokens);
+    const float *read = job.state + token * wide;
+    Ahead ahead;
+    ahead.add(read + tokens * wide, following * wide);
+    if (run.writer) {
+      const float *output = job.output + token * narrow;
+      ahead.add(output + tokens * narrow, following * narrow);
+      float *next = job.nextState + token * wide;
+      ahead.add(next + tokens * wide, following * wide);
+      float *beta = job.beta ? job.beta + token * shape.m * shape.n : nullptr;
+      writeBlock(*run.writer, *writing, read, output, tokens, next, beta, ahead);
+      read = next;
+    }
+    if (run.reader) readBlock(*run.reader, *reading, read, tokens, job.input + token * narrow, ahead);
+  }
+}
+
+inline bool forward(const ForwardJob &job, int threads) {
+  Cutter count(nullptr);
+  std::optional<Plan> writer, reader;
+  auto plan = [&](Cutter &cutter) {
+    if (job.writer) writer.emplace(*job.writer, cutter);
+    if (job.reader) reader.emplace(*job.reader, cutter);
+  };
+  plan(count);
+  const Shape shape(job.writer ? *job.writer : *job.reader);
+  const std::size_t shared = count.count();
+  Cutter forWriter(nullptr), forReader(nullptr);
+  if (writer) Working(*writer, forWriter, false);
+  if (reader) Working(*reader, forReader, false);
+  const std::size_t threadCount = std::max(forWriter.count(), forReader.count());
+  const Index blocks = (job.tokens + shape.tokens - 1) / shape.tokens;
+  const int parts = usefulParts(blocks, job.tokens * shape.n * shape.C * shape.columns, threads);
+  float *memory = scratch(shared + threadCount * std::size_t(parts));
+  if (!memory) return false;
+  Cutter cutter(memory);
+  plan(cutter);
+  if (writer) writer->fill(*job.writer);
+  if (reader) reader->fill(*job.reader);
+  ForwardRun run{job, writer ? &*writer : nullptr, reader ? &*reader : nullptr, shape, memory + shared,
+                 threadCount, blocks, parts};
+  forEachPart(parts, forwardPart, &run);
+  return true;
+}

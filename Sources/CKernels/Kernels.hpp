@@ -1,0 +1,64 @@
+// What the entry points ask of a vector code. The same source is compiled once for each.
+#pragma once
+
+#include "ckernels.h"
+
+namespace ckernels {
+
+/// A forward pass over the tokens: a read, a write, or a write and then a read of what was written.
+struct ForwardJob {
+  const ck_connection *writer;  ///< null for a read alone
+  const ck_connection *reader;  ///< null for a write alone
+  int64_t tokens;
+  const float *state;
+  const float *output;
+  float *nextState;
+  float *beta;
+  float *input;
+};
+
+/// A backward pass: of a whole connection, of a write, or of a connection and then the write before it.
+struct BackwardJob {
+  const ck_connection *connection;  ///< null for a write alone
+  const ck_connection *writer;      ///< null for a connection alone
+  int64_t tokens;
+  const float *state;
+  const float *output;
+  const float *inputGradient;
+  const float *nextStateGradient;
+  float *stateGradient;
+  const ck_connection_gradients *gradients;
+  const float *writerState;
+  const float *writerBeta;
+  const float *writerNextStateGradient;
+  float *writerOutputGradient;
+};
+
+struct NormJob {
+  int64_t rows, width;
+  const float *x;
+  const float *weight;
+  float epsilon;
+  float *y;
+  float *scale;
+  const float *savedScale;
+  const float *yGradient;
+  float *xGradient;
+  float *weightGradient;
+};
+
+struct VectorCode {
+  const char *name;
+  bool (*forward)(const ForwardJob &job, int threads);
+  bool (*backward)(const BackwardJob &job, int threads);
+  bool (*norm)(const NormJob &job, int threads);
+  bool (*normBackward)(const NormJob &job, int threads);
+};
+
+#if defined(__x86_64__)
+extern const VectorCode avx512Code;
+extern const VectorCode avx2Code;
+#endif
+extern const VectorCode portableCode;
+
+}  // namespace ckernels

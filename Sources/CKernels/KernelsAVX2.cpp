@@ -1,0 +1,28 @@
+// The kernels for processors with AVX2 and FMA.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+#include "Kernels.hpp"
+#include "Scratch.hpp"
+#include "Threads.hpp"
+
+#define CK_CODE avx2
+#define CK_LANES 8
+#define CK_REGISTERS 16
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#include "VectorCode.hpp"
+#pragma clang attribute pop
+
+namespace ckernels {
+
+const VectorCode avx2Code{"avx2", avx2::forward, avx2::backward, avx2::norm, avx2::normBackward};
+
+}  // namespace ckernels
+#endif

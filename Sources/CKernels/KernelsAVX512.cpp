@@ -1,0 +1,28 @@
+// The kernels for processors with AVX-512.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+#include "Kernels.hpp"
+#include "Scratch.hpp"
+#include "Threads.hpp"
+
+#define CK_CODE avx512
+#define CK_LANES 16
+#define CK_REGISTERS 32
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#include "VectorCode.hpp"
+#pragma clang attribute pop
+
+namespace ckernels {
+
+const VectorCode avx512Code{"avx512", avx512::forward, avx512::backward, avx512::norm, avx512::normBackward};
+
+}  // namespace ckernels
+#endif

@@ -1,0 +1,26 @@
+// The kernels for any processor: registers of four floats, which every 64-bit one has.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+#include "Kernels.hpp"
+#include "Scratch.hpp"
+#include "Threads.hpp"
+
+#define CK_CODE portable
+#define CK_LANES 4
+#if defined(__aarch64__)
+#define CK_REGISTERS 32
+#else
+#define CK_REGISTERS 16
+#endif
+#include "VectorCode.hpp"
+
+namespace ckernels {
+
+const VectorCode portableCode{"portable", portable::forward, portable::backward, portable::norm, portable::normBackward};
+
+}  // namespace ckernels

@@ -1,0 +1,71 @@
+// How a connection is laid out for the kernels: tokens are taken in blocks, and the coefficients of a block stand in
+// columns, each a run of one value for every (token, slot) of the block, so that registers are full whatever n is.
+#pragma once
+
+struct Shape {
+  Index m, n, C;
+  Index columns;  ///< 2m + n: read, carry, write
+  Index tokens;   ///< in a block
+  Index rows;     ///< tokens * n
+  Index stride;   ///< rows, rounded up to whole registers
+  Index panel;    ///< channels turned at a time, so that what is turned stays in the nearest cache
+
+  explicit Shape(const ck_connection &connection)
+      : m(connection.fraction_rate), n(connection.slots), C(connection.slot_width), columns(2 * m + n), tokens(1) {
+    // The block, of at most `most` rows, that wastes the smallest share of its registers; the larger of equals.
+    constexpr Index most = CK_BLOCK_ROWS;
+    for (Index t = 2; t * n <= most; t++)
+      if (t * n * padded(tokens * n) >= tokens * n * padded(t * n)) tokens = t;
+    rows = tokens * n;
+    stride = padded(rows);
+    panel = std::max<Index>(CK_PANEL_FLOATS / stride / 16 * 16, 16);
+    panel = std::min(panel, C);
+  }
+
+  /// Whether inner products along the channels cost less than products with a register of slots: they do where n
+  /// leaves most of that register empty. Each costs as much as about 52 channels on top, for the sum at its end.
+  bool hasFewSlots() const { return n * (C + 52) < padded(n) * C; }
+
+  static Index padded(Index count) { return (count + lanes - 1) / lanes * lanes; }
+  Index table() const { return columns * stride; }
+};
+
+/// A connection's parameters as the kernels want them.
+struct Plan {
+  Shape shape;
+  bool isDynamic;
+  float epsilon;
+  float *weights;  ///< [columns, C]: dynamic maps times gain / sqrt(C)
+  float *fixed;    ///< [columns, stride]: static coefficients
+  float *scale;    ///< [columns, stride]: scales of the dynamic part
+
+  Plan(const ck_connection &connection, Cutter &cutter)
+      : shape(connection), isDynamic(connection.dynamic_alpha != nullptr), epsilon(connection.epsilon) {
+    fixed = cutter.take(shape.table());
+    weights = isDynamic ? cutter.take(shape.columns * shape.C) : nullptr;
+    scale = isDynamic ? cutter.take(shape.table()) : nullptr;
+  }
+
+  void fill(const ck_connection &connection) {
+    spread(connection.static_alpha, connection.static_beta, fixed);
+    if (!isDynamic) return;
+    spread(connection.alpha_scale, connection.beta_scale, scale);
+    const Index C = shape.C, mixed = shape.m + shape.n;
+    const float factor = 1.0f / std::sqrt(float(C));
+    for (Index k = 0; k < shape.columns; k++) {
+      const float *map = k < mixed ? connection.dynamic_alpha + k * C : connection.dynamic_beta + (k - mixed) * C;
+      for (Index c = 0; c < C; c++) weights[k * C + c] = map[c] * connection.gain[c] * factor;
+    }
+  }
+
+ private:
+  void spread(const float *alpha, const float *beta, float *table) const {
+    const Index mixed = shape.m + shape.n, m = shape.m, n = shape.n;
+    for (Index k = 0; k < shape.columns; k++) {
+      float *column = table + k * shape.stride;
+      for (Index j = 0; j < n; j++) column[j] = k < mixed ? alpha[j * mixed + k] : beta[j * m + k - mixed];
+      for (Index r = n; r < shape.rows; r++) column[r] = column[r - n];
+      for (Index r = shape.rows; r < shape.stride; r++) column[r] = 0.0f;
+    }
+  }
+};

@@ -1,0 +1,145 @@
+// The one loop most of the arithmetic goes through: a small matrix product, held in registers a tile at a time.
+#pragma once
+
+/// One summand of a product: element (i, c) gains the sum over k < count of left(i, k) * right(k, c), where
+/// left(i, k) = left[i * leftRow + k * leftInner] and right(k, c) = right[k * rightRow + c].
+struct Term {
+  const float *left;
+  Index leftRow, leftInner;
+  const float *right;
+  Index rightRow;
+  Index count;
+};
+
+/// out(i, c) = [out(i, c) +] [diagonal(i) * base(i, c) +] the sum of up to three terms, for i < rows, c < columns.
+struct Product {
+  float *out;
+  Index outRow;
+  Index rows, columns;
+  bool accumulates;
+  int termCount;
+  Term terms[3];
+  const float *diagonal;
+  const float *base;
+  Index baseRow;
+  Ahead *ahead;  ///< fetched from within the product; only for products without a part of a register
+};
+
+// Rows in a tile for a width of 1, 2, 3 and 4 registers: 24 sums where there are 32 registers, 12 where there are 16.
+constexpr int registersWide = CK_REGISTERS == 32 ? 4 : 2;
+constexpr int tileRows(int width) {
+  if (CK_REGISTERS == 32) return width == 1 ? 16 : 24 / width;
+  return width == 1 ? 8 : 12 / width;
+}
+
+template <bool Part>
+CK_INLINE Vector loadTile(const float *p, Index count) {
+  if constexpr (Part) return loadPart(p, count);
+  return load(p);
+}
+
+template <int Rows, int Width, bool Part, bool UnitRow, bool Fetches>
+CK_INLINE void addTerm(
+    Vector (&sums)[Rows][Width], const Term &term, Index row, Index column, Index part, Ahead *ahead) {
+  const Index step = UnitRow ? 1 : term.leftRow;
+  const float *left = term.left + row * step;
+  const float *right = term.right + column;
+  const Index inner = term.leftInner, rightRow = term.rightRow;
+  for (Index k = term.count; k > 0; k--, left += inner, right += rightRow) {
+    if constexpr (Fetches) ahead->step();
+    Vector r[Width];
+    CK_UNROLL
+    for (int w = 0; w < Width; w++) r[w] = loadTile<Part>(right + w * lanes, part);
+    CK_UNROLL
+    for (int i = 0; i < Rows; i++) {
+      const Vector l = left[i * step];
+      CK_UNROLL
+      for (int w = 0; w < Width; w++) sums[i][w] += l * r[w];
+    }
+  }
+}
+
+/// One tile; with Part (and a width of 1) it has `part` < lanes columns.
+template <int Rows, int Width, bool Part, bool Fetches>
+void tile(const Product &product, Index row, Index column, Index part) {
+  Vector sums[Rows][Width];
+  CK_UNROLL
+  for (int i = 0; i < Rows; i++)
+    CK_UNROLL
+    for (int w = 0; w < Width; w++) sums[i][w] = 0.0f;
+  for (int t = 0; t < product.termCount; t++) {
+    if (product.terms[t].leftRow == 1)
+      addTerm<Rows, Width, Part, true, Fetches>(sums, product.terms[t], row, column, part, product.ahead);
+    else
+      addTerm<Rows, Width, Part, false, Fetches>(sums, product.terms[t], row, column, part, product.ahead);
+  }
+  if (product.diagonal) {
+    CK_UNROLL
+    for (int i = 0; i < Rows; i++)
+      CK_UNROLL
+      for (int w = 0; w < Width; w++)
+        sums[i][w] += product.diagonal[row + i] *
+                      loadTile<Part>(product.base + (row + i) * product.baseRow + column + w * lanes, part);
+  }
+  CK_UNROLL
+  for (int i = 0; i < Rows; i++)
+    CK_UNROLL
+    for (int w = 0; w < Width; w++) {
+      float *out = product.out + (row + i) * product.outRow + column + w * lanes;
+      if (product.accumulates) sums[i][w] += loadTile<Part>(out, part);
+      if constexpr (Part)
+        storePart(out, sums[i][w], part);
+      else
+        store(out, sums[i][w]);
+    }
+}
+
+using Tile = void (*)(const Product &, Index row, Index column, Index part);
+
+template <int Width, bool Part, bool Fetches, std::size_t... R>
+constexpr std::array<Tile, sizeof...(R)> makeTiles(std::index_sequence<R...>) {
+  return {tile<int(R) + 1, Width, Part, Fetches>...};
+}
+
+template <int Width>
+constexpr Index tilesIn(Index rows) {
+  return (rows + tileRows(Width) - 1) / tileRows(Width);
+}
+
+/// All rows of one strip of columns, in tiles as equal in height as can be.
+template <int Width, bool Part, bool Fetches>
+void strip(const Product &product, Index column, Index part) {
+  constexpr auto tiles = makeTiles<Width, Part, Fetches>(std::make_index_sequence<std::size_t(tileRows(Width))>());
+  Index row = 0;
+  for (Index left = tilesIn<Width>(product.rows); left > 0; left--) {
+    const Index height = (product.rows - row + left - 1) / left;
+    tiles[std::size_t(height - 1)](product, row, column, part);
+    row += height;
+  }
+}
+
+template <bool Fetches>
+CK_INLINE void computeWhole(const Product &product, Index whole) {
+  Index column = 0;
+  for (; column + registersWide * lanes <= whole; column += registersWide * lanes)
+    strip<registersWide, false, Fetches>(product, column, 0);
+  switch ((whole - column) / lanes) {
+    case 3: return strip<registersWide == 4 ? 3 : 1, false, Fetches>(product, column, 0);
+    case 2: return strip<2, false, Fetches>(product, column, 0);
+    case 1: return strip<1, false, Fetches>(product, column, 0);
+    default: return;
+  }
+}
+
+CK_INLINE void compute(const Product &product) {
+  const Index whole = product.columns / lanes * lanes;
+  computeWhole<false>(product, whole);
+  if (whole < product.columns) strip<1, true, false>(product, whole, product.columns - whole);
+}
+
+/// The same, of whole registers and one term, fetching `product.ahead` in its stride.
+CK_INLINE void computeFetching(const Product &product) {
+  const Index strips = (product.columns + registersWide * lanes - 1) / (registersWide * lanes);
+  product.ahead->spread(strips * tilesIn<registersWide>(product.rows) * product.terms[0].count);
+  computeWhole<true>(product, product.columns);
+}

@@ -1,0 +1,66 @@
+// One register of floats, for the vector code being compiled, and the few functions on it the kernels need.
+#pragma once
+
+#define CK_INLINE inline __attribute__((always_inline))
+#define CK_UNROLL _Pragma("clang loop unroll(full)")
+
+using Index = std::ptrdiff_t;
+
+constexpr int lanes = CK_LANES;
+typedef float Vector __attribute__((ext_vector_type(CK_LANES)));
+typedef float UnalignedVector __attribute__((ext_vector_type(CK_LANES), aligned(4)));
+typedef float Quad __attribute__((ext_vector_type(4)));
+typedef float UnalignedQuad __attribute__((ext_vector_type(4), aligned(4)));
+
+CK_INLINE Vector load(const float *p) { return *reinterpret_cast<const UnalignedVector *>(p); }
+CK_INLINE void store(float *p, Vector v) { *reinterpret_cast<UnalignedVector *>(p) = v; }
+CK_INLINE Quad loadQuad(const float *p) { return *reinterpret_cast<const UnalignedQuad *>(p); }
+
+/// The first `count` < lanes elements, zero in the other lanes; touches no memory beyond them.
+CK_INLINE Vector loadPart(const float *p, Index count) {
+#if CK_LANES == 16
+  return _mm512_maskz_loadu_ps(__mmask16((1u << count) - 1), p);
+#else
+  alignas(Vector) float padded[lanes] = {};
+  for (Index i = 0; i < count; i++) padded[i] = p[i];
+  return *reinterpret_cast<const Vector *>(padded);
+#endif
+}
+
+CK_INLINE void storePart(float *p, Vector v, Index count) {
+#if CK_LANES == 16
+  _mm512_mask_storeu_ps(p, __mmask16((1u << count) - 1), v);
+#else
+  for (Index i = 0; i < count; i++) p[i] = v[i];
+#endif
+}
+
+CK_INLINE float sum(Vector v) {
+  float total[lanes];
+  store(total, v);
+  CK_UNROLL
+  for (int width = lanes / 2; width > 0; width /= 2)
+    CK_UNROLL
+    for (int i = 0; i < width; i++) total[i] += total[i + width];
+  return total[0];
+}
+
+CK_INLINE Vector squareRoot(Vector v) { return __builtin_elementwise_sqrt(v); }
+
+/// tanh within 4e-7: x P(x^2) / Q(x^2) with both of degree four, fitted for least relative error on [-8, 8], beyond
+/// which tanh rounds to 1. The comparisons are written so that a NaN stays one.
+CK_INLINE Vector hyperbolicTangent(Vector x) {
+  const Vector bound = 8.0f;
+  x = bound < x ? bound : x;
+  x = -bound > x ? -bound : x;
+  const Vector s = x * x;
+  Vector p = s * 1.52305331e-08f + 2.18947431e-05f;
+  p = p * s + 3.5716029e-03f;
+  p = p * s + 1.34445021e-01f;
+  p = p * s + 1.0f;
+  Vector q = s * 8.52249313e-07f + 3.41130002e-04f;
+  q = q * s + 2.61644615e-02f;
+  q = q * s + 4.67778294e-01f;
+  q = q * s + 1.0f;
+  return x * p / q;
+}

@@ -1,0 +1,35 @@
+// All kernels, compiled for one vector code. A source file names the code (CK_CODE), its floats a register (CK_LANES),
+// its registers (CK_REGISTERS), and includes this between the attributes that switch the instructions on.
+
+#define CK_BLOCK_ROWS 32
+#define CK_PANEL_FLOATS 6144
+
+namespace ckernels {
+namespace CK_CODE {
+
+#include "Vector.hpp"
+
+#include "Ahead.hpp"
+
+#include "Product.hpp"
+
+#include "Transpose.hpp"
+
+#include "InnerProducts.hpp"
+
+#include "Plan.hpp"
+
+#include "Coefficients.hpp"
+
+#include "Forward.hpp"
+
+#include "Gradients.hpp"
+
+#include "Backward.hpp"
+
+#include "BackwardRun.hpp"
+
+#include "RMSNorm.hpp"
+
+}  // namespace CK_CODE
+}  // namespace ckernels

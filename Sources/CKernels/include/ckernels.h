@@ -1,0 +1,127 @@
+// Fused CPU kernels on raw float32 memory: Generalized Hyper-Connections and root-mean-square normalisation, forward
+// and backward, behind a plain C interface.
+//
+// Shape letters: N tokens, m fraction rate, n slots (n >= m >= 1), C slot width. Every array is contiguous, row major,
+// and needs no more alignment than a float. An array that is written may not overlap any other argument.
+//
+// Every function takes the number of `threads` to use at most and shares the pool of the process's OpenMP library where
+// one is loaded; without one it runs on the calling thread. Tokens are dealt to threads in fixed shares and gradients
+// of parameters are added up in the order of the threads, so a result depends on `threads` but never on timing.
+// Denormal numbers count as zero while a kernel runs.
+//
+// Every function returns false, having written nothing, if a size is impossible (m < 1, n < m, C < 1, or a negative
+// count) or its scratch memory cannot be had; the scratch is kept by the calling thread and reused.
+#ifndef WIDEBAND_CKERNELS_H
+#define WIDEBAND_CKERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Generalized Hyper-Connections (arXiv 2511.11238).
+
+/// The parameters of one connection. For each token with state H [n,C] and normalised slots
+/// u_j = H_j / sqrt(mean(H_j^2) + epsilon) * gain, and with p = u [dynamic_alpha; dynamic_beta]^T / sqrt(C):
+///
+///     [read | carry] = static_alpha + alpha_scale * tanh(p[:, :m+n])      [n,m] and [n,n]
+///     write          = static_beta  + beta_scale  * tanh(p[:, m+n:])      [n,m]
+///
+/// A connection without dynamic maps has null for the five pointers after `static_beta`: its coefficients are the
+/// static ones.
+typedef struct ck_connection {
+  int64_t fraction_rate;       ///< m
+  int64_t slots;               ///< n
+  int64_t slot_width;          ///< C
+  float epsilon;               ///< Added to the mean square of a slot.
+  const float *static_alpha;   ///< [n, m+n]
+  const float *static_beta;    ///< [n, m]
+  const float *dynamic_alpha;  ///< [m+n, C] or null
+  const float *dynamic_beta;   ///< [m, C] or null
+  const float *alpha_scale;    ///< [n, m+n] or null
+  const float *beta_scale;     ///< [n, m] or null
+  const float *gain;           ///< [C] or null
+} ck_connection;
+
+/// Where the gradients of a connection's parameters are added, in the shapes of `ck_connection`; any may be null.
+typedef struct ck_connection_gradients {
+  float *static_alpha;
+  float *static_beta;
+  float *dynamic_alpha;
+  float *dynamic_beta;
+  float *alpha_scale;
+  float *beta_scale;
+  float *gain;
+} ck_connection_gradients;
+
+/// What the sublayer sees: `input` [N,m,C] = read^T `state`, from `state` [N,n,C].
+bool ck_connection_read(const ck_connection *connection, int64_t tokens, const float *state, float *input, int threads);
+
+/// The state after the sublayer: `next_state` [N,n,C] = write `output` + carry^T `state`, from `state` [N,n,C] and the
+/// sublayer's `output` [N,m,C]. The coefficients are computed again from `state`. Unless `beta` is null the write
+/// coefficients are kept there, [N,m,n] (transposed), so that the backward pass of the write need not see the state.
+bool ck_connection_write(
+    const ck_connection *connection, int64_t tokens, const float *state, const float *output, float *next_state,
+    float *beta, int threads);
+
+/// `ck_connection_write`, and in the same pass over the tokens `next_input` [N,m,C], what the connection `next` of the
+/// same m, n and C reads from `next_state`.
+bool ck_connection_write_read(
+    const ck_connection *connection, const ck_connection *next, int64_t tokens, const float *state,
+    const float *output, float *next_state, float *beta, float *next_input, int threads);
+
+/// First half of the backward pass: `output_gradient` [N,m,C] = write^T `next_state_gradient` [N,n,C], the gradient of
+/// the sublayer's output. With `beta` as saved by the write, `state` is not used and may be null; with `beta` null the
+/// coefficients are computed again from `state`.
+bool ck_connection_write_backward(
+    const ck_connection *connection, int64_t tokens, const float *state, const float *beta,
+    const float *next_state_gradient, float *output_gradient, int threads);
+
+/// Second half, after the backward pass of the sublayer: from `state` [N,n,C], the sublayer's `output` [N,m,C], the
+/// gradient of its input `input_gradient` [N,m,C] and `next_state_gradient` [N,n,C], the whole gradient of the state
+/// `state_gradient` [N,n,C] (read, carry, and the coefficients' own dependence on it); adds the gradients of the
+/// parameters to `gradients`.
+bool ck_connection_backward(
+    const ck_connection *connection, int64_t tokens, const float *state, const float *output,
+    const float *input_gradient, const float *next_state_gradient, float *state_gradient,
+    const ck_connection_gradients *gradients, int threads);
+
+/// `ck_connection_backward`, and in the same pass over the tokens `ck_connection_write_backward` of the connection
+/// `previous` (same m, n and C), for which `state_gradient` is the gradient of the state after its sublayer:
+/// `previous_output_gradient` [N,m,C]. `previous_state` and `previous_beta` as `state` and `beta` there.
+bool ck_connection_backward_write_backward(
+    const ck_connection *connection, const ck_connection *previous, int64_t tokens, const float *state,
+    const float *output, const float *input_gradient, const float *next_state_gradient, const float *previous_state,
+    const float *previous_beta, float *state_gradient, float *previous_output_gradient,
+    const ck_connection_gradients *gradients, int threads);
+
+// Root-mean-square normalisation.
+
+/// `y` [R,d] = x * scale * weight with `scale` [R] = 1 / sqrt(mean(x^2) + epsilon) of each row of `x` [R,d], `weight`
+/// [d]. `scale` is what the backward pass needs beside x; it may be null.
+bool ck_rms_norm(
+    int64_t rows, int64_t width, const float *x, const float *weight, float epsilon, float *y, float *scale,
+    int threads);
+
+/// From `y_gradient` [R,d], `x`, `weight` and the saved `scale`: `x_gradient` [R,d], and adds the gradient of the
+/// weight to `weight_gradient` [d] unless that is null.
+bool ck_rms_norm_backward(
+    int64_t rows, int64_t width, const float *x, const float *weight, const float *scale, const float *y_gradient,
+    float *x_gradient, float *weight_gradient, int threads);
+
+// The processor.
+
+/// The vector code in use: "avx512", "avx2" or "portable". The best the processor has, unless told otherwise.
+const char *ck_vector_code(void);
+
+/// Makes every later call use the named vector code, so that tests and benchmarks reach all of it on one processor;
+/// false, and no change, if the processor or the build has no such code.
+bool ck_use_vector_code(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

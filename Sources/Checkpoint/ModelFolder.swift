@@ -1,0 +1,134 @@
+import Foundation
+import Torch
+
+/// A model as a folder in Hugging Face's layout: `config.json`, weights in `model.safetensors` or in shards with
+/// `model.safetensors.index.json`, and small files such as the tokenizer's.
+///
+///     let folder = ModelFolder(url)
+///     let weights = WeightStore(stored: try folder.readTensors(), mutable: false)
+public struct ModelFolder: Sendable {
+  /// Where the folder is.
+  public let url: URL
+
+  private static let configurationName = "config.json"
+  private static let weightsName = "model.safetensors"
+
+  /// The folder at `url`, which need not exist yet.
+  public init(_ url: URL) { self.url = url.standardizedFileURL }
+
+  /// The bytes of `config.json`.
+  ///
+  /// - Throws: `CheckpointError` if the folder or the file is missing.
+  public func configurationData() throws -> Data {
+    try requireFolder()
+    let configuration = url.appending(path: Self.configurationName)
+    guard exists(configuration) else { throw CheckpointError(configuration.path, "is missing from the model folder") }
+    return try MappedFile(configuration.path).withBytes { Data($0) }
+  }
+
+  /// All weights by name, mapped into memory rather than read. They must not be written to.
+  ///
+  /// - Throws: `CheckpointError` if there are none, or a file or the index does not describe what is there.
+  public func readTensors() throws -> [String: Tensor] {
+    try requireFolder()
+    let weights = url.appending(path: Self.weightsName)
+    if exists(weights) { return try SafetensorsFile(weights).tensors() }
+    let index = url.appending(path: ShardIndex.fileName)
+    guard exists(index) else {
+      throw CheckpointError(url.path, "holds neither \(Self.weightsName) nor \(ShardIndex.fileName)")
+    }
+    return try ShardIndex(index).readTensors(in: url)
+  }
+
+  /// Writes the whole folder, or replaces it with all that is in it; it appears in full or not at all.
+  ///
+  /// - Parameters:
+  ///   - configuration: the content of `config.json`.
+  ///   - tensors: every weight with its name, in the order in which shards are filled.
+  ///   - extraFiles: more files by name, such as `tokenizer.json`.
+  ///   - maximumShardBytes: what a file of weights should hold at most. A larger tensor gets a file of its own.
+  /// - Throws: `CheckpointError` if a file cannot be written, or something other than a model is in the way.
+  public func write(
+    configuration: Data, tensors: [(name: String, tensor: Tensor)], extraFiles: [String: Data] = [:],
+    maximumShardBytes: Int = 5_000_000_000
+  ) throws {
+    try requireReplaceable()
+    let own = [Self.configurationName, Self.weightsName, ShardIndex.fileName]
+    for name in extraFiles.keys.sorted() where own.contains(name) || !ShardIndex.isPlain(name) {
+      throw CheckpointError(url.path, "\(quoted(name)) cannot be the name of an extra file in a model folder")
+    }
+    try AtomicFolder.write(to: url) { folder in
+      try writeWeights(tensors, maximumShardBytes, to: folder)
+      try AtomicFile.write(configuration, to: folder.appending(path: Self.configurationName))
+      for (name, data) in extraFiles { try AtomicFile.write(data, to: folder.appending(path: name)) }
+    }
+  }
+
+  private func writeWeights(
+    _ tensors: [(name: String, tensor: Tensor)], _ maximumShardBytes: Int, to folder: URL
+  ) throws {
+    let shards = Self.shards(tensors, maximumShardBytes)
+    guard shards.count > 1 else {
+      return try Safetensors.write(tensors, to: folder.appending(path: Self.weightsName))
+    }
+    var index: [String: String] = [:]
+    for (position, shard) in shards.enumerated() {
+      let file = "model-\(Self.fiveDigits(position + 1))-of-\(Self.fiveDigits(shards.count)).safetensors"
+      try Safetensors.write(shard, to: folder.appending(path: file))
+      for (name, _) in shard {
+        guard index.updateValue(file, forKey: name) == nil else {
+          throw CheckpointError(folder.path, "the tensor name \(quoted(name)) is taken")
+        }
+      }
+    }
+    let totalBytes = tensors.reduce(0) { $0 + Self.byteCount($1.tensor) }
+    try AtomicFile.write(
+      ShardIndex(shards: index).encoded(totalBytes: totalBytes), to: folder.appending(path: ShardIndex.fileName))
+  }
+
+  /// The tensors in order, cut wherever the next one would not fit.
+  private static func shards(
+    _ tensors: [(name: String, tensor: Tensor)], _ maximumBytes: Int
+  ) -> [[(name: String, tensor: Tensor)]] {
+    var shards: [[(name: String, tensor: Tensor)]] = []
+    var filled = 0
+    for entry in tensors {
+      let bytes = byteCount(entry.tensor)
+      if shards.isEmpty || filled + bytes > maximumBytes {
+        shards.append([])
+        filled = 0
+      }
+      shards[shards.count - 1].append(entry)
+      filled += bytes
+    }
+    return shards
+  }
+
+  private static func byteCount(_ tensor: Tensor) -> Int { tensor.count * tensor.dtype.size }
+
+  private static func fiveDigits(_ number: Int) -> String {
+    String(repeating: "0", count: max(0, 5 - "\(number)".count)) + "\(number)"
+  }
+
+  private func exists(_ url: URL) -> Bool { FileManager.default.fileExists(atPath: url.path) }
+
+  private func requireFolder() throws {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+      throw CheckpointError(url.path, "there is no such model folder")
+    }
+    guard isFolder.boolValue else { throw CheckpointError(url.path, "is a file, expected a model folder") }
+  }
+
+  /// Replacing a folder deletes what is in it, so a mistyped path must not cost somebody another folder.
+  private func requireReplaceable() throws {
+    guard exists(url) else { return }
+    try requireFolder()
+    guard let content = try? FileManager.default.contentsOfDirectory(atPath: url.path) else {
+      throw CheckpointError(url.path, "cannot be listed")
+    }
+    guard content.isEmpty || content.contains(Self.configurationName) else {
+      throw CheckpointError(url.path, "is not empty and holds no \(Self.configurationName): it is not replaced")
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import Foundation
+import Torch
+
+/// The safetensors format, written.
+public enum Safetensors {
+  /// Writes a file that the format's other readers open too; `SafetensorsFile` reads it back.
+  ///
+  /// The file appears in full or not at all. Tensors are copied to the processor and written one at a time, in the
+  /// reference implementation's order: the widest dtypes first, then by name, so that every tensor is aligned.
+  ///
+  /// - Parameters:
+  ///   - tensors: every tensor with its name; names must differ.
+  ///   - metadata: free text by key. Hugging Face's readers refuse a file without a "format".
+  /// - Throws: `CheckpointError` naming the path.
+  public static func write(
+    _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = ["format": "pt"], to url: URL
+  ) throws {
+    let ordered = inFileOrder(tensors)
+    let header = try header(ordered, metadata, url.path)
+    try AtomicFile.write(to: url) { append in
+      try header.withUnsafeBytes(append)
+      for (name, tensor) in ordered {
+        do { try withTorch { try tensor.withContiguousBytes(append) } } catch let error as TorchError {
+          throw CheckpointError(url.path, "tensor \(quoted(name)) cannot be written: \(error)")
+        }
+      }
+    }
+  }
+
+  private static func inFileOrder(_ tensors: [(name: String, tensor: Tensor)]) -> [(name: String, tensor: Tensor)] {
+    DType.safetensorsOrder.flatMap { dtype in
+      tensors.filter { $0.tensor.dtype == dtype }.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    }
+  }
+
+  /// The header's length and the header, padded so that the data starts at a multiple of eight.
+  private static func header(
+    _ tensors: [(name: String, tensor: Tensor)], _ metadata: [String: String], _ path: String
+  ) throws -> Data {
+    var members: [String] = []
+    if !metadata.isEmpty {
+      let pairs = try metadata.sorted { $0.key < $1.key }.map { "\(try literal($0.key)):\(try literal($0.value))" }
+      members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
+    }
+    var names: Set<String> = ["__metadata__"]
+    var offset = 0
+    for (name, tensor) in tensors {
+      guard names.insert(name).inserted else {
+        throw CheckpointError(path, "the tensor name \(quoted(name)) is taken")
+      }
+      let end = offset + tensor.count * tensor.dtype.size
+      let shape = tensor.shape.map(String.init).joined(separator: ",")
+      let form = "\"dtype\":\"\(tensor.dtype.safetensorsName)\",\"shape\":[\(shape)]"
+      members.append("\(try literal(name)):{\(form),\"data_offsets\":[\(offset),\(end)]}")
+      offset = end
+    }
+    let text = Data("{\(members.joined(separator: ","))}".utf8)
+    let padding = Data(repeating: UInt8(ascii: " "), count: (8 - text.count % 8) % 8)
+    let length = UInt64(text.count + padding.count)
+    return withUnsafeBytes(of: length.littleEndian) { Data($0) } + text + padding
+  }
+
+  private static func literal(_ text: String) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .withoutEscapingSlashes
+    return String(decoding: try encoder.encode(text), as: UTF8.self)
+  }
+}

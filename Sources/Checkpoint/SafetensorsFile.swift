@@ -1,0 +1,98 @@
+import Foundation
+import Torch
+
+/// A safetensors file, mapped into memory.
+///
+/// Opening it reads and checks the header only. Tensors are views of the mapping: their bytes are read from the disk
+/// when somebody looks at them, and the mapping lives as long as the last of them. They must not be written to.
+///
+///     let file = try SafetensorsFile(url)
+///     let weight = try file.tensor("model.embed_tokens.weight")
+public struct SafetensorsFile: Sendable {
+  /// Where the file is.
+  public let url: URL
+  /// Free text by key; Hugging Face's readers expect "format".
+  public let metadata: [String: String]
+  /// The names of all tensors in the order of their data.
+  public let names: [String]
+
+  let mapping: MappedFile
+  private let entries: [String: SafetensorsHeader.Entry]
+  private let dataStart: Int
+
+  /// Opens the file at `url`.
+  ///
+  /// - Throws: `CheckpointError` if it cannot be read or its header does not describe its bytes exactly.
+  public init(_ url: URL) throws {
+    self.url = url
+    mapping = try MappedFile(url.path)
+    let header = try mapping.withBytes { try SafetensorsHeader($0, path: url.path) }
+    metadata = header.metadata
+    names = header.entries.map(\.name)
+    entries = Dictionary(uniqueKeysWithValues: header.entries.map { ($0.name, $0) })
+    dataStart = header.dataStart
+  }
+
+  /// The dtype of a tensor.
+  ///
+  /// - Throws: `CheckpointError` if the file has no tensor of this name.
+  public func dtype(of name: String) throws -> DType { try entry(name).dtype }
+
+  /// The shape of a tensor.
+  ///
+  /// - Throws: `CheckpointError` if the file has no tensor of this name.
+  public func shape(of name: String) throws -> [Int] { try entry(name).shape }
+
+  /// A tensor over the file's bytes; only one that the file does not align to its dtype is copied.
+  ///
+  /// - Throws: `CheckpointError` if the file has no tensor of this name, or a BOOL in it is neither 0 nor 1.
+  public func tensor(_ name: String) throws -> Tensor {
+    let entry = try entry(name)
+    let start = dataStart + entry.range.lowerBound
+    return try mapping.withBytes { file in
+      let bytes = UnsafeRawBufferPointer(rebasing: file[start..<(start + entry.range.count)])
+      try requireBooleans(bytes, entry)
+      return try tensor(entry, bytes, isAligned: start.isMultiple(of: entry.dtype.size))
+    }
+  }
+
+  /// All tensors by name.
+  public func tensors() throws -> [String: Tensor] {
+    try Dictionary(uniqueKeysWithValues: names.map { ($0, try tensor($0)) })
+  }
+
+  private func tensor(
+    _ entry: SafetensorsHeader.Entry, _ bytes: UnsafeRawBufferPointer, isAligned: Bool
+  ) throws -> Tensor {
+    func borrow(_ memory: UnsafeRawPointer, from owner: AnyObject) throws -> Tensor {
+      try withTorch { Tensor(borrowing: memory, shape: entry.shape, dtype: entry.dtype, owner: owner) }
+    }
+    if isAligned, let start = bytes.baseAddress { return try borrow(start, from: mapping) }
+    let copy = AlignedCopy(bytes)
+    return try borrow(copy.memory, from: copy)
+  }
+
+  /// A Swift `Bool` that is neither 0 nor 1 has no defined meaning, so none is let in.
+  private func requireBooleans(_ bytes: UnsafeRawBufferPointer, _ entry: SafetensorsHeader.Entry) throws {
+    guard entry.dtype == .bool, let index = bytes.firstIndex(where: { $0 > 1 }) else { return }
+    let place = "tensor \(quoted(entry.name)): element \(index)"
+    throw CheckpointError(url.path, "\(place) is \(bytes[index]), expected a BOOL of 0 or 1")
+  }
+
+  private func entry(_ name: String) throws -> SafetensorsHeader.Entry {
+    guard let entry = entries[name] else { throw CheckpointError(url.path, "has no tensor \(quoted(name))") }
+    return entry
+  }
+
+  /// Bytes where every dtype may lie.
+  private final class AlignedCopy {
+    let memory: UnsafeMutableRawPointer
+
+    init(_ bytes: UnsafeRawBufferPointer) {
+      memory = .allocate(byteCount: max(1, bytes.count), alignment: 16)
+      if let start = bytes.baseAddress { memory.copyMemory(from: start, byteCount: bytes.count) }
+    }
+
+    deinit { memory.deallocate() }
+  }
+}

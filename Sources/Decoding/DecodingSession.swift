@@ -1,0 +1,96 @@
+import LanguageModel
+import Torch
+
+/// A text that a model reads token by token: tokens go in, the logits of what follows come out.
+///
+///     let session = DecodingSession(model)
+///     let logits = try session.append([464, 3290])
+public final class DecodingSession {
+  /// All tokens so far.
+  public private(set) var tokens: [Int] = []
+
+  private let model: LanguageModel
+  private let cache: KeyValueCache?
+
+  /// Positions of one pass: a longer prompt is read in parts, so that its activations need not fit memory at once.
+  private static let passLength = 512
+
+  /// An empty text.
+  ///
+  /// - Parameter usesCache: whether keys and values are kept. Otherwise every call computes the whole text anew, which
+  ///   gives the same logits.
+  public init(_ model: LanguageModel, usesCache: Bool = true) {
+    self.model = model
+    let configuration = model.configuration
+    cache =
+      usesCache
+      ? KeyValueCache(layerCount: configuration.layerCount, maximumLength: configuration.contextLength) : nil
+  }
+
+  /// Adds tokens, at least one, and gives the logits `[V]` of the token that follows them, in float32.
+  ///
+  /// - Parameter check: called before every pass; what it throws ends the call.
+  /// - Throws: `GenerationError` for a token outside the vocabulary and for more tokens than the model's context
+  ///   holds; `TorchError`. The text then ends where the last complete pass ended.
+  public func append(_ new: [Int], check: () throws -> Void = {}) throws -> Tensor {
+    guard !new.isEmpty else { throw GenerationError("no tokens to read: expected at least one") }
+    try requireInRange(new)
+    var rest = new[...]
+    while true {
+      try check()
+      let part = rest.prefix(cache == nil ? rest.count : Self.passLength)
+      rest = rest.dropFirst(part.count)
+      let logits = try computing { () -> Tensor? in
+        let state = state(reading: part)
+        guard rest.isEmpty else { return nil }
+        return model.logits(of: state.slice(1, (state.size(1) - 1)...)).flattened()
+      }
+      tokens += part
+      if let logits { return logits }
+    }
+  }
+
+  /// Forgets all tokens from `count` on.
+  public func truncate(to count: Int) {
+    tokens = Array(tokens.prefix(max(0, count)))
+    cache?.truncate(to: tokens.count)
+  }
+
+  /// Runs a pass without derivatives; the cache forgets one that failed halfway.
+  private func computing<Result>(_ pass: () throws -> Result) throws -> Result {
+    do { return try withTorch { try withoutGradients(pass) } } catch {
+      cache?.truncate(to: tokens.count)
+      throw error
+    }
+  }
+
+  /// The state `[1, T, n, C]` after the last layer at the new positions; at all positions without a cache.
+  private func state(reading new: ArraySlice<Int>) -> Tensor {
+    let device = model.weights.device
+    func row(_ ids: [Int]) -> Tensor { Tensor(ids.map(Int64.init), shape: [1, ids.count], on: device) }
+    guard let cache else {
+      let all = row(tokens + new)
+      return model.trunk(all, in: Pass(length: all.size(1), configuration: model.configuration, on: device))
+    }
+    let positions = Tensor.range(tokens.count..<(tokens.count + new.count), on: device)
+    let keys = Tensor.range(0..<(tokens.count + new.count), on: device)
+    // A single query comes after all keys and needs no mask.
+    let mask = new.count == 1 ? nil : keys.unsqueezed(0) .<= positions.unsqueezed(1)
+    let pass = Pass(positions: positions, configuration: model.configuration, memory: cache, mask: mask)
+    return model.trunk(row(Array(new)), in: pass)
+  }
+
+  private func requireInRange(_ new: [Int]) throws {
+    let size = model.configuration.vocabularySize
+    if let index = new.firstIndex(where: { !(0..<size).contains($0) }) {
+      throw GenerationError(
+        "token id \(new[index]) at position \(tokens.count + index): "
+          + "expected 0 to \(size - 1), as vocab_size is \(size)")
+    }
+    let limit = model.configuration.contextLength
+    guard new.count <= limit - tokens.count else {
+      throw GenerationError(
+        "\(tokens.count + new.count) tokens exceed the model's context, which holds \(limit) (max_position_embeddings)")
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import Foundation
+
+/// What a stream of generated text consists of.
+public enum GenerationEvent: Sendable {
+  /// The next piece of text.
+  case text(String)
+  /// The last event.
+  case finished(GenerationResult)
+}
+
+extension LoadedModel {
+  /// Continues tokens as a sequence of events, which ends after `finished`.
+  ///
+  ///     for try await case .text(let piece) in model.stream(try model.promptTokens("In the beginning")) {
+  ///       print(piece, terminator: "")
+  ///     }
+  ///
+  /// All streams of a process are computed on one thread, one after the other, in the order of these calls. Leaving
+  /// the loop or cancelling its task ends the computation after the pass that is running. The sequence throws what
+  /// `generate` throws.
+  public func stream(
+    _ prompt: [Int], options: GenerationOptions = .init()
+  ) -> AsyncThrowingStream<GenerationEvent, any Error> {
+    let (events, continuation) = AsyncThrowingStream.makeStream(of: GenerationEvent.self)
+    let cancellation = Cancellation()
+    continuation.onTermination = { _ in cancellation.cancel() }
+    ComputeThread.shared.run {
+      do {
+        let result = try generate(prompt, options: options, check: cancellation.check) {
+          continuation.yield(.text($0))
+        }
+        continuation.yield(.finished(result))
+        continuation.finish()
+      } catch { continuation.finish(throwing: error) }
+    }
+    return events
+  }
+}
+
+/// The thread on which streams are computed.
+///
+/// libtorch's operators keep a pool of threads for every thread that calls them, so a computation that moved between
+/// the threads of Swift's executor would fill the machine with pools.
+final class ComputeThread: @unchecked Sendable {
+  static let shared = ComputeThread()
+
+  private let condition = NSCondition()
+  private var jobs: [@Sendable () -> Void] = []
+
+  private init() {
+    let thread = Thread { [self] in
+      while true { next()() }
+    }
+    thread.name = "wideband.compute"
+    thread.start()
+  }
+
+  /// Runs a job after all that were given before.
+  func run(_ job: @escaping @Sendable () -> Void) {
+    condition.withLock {
+      jobs.append(job)
+      condition.signal()
+    }
+  }
+
+  private func next() -> @Sendable () -> Void {
+    condition.withLock {
+      while jobs.isEmpty { condition.wait() }
+      return jobs.removeFirst()
+    }
+  }
+}
+
+/// Whether nobody waits for a stream any more. The lock guards the flag.
+private final class Cancellation: @unchecked Sendable {
+  private let lock = NSLock()
+  private var isCancelled = false
+
+  func cancel() { lock.withLock { isCancelled = true } }
+
+  func check() throws {
+    if lock.withLock({ isCancelled }) { throw CancellationError() }
+  }
+}

@@ -1,0 +1,78 @@
+import LanguageModel
+import Torch
+
+/// The loop at the bottom of all generation: logits, choice, next token.
+struct TokenGeneration {
+  let model: LanguageModel
+  let options: GenerationOptions
+  /// Tokens that end a text.
+  var endOfText: Set<Int> = []
+  /// Tokens from 0 that may be chosen; nil for the whole vocabulary.
+  var choices: Int?
+
+  /// Continues a prompt of at least one token.
+  ///
+  /// - Parameters:
+  ///   - check: called before every pass; what it throws ends the generation.
+  ///   - accept: called with each token; a reason to finish ends the generation after it.
+  /// - Throws: `GenerationError` for options that mean nothing and for a prompt with a token outside the vocabulary or
+  ///   as long as the model's context; what `check` and `accept` throw.
+  func run(
+    prompt: [Int], check: () throws -> Void = {},
+    accept: (Int) throws -> GenerationResult.FinishReason? = { _ in nil }
+  ) throws -> GenerationResult {
+    try options.validate()
+    let limit = model.configuration.contextLength
+    guard prompt.count < limit else {
+      throw GenerationError(
+        "the prompt has \(prompt.count) tokens: expected at most \(limit - 1), "
+          + "as the model's context holds \(limit) (max_position_embeddings)")
+    }
+    let seed = options.seed ?? .random(in: 0 ... .max)
+    let sampler = try Sampler(options.sampling, seed: seed)
+    let session = DecodingSession(model, usesCache: options.usesCache)
+    var result = GenerationResult(seed: seed)
+    result.promptTokenCount = prompt.count
+
+    let clock = ContinuousClock()
+    let start = clock.now
+    var firstChoice: ContinuousClock.Instant?
+    var next = try choose(sampler, session, reading: prompt, check)
+    while true {
+      if firstChoice == nil { firstChoice = clock.now } else { result.decodedTokenCount += 1 }
+      if let reason = try finish(next, limit - prompt.count, &result, accept) {
+        result.finishReason = reason
+        break
+      }
+      next = try choose(sampler, session, reading: [next], check)
+    }
+    result.prefillSeconds = (firstChoice ?? start).seconds(since: start)
+    result.decodingSeconds = clock.now.seconds(since: firstChoice ?? start)
+    return result
+  }
+
+  private func choose(
+    _ sampler: Sampler, _ session: DecodingSession, reading tokens: [Int], _ check: () throws -> Void
+  ) throws -> Int {
+    let logits = try session.append(tokens, check: check)
+    let allowed = try withTorch { logits.slice(0, 0..<(choices ?? logits.size(0))) }
+    return try sampler.next(allowed, after: session.tokens)
+  }
+
+  /// Takes a token into the result; gives the reason to finish with it, if there is one.
+  private func finish(
+    _ token: Int, _ room: Int, _ result: inout GenerationResult,
+    _ accept: (Int) throws -> GenerationResult.FinishReason?
+  ) throws -> GenerationResult.FinishReason? {
+    if endOfText.contains(token) { return .endOfText }
+    result.tokens.append(token)
+    if let reason = try accept(token) { return reason }
+    if result.tokens.count >= options.maximumTokens { return .maximumTokens }
+    return result.tokens.count >= room ? .contextLength : nil
+  }
+}
+
+extension ContinuousClock.Instant {
+  /// Seconds that passed since an earlier instant.
+  fileprivate func seconds(since start: ContinuousClock.Instant) -> Double { (self - start) / .seconds(1) }
+}

@@ -1,0 +1,122 @@
+/// A token outside the merge model that is looked for in text as it is written: "<|endoftext|>", "<think>".
+public struct AddedToken: Sendable, Equatable {
+  /// The token's id.
+  public var id: Int32
+  /// The text it matches.
+  public var content: String
+  /// Whether decoding can skip it and templates may use it.
+  public var isSpecial: Bool
+  /// Whether it is looked for after normalization, in its own normalized form.
+  public var isNormalized: Bool
+  /// Whether it takes the white space before it with it.
+  public var stripsLeft: Bool
+  /// Whether it takes the white space after it with it.
+  public var stripsRight: Bool
+  /// Whether it matches only where no word character touches it.
+  public var isSingleWord: Bool
+}
+
+/// Finds added tokens in text: leftmost first, the longest of those that start together.
+struct AddedTokenMatcher: Sendable {
+  private let tokens: [AddedToken]
+  /// A trie: node 0 is the root; children by (node, byte).
+  private var children: [UInt64: Int] = [:]
+  /// The token that ends at each node, or -1.
+  private var tokenAtNode: [Int] = [-1]
+  private var isFirstByte = [Bool](repeating: false, count: 256)
+
+  /// - Parameter patterns: tokens, each with the bytes to look for.
+  init(_ patterns: [(token: AddedToken, bytes: [UInt8])]) {
+    tokens = patterns.map(\.token)
+    for (index, (_, pattern)) in patterns.enumerated() {
+      guard let first = pattern.first else { continue }
+      isFirstByte[Int(first)] = true
+      var node = 0
+      for byte in pattern {
+        let key = UInt64(node) << 8 | UInt64(byte)
+        if let child = children[key] {
+          node = child
+        } else {
+          tokenAtNode.append(-1)
+          node = tokenAtNode.count - 1
+          children[key] = node
+        }
+      }
+      if tokenAtNode[node] < 0 { tokenAtNode[node] = index }
+    }
+  }
+
+  var isEmpty: Bool { children.isEmpty }
+
+  /// Calls `onText` with each stretch between added tokens and `onToken` with each token, in the order of the text.
+  func split(_ text: Bytes, onText: (Bytes) throws -> Void, onToken: (Int32) -> Void) rethrows {
+    var textStart = 0
+    var position = 0
+    while !isEmpty, let (token, matchStart, matchEnd) = nextMatch(in: text, from: position) {
+      position = matchEnd
+      if token.isSingleWord, touchesWord(text, matchStart, matchEnd) { continue }
+      let start = token.stripsLeft ? Self.trimmedEnd(of: text, before: matchStart) : matchStart
+      if textStart < start { try onText(Bytes(rebasing: text[textStart..<start])) }
+      onToken(token.id)
+      textStart = token.stripsRight ? Self.trimmedStart(of: text, after: matchEnd) : matchEnd
+    }
+    if textStart < text.count { try onText(Bytes(rebasing: text[textStart...])) }
+  }
+
+  private func nextMatch(in text: Bytes, from start: Int) -> (token: AddedToken, start: Int, end: Int)? {
+    var position = start
+    while true {
+      while position < text.count, !isFirstByte[Int(text[position])] { position += 1 }
+      guard position < text.count else { return nil }
+      var node = 0
+      var end = position
+      var found: (token: Int, end: Int)?
+      while end < text.count, let child = children[UInt64(node) << 8 | UInt64(text[end])] {
+        node = child
+        end += 1
+        if tokenAtNode[node] >= 0 { found = (tokenAtNode[node], end) }
+      }
+      if let found { return (tokens[found.token], position, found.end) }
+      position += 1
+    }
+  }
+
+  private func touchesWord(_ text: Bytes, _ start: Int, _ end: Int) -> Bool {
+    (start > 0 && Self.isWord(UTF8Text.scalar(in: text, endingAt: start).value))
+      || (end < text.count && Self.isWord(UTF8Text.scalar(in: text, at: end).value))
+  }
+
+  private static func trimmedEnd(of text: Bytes, before end: Int) -> Int {
+    var end = end
+    while end > 0 {
+      let (value, length) = UTF8Text.scalar(in: text, endingAt: end)
+      guard isWhiteSpace(value) else { break }
+      end -= length
+    }
+    return end
+  }
+
+  private static func trimmedStart(of text: Bytes, after start: Int) -> Int {
+    var start = start
+    while start < text.count {
+      let (value, length) = UTF8Text.scalar(in: text, at: start)
+      guard isWhiteSpace(value) else { break }
+      start += length
+    }
+    return start
+  }
+
+  private static func isWhiteSpace(_ value: UInt32) -> Bool {
+    Unicode.Scalar(value)?.properties.isWhitespace ?? false
+  }
+
+  /// A word character in the sense of Unicode Technical Standard 18.
+  private static func isWord(_ value: UInt32) -> Bool {
+    guard let properties = Unicode.Scalar(value)?.properties else { return false }
+    if properties.isAlphabetic || properties.isJoinControl { return true }
+    return switch properties.generalCategory {
+    case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/// Trains a byte-level byte-pair vocabulary.
+///
+/// ```swift
+/// let trainer = try BytePairTrainer(vocabularySize: 4096)
+/// let trained = try trainer.train([documentBytes])
+/// try trained.write(to: folder)
+/// ```
+///
+/// The vocabulary is, in this order: the special tokens, the 256 single bytes, and the results of the merges. Each merge
+/// joins the most frequent adjacent pair; of equally frequent ones the pair with the smaller ids (left, then right).
+/// Merges equal those of the Hugging Face `BpeTrainer` with the same settings, its treatment of a token that two
+/// different pairs produce included.
+public struct BytePairTrainer: Sendable {
+  /// The Llama 3 pattern: contractions, words with the character before them, up to three digits, punctuation, and white
+  /// space.
+  public static let defaultPattern =
+    #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+
+  /// The number of ids asked for, special tokens included.
+  public let vocabularySize: Int
+  /// Tokens that training never makes and that get the first ids; the first one ends a document.
+  public let specialTokens: [String]
+  /// How often a pair must occur to be merged.
+  public let minimumFrequency: Int
+  private let pattern: Pattern
+
+  /// A trainer with these settings.
+  ///
+  /// - Parameters:
+  ///   - pattern: a Split pattern of the Oniguruma dialect; its matches are the pieces within which bytes are merged.
+  /// - Throws: ``TokenizationError`` when the size leaves no room for bytes and special tokens, a special token is empty
+  ///   or given twice, or the pattern is not valid.
+  public init(
+    vocabularySize: Int, specialTokens: [String] = ["<|endoftext|>"], minimumFrequency: Int = 2,
+    pattern: String = Self.defaultPattern
+  ) throws {
+    let minimum = 256 + specialTokens.count
+    guard (minimum...Vocabulary.maximumID + 1).contains(vocabularySize) else {
+      throw TokenizationError(
+        "vocabulary size \(vocabularySize) is out of range: expected \(minimum) (256 bytes and "
+          + "\(specialTokens.count) special tokens) to \(Vocabulary.maximumID + 1)")
+    }
+    guard !specialTokens.contains("") else { throw TokenizationError("a special token is empty") }
+    for (index, token) in specialTokens.enumerated() {
+      guard ByteAlphabet.bytes(spelled: token)?.count != 1 else {
+        throw TokenizationError("special token \"\(token)\" is the token of a single byte")
+      }
+      guard !specialTokens[..<index].contains(token) else {
+        throw TokenizationError("special token \"\(token)\" is given twice")
+      }
+    }
+    do {
+      self.pattern = try Pattern(pattern)
+    } catch let error as TokenizationError {
+      throw TokenizationError("pattern \"\(pattern)\" \(error.description)")
+    }
+    self.vocabularySize = vocabularySize
+    self.specialTokens = specialTokens
+    self.minimumFrequency = minimumFrequency
+  }
+
+  /// Trains on documents; merges never reach across the end of one.
+  ///
+  /// - Parameter documents: text as bytes; what is not UTF-8 counts as U+FFFD.
+  /// - Throws: ``TokenizationError`` when the documents hold no text.
+  public func train(_ documents: some Sequence<[UInt8]>) throws -> TrainedTokenizer {
+    var words = ByteStringTable()
+    var counts: [Int] = []
+    let state = MatchState()
+    let preTokenizer = PreTokenizer(steps: [.split(pattern, .isolated, isInverted: false)])
+    for document in documents {
+      try document.withUnsafeBufferPointer { bytes in
+        let repaired = UTF8Text.repaired(bytes)
+        func count(_ text: Bytes) throws {
+          try preTokenizer.forEachPiece(in: text, state) { piece in
+            let (number, isNew) = words.insert(piece)
+            if isNew { counts.append(1) } else { counts[number] += 1 }
+          }
+        }
+        if let repaired { try repaired.withUnsafeBufferPointer(count) } else { try count(bytes) }
+      }
+    }
+    guard words.count > 0 else { throw TokenizationError("the corpus is empty: there is nothing to train on") }
+    // Bytes are numbered in the order of the scalars that spell them.
+    let alphabet = (0...255).map { UInt8($0) }
+      .sorted { ByteAlphabet.scalarOfByte[Int($0)] < ByteAlphabet.scalarOfByte[Int($1)] }
+    // A special token spelled like a result of merges is that result, as one entry of the vocabulary can only be.
+    let special = specialTokens.map { ByteAlphabet.bytes(spelled: $0) }
+    var merging = MergeTraining(words, counts, specialTokens: special, alphabet: alphabet)
+    merging.run(vocabularySize: vocabularySize, minimumFrequency: minimumFrequency)
+    return TrainedTokenizer(
+      specialTokens: specialTokens, pattern: pattern.source, requestedSize: vocabularySize,
+      tokens: Array(merging.tokens[specialTokens.count...]), merges: merging.distinctMerges)
+  }
+}

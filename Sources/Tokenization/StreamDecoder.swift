@@ -1,0 +1,36 @@
+/// Decodes ids one at a time into text that never ends inside a character.
+///
+/// ```swift
+/// var decoder = StreamDecoder(tokenizer)
+/// for id in ids { print(try decoder.append(id), terminator: "") }
+/// print(decoder.finish())
+/// ```
+///
+/// The pieces and the end, joined, equal ``Tokenizer/decode(_:skipSpecialTokens:)`` of all the ids.
+public struct StreamDecoder: Sendable {
+  private let tokenizer: Tokenizer
+  private let skipSpecialTokens: Bool
+  private var pending: [UInt8] = []
+
+  /// A decoder at the start of a text.
+  public init(_ tokenizer: Tokenizer, skipSpecialTokens: Bool = false) {
+    self.tokenizer = tokenizer
+    self.skipSpecialTokens = skipSpecialTokens
+  }
+
+  /// The text that `id` completes; empty while a character is still incomplete.
+  ///
+  /// - Throws: ``TokenizationError`` when no token has this id; the decoder is unchanged then.
+  public mutating func append(_ id: Int32) throws -> String {
+    try tokenizer.tokenBytes.append(id, skipSpecialTokens: skipSpecialTokens, to: &pending)
+    let complete = pending.withUnsafeBufferPointer { $0.count - UTF8Text.incompleteSuffix(of: $0) }
+    defer { pending.removeFirst(complete) }
+    return String(decoding: pending[..<complete], as: UTF8.self)
+  }
+
+  /// What is left of an incomplete character, as U+FFFD; the decoder is at the start of a text again.
+  public mutating func finish() -> String {
+    defer { pending.removeAll() }
+    return String(decoding: pending, as: UTF8.self)
+  }
+}

@@ -1,0 +1,173 @@
+import Foundation
+
+/// A byte-level byte-pair tokenizer in the form of a Hugging Face `tokenizer.json`.
+///
+/// ```swift
+/// let tokenizer = try Tokenizer(contentsOf: folder.appending(path: "tokenizer.json"))
+/// let ids = try tokenizer.encode("In the beginning")
+/// let text = try tokenizer.decode(ids)
+/// ```
+///
+/// Ids equal those of the Hugging Face `tokenizers` library. Encoding goes through four stages: added tokens are cut out
+/// of the text, what is left is composed (NFC) where the file asks for it, patterns split it into pieces, and each piece
+/// is merged byte pair by byte pair. All of it works on bytes and Unicode scalars. A tokenizer is immutable and may be
+/// used by many threads at once.
+public final class Tokenizer: Sendable {
+  let tokenBytes: TokenBytes
+  private let file: TokenizerFile
+  private let rawMatcher: AddedTokenMatcher
+  private let normalizedMatcher: AddedTokenMatcher
+  private let workers = WorkerPool()
+
+  /// Loads a `tokenizer.json`.
+  ///
+  /// - Throws: ``TokenizationError`` with one sentence that names the file, the key and the value when the file cannot
+  ///   be read, is malformed, or asks for something that is not supported: the model must be BPE without byte fallback,
+  ///   dropout or affixes; the normalizer NFC or none; the pre-tokenizer Split and Digits steps followed by ByteLevel;
+  ///   the post-processor ByteLevel or a template; the decoder ByteLevel.
+  public convenience init(contentsOf url: URL) throws {
+    let data: Data
+    do {
+      data = try Data(contentsOf: url)
+    } catch {
+      let reason = FileManager.default.fileExists(atPath: url.path) ? "cannot be read" : "no such file"
+      throw TokenizationError("\(url.path): \(reason)")
+    }
+    try self.init(json: data, name: url.path)
+  }
+
+  /// Loads the content of a `tokenizer.json`.
+  ///
+  /// - Parameter name: what error messages call it.
+  public init(json: Data, name: String) throws {
+    let file = try json.withUnsafeBytes { try TokenizerFile($0.bindMemory(to: UInt8.self), file: name) }
+    self.file = file
+    tokenBytes = file.tokenBytes
+    let patterns = Array(zip(file.addedTokens, file.addedPatterns))
+    rawMatcher = AddedTokenMatcher(patterns.filter { !$0.0.isNormalized })
+    normalizedMatcher = AddedTokenMatcher(patterns.filter { $0.0.isNormalized })
+  }
+
+  /// One more than the highest id, added tokens included: the least number of rows an embedding needs.
+  public var vocabularySize: Int { tokenBytes.count }
+
+  /// The tokens outside the merge model, special and other, in the order of the file.
+  public var addedTokens: [AddedToken] { file.addedTokens }
+
+  /// The id of the token with exactly this text, or nil. Added tokens come before those of the model.
+  public func tokenToID(_ token: String) -> Int32? {
+    if let added = file.addedTokens.first(where: { $0.content.utf8.elementsEqual(token.utf8) }) { return added.id }
+    return Array(token.utf8).withUnsafeBufferPointer { file.model.vocabulary.id(of: $0) }
+  }
+
+  /// The bytes an id decodes to, or nil when no token has it. They need not be valid UTF-8.
+  public func idToToken(_ id: Int32) -> [UInt8]? {
+    tokenBytes.bytes(of: id)
+  }
+
+  /// The ids of a text.
+  ///
+  /// - Parameters:
+  ///   - text: any text; it is not required to be normalized.
+  ///   - parsingAddedTokens: turn added tokens written in the text ("<|endoftext|>") into their ids; otherwise they are
+  ///     encoded like any other text.
+  ///   - addingSpecialTokens: put the special tokens of the file's template around the text (Llama 3: the begin token).
+  /// - Throws: ``TokenizationError`` when a pattern of the file cannot be matched against the text.
+  public func encode(
+    _ text: String, parsingAddedTokens: Bool = true, addingSpecialTokens: Bool = false
+  ) throws -> [Int32] {
+    var text = text
+    return try text.withUTF8 {
+      try encode(valid: $0, parsingAddedTokens: parsingAddedTokens, addingSpecialTokens: addingSpecialTokens)
+    }
+  }
+
+  /// The ids of a text given as bytes.
+  ///
+  /// Bytes that are not UTF-8 are read as U+FFFD, one for each maximal ill-formed subsequence, as Python's
+  /// `bytes.decode("utf-8", errors="replace")` does. Parameters and errors are those of the form that takes a string.
+  public func encode(
+    bytes: UnsafeRawBufferPointer, parsingAddedTokens: Bool = true, addingSpecialTokens: Bool = false
+  ) throws -> [Int32] {
+    try bytes.withMemoryRebound(to: UInt8.self) { bytes in
+      func encode(_ text: Bytes) throws -> [Int32] {
+        try self.encode(valid: text, parsingAddedTokens: parsingAddedTokens, addingSpecialTokens: addingSpecialTokens)
+      }
+      guard let repaired = UTF8Text.repaired(bytes) else { return try encode(bytes) }
+      return try repaired.withUnsafeBufferPointer(encode)
+    }
+  }
+
+  /// The ids of a text given as bytes; see the form that takes a raw buffer.
+  public func encode(
+    bytes: [UInt8], parsingAddedTokens: Bool = true, addingSpecialTokens: Bool = false
+  ) throws -> [Int32] {
+    try bytes.withUnsafeBytes {
+      try encode(bytes: $0, parsingAddedTokens: parsingAddedTokens, addingSpecialTokens: addingSpecialTokens)
+    }
+  }
+
+  /// The bytes that ids stand for, joined. They need not be valid UTF-8: ids may end inside a character.
+  ///
+  /// - Throws: ``TokenizationError`` that names the id and the vocabulary's size when no token has an id.
+  public func decodeBytes(_ ids: some Sequence<Int32>, skipSpecialTokens: Bool = false) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    for id in ids { try tokenBytes.append(id, skipSpecialTokens: skipSpecialTokens, to: &bytes) }
+    return bytes
+  }
+
+  /// The text that ids stand for, with U+FFFD in place of bytes that are not UTF-8.
+  ///
+  /// - Throws: as ``decodeBytes(_:skipSpecialTokens:)``.
+  public func decode(_ ids: some Sequence<Int32>, skipSpecialTokens: Bool = false) throws -> String {
+    String(decoding: try decodeBytes(ids, skipSpecialTokens: skipSpecialTokens), as: UTF8.self)
+  }
+
+  /// A hash, 64 hexadecimal digits, of everything that affects encoding: two files with equal fingerprints give the same
+  /// ids, however they are formatted. It is computed anew at each call.
+  public var fingerprint: String { file.fingerprint }
+
+  private func encode(valid text: Bytes, parsingAddedTokens: Bool, addingSpecialTokens: Bool) throws -> [Int32] {
+    var ids: [Int32] = addingSpecialTokens ? file.template.prefix : []
+    ids.reserveCapacity(ids.count + text.count / 4 + 4)
+    let worker = workers.take() ?? Worker(file.model)
+    defer { workers.give(worker) }
+    let encodePieces = { (text: Bytes) in
+      try self.file.preTokenizer.forEachPiece(in: text, worker.matchState) { worker.encoder.encode($0, into: &ids) }
+    }
+    let encodeText = { (text: Bytes) in
+      let composed = self.file.isComposing ? CanonicalComposition.composed(text) : nil
+      let split = { (text: Bytes) in
+        guard parsingAddedTokens else { return try encodePieces(text) }
+        try self.normalizedMatcher.split(text, onText: encodePieces) { ids.append($0) }
+      }
+      if let composed { try composed.withUnsafeBufferPointer(split) } else { try split(text) }
+    }
+    if parsingAddedTokens {
+      try rawMatcher.split(text, onText: encodeText) { ids.append($0) }
+    } else {
+      try encodeText(text)
+    }
+    if addingSpecialTokens { ids += file.template.suffix }
+    return ids
+  }
+}
+
+/// What one thread needs to encode.
+private final class Worker {
+  let encoder: PieceEncoder
+  let matchState = MatchState()
+
+  init(_ model: MergeModel) {
+    encoder = PieceEncoder(model)
+  }
+}
+
+/// Idle workers, kept for the pieces they remember. The lock guards the list; a worker taken has one owner.
+private final class WorkerPool: @unchecked Sendable {
+  private let lock = NSLock()
+  private var idle: [Worker] = []
+
+  func take() -> Worker? { lock.withLock { idle.popLast() } }
+  func give(_ worker: Worker) { lock.withLock { idle.append(worker) } }
+}

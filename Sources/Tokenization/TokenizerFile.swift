@@ -1,0 +1,162 @@
+import Foundation
+
+/// Reads a `tokenizer.json` into the parts of a ``Tokenizer``, refusing by name what would change the ids.
+struct TokenizerFile {
+  let model: MergeModel
+  let addedTokens: [AddedToken]
+  /// What each added token matches and decodes to: its content, normalized where it asks for that.
+  let addedPatterns: [[UInt8]]
+  let isComposing: Bool
+  let preTokenizer: PreTokenizer
+  /// Ids put before and after a text when special tokens are asked for.
+  let template: (prefix: [Int32], suffix: [Int32])
+  let tokenBytes: TokenBytes
+
+  /// - Parameters:
+  ///   - json: the content of the file.
+  ///   - file: its name in error messages.
+  init(_ json: Bytes, file: String) throws {
+    guard UTF8Text.validPrefix(of: json) == json.count else {
+      throw TokenizationError("\(file): not UTF-8 at byte \(UTF8Text.validPrefix(of: json))")
+    }
+    var scanner = JSONScanner(json, file: file)
+    let sections = try Sections(&scanner)
+    let root = JSONNode(value: .object(sections.members), path: "", file: file)
+    let model = try ModelReader.read(sections, file: file)
+    self.model = model
+    addedTokens = try root.member("added_tokens").map(Self.readAddedTokens) ?? []
+    for token in addedTokens {
+      let modelID = Array(token.content.utf8).withUnsafeBufferPointer { model.vocabulary.id(spelled: $0) }
+      if let modelID, modelID != token.id {
+        throw TokenizationError(
+          "\(file): added token \"\(token.content)\" has id \(token.id), but model.vocab gives it \(modelID)")
+      }
+    }
+    let isComposing = try root.member("normalizer").map(Self.readNormalizer) ?? false
+    self.isComposing = isComposing
+    addedPatterns = addedTokens.map { token in
+      let content = Array(token.content.utf8)
+      guard isComposing, token.isNormalized else { return content }
+      return content.withUnsafeBufferPointer { CanonicalComposition.composed($0) } ?? content
+    }
+    preTokenizer = try PreTokenizerReader.read(root)
+    template = try root.member("post_processor").map(Self.readTemplate) ?? ([], [])
+    if let decoder = try root.member("decoder") { try Self.checkDecoder(decoder) }
+    do {
+      tokenBytes = try TokenBytes(model.vocabulary, addedTokens, spelled: addedPatterns)
+    } catch let error as TokenizationError {
+      throw TokenizationError("\(file): \(error.description)")
+    }
+    for id in template.prefix + template.suffix where tokenBytes.bytes(of: id) == nil {
+      throw TokenizationError("\(file): post_processor uses id \(id), which belongs to no token")
+    }
+  }
+
+  private static func readAddedTokens(_ node: JSONNode) throws -> [AddedToken] {
+    var seen: Set<String> = []
+    return try node.elements().map { element in
+      let content = try element.required("content").string()
+      guard !content.isEmpty else { throw try element.required("content").failure(expected: "a non-empty string") }
+      guard seen.insert(content).inserted else {
+        throw TokenizationError("\(node.file): added token \"\(content)\" is listed twice")
+      }
+      let isSpecial = try element.flag("special", default: false)
+      return AddedToken(
+        id: try element.required("id").tokenID(), content: content, isSpecial: isSpecial,
+        isNormalized: try element.flag("normalized", default: !isSpecial),
+        stripsLeft: try element.flag("lstrip", default: false),
+        stripsRight: try element.flag("rstrip", default: false),
+        isSingleWord: try element.flag("single_word", default: false))
+    }
+  }
+
+  private static func readNormalizer(_ node: JSONNode) throws -> Bool {
+    let type = try node.required("type")
+    switch try type.string() {
+    case "NFC": return true
+    case "Sequence":
+      let steps = try node.required("normalizers").elements().map(readNormalizer)
+      return steps.contains(true)
+    default: throw type.failure(expected: "\"NFC\", \"Sequence\" or no normalizer")
+    }
+  }
+
+  private static func readTemplate(_ node: JSONNode) throws -> ([Int32], [Int32]) {
+    let type = try node.required("type")
+    switch try type.string() {
+    case "ByteLevel": return ([], [])
+    case "Sequence":
+      return try node.required("processors").elements().map(readTemplate).reduce(([], [])) {
+        ($1.0 + $0.0, $0.1 + $1.1)
+      }
+    case "TemplateProcessing": return try readSingleTemplate(node)
+    default: throw type.failure(expected: "\"ByteLevel\", \"TemplateProcessing\" or \"Sequence\"")
+    }
+  }
+
+  private static func readSingleTemplate(_ node: JSONNode) throws -> ([Int32], [Int32]) {
+    var (prefix, suffix, sequences): ([Int32], [Int32], Int) = ([], [], 0)
+    for piece in try node.required("single").elements() {
+      if try piece.member("Sequence") != nil {
+        sequences += 1
+        continue
+      }
+      let name = try piece.required("SpecialToken").required("id").string()
+      let ids = try node.required("special_tokens").required(name).required("ids").elements().map { try $0.tokenID() }
+      if sequences == 0 { prefix += ids } else { suffix += ids }
+    }
+    guard sequences == 1 else {
+      throw TokenizationError(
+        "\(node.file): \(node.path).single names the text \(sequences) times, expected once")
+    }
+    return (prefix, suffix)
+  }
+
+  private static func checkDecoder(_ node: JSONNode) throws {
+    let type = try node.required("type")
+    switch try type.string() {
+    case "ByteLevel": return
+    case "Sequence": try node.required("decoders").elements().forEach(checkDecoder)
+    default: throw type.failure(expected: "\"ByteLevel\"")
+    }
+  }
+}
+
+/// The members of a tokenizer file, with the two large ones, `vocab` and `merges`, left where they are.
+struct Sections {
+  var members: [String: JSONValue] = [:]
+  var model: [String: JSONValue] = [:]
+  var vocabulary: JSONScanner?
+  var merges: JSONScanner?
+
+  init(_ scanner: inout JSONScanner) throws {
+    var isModelFound = false
+    try scanner.object { scanner, key in
+      let name = String(decoding: key, as: UTF8.self)
+      guard members[name] == nil, !(isModelFound && name == "model") else {
+        throw scanner.failure("duplicate key \"\(name)\"")
+      }
+      guard name == "model" else { return members[name] = try scanner.value() }
+      isModelFound = true
+      try readModel(&scanner)
+    }
+    try scanner.end()
+    guard isModelFound else { throw TokenizationError("\(scanner.file): model is missing") }
+  }
+
+  private mutating func readModel(_ scanner: inout JSONScanner) throws {
+    try scanner.object { scanner, key in
+      let name = String(decoding: key, as: UTF8.self)
+      switch name {
+      case "vocab" where vocabulary == nil:
+        vocabulary = scanner
+        try scanner.skip()
+      case "merges" where merges == nil:
+        merges = scanner
+        try scanner.skip()
+      case _ where model[name] == nil && name != "vocab" && name != "merges": model[name] = try scanner.value()
+      default: throw scanner.failure("duplicate key \"model.\(name)\"")
+      }
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import CTorch
+
+/// Which implementation computes the parts that have a fused kernel.
+public enum Kernels: String, Sendable, CaseIterable {
+  /// One kernel for many operators, where there is one for the device and dtype; the operators otherwise.
+  case fused
+  /// Tensor operators alone: slower, and the reference that the kernels are held to.
+  case composed
+
+  /// What the current task uses.
+  @TaskLocal public static var selected = Kernels.fused
+}
+
+/// A hyper-connection through the fused kernels: a read, and the write that it leaves pending while the sublayer runs.
+public struct FusedConnection {
+  /// What the sublayer sees: `[..., D]`.
+  public let input: Tensor
+  private let pending: Pending
+
+  private final class Pending {
+    let pointer: OpaquePointer?
+    init(_ pointer: OpaquePointer?) { self.pointer = pointer }
+    deinit { if let pointer { wb_pending_write_release(pointer) } }
+  }
+
+  /// The weights of a connection in the kernels' order; the last five are nil for a static one.
+  public struct Weights {
+    let tensors: [Tensor?]
+
+    /// `[n, m+n]`, `[n, m]`, `[m+n, C]`, `[m, C]`, `[n, m+n]`, `[n, m]`, `[C]`.
+    public init(
+      staticAlpha: Tensor, staticBeta: Tensor, dynamicAlpha: Tensor? = nil, dynamicBeta: Tensor? = nil,
+      alphaScale: Tensor? = nil, betaScale: Tensor? = nil, gain: Tensor? = nil
+    ) {
+      tensors = [staticAlpha, staticBeta, dynamicAlpha, dynamicBeta, alphaScale, betaScale, gain]
+    }
+  }
+
+  /// Reads a sublayer's input out of a state `[..., n, C]`; nil where there is no kernel for it.
+  public init?(reading state: Tensor, _ weights: Weights, epsilon: Double) {
+    guard Kernels.selected == .fused, let source = state.pointer, wb_connection_is_supported(source),
+      weights.tensors.allSatisfy({ $0.map { $0.dtype == .float32 && $0.device == .cpu && !$0.isEmpty } ?? true })
+    else { return nil }
+    var write: OpaquePointer?
+    let pointers: [OpaquePointer?] = weights.tensors.map { $0?.pointer }
+    let result = wb_connection_read(pointers, epsilon, source, &write)
+    input = Tensor(result: result, of: "connection_read(\(state.dtype)\(state.shape))")
+    pending = Pending(write)
+  }
+
+  /// The state `[..., n, C]` after the sublayer gave `output` `[..., D]`.
+  public func write(_ output: Tensor) -> Tensor {
+    guard let write = pending.pointer, let source = output.pointer else { return .empty }
+    return Tensor(
+      result: wb_connection_write(write, source), of: "connection_write(\(output.dtype)\(output.shape))")
+  }
+}

@@ -1,0 +1,70 @@
+import Foundation
+import LanguageModel
+import Torch
+
+/// What a model makes of held-out text: mean losses in nats, and bits per byte of the text itself.
+///
+/// Bits per byte do not depend on the tokenizer, so that models with different ones can be compared.
+public struct Evaluation: Codable, Hashable, Sendable {
+  /// The mean loss of the next token.
+  public let nextTokenLoss: Double
+  /// The mean loss of each prediction depth: the token after the next first.
+  public let deeperLosses: [Double]
+  /// The next-token loss in bits over the bytes that the predicted tokens stand for.
+  public let bitsPerByte: Double
+  /// Tokens that were predicted.
+  public let tokenCount: Int
+
+  /// Measures a model on rows of tokens.
+  ///
+  /// - Parameters:
+  ///   - batches: tokens and the tokens that follow them, `[B, T]` each.
+  ///   - byteLengths: bytes that each token stands for, `[V]`; tokens of zero bytes, such as the end of a text, do
+  ///     not count.
+  public init(
+    _ model: LanguageModel, on batches: some Sequence<(tokens: Tensor, targets: Tensor)>, byteLengths: Tensor
+  ) throws {
+    var nats = 0.0
+    var tokens = 0
+    var bytes = 0.0
+    var natsOfText = 0.0
+    var deeper: [Double] = []
+    for batch in batches {
+      let sums = try withTorch {
+        try withoutGradients { try Self.sums(model, batch.tokens, batch.targets, byteLengths) }
+      }
+      let rows = batch.tokens.count
+      nats += sums.nats
+      natsOfText += sums.natsOfText
+      bytes += sums.bytes
+      tokens += rows
+      if deeper.isEmpty { deeper = Array(repeating: 0, count: sums.deeper.count) }
+      for (k, loss) in sums.deeper.enumerated() { deeper[k] += loss * Double(rows) }
+    }
+    tokenCount = tokens
+    nextTokenLoss = nats / Double(max(1, tokens))
+    deeperLosses = deeper.map { $0 / Double(max(1, tokens)) }
+    bitsPerByte = natsOfText / log(2) / max(1, bytes)
+  }
+
+  private struct Sums {
+    let nats: Double
+    let natsOfText: Double
+    let bytes: Double
+    let deeper: [Double]
+  }
+
+  private static func sums(
+    _ model: LanguageModel, _ tokens: Tensor, _ targets: Tensor, _ byteLengths: Tensor
+  ) throws -> Sums {
+    let pass = Pass(length: tokens.size(1), configuration: model.configuration, on: tokens.device)
+    let state = model.trunk(tokens, in: pass)
+    let scores = model.logits(of: state).logSoftmax(-1)
+    let losses = -scores.gather(targets.unsqueezed(-1), axis: -1).squeezed(-1).to(.float64)
+    let lengths = byteLengths.rows(targets.flattened()).reshaped(targets.shape).to(.float64)
+    let counted = (lengths .> 0).to(.float64)
+    return try Sums(
+      nats: losses.sum().item(), natsOfText: (losses * counted).sum().item(), bytes: lengths.sum().item(),
+      deeper: model.deeperLosses(from: state, targets: targets, in: pass).map { try $0.item() })
+  }
+}

@@ -1,0 +1,138 @@
+import Foundation
+import LanguageModel
+import VirtualWidth
+import Yams
+
+/// A recipe that cannot be used: one sentence that names the file or key, its value and what was expected.
+public struct RecipeError: Error, CustomStringConvertible, Sendable {
+  /// The sentence.
+  public let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
+extension Recipe {
+  /// Reads a recipe and applies changes to it.
+  ///
+  /// - Parameters:
+  ///   - text: YAML.
+  ///   - name: what an error calls the text, such as its file.
+  ///   - changes: `key.path=value` each, as given to `--set`; the value is YAML.
+  ///   - vocabularySize: what `model.vocab_size` is where the recipe leaves it out.
+  /// - Throws: `RecipeError` for YAML that does not parse, a key that does not exist (with the nearest that does), a
+  ///   value of the wrong kind, and sizes that do not fit each other.
+  public init(yaml text: String, name: String, changes: [String] = [], vocabularySize: Int? = nil) throws {
+    var root = try Self.node(yaml: text, name: name, changes: changes)
+    if let vocabularySize, root["model"]?["vocab_size"] == nil {
+      try Self.apply("model.vocab_size=\(vocabularySize)", to: &root)
+    }
+    do {
+      self = try YAMLDecoder().decode(Recipe.self, from: root)
+    } catch let error as DecodingError {
+      throw RecipeError("\(name): \(Self.sentence(for: error))")
+    } catch let error as ConfigurationError {
+      throw RecipeError("\(name): model.\(error)")
+    }
+    try validate(name)
+  }
+
+  /// The tree of a recipe's text after its changes, with no key that a recipe does not have.
+  private static func node(yaml text: String, name: String, changes: [String]) throws -> Node {
+    var root: Node
+    do {
+      root = try Yams.compose(yaml: text) ?? .mapping(.init([]))
+    } catch {
+      throw RecipeError("\(name): not YAML: \(firstLine(of: error))")
+    }
+    guard root.mapping != nil else { throw RecipeError("\(name): expected a mapping of keys to values") }
+    for change in changes { try apply(change, to: &root) }
+    try keys.check(root, in: name)
+    return root
+  }
+
+  /// The recipe as YAML, every key written out.
+  public func yaml() throws -> String {
+    let encoder = YAMLEncoder()
+    encoder.options.sortKeys = true
+    return try encoder.encode(self)
+  }
+
+  private static let keys = KeyTree.branch([
+    "data": .leaf,
+    "model": .branch(
+      KeyTree.leaves(ModelConfiguration.CodingKeys.self, except: ["virtual_width", "multi_token_prediction"])
+        .merging(
+          [
+            "virtual_width": .branch(KeyTree.leaves(VirtualWidth.CodingKeys.self)),
+            "multi_token_prediction": .branch(
+              KeyTree.leaves(ModelConfiguration.MultiTokenPrediction.CodingKeys.self)),
+          ], uniquingKeysWith: { first, _ in first })),
+    "initial_values": .branch(KeyTree.leaves(InitialValues.CodingKeys.self)),
+    "training": .branch(KeyTree.leaves(Plan.CodingKeys.self)),
+    "optimizer": .branch(KeyTree.leaves(Optimizer.CodingKeys.self)),
+    "schedule": .branch(KeyTree.leaves(ScheduleSettings.CodingKeys.self)),
+    "validation": .branch(KeyTree.leaves(Validation.CodingKeys.self)),
+    "checkpoint": .branch(KeyTree.leaves(Checkpoints.CodingKeys.self)),
+    "sample": .branch(KeyTree.leaves(Sample.CodingKeys.self)),
+  ])
+
+  private static func apply(_ change: String, to root: inout Node) throws {
+    guard let equals = change.firstIndex(of: "="), equals != change.startIndex else {
+      throw RecipeError("--set \(change): expected key.path=value")
+    }
+    let path = change[..<equals].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    let text = String(change[change.index(after: equals)...])
+    let value: Node
+    do {
+      value = try Yams.compose(yaml: text) ?? Node("")
+    } catch {
+      throw RecipeError("--set \(change): the value is not YAML: \(firstLine(of: error))")
+    }
+    try keys.check(path: path, in: "--set \(change)")
+    root = set(value, at: path[...], in: root)
+  }
+
+  private static func set(_ value: Node, at path: ArraySlice<String>, in node: Node?) -> Node {
+    guard let key = path.first else { return value }
+    var mapping = node?.mapping ?? Node.Mapping([])
+    let isRemoval = path.count == 1 && value.null != nil
+    mapping[Node(key)] = isRemoval ? nil : set(value, at: path.dropFirst(), in: mapping[Node(key)])
+    return .mapping(mapping)
+  }
+
+  private static func firstLine(of error: any Error) -> String {
+    "\(error)".split(separator: "\n").first.map(String.init) ?? "\(error)"
+  }
+
+  private static func sentence(for error: DecodingError) -> String {
+    func path(_ context: DecodingError.Context, _ key: (any CodingKey)? = nil) -> String {
+      (context.codingPath + (key.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
+    }
+    switch error {
+    case .keyNotFound(let key, let context): return "the key \(path(context, key)) is missing"
+    case .typeMismatch(let type, let context): return "\(path(context)): expected \(Self.describe(type))"
+    case .valueNotFound(let type, let context): return "\(path(context)): expected \(Self.describe(type))"
+    case .dataCorrupted(let context): return "\(path(context)): \(context.debugDescription)"
+    @unknown default: return "\(error)"
+    }
+  }
+
+  private static func describe(_ type: Any.Type) -> String {
+    switch type {
+    case is Int.Type: "a whole number"
+    case is UInt64.Type: "a whole number that is not negative"
+    case is Double.Type: "a number"
+    case is Bool.Type: "true or false"
+    case is String.Type: "text"
+    default: "a mapping of keys to values"
+    }
+  }
+}
+
+extension Recipe {
+  /// The data folder that a recipe with its changes names, before the rest of it is read: the data decides the
+  /// vocabulary that the rest may leave out.
+  public static func dataFolder(yaml text: String, name: String, changes: [String]) throws -> String? {
+    try node(yaml: text, name: name, changes: changes)["data"]?.string
+  }
+}

@@ -1,0 +1,95 @@
+import Checkpoint
+import Foundation
+
+/// The folder of a training run, held by one process at a time.
+///
+///     RUN/recipe.yaml          what was asked for, complete
+///     RUN/metrics.jsonl        a line a step
+///     RUN/log.txt              what the terminal showed
+///     RUN/events.out.tfevents… the same for TensorBoard
+///     RUN/checkpoints/step-00000100/
+///     RUN/best                 a link to the checkpoint with the lowest held-out loss
+///
+/// The folder is held until this object is gone; the system lets go of it when the process dies, however it dies.
+public final class RunDirectory {
+  /// Where the folder is.
+  public let path: String
+  private let lock: RunDirectoryLock
+
+  /// The resolved recipe.
+  public var recipePath: String { "\(path)/recipe.yaml" }
+  /// What `MetricsWriter` writes.
+  public var metricsPath: String { "\(path)/metrics.jsonl" }
+  /// The log.
+  public var logPath: String { "\(path)/log.txt" }
+  /// The folder of the checkpoints.
+  public var checkpointsPath: String { "\(path)/checkpoints" }
+
+  /// Makes the folder of a new run.
+  ///
+  /// - Throws: `RunDirectoryError` if the folder holds a run, or another process holds the folder, or it cannot be written.
+  public convenience init(creating path: String) throws {
+    if let reason = FileManager.default.makeFolder(path) {
+      throw RunDirectoryError(path, "the run folder cannot be created: \(reason)")
+    }
+    try self.init(path)
+    let traces = [recipePath, metricsPath].filter(FileManager.default.fileExists)
+    guard traces.isEmpty else {
+      throw RunDirectoryError(path, "holds a run already; continue it with --resume, or choose another folder")
+    }
+    try makeCheckpointsFolder()
+  }
+
+  /// Opens the folder of a run to continue it, and removes what a killed process left half done.
+  ///
+  /// - Throws: `RunDirectoryError` if there is no run, or another process holds the folder, or it cannot be written.
+  public convenience init(resuming path: String) throws {
+    guard FileManager.default.isFolder(path) else { throw RunDirectoryError(path, "no such run folder") }
+    guard FileManager.default.fileExists(atPath: "\(path)/recipe.yaml") else {
+      throw RunDirectoryError(path, "holds no run to resume: there is no recipe.yaml")
+    }
+    try self.init(path)
+    try makeCheckpointsFolder()
+    try AtomicFolder.sweep(in: URL(filePath: path, directoryHint: .isDirectory))
+    try AtomicFolder.sweep(in: URL(filePath: checkpointsPath, directoryHint: .isDirectory))
+    try? FileManager.default.removeItem(atPath: deletedPath)
+  }
+
+  private init(_ path: String) throws {
+    self.path = path
+    lock = try RunDirectoryLock(path)
+  }
+
+  private func makeCheckpointsFolder() throws {
+    if let reason = FileManager.default.makeFolder(checkpointsPath) {
+      throw RunDirectoryError(checkpointsPath, "the folder cannot be created: \(reason)")
+    }
+  }
+}
+
+/// The right to write into a run folder, which one process has at a time.
+final class RunDirectoryLock {
+  private let descriptor: Int32
+
+  /// - Throws: `RunDirectoryError` naming the process that has it, or why the lock file cannot be written.
+  init(_ folder: String) throws {
+    descriptor = open("\(folder)/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else {
+      throw RunDirectoryError(folder, "the run folder cannot be written: \(systemReason())")
+    }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let code = errno
+      let holder = (try? String(contentsOfFile: "\(folder)/.lock", encoding: .utf8)) ?? ""
+      close(descriptor)
+      guard code == EWOULDBLOCK else { throw RunDirectoryError(folder, "cannot be locked: \(systemReason(code))") }
+      let process = holder.isEmpty ? "" : " (pid \(holder))"
+      throw RunDirectoryError(folder, "another process\(process) is training here")
+    }
+    ftruncate(descriptor, 0)
+    // The number is only for that message: without it the lock holds just as well.
+    let process = Array("\(getpid())".utf8)
+    _ = pwrite(descriptor, process, process.count, 0)
+  }
+
+  deinit { close(descriptor) }
+}

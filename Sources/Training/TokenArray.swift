@@ -1,0 +1,89 @@
+import Checkpoint
+import Foundation
+
+/// The whole numbers of a `.npy` file, mapped into memory.
+struct TokenArray: Sendable {
+  /// Where the file is.
+  let path: String
+  private let header: TokenArrayHeader
+  private let content: Data
+
+  /// The number of elements.
+  var count: Int { header.count }
+
+  /// - Throws: `DataError` if the file is missing or is not an array of one of the expected types.
+  init(_ path: String, expecting elements: [TokenArrayHeader.Element]) throws {
+    self.path = path
+    guard FileManager.default.fileExists(atPath: path) else { throw DataError(path, "no such file") }
+    do { content = try Data(contentsOf: URL(filePath: path), options: .alwaysMapped) } catch {
+      throw DataError(path, "cannot be mapped into memory: \(error.localizedDescription)")
+    }
+    header = try content.withUnsafeBytes { try TokenArrayHeader($0, path: path, expecting: elements) }
+  }
+
+  /// Copies the elements of `range`, which must lie inside the array, to the start of `target`.
+  func copy(_ range: Range<Int>, to target: UnsafeMutableBufferPointer<Int64>) {
+    content.withUnsafeBytes { bytes in
+      switch header.element {
+      case .uint16: Self.copy(bytes, header, range, target, UInt16.self)
+      case .uint32: Self.copy(bytes, header, range, target, UInt32.self)
+      case .int64: Self.copy(bytes, header, range, target, Int64.self)
+      }
+    }
+  }
+
+  /// All elements.
+  var elements: [Int64] {
+    [Int64](unsafeUninitializedCapacity: count) { target, filled in
+      copy(0..<count, to: target)
+      filled = count
+    }
+  }
+
+  private static func copy<Stored: FixedWidthInteger>(
+    _ bytes: UnsafeRawBufferPointer, _ header: TokenArrayHeader, _ range: Range<Int>,
+    _ target: UnsafeMutableBufferPointer<Int64>, _: Stored.Type
+  ) {
+    let width = MemoryLayout<Stored>.size
+    for (position, index) in range.enumerated() {
+      let stored = bytes.loadUnaligned(fromByteOffset: header.size + index * width, as: Stored.self)
+      target[position] = Int64(truncatingIfNeeded: Stored(littleEndian: stored))
+    }
+  }
+}
+
+/// Writes a `.npy` file whose length is known only at its end.
+final class TokenArrayWriter {
+  private let file: DataFileWriter
+  private let element: TokenArrayHeader.Element
+  private var pending: [UInt8] = []
+  /// Elements so far.
+  private(set) var count = 0
+
+  init(_ path: String, _ element: TokenArrayHeader.Element) throws {
+    self.element = element
+    file = try DataFileWriter(path)
+    try TokenArrayHeader(element, count: 0).bytes.withUnsafeBytes(file.append)
+  }
+
+  /// Adds elements, each of which must fit the type.
+  func append(_ values: some Sequence<some FixedWidthInteger>) throws {
+    for value in values {
+      let word = UInt64(truncatingIfNeeded: value)
+      for byte in 0..<element.size { pending.append(UInt8(truncatingIfNeeded: word >> (8 * byte))) }
+      count += 1
+    }
+    if pending.count >= 1 << 20 { try flush() }
+  }
+
+  /// Writes what is left, and the header with the final count.
+  func finish() throws {
+    try flush()
+    try TokenArrayHeader(element, count: count).bytes.withUnsafeBytes { try file.replace(at: 0, with: $0) }
+  }
+
+  private func flush() throws {
+    try pending.withUnsafeBytes(file.append)
+    pending.removeAll(keepingCapacity: true)
+  }
+}

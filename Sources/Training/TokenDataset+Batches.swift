@@ -1,0 +1,91 @@
+import Torch
+
+extension TokenDataset {
+  /// The rows of one step, a pure function of its arguments.
+  ///
+  /// - Parameters:
+  ///   - step: the number of the batch, from 0.
+  ///   - rows: B.
+  ///   - length: T.
+  ///   - seed: what the order of windows is drawn from.
+  /// - Throws: `DataError` if the split is shorter than a row, or a token is not in the vocabulary.
+  public func batch(step: Int, rows: Int, length: Int, seed: UInt64) throws -> Batch {
+    let windows = try windowCount(length: length)
+    let (first, overflow) = step.multipliedReportingOverflow(by: rows)
+    guard step >= 0, rows >= 1, !overflow, first <= Int.max - rows else {
+      throw DataError("batch \(step) of \(rows) rows: expected a step from 0 on and at least 1 row")
+    }
+    let chosen = (first..<(first + rows)).map { sample in
+      let key = DataPermutation.hash(UInt64(sample / windows), key: seed)
+      return DataPermutation(count: windows, key: key)(sample % windows)
+    }
+    for window in chosen { try checkTokens(in: span(window, length)) }
+    return try withTorch { batch(of: chosen, length: length) }
+  }
+
+  /// All windows in order, `rows` at a time; the last batch may have fewer rows. Tokens at the end that do not fill
+  /// a window are left out.
+  ///
+  /// - Parameter limit: batches stop before more tokens than this, but the first window is always there.
+  /// - Throws: `DataError` if the split is shorter than a row, or a token is not in the vocabulary.
+  public func validationBatches(rows: Int, length: Int, limit: Int = .max) throws -> some Sequence<Batch> {
+    guard rows >= 1 else { throw DataError("batches of \(rows) rows: expected at least 1") }
+    let windows = min(try windowCount(length: length), max(1, limit / length))
+    for window in 0..<windows { try checkTokens(in: span(window, length)) }
+    return stride(from: 0, to: windows, by: rows).lazy.map { first in
+      batch(of: Array(first..<min(windows, first + rows)), length: length)
+    }
+  }
+
+  private func span(_ window: Int, _ length: Int) -> Range<Int> { (window * length)..<(window * length + length + 1) }
+
+  private func batch(of windows: [Int], length: Int) -> Batch {
+    var inputs: [Int64] = []
+    var targets: [Int64] = []
+    inputs.reserveCapacity(windows.count * length)
+    targets.reserveCapacity(windows.count * length)
+    for window in windows {
+      let tokens = tokens(in: span(window, length))
+      inputs += tokens.dropLast()
+      targets += tokens.dropFirst()
+    }
+    let shape = [windows.count, length]
+    return (Tensor(inputs, shape: shape), Tensor(targets, shape: shape))
+  }
+
+  /// The tokens of a range of the sequence, from as many shards as it touches.
+  private func tokens(in range: Range<Int>) -> [Int64] {
+    [Int64](unsafeUninitializedCapacity: range.count) { target, filled in
+      while filled < range.count {
+        let position = range.lowerBound + filled
+        let shard = shard(at: position)
+        let end = min(range.upperBound, starts[shard + 1])
+        let part = UnsafeMutableBufferPointer(rebasing: target[filled..<(filled + end - position)])
+        shards[shard].copy((position - starts[shard])..<(end - starts[shard]), to: part)
+        filled += part.count
+      }
+    }
+  }
+
+  /// The shard that holds a position: the last one that starts at or before it.
+  private func shard(at position: Int) -> Int {
+    var range = 0..<shards.count
+    while range.count > 1 {
+      let middle = range.lowerBound + range.count / 2
+      range = starts[middle] <= position ? middle..<range.upperBound : range.lowerBound..<middle
+    }
+    return range.lowerBound
+  }
+
+  private func checkTokens(in range: Range<Int>) throws {
+    let size = Int64(description.vocabularySize)
+    guard let wrong = tokens(in: range).enumerated().first(where: { $0.element >= size || $0.element < 0 }) else {
+      return
+    }
+    let position = range.lowerBound + wrong.offset
+    let shard = shard(at: position)
+    throw DataError(
+      shards[shard].path,
+      "token \(position - starts[shard]) is \(wrong.element), expected an id less than the vocabulary's \(size)")
+  }
+}

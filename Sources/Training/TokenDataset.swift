@@ -1,0 +1,87 @@
+import Checkpoint
+import Foundation
+import Torch
+
+/// The tokens of prepared data, mapped into memory, as batches.
+///
+/// The tokens of all shards are one sequence, in which window w is the L tokens from w·L on together with the one that
+/// follows them. In every epoch each window comes once, in an order that the seed and the epoch determine; the
+/// batch of a step is computed from the step's number alone, so that a resumed run replays nothing.
+public struct TokenDataset: Sendable {
+  /// A part of prepared data.
+  public enum Split: String, CaseIterable, Sendable {
+    /// The part to train on.
+    case train
+    /// The part that is held out.
+    case validation
+  }
+
+  /// Rows of tokens and the tokens that follow them, int64 `[B, T]` each.
+  public typealias Batch = (tokens: Tensor, targets: Tensor)
+
+  /// What the folder holds.
+  public let description: DataDescription
+  /// Bytes of text that each token stands for, 0 for special tokens, `[V]`.
+  public let byteLengths: Tensor
+  /// The number of tokens in the split.
+  public var tokenCount: Int { starts.last ?? 0 }
+
+  let folder: String
+  private let split: Split
+  let shards: [TokenArray]
+  /// Where each shard starts in the sequence, and where the last one ends.
+  let starts: [Int]
+
+  /// Maps the shards of one split of the prepared data in `folder`.
+  ///
+  /// - Throws: `DataError` if there is no prepared data, or a file in it is missing, damaged, or not as described.
+  public init(folder: String, split: Split) throws {
+    description = try DataDescription.read(from: folder)
+    self.folder = folder
+    self.split = split
+    var starts = [0]
+    shards = try description[split].shards.map { shard in
+      let array = try TokenArray("\(folder)/\(shard.tokensFile)", expecting: [.uint16, .uint32])
+      guard array.count == shard.tokens else {
+        throw DataError(array.path, "has \(array.count) tokens, but \(DataDescription.fileName) says \(shard.tokens)")
+      }
+      starts.append((starts.last ?? 0) + array.count)
+      return array
+    }
+    self.starts = starts
+    let lengths = try TokenArray("\(folder)/\(DataDescription.byteLengthsName)", expecting: [.int64])
+    guard lengths.count == description.vocabularySize else {
+      throw DataError(lengths.path, "has \(lengths.count) elements, expected \(description.vocabularySize) tokens")
+    }
+    byteLengths = try withTorch { Tensor(lengths.elements) }
+  }
+
+  /// Refuses data that another tokenizer made, or that has ids a model does not know.
+  ///
+  /// - Parameter fingerprint: that of the tokenizer; `vocabularySize`: V of the model, at least the tokenizer's.
+  public func check(fingerprint: String, vocabularySize: Int) throws {
+    guard description.fingerprint == fingerprint else {
+      throw DataError(
+        folder,
+        "was prepared with the tokenizer \(description.fingerprint), not with \(fingerprint); prepare the data again")
+    }
+    guard description.vocabularySize <= vocabularySize else {
+      throw DataError(
+        folder, "has a vocabulary of \(description.vocabularySize) tokens, the model has \(vocabularySize)")
+    }
+  }
+
+  /// The number of windows of `length` tokens: the rows of one epoch.
+  ///
+  /// - Throws: `DataError` if there is not a single one.
+  public func windowCount(length: Int) throws -> Int {
+    guard length >= 1 else { throw DataError("sequence length \(length): expected at least 1") }
+    guard tokenCount > length else {
+      throw DataError(
+        folder,
+        "the \(split.rawValue) split has \(tokenCount) tokens, expected at least \(length + 1) for sequences of \(length)"
+      )
+    }
+    return (tokenCount - 1) / length
+  }
+}

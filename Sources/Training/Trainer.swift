@@ -1,0 +1,142 @@
+import Foundation
+import LanguageModel
+import Torch
+import VirtualWidth
+
+/// A model, its optimizer and its data: takes one step at a time and measures.
+///
+/// Everything that a step computes follows from the recipe, the data and the number of the step, so that a trainer
+/// made from a checkpoint goes on exactly where the one before it would have.
+public final class Trainer {
+  /// What decides the run.
+  public let recipe: Recipe
+  /// The model being trained; its weights are float32.
+  public let model: LanguageModel
+  /// The optimizer, with its moments.
+  public let optimizer: AdamW
+  /// Steps that have been taken.
+  public private(set) var stepsTaken: Int
+
+  private let train: TokenDataset
+  private let validation: TokenDataset
+  private let device: Device
+  private let schedule: Schedule
+  private let byteLengths: Tensor
+
+  /// A trainer at its first step, or at the step of a checkpoint.
+  ///
+  /// - Throws: what building the model or loading the checkpoint throws; `DataError` if a split is shorter than one
+  ///   sequence.
+  public init(
+    _ recipe: Recipe, train: TokenDataset, validation: TokenDataset, on device: Device = .cpu,
+    from checkpoint: TrainingCheckpoint? = nil
+  ) throws {
+    self.recipe = recipe
+    self.train = train
+    self.validation = validation
+    self.device = device
+    schedule = Schedule(recipe.schedule, steps: recipe.training.steps)
+    byteLengths = validation.byteLengths.to(device)
+    _ = try train.windowCount(length: recipe.training.sequenceLength)
+    _ = try validation.windowCount(length: recipe.training.sequenceLength)
+    let weights =
+      try checkpoint.map { WeightStore(stored: try $0.weights(), dtype: .float32, mutable: true, on: device) }
+      ?? WeightStore(seed: recipe.training.seed, on: device)
+    model = try LanguageModel(
+      recipe.model, weights: weights, start: recipe.initialValues,
+      computingIn: device.kind == .cuda ? .bfloat16 : .float32)
+    for tensor in weights.tensors.values { tensor.requiringGradient() }
+    stepsTaken = checkpoint?.progress.step ?? 0
+    optimizer = try AdamW(
+      weights.tensors, recipe.optimizer, step: stepsTaken, stored: try checkpoint?.moments())
+  }
+
+  /// What one step computed.
+  public struct Step: Sendable {
+    /// The step's number, from 1.
+    public let number: Int
+    /// The loss of each part by name, averaged over the step's rows: `total`, `next_token`, …
+    public let losses: [(name: String, value: Double)]
+    /// The norm of all gradients before clipping.
+    public let gradientNorm: Double
+    /// The learning rate of this step.
+    public let learningRate: Double
+    /// The share of tokens that each expert was sent, by layer of experts; empty without experts.
+    public let expertLoads: [[Double]]
+  }
+
+  /// Takes one step: all its rows forward and back, clipping, and the optimizer.
+  ///
+  /// - Throws: `TrainingError` before any weight is changed, if the loss or the gradient is not finite.
+  public func step() throws -> Step {
+    let plan = recipe.training
+    let batch = try train.batch(step: stepsTaken, rows: plan.rowsPerStep, length: plan.sequenceLength, seed: plan.seed)
+    let (tokens, targets) = (batch.tokens.to(device), batch.targets.to(device))
+    var sums: [(name: String, value: Double)] = []
+    var loads: [[Double]] = []
+    for part in 0..<plan.accumulation {
+      let rows = (part * plan.rowsPerBatch)..<((part + 1) * plan.rowsPerBatch)
+      let measured = try accumulate(tokens.slice(0, rows), targets.slice(0, rows))
+      loads = measured.loads
+      sums =
+        sums.isEmpty
+        ? measured.losses : zip(sums, measured.losses).map { ($0.name, $0.value + $1.value) }
+    }
+    let losses = sums.map { ($0.name, $0.value / Double(plan.accumulation)) }
+    let norm = try withTorch { try withoutGradients { try optimizer.gradientNorm().item() } }
+    guard losses.allSatisfy(\.1.isFinite), norm.isFinite else {
+      throw TrainingError(
+        "step \(stepsTaken + 1): the loss is \(losses.first?.1 ?? .nan) and the gradient norm \(norm); "
+          + "stopped before the update, the last checkpoint is intact")
+    }
+    let learningRate = recipe.optimizer.learningRate * schedule.factor(at: stepsTaken)
+    try withTorch { optimizer.step(learningRate: learningRate, scale: max(1, norm / recipe.optimizer.clip)) }
+    stepsTaken += 1
+    return Step(
+      number: stepsTaken, losses: losses, gradientNorm: norm, learningRate: learningRate, expertLoads: loads)
+  }
+
+  /// Adds the gradients of some rows, and gives their losses.
+  private func accumulate(
+    _ tokens: Tensor, _ targets: Tensor
+  ) throws -> (losses: [(name: String, value: Double)], loads: [[Double]]) {
+    try withTorch {
+      let pass = Pass(length: tokens.size(1), configuration: recipe.model, on: device)
+      let losses = model.losses(tokens, targets: targets, in: pass)
+      let parts = recipe.training.accumulation
+      (parts == 1 ? losses.total : losses.total * (1 / Double(parts))).backward()
+      let loads = try pass.expertLoads.map { try $0.elements(Double.self) }
+      return (
+        losses: try losses.named.map { ($0.name, try $0.value.item()) },
+        loads: loads.map { row in row.map { $0 / max(1, row.reduce(0, +)) } }
+      )
+    }
+  }
+
+  /// The losses on held-out text: the same rows every time.
+  public func evaluate() throws -> Evaluation {
+    let plan = recipe.training
+    let rows = max(1, min(plan.rowsPerBatch, recipe.validation.tokens / plan.sequenceLength))
+    let batches = try validation.validationBatches(
+      rows: rows, length: plan.sequenceLength, limit: recipe.validation.tokens / plan.sequenceLength)
+    return try Evaluation(
+      model, on: batches.lazy.map { ($0.tokens.to(self.device), $0.targets.to(self.device)) }, byteLengths: byteLengths)
+  }
+
+  /// How the connections behave on the first row of held-out text; nil for a plain model.
+  public func connectionStatistics() throws -> ConnectionStatistics? {
+    let length = min(recipe.training.sequenceLength, 128)
+    for batch in try validation.validationBatches(rows: 1, length: length, limit: 1) {
+      return try ConnectionStatistics(model, tokens: batch.tokens.to(device))
+    }
+    return nil
+  }
+}
+
+/// Why a run cannot go on, in one sentence.
+public struct TrainingError: Error, CustomStringConvertible, Sendable {
+  /// The sentence.
+  public let description: String
+
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,125 @@
+import Checkpoint
+import Foundation
+import LanguageModel
+import Torch
+
+/// A trainer at work in a run folder: steps, measurements, samples and checkpoints in their order.
+///
+/// Killed at any moment, the folder holds the last complete checkpoint, and a run resumed from it computes the very
+/// numbers that this one would have.
+public final class TrainingRun {
+  /// The trainer.
+  public let trainer: Trainer
+  /// Where the run is kept.
+  public let directory: RunDirectory
+
+  private let files: [String: Data]
+  private let sample: ((LanguageModel) throws -> String)?
+  private let console: TrainingConsole
+  private let metrics: MetricsWriter
+  private let board: TensorBoardWriter
+  private var progress: TrainingCheckpoint.Progress
+  private var lastCheckpoint: Int
+
+  /// A run in a folder.
+  ///
+  /// - Parameters:
+  ///   - progress: where the checkpoint that the trainer was made from stood; nil for a fresh run.
+  ///   - files: what each checkpoint needs beside the model, by name, such as `tokenizer.json`.
+  ///   - sample: writes some text with the model as it is.
+  public init(
+    _ trainer: Trainer, in directory: RunDirectory, progress: TrainingCheckpoint.Progress? = nil,
+    files: [String: Data] = [:], console: TrainingConsole, sample: ((LanguageModel) throws -> String)? = nil
+  ) throws {
+    self.trainer = trainer
+    self.directory = directory
+    self.files = files
+    self.sample = sample
+    self.console = console
+    self.progress = progress ?? .init(step: 0)
+    lastCheckpoint = progress?.step ?? 0
+    metrics = try MetricsWriter(directory.metricsPath, after: trainer.stepsTaken)
+    board = try TensorBoardWriter(folder: directory.path, after: trainer.stepsTaken)
+    if let best = progress?.bestStep, best == progress?.step { try directory.markBest(step: best) }
+  }
+
+  /// What a run came to.
+  public struct Outcome: Sendable {
+    /// Whether all steps were taken.
+    public let isFinished: Bool
+    /// The last measurement on held-out text, if there was one.
+    public let evaluation: Evaluation?
+  }
+
+  /// Takes steps until there are no more or `shouldStop` says so; either way the last one is saved.
+  public func run(shouldStop: () -> Bool = { false }) throws -> Outcome {
+    var evaluation: Evaluation?
+    let steps = trainer.recipe.training.steps
+    while trainer.stepsTaken < steps {
+      let clock = ContinuousClock()
+      let started = clock.now
+      let step = try trainer.step()
+      console.show(step, seconds: (clock.now - started) / .seconds(1))
+      let isLast = step.number == steps
+      let isStopping = shouldStop()
+      let measured = isDue(trainer.recipe.validation.interval, step.number) || isLast ? try trainer.evaluate() : nil
+      evaluation = measured ?? evaluation
+      try record(step, measured)
+      if isDue(trainer.recipe.sample.interval, step.number) { try writeSample() }
+      if isDue(trainer.recipe.checkpoint.interval, step.number) || isLast || isStopping { try save(measured) }
+      if isStopping { break }
+    }
+    console.end()
+    return Outcome(isFinished: trainer.stepsTaken == steps, evaluation: evaluation)
+  }
+
+  private func isDue(_ interval: Int, _ step: Int) -> Bool { interval > 0 && step.isMultiple(of: interval) }
+
+  private func record(_ step: Trainer.Step, _ evaluation: Evaluation?) throws {
+    var values = step.losses.map { ("train/\($0.name)", $0.value) }
+    values.append(("gradient_norm", step.gradientNorm))
+    values.append(("learning_rate", step.learningRate))
+    values.append(("tokens_per_second", console.tokensPerSecond))
+    if let evaluation {
+      values += [
+        ("validation/next_token", evaluation.nextTokenLoss), ("validation/bits_per_byte", evaluation.bitsPerByte),
+      ]
+      for (k, loss) in evaluation.deeperLosses.enumerated() { values.append(("validation/next_\(k + 2)_token", loss)) }
+      values.append(("peak_bytes", Double(ProcessMemory.peakBytes)))
+      if let statistics = try trainer.connectionStatistics() {
+        values.append(("connection/largest_carry_gain", statistics.largestCarryGain))
+        values.append(("connection/dynamic_share", statistics.dynamicShare))
+      }
+      for (layer, loads) in step.expertLoads.enumerated() {
+        for (expert, load) in loads.enumerated() { values.append(("expert_load/\(layer)/\(expert)", load)) }
+      }
+      console.show(evaluation, at: step.number)
+    }
+    try metrics.write(step: step.number, values.map { ($0.0, .number($0.1)) })
+    try board.write(step: step.number, scalars: values.map { ($0.0, $0.1) })
+  }
+
+  private func writeSample() throws {
+    guard let text = try sample?(trainer.model) else { return }
+    console.show(sample: text, at: trainer.stepsTaken)
+    try board.write(step: trainer.stepsTaken, tag: "sample", text: text)
+  }
+
+  private func save(_ evaluation: Evaluation?) throws {
+    let step = trainer.stepsTaken
+    guard step > lastCheckpoint else { return }
+    progress.step = step
+    let isBest = evaluation.map { $0.bitsPerByte < progress.bestBitsPerByte ?? .infinity } ?? false
+    if let evaluation, isBest {
+      progress.bestStep = step
+      progress.bestBitsPerByte = evaluation.bitsPerByte
+    }
+    try directory.writeCheckpoint(step: step) {
+      try TrainingCheckpoint.write(trainer, progress: progress, files: files, into: $0)
+    }
+    if isBest { try directory.markBest(step: step) }
+    try directory.keepCheckpoints(newest: trainer.recipe.checkpoint.keep)
+    lastCheckpoint = step
+    console.note("step \(step): checkpoint saved")
+  }
+}

@@ -1,0 +1,105 @@
+import ArgumentParser
+import Checkpoint
+import Foundation
+import Tokenization
+import Training
+
+/// `wideband data`: makes training data.
+struct DataCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "data",
+    abstract: "Prepare text for training.",
+    subcommands: [Prepare.self])
+
+  /// `wideband data prepare`.
+  struct Prepare: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Turn text into token shards with a held-out part.",
+      discussion: """
+        Reads .txt, .jsonl ({"text": …} a line) and their .gz, files or folders. Writes memory-mapped .npy shards, \
+        the offsets of documents, data.json and the tokenizer into a new folder; run again on the same input, it \
+        finds the folder up to date.
+
+        EXAMPLE:
+          wideband data prepare --tokenizer data/tokenizer.json --output data/tokens text.txt
+        """)
+
+    @Argument(help: ArgumentHelp("Files or folders of text.", valueName: "text"))
+    var paths: [String]
+    @Option(help: ArgumentHelp("tokenizer.json, or a folder that has it.", valueName: "file"))
+    var tokenizer: String
+    @Option(help: ArgumentHelp("The folder to make.", valueName: "folder"))
+    var output: String
+    @Option(help: ArgumentHelp("The part of the text that is held out.", valueName: "fraction"))
+    var validationFraction = DataPreparation.Options().validationFraction
+    @Option(help: ArgumentHelp("Which part is held out.", valueName: "number"))
+    var seed: UInt64 = 0
+
+    func run() throws {
+      let loaded = try loadTokenizer(tokenizer)
+      var options = DataPreparation.Options()
+      options.validationFraction = validationFraction
+      options.seed = seed
+      let preparation = try DataPreparation(paths, encoder: try TokenizerEncoder(loaded), options: options)
+      let outcome = try preparation.run(into: output) { progress in
+        let share = 100 * progress.bytesRead / max(1, progress.bytesToRead)
+        try? FileHandle.standardError.write(contentsOf: Data("\(share)%  \(progress.tokens) tokens\n".utf8))
+      }
+      try copyTokenizer(to: URL(filePath: output, directoryHint: .isDirectory))
+      for note in outcome.notes { print(note) }
+      print(Self.summary(outcome, output))
+    }
+
+    /// Training and generation need the tokenizer: it goes where the data goes.
+    private func copyTokenizer(to folder: URL) throws {
+      var isFolder: ObjCBool = false
+      FileManager.default.fileExists(atPath: tokenizer, isDirectory: &isFolder)
+      let url = URL(filePath: tokenizer)
+      let source = isFolder.boolValue ? url : url.deletingLastPathComponent()
+      for name in tokenizerFileNames {
+        let file = isFolder.boolValue || name != "tokenizer.json" ? source.appending(path: name) : url
+        guard let data = try? Data(contentsOf: file) else { continue }
+        try AtomicFile.write(data, to: folder.appending(path: name))
+      }
+    }
+
+    private static func summary(_ outcome: DataPreparation.Outcome, _ folder: String) -> String {
+      let state = outcome.wasUpToDate ? "up to date" : "written"
+      let (train, held) = (outcome.description.train, outcome.description.validation)
+      return "\(folder) (\(state)): \(train.tokens) training tokens, \(held.tokens) held-out tokens "
+        + "of \(held.bytes) bytes"
+    }
+  }
+}
+
+/// What of a tokenizer goes along with data and models.
+let tokenizerFileNames = ["tokenizer.json", "tokenizer_config.json"]
+
+/// A tokenizer as data preparation sees it.
+struct TokenizerEncoder: TextEncoder {
+  private let tokenizer: Tokenizer
+  let endOfText: Int32
+  let fingerprint: String
+
+  init(_ tokenizer: Tokenizer) throws {
+    self.tokenizer = tokenizer
+    fingerprint = tokenizer.fingerprint
+    let names = ["<|endoftext|>", "<|end_of_text|>", "</s>", "<|im_end|>"]
+    guard let end = names.lazy.compactMap({ tokenizer.tokenToID($0) }).first else {
+      throw CommandError(
+        "the tokenizer has no token that ends a text: expected one of \(names.joined(separator: ", "))")
+    }
+    endOfText = end
+  }
+
+  var vocabularySize: Int { tokenizer.vocabularySize }
+
+  func encode(bytes: [UInt8]) throws -> [Int32] { try tokenizer.encode(bytes: bytes, parsingAddedTokens: false) }
+
+  func byteLengths() -> [Int] {
+    let special = Set(tokenizer.addedTokens.filter(\.isSpecial).map(\.id))
+    return (0..<Int32(clamping: vocabularySize)).map { id in
+      special.contains(id) ? 0 : tokenizer.idToToken(id)?.count ?? 0
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import ArgumentParser
+import Decoding
+import Foundation
+import Torch
+
+/// `wideband generate`: continues a prompt with a model's own text.
+struct Generate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Continue a prompt with text that a model writes.",
+    discussion: """
+      The text goes to standard output as it is written, without the prompt; a line with counts and times goes to \
+      standard error. The same seed gives the same text, with and without the cache.
+
+      EXAMPLES:
+        wideband generate --model runs/bible --prompt "In the beginning"
+        wideband generate --model runs/bible --prompt "And God" --temperature 0
+        wideband generate --model runs/bible --prompt-file chapter.txt --stop "."
+        echo "Now it came to pass" | wideband generate --model runs/bible
+      """)
+
+  @Option(help: ArgumentHelp("The model's folder.", valueName: "folder"))
+  var model: String
+  @Option(help: ArgumentHelp("The text to continue; an empty one starts a new text.", valueName: "text"))
+  var prompt: String?
+  @Option(
+    help: ArgumentHelp("Read the prompt from a file; without either option, from standard input.", valueName: "file"))
+  var promptFile: String?
+  @Option(help: ArgumentHelp("Tokens to write at most.", valueName: "number"))
+  var maxTokens = GenerationOptions().maximumTokens
+  @Option(help: ArgumentHelp("Divide logits by this; 0 takes the most probable token.", valueName: "number"))
+  var temperature = SamplingOptions().temperature
+  @Option(help: ArgumentHelp("Choose among this many most probable tokens.", valueName: "number"))
+  var topK: Int?
+  @Option(help: ArgumentHelp("Choose among the tokens with this much probability together.", valueName: "share"))
+  var topP = SamplingOptions().topP
+  @Option(help: ArgumentHelp("Leave out tokens below this share of the largest probability.", valueName: "share"))
+  var minP = SamplingOptions().minP
+  @Option(help: ArgumentHelp("Make tokens that occurred less probable when above 1.", valueName: "number"))
+  var repetitionPenalty = SamplingOptions().repetitionPenalty
+  @Option(help: ArgumentHelp("Where random choices start; a new one each time without it.", valueName: "number"))
+  var seed: UInt64?
+  @Option(help: ArgumentHelp("End before this text; may be given several times.", valueName: "text"))
+  var stop: [String] = []
+  @Flag(name: .customLong("no-cache"), help: "Compute the whole text anew for every token.")
+  var isWithoutCache = false
+  @Option(help: ArgumentHelp("Where to compute: cpu, cuda, cuda:N or mps.", valueName: "device"))
+  var device = "cpu"
+  @Option(help: ArgumentHelp("The type to compute in; that of the file without it.", valueName: "type"))
+  var dtype: ComputingType?
+
+  /// The types that a model may be asked to compute in.
+  enum ComputingType: String, ExpressibleByArgument, CaseIterable {
+    case float32, bfloat16, float16
+
+    var dtype: DType {
+      switch self {
+      case .float32: .float32
+      case .bfloat16: .bfloat16
+      case .float16: .float16
+      }
+    }
+  }
+
+  func validate() throws {
+    if prompt != nil, promptFile != nil {
+      throw ValidationError("--prompt and --prompt-file are both given: expected one of them")
+    }
+  }
+
+  func run() throws {
+    let options = options
+    try options.validate()
+    let text = try promptText()
+    let loaded = try LoadedModel(URL(filePath: model), on: Device(device), dtype: dtype?.dtype)
+    let result = try loaded.generate(text, options: options) {
+      try FileHandle.standardOutput.write(contentsOf: Data($0.utf8))
+    }
+    try FileHandle.standardOutput.write(contentsOf: Data("\n".utf8))
+    try FileHandle.standardError.write(contentsOf: Data((Self.statistics(result) + "\n").utf8))
+  }
+
+  private var options: GenerationOptions {
+    var options = GenerationOptions()
+    options.sampling.repetitionPenalty = repetitionPenalty
+    options.sampling.temperature = temperature
+    options.sampling.topK = topK
+    options.sampling.topP = topP
+    options.sampling.minP = minP
+    options.seed = seed
+    options.maximumTokens = maxTokens
+    options.stopStrings = stop
+    options.usesCache = !isWithoutCache
+    return options
+  }
+
+  /// The prompt, without the line break that ends a file.
+  private func promptText() throws -> String {
+    if let prompt { return prompt }
+    let name = promptFile ?? "standard input"
+    let data: Data
+    do {
+      data =
+        try promptFile.map { try Data(contentsOf: URL(filePath: $0)) }
+        ?? FileHandle.standardInput.readToEnd() ?? Data()
+    } catch { throw GenerationError("\(name): the prompt cannot be read") }
+    guard let text = String(validating: data, as: UTF8.self) else {
+      throw GenerationError("\(name): the prompt is not UTF-8")
+    }
+    guard text.utf8.last == UInt8(ascii: "\n") else { return text }
+    return String(text.unicodeScalars.dropLast(text.utf8.dropLast().last == UInt8(ascii: "\r") ? 2 : 1))
+  }
+
+  /// One line for people: counts, times, why the text ended and how to get it again.
+  static func statistics(_ result: GenerationResult) -> String {
+    let speed = result.tokensPerSecond.map { String(format: "%.1f tokens/s", $0) }
+    let first = String(format: "first token after %.3f s", result.prefillSeconds)
+    let parts = [
+      "\(result.promptTokenCount) prompt tokens", "\(result.tokens.count) new tokens", first, speed,
+      "ended by \(result.finishReason)", "seed \(result.seed)",
+    ]
+    return parts.compactMap(\.self).joined(separator: " · ")
+  }
+}

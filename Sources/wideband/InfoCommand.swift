@@ -1,0 +1,103 @@
+import ArgumentParser
+import Checkpoint
+import Decoding
+import Foundation
+import LanguageModel
+import Training
+
+/// `wideband info`: what a model is made of and what it costs.
+struct Info: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show a model's shape, parameters, and operations and bytes per token.",
+    discussion: """
+      EXAMPLES:
+        wideband info runs/wide/best
+        wideband info configs/quickstart-wide.yaml --set model.virtual_width.slots=16
+      """)
+
+  @Argument(help: ArgumentHelp("A model folder, a config.json, or a recipe.", valueName: "path"))
+  var path: String
+  @Option(help: ArgumentHelp("Change a key of a recipe; may be given several times.", valueName: "key.path=value"))
+  var set: [String] = []
+  @Option(help: ArgumentHelp("Tokens of context that attention is counted for; the model's own without it."))
+  var length: Int?
+
+  func run() throws {
+    let configuration = try loadConfiguration()
+    if let length, length < 1 { throw CommandError("--length is \(length): expected at least 1") }
+    let context = length ?? configuration.contextLength
+    print(Self.report(configuration, ModelCost(configuration, contextLength: context), context))
+  }
+
+  private func loadConfiguration() throws -> ModelConfiguration {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw CommandError("\(path): there is no such file or folder")
+    }
+    let configuration: ModelConfiguration
+    if path.hasSuffix(".yaml") || path.hasSuffix(".yml") {
+      let yaml = try String(contentsOfFile: path, encoding: .utf8)
+      // The tokenizer decides a recipe's vocabulary; without one, the size that quickstart trains.
+      configuration = try Recipe(yaml: yaml, name: path, changes: set, vocabularySize: 4096).model
+    } else {
+      let url = URL(filePath: path)
+      configuration = try ModelConfiguration(ModelFolder(isFolder.boolValue ? url : url.deletingLastPathComponent()))
+    }
+    try configuration.validate()
+    return configuration
+  }
+
+  /// Everything as aligned text.
+  static func report(_ model: ModelConfiguration, _ cost: ModelCost, _ context: Int) -> String {
+    var lines = shape(of: model)
+    lines.append("")
+    lines.append(row("", "parameters", "MFLOP/token", "share", "MB/token"))
+    for part in cost.parts {
+      lines.append(
+        row(
+          part.name, "\(part.parameters)", String(format: "%.3f", part.operations / 1e6),
+          String(format: "%.1f%%", 100 * part.operations / cost.operations),
+          String(format: "%.3f", (Double(part.activeParameters) + part.traffic) * 4 / 1e6)))
+    }
+    let bytes = cost.parts.reduce(0) { $0 + (Double($1.activeParameters) + $1.traffic) * 4 / 1e6 }
+    lines.append(
+      row(
+        "total", "\(cost.parameters)", String(format: "%.3f", cost.operations / 1e6), "100.0%",
+        String(format: "%.3f", bytes)))
+    lines.append("")
+    lines.append("Forward pass at \(context) tokens of context, float32; a training step costs three.")
+    lines.append("Bytes are a single token's: its weights once, and the states that connections read and write.")
+    return lines.joined(separator: "\n")
+  }
+
+  private static func shape(of model: ModelConfiguration) -> [String] {
+    var lines = [
+      "model type     \(model.modelType)",
+      "backbone       \(model.layerCount) layers, D = \(model.hiddenSize), \(model.headCount) heads of \(model.headSize) "
+        + "(\(model.keyValueHeadCount) key/value), vocabulary \(model.vocabularySize), context \(model.contextLength)",
+    ]
+    if let experts = model.experts {
+      lines.append("experts        \(experts.perToken) of \(experts.count), \(experts.intermediateSize) channels each")
+    } else {
+      lines.append("feed-forward   \(model.intermediateSize) channels")
+    }
+    if let width = model.virtualWidth {
+      let D = model.hiddenSize
+      lines.append(
+        "virtual width  r = \(String(format: "%.4g", width.factor)): \(width.slots) slots of "
+          + "\(width.slotWidth(hiddenSize: D)) channels, \(width.width(hiddenSize: D)) in all, fraction rate "
+          + "\(width.fractionRate), \(width.connections.rawValue) connections, \(width.embedding.rawValue) embedding")
+    }
+    if let prediction = model.multiTokenPrediction {
+      lines.append("prediction     \(prediction.depth) further tokens, weight \(prediction.lossWeight)")
+    }
+    return lines
+  }
+
+  private static func row(_ columns: String...) -> String {
+    columns.enumerated().map { index, text in
+      let padding = String(repeating: " ", count: max(0, (index == 0 ? 22 : 13) - text.count))
+      return index == 0 ? text + padding : padding + text
+    }.joined()
+  }
+}

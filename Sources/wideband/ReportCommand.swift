@@ -1,0 +1,117 @@
+import ArgumentParser
+import Checkpoint
+import Decoding
+import Foundation
+import LanguageModel
+import Training
+
+/// `wideband report`: compares finished runs.
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report",
+    abstract: "Compare runs: a table, a sample of each, and an HTML page with their curves.",
+    discussion: """
+      The first run is what the others are compared with. The page needs no other file and no network.
+
+      EXAMPLE:
+        wideband report plain=runs/plain wide=runs/wide --output report.html --prompt "And God said"
+      """)
+
+  @Argument(help: ArgumentHelp("Runs and what to call them.", valueName: "name=folder"))
+  var runs: [String]
+  @Option(help: ArgumentHelp("The page to write.", valueName: "file"))
+  var output: String
+  @Option(help: ArgumentHelp("What each model's sample begins with.", valueName: "text"))
+  var prompt = "And God said"
+  @Option(help: ArgumentHelp("Tokens of each sample.", valueName: "number"))
+  var tokens = 80
+
+  func run() throws {
+    let runs = try runs.map { argument in
+      guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
+        throw CommandError("'\(argument)': expected name=folder")
+      }
+      return try load(
+        String(argument[..<equals]), URL(filePath: String(argument[argument.index(after: equals)...])))
+    }
+    let report = Report(
+      title: "A plain transformer and a Virtual Width Network", summary: Self.summary(runs), runs: runs)
+    try AtomicFile.write(Data(report.html().utf8), to: URL(filePath: output))
+    print(Self.table(runs))
+    for run in runs {
+      for sample in run.samples { print("\n\(run.name) writes: \(sample.prompt)\(sample.continuation)") }
+    }
+    print("")
+    Self.summary(runs).forEach { print($0) }
+    print("curves: \(output)")
+  }
+
+  private func load(_ name: String, _ folder: URL) throws -> Report.Run {
+    var run = Report.Run(name: name)
+    let path = folder.appending(path: "metrics.jsonl").path
+    let lines = try MetricsFile.read(path)
+    guard !lines.isEmpty else { throw CommandError("\(path): there are no metrics") }
+    run.trainingLoss = Self.points("train/next_token", lines)
+    run.validationBitsPerByte = Self.points("validation/bits_per_byte", lines)
+    run.validationLoss = Self.points("validation/next_token", lines).last?.value
+    let speeds = Self.points("tokens_per_second", lines).map(\.value).sorted()
+    run.tokensPerSecond = speeds.isEmpty ? nil : speeds[speeds.count / 2]
+    run.peakMemory = Self.points("peak_bytes", lines).last.map { Int($0.value) }
+    let loaded = try LoadedModel(folder.appending(path: "best").resolvingSymlinksInPath())
+    run.parameters = loaded.model.weights.parameterCount
+    run.configuration = Self.describe(loaded.model.configuration)
+    var options = GenerationOptions()
+    options.maximumTokens = tokens
+    options.seed = 1
+    options.sampling.temperature = 0.8
+    let text = try loaded.generate(prompt, options: options).text
+    run.samples = [.init(prompt: prompt, continuation: text)]
+    return run
+  }
+
+  private static func points(_ name: String, _ lines: [MetricsFile.Line]) -> [Report.Point] {
+    lines.compactMap { line in line.values[name]?.number.map { .init(step: line.step, value: $0) } }
+  }
+
+  private static func describe(_ model: ModelConfiguration) -> [(key: String, value: String)] {
+    var rows = [
+      ("layers", "\(model.layerCount)"), ("backbone width D", "\(model.hiddenSize)"),
+      ("heads", "\(model.headCount) of \(model.headSize)"), ("vocabulary", "\(model.vocabularySize)"),
+    ]
+    if let width = model.virtualWidth {
+      rows.append(("virtual width", "(m, n) = (\(width.fractionRate), \(width.slots)), r = \(width.factor)"))
+      rows.append(("embedding", width.embedding.rawValue))
+    } else {
+      rows.append(("virtual width", "none: residual connections"))
+    }
+    return rows.map { (key: $0.0, value: $0.1) }
+  }
+
+  private static func summary(_ runs: [Report.Run]) -> [String] {
+    guard let first = runs.first, let base = first.validationBitsPerByte.last?.value else { return [] }
+    return runs.dropFirst().compactMap { run in
+      guard let value = run.validationBitsPerByte.last?.value else { return nil }
+      let difference = 100 * (value - base) / base
+      return "\(run.name) ends at \(String(format: "%.4f", value)) bits per byte on held-out text, \(first.name) at "
+        + "\(String(format: "%.4f", base)): \(String(format: "%+.2f%%", difference))."
+    }
+  }
+
+  private static func table(_ runs: [Report.Run]) -> String {
+    func row(_ columns: [String]) -> String {
+      columns.enumerated().map { index, text in
+        let padding = String(repeating: " ", count: max(1, 16 - text.count))
+        return index == 0 ? text + padding : padding + text
+      }.joined()
+    }
+    let header = row(["", "bits per byte", "loss, nats", "parameters", "tokens/s", "peak memory"])
+    let lines = runs.map { run in
+      row([
+        run.name, run.validationBitsPerByte.last.map { String(format: "%.4f", $0.value) } ?? "-",
+        run.validationLoss.map { String(format: "%.4f", $0) } ?? "-", run.parameters.map(String.init) ?? "-",
+        run.tokensPerSecond.map { "\(Int($0))" } ?? "-", run.peakMemory.map { "\($0 / 1_000_000) MB" } ?? "-",
+      ])
+    }
+    return ([header] + lines).joined(separator: "\n")
+  }
+}

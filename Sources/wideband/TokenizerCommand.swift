@@ -1,0 +1,115 @@
+import ArgumentParser
+import Foundation
+import Tokenization
+import Training
+
+/// `wideband tokenizer`: makes and uses byte-level tokenizers.
+struct TokenizerCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tokenizer",
+    abstract: "Train a tokenizer, or encode and decode with one.",
+    subcommands: [TrainTokenizer.self, Encode.self, Decode.self])
+
+  /// `wideband tokenizer train`.
+  struct TrainTokenizer: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "train",
+      abstract: "Train a byte-pair vocabulary on text.",
+      discussion: """
+        Writes tokenizer.json and tokenizer_config.json, which Hugging Face's libraries open too. Reads .txt, .jsonl \
+        ({"text": …} a line) and their .gz, files or folders.
+
+        EXAMPLE:
+          wideband tokenizer train --size 4096 --output data text.txt
+        """)
+
+    @Argument(help: ArgumentHelp("Files or folders of text.", valueName: "text"))
+    var paths: [String]
+    @Option(help: ArgumentHelp("Tokens in the vocabulary, special ones among them.", valueName: "number"))
+    var size = 4096
+    @Option(help: ArgumentHelp("The folder to write into.", valueName: "folder"))
+    var output: String
+
+    func run() throws {
+      let trainer = try BytePairTrainer(vocabularySize: size)
+      let corpus = try TextCorpus(paths)
+      let result = Result { try trainer.train(corpus) }
+      if let failure = corpus.failure { throw failure }
+      let trained = try result.get()
+      let folder = URL(filePath: output, directoryHint: .isDirectory)
+      do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
+        throw CommandError("\(output): the folder cannot be created: \(error.localizedDescription)")
+      }
+      try trained.write(to: folder)
+      let shortage = trained.isSmallerThanRequested ? " (the text has no more repeated pairs)" : ""
+      print("\(output)/tokenizer.json: \(trained.vocabularySize) tokens\(shortage)")
+    }
+  }
+
+  /// `wideband tokenizer encode`.
+  struct Encode: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Print the token ids of a text.",
+      discussion: """
+        EXAMPLES:
+          wideband tokenizer encode --tokenizer data/tokenizer.json "In the beginning"
+          wideband tokenizer encode --tokenizer data/tokenizer.json < text.txt
+        """)
+
+    @Option(help: ArgumentHelp("tokenizer.json, or a folder that has it.", valueName: "file"))
+    var tokenizer: String
+    @Argument(help: ArgumentHelp("The text; standard input without it.", valueName: "text"))
+    var text: String?
+
+    func run() throws {
+      let tokenizer = try loadTokenizer(tokenizer)
+      let bytes = try text.map { Array($0.utf8) } ?? Array(FileHandle.standardInput.readToEnd() ?? Data())
+      print(try tokenizer.encode(bytes: bytes).map(String.init).joined(separator: " "))
+    }
+  }
+
+  /// `wideband tokenizer decode`.
+  struct Decode: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Write the text of token ids.",
+      discussion: """
+        EXAMPLES:
+          wideband tokenizer decode --tokenizer data/tokenizer.json 317 262 1053
+          wideband tokenizer encode --tokenizer data "a text" | wideband tokenizer decode --tokenizer data
+        """)
+
+    @Option(help: ArgumentHelp("tokenizer.json, or a folder that has it.", valueName: "file"))
+    var tokenizer: String
+    @Argument(help: ArgumentHelp("The ids; standard input without them.", valueName: "id"))
+    var ids: [String] = []
+
+    func run() throws {
+      let tokenizer = try loadTokenizer(tokenizer)
+      let input = ids.isEmpty ? String(decoding: try FileHandle.standardInput.readToEnd() ?? Data(), as: UTF8.self) : ""
+      let words = ids + input.split(whereSeparator: \.isWhitespace).map(String.init)
+      let numbers = try words.map { word in
+        guard let number = Int32(word) else {
+          throw CommandError("'\(word)' is not a token id: expected a whole number")
+        }
+        return number
+      }
+      try FileHandle.standardOutput.write(contentsOf: Data(tokenizer.decodeBytes(numbers)))
+      print()
+    }
+  }
+}
+
+/// The tokenizer at a path: the file, or a folder's `tokenizer.json`.
+func loadTokenizer(_ path: String) throws -> Tokenizer {
+  var isFolder: ObjCBool = false
+  FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+  let url = URL(filePath: path)
+  return try Tokenizer(contentsOf: isFolder.boolValue ? url.appending(path: "tokenizer.json") : url)
+}
+
+/// Why a command cannot go on, in one sentence.
+struct CommandError: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,132 @@
+import ArgumentParser
+import Checkpoint
+import Decoding
+import Foundation
+import LanguageModel
+import Tokenization
+import Torch
+import Training
+
+/// `wideband train`: trains a model, or goes on training one.
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Train a model from a recipe.",
+    discussion: """
+      The run folder gets the resolved recipe, metrics.jsonl, TensorBoard events, a log and checkpoints, each a model \
+      folder. Ctrl-C saves and leaves. A run that was interrupted, or killed, continues with --resume and computes \
+      what it would have computed without.
+
+      EXAMPLES:
+        wideband train --recipe configs/quickstart-wide.yaml --data data/tokens --output runs/wide
+        wideband train --recipe configs/quickstart-wide.yaml --data data/tokens --output runs/wider \\
+          --set model.virtual_width.slots=16 --set training.steps=1000
+        wideband train --resume --output runs/wide
+      """)
+
+  @Option(help: ArgumentHelp("The recipe, a YAML file.", valueName: "file"))
+  var recipe: String?
+  @Option(help: ArgumentHelp("The folder that `data prepare` made.", valueName: "folder"))
+  var data: String?
+  @Option(help: ArgumentHelp("The run folder.", valueName: "folder"))
+  var output: String
+  @Option(help: ArgumentHelp("Change a key of the recipe; may be given several times.", valueName: "key.path=value"))
+  var set: [String] = []
+  @Flag(help: "Continue the run in the run folder.")
+  var resume = false
+  @OptionGroup var machine: MachineOptions
+
+  func validate() throws {
+    if resume, recipe != nil || !set.isEmpty || data != nil {
+      throw ValidationError("--resume continues the recipe in the run folder: expected no --recipe, --data or --set")
+    }
+    if !resume, recipe == nil { throw ValidationError("--recipe is missing; --resume continues a run without one") }
+  }
+
+  func run() throws {
+    try machine.apply {
+      let device = try Device(machine.device)
+      let outcome = resume ? try continued(on: device) : try started(on: device)
+      if !outcome.isFinished {
+        print("stopped; continue with: wideband train --resume --output \(output)")
+        throw ExitCode(130)
+      }
+    }
+  }
+
+  private func started(on device: Device) throws -> TrainingRun.Outcome {
+    let path = recipe ?? ""
+    guard let yaml = try? String(contentsOfFile: path, encoding: .utf8) else {
+      throw CommandError("\(path): the recipe cannot be read")
+    }
+    var changes = set
+    if let data { changes.append("data=\"\(URL(filePath: data).standardizedFileURL.path)\"") }
+    let draft = try Recipe.dataFolder(yaml: yaml, name: path, changes: changes)
+    guard let folder = draft else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
+    let training = try TokenDataset(folder: folder, split: .train)
+    let recipe = try Recipe(
+      yaml: yaml, name: path, changes: changes, vocabularySize: training.description.vocabularySize)
+    let trainer = try makeTrainer(recipe, training, on: device)
+    let directory = try RunDirectory(creating: output)
+    try AtomicFile.write(Data(try recipe.yaml().utf8), to: URL(filePath: directory.recipePath))
+    return try work(trainer, in: directory, progress: nil, on: device)
+  }
+
+  private func continued(on device: Device) throws -> TrainingRun.Outcome {
+    let directory = try RunDirectory(resuming: output)
+    let yaml = try String(contentsOfFile: directory.recipePath, encoding: .utf8)
+    let recipe = try Recipe(yaml: yaml, name: directory.recipePath)
+    guard let folder = recipe.data else { throw CommandError("\(directory.recipePath): the key 'data' is missing") }
+    let checkpoint = try directory.checkpoints().first.map { try TrainingCheckpoint(URL(filePath: $0.path)) }
+    let trainer = try makeTrainer(
+      recipe, try TokenDataset(folder: folder, split: .train), on: device, from: checkpoint)
+    return try work(trainer, in: directory, progress: checkpoint?.progress, on: device)
+  }
+
+  private func makeTrainer(
+    _ recipe: Recipe, _ training: TokenDataset, on device: Device, from checkpoint: TrainingCheckpoint? = nil
+  ) throws -> Trainer {
+    let folder = recipe.data ?? ""
+    let tokenizer = try loadTokenizer(folder)
+    try training.check(fingerprint: tokenizer.fingerprint, vocabularySize: recipe.model.vocabularySize)
+    return try Trainer(
+      recipe, train: training, validation: try TokenDataset(folder: folder, split: .validation), on: device,
+      from: checkpoint)
+  }
+
+  private func work(
+    _ trainer: Trainer, in directory: RunDirectory, progress: TrainingCheckpoint.Progress?, on device: Device
+  ) throws -> TrainingRun.Outcome {
+    let recipe = trainer.recipe
+    let cost = ModelCost(recipe.model, contextLength: recipe.training.sequenceLength)
+    let console = try TrainingConsole(
+      recipe, logPath: directory.logPath, isTerminal: isatty(STDERR_FILENO) == 1,
+      operationsPerToken: 3 * cost.operations,
+      peakOperations: try ArithmeticPeak.measure(on: device, dtype: device.kind == .cuda ? .bfloat16 : .float32))
+    let tokenizer = try loadTokenizer(recipe.data ?? "")
+    let run = try TrainingRun(
+      trainer, in: directory, progress: progress, files: try tokenizerFiles(in: recipe.data ?? ""), console: console,
+      sample: { try Self.sample($0, tokenizer, recipe) })
+    console.note(
+      "\(directory.path): \(cost.parameters) parameters, \(recipe.training.steps) steps of "
+        + "\(recipe.training.tokensPerStep) tokens on \(device), from step \(trainer.stepsTaken)")
+    let interrupt = Interrupt()
+    return try run.run(shouldStop: { interrupt.wasRequested })
+  }
+
+  private static func sample(_ model: LanguageModel, _ tokenizer: Tokenizer, _ recipe: Recipe) throws -> String {
+    var options = GenerationOptions()
+    options.maximumTokens = recipe.sample.tokens
+    options.seed = recipe.training.seed
+    options.sampling.temperature = 0.8
+    let loaded = LoadedModel(model: model, tokenizer: tokenizer, endOfTextTokens: model.configuration.endOfTextTokens)
+    return recipe.sample.prompt + (try loaded.generate(recipe.sample.prompt, options: options).text)
+  }
+
+  private func tokenizerFiles(in folder: String) throws -> [String: Data] {
+    var files: [String: Data] = [:]
+    for name in tokenizerFileNames {
+      files[name] = try? Data(contentsOf: URL(filePath: folder).appending(path: name))
+    }
+    return files
+  }
+}

@@ -1,0 +1,63 @@
+import ArgumentParser
+import Decoding
+import Foundation
+
+/// `wideband verify`: holds models against the outputs that a reference gives on the same weights.
+struct Verify: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Check a model's outputs and gradients against expected ones.",
+    discussion: """
+      Each folder holds config.json, model.safetensors and expected.safetensors with tokens and logits, and where \
+      there are, losses, gradients and a greedy continuation. Computes in float32 and prints relative errors: the \
+      norm of the difference over the norm of what was expected. Exits with 1 if any folder does not pass.
+
+      EXAMPLE:
+        wideband verify Tests/Fixtures/models/*
+      """)
+
+  @Argument(help: ArgumentHelp("Model folders with expected outputs.", valueName: "folder"))
+  var folders: [String]
+
+  func run() throws {
+    var failures = 0
+    for folder in folders {
+      do {
+        let verification = try Verification(URL(filePath: folder))
+        print(Self.report(verification, of: folder), terminator: "\n\n")
+        if !verification.passes { failures += 1 }
+      } catch {
+        print("\(folder)\n  \(error)\n  FAIL", terminator: "\n\n")
+        failures += 1
+      }
+    }
+    print("\(folders.count - failures) of \(folders.count) folders pass")
+    if failures > 0 { throw ExitCode.failure }
+  }
+
+  /// A table of what was compared, headed by the folder and ended by PASS or FAIL.
+  static func report(_ verification: Verification, of folder: String) -> String {
+    var lines = verification.outputs.map { line($0.name, $0) }
+    if let worst = verification.worstGradient {
+      let count = verification.gradients.count
+      lines.append(line("gradients", worst, note: "worst of \(count): \(worst.name)"))
+    }
+    if let greedy = verification.greedy {
+      let outcome = greedy.firstDifference.map { "differ from token \($0 + 1)" } ?? "agree"
+      let isPassed = greedy.firstDifference == nil
+      lines.append(row("greedy", "\(greedy.count) tokens \(outcome)", isPassed ? "ok" : "WRONG"))
+    }
+    if verification.skipsGatedOutputs { lines.append("  gated outputs: skipped (direct decoding)") }
+    return ([folder] + lines + ["  \(verification.passes ? "PASS" : "FAIL")"]).joined(separator: "\n")
+  }
+
+  private static func line(_ name: String, _ measurement: Verification.Measurement, note: String = "") -> String {
+    let error = String(format: "%.1e of at most %.0e", measurement.error, measurement.tolerance)
+    return row(name, error, measurement.passes ? "ok" : "WRONG", note: note)
+  }
+
+  private static func row(_ name: String, _ value: String, _ outcome: String, note: String = "") -> String {
+    func padded(_ text: String, _ width: Int) -> String { text.padding(toLength: width, withPad: " ", startingAt: 0) }
+    let columns = "  \(padded(name, 22)) \(padded(value, 26)) \(outcome)"
+    return note.isEmpty ? columns : "\(padded(columns, 58)) \(note)"
+  }
+}

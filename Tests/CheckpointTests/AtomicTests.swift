@@ -1,0 +1,167 @@
+import Foundation
+import Testing
+
+@testable import Checkpoint
+
+@Suite struct AtomicTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  @Test func aFileIsReplacedAsAWhole() throws {
+    let url = folder("notes.txt")
+    try AtomicFile.write(Data("first, and longer".utf8), to: url)
+    try AtomicFile.write(to: url) { append in
+      for piece in ["sec", "", "ond"] { try Data(piece.utf8).withUnsafeBytes(append) }
+      #expect(try String(contentsOf: url, encoding: .utf8) == "first, and longer")
+    }
+    #expect(try String(contentsOf: url, encoding: .utf8) == "second")
+    #expect(try folder.content == ["notes.txt"])
+  }
+
+  @Test func anInterruptedFileLeavesNothing() throws {
+    let url = folder("notes.txt")
+    try AtomicFile.write(Data("old".utf8), to: url)
+    #expect(throws: Interruption.self) {
+      try AtomicFile.write(to: url) { append in
+        try Data("new".utf8).withUnsafeBytes(append)
+        #expect(try folder.content.count == 2)
+        throw Interruption()
+      }
+    }
+    #expect(try String(contentsOf: url, encoding: .utf8) == "old")
+    #expect(try folder.content == ["notes.txt"])
+  }
+
+  @Test func whereNothingCanBeWrittenThePathIsNamed() throws {
+    try Data().write(to: folder("file"))
+    let under = folder("file/notes.txt")
+    let missing = folder("missing/model")
+    #expect(
+      message { try AtomicFile.write(Data(), to: under) }
+        == "\(under.path): cannot create a temporary file beside it: Not a directory")
+    #expect(
+      message { try AtomicFolder.write(to: missing) { _ in } }
+        == "\(missing.path): cannot create a temporary folder beside it: No such file or directory")
+    let occupied = folder("occupied")
+    try FileManager.default.createDirectory(at: occupied, withIntermediateDirectories: false)
+    #expect(
+      message { try AtomicFile.write(Data("x".utf8), to: occupied) }
+        == "\(occupied.path): cannot rename the temporary file into place: Is a directory")
+    #expect(try folder.content == ["file", "occupied"])
+  }
+
+  #if os(Linux)
+    @Test func aFolderThatTakesNoFilesIsNamed() {
+      #expect(
+        message { try AtomicFile.write(Data(), to: URL(filePath: "/proc/model.safetensors")) }
+          == "/proc/model.safetensors: cannot create a temporary file beside it: No such file or directory")
+    }
+
+    /// The descriptor that is being written to is made one of a device that is always full.
+    @Test func aFullDiskLeavesNothing() throws {
+      let url = folder("model.safetensors")
+      let found = message {
+        try AtomicFile.write(to: url) { append in
+          try Data(count: 100).withUnsafeBytes(append)
+          let temporary = try #require(folder.content.first)
+          let numbers = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int32($0) }
+          let number = try #require(
+            numbers.first {
+              let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+              return target?.hasSuffix(temporary) == true
+            })
+          let full = open("/dev/full", O_WRONLY)
+          #expect(dup2(full, number) == number)
+          close(full)
+          try Data(count: 4096).withUnsafeBytes(append)
+        }
+      }
+      #expect(found == "\(url.path): cannot write 4096 bytes: No space left on device")
+      #expect(try folder.content == [])
+    }
+  #endif
+
+  @Test func aFolderIsReplacedAsAWhole() throws {
+    let url = folder("model")
+    for names in [["a", "b"], ["b", "c"]] {
+      try AtomicFolder.write(to: url) { temporary in
+        for name in names { try Data(name.utf8).write(to: temporary.appending(path: name)) }
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: url.path).sorted() == names)
+    }
+    #expect(try folder.content == ["model"])
+  }
+
+  @Test func anInterruptedFolderLeavesNothing() throws {
+    let url = folder("model")
+    try AtomicFolder.write(to: url) { try Data("old".utf8).write(to: $0.appending(path: "a")) }
+    #expect(throws: Interruption.self) {
+      try AtomicFolder.write(to: url) { temporary in
+        try Data("new".utf8).write(to: temporary.appending(path: "a"))
+        throw Interruption()
+      }
+    }
+    #expect(try String(contentsOf: url.appending(path: "a"), encoding: .utf8) == "old")
+    #expect(try folder.content == ["model"])
+  }
+
+  @Test func aMessageNamesTheFolderThatWasToBe() throws {
+    let url = folder("model")
+    let found = message {
+      try AtomicFolder.write(to: url) { try AtomicFile.write(Data(), to: $0.appending(path: "missing/a")) }
+    }
+    #expect(
+      found == "\(url.path)/missing/a: cannot create a temporary file beside it: No such file or directory")
+  }
+
+  @Test func aFileInTheFoldersPlaceStays() throws {
+    let url = folder("model")
+    try Data("precious".utf8).write(to: url)
+    let found = message { try AtomicFolder.write(to: url) { _ in } }
+    #expect(found == "\(url.path): cannot rename the temporary folder into place: Not a directory")
+    #expect(try String(contentsOf: url, encoding: .utf8) == "precious")
+    #expect(try folder.content == ["model"])
+  }
+
+  @Test func sweepingRemovesWhatKilledProcessesLeft() throws {
+    let dead = try deadProcess()
+    let kept = [TemporaryName().text, ".hidden", ".wideband-x-y-z", "model"]
+    for name in kept + [".wideband-\(dead)-session-1", ".wideband-\(getpid())-earlier-2"] {
+      try AtomicFile.write(Data(), to: folder(name))
+    }
+    try FileManager.default.createDirectory(
+      at: folder(".wideband-\(dead)-session-3/inside"), withIntermediateDirectories: true)
+    try AtomicFolder.sweep(in: folder.url)
+    #expect(try folder.content == kept.sorted())
+  }
+
+  @Test func sweepingBringsBackAFolderThatWasMovedAside() throws {
+    let dead = try deadProcess()
+    for name in ["lost-one", "present"] {
+      let aside = folder(".wideband-\(dead)-session-1-\(name)")
+      try FileManager.default.createDirectory(at: aside, withIntermediateDirectories: false)
+      try Data("old".utf8).write(to: aside.appending(path: "a"))
+    }
+    try AtomicFolder.write(to: folder("present")) { try Data("new".utf8).write(to: $0.appending(path: "a")) }
+    try AtomicFolder.sweep(in: folder.url)
+    #expect(try folder.content == ["lost-one", "present"])
+    #expect(try String(contentsOf: folder("lost-one/a"), encoding: .utf8) == "old")
+    #expect(try String(contentsOf: folder("present/a"), encoding: .utf8) == "new")
+  }
+
+  @Test func sweepingAFolderThatIsNotThereIsAnError() {
+    let found = message { try AtomicFolder.sweep(in: folder("missing")) }
+    #expect(found.hasPrefix("\(folder("missing").path): cannot be listed: "))
+  }
+
+  /// The number of a process that has ended.
+  private func deadProcess() throws -> Int32 {
+    let process = Process()
+    process.executableURL = URL(filePath: "/bin/sh")
+    process.arguments = ["-c", ":"]
+    try process.run()
+    process.waitUntilExit()
+    return process.processIdentifier
+  }
+}

@@ -1,0 +1,162 @@
+import Testing
+import Torch
+
+@testable import Decoding
+
+private func sampler(seed: UInt64 = 1, _ change: (inout SamplingOptions) -> Void) throws -> Sampler {
+  var options = SamplingOptions()
+  change(&options)
+  return try Sampler(options, seed: seed)
+}
+
+/// Which tokens can still be chosen.
+private func kept(
+  _ logits: [Float], after tokens: [Int] = [], _ change: (inout SamplingOptions) -> Void
+) throws -> [Int] {
+  let scores = try withTorch { try sampler(change).scores(Tensor(logits), after: tokens).elements(Double.self) }
+  return scores.indices.filter { scores[$0] > -.infinity }
+}
+
+/// Logits whose softmax is 0.4, 0.1, 0.2, 0.05, 0.25.
+private let logits: [Float] = [0.4, 0.1, 0.2, 0.05, 0.25].map { Float.log($0) }
+
+extension Float {
+  fileprivate static func log(_ x: Double) -> Float {
+    Float((try? Tensor([x]).log().item()) ?? .nan)
+  }
+}
+
+@Test func topKKeepsTheLargestAndTheirEquals() throws {
+  #expect(try kept(logits) { $0.topK = 1 } == [0])
+  #expect(try kept(logits) { $0.topK = 3 } == [0, 2, 4])
+  #expect(try kept(logits) { $0.topK = 9 } == [0, 1, 2, 3, 4])
+  #expect(try kept([1, 2, 2, 0]) { $0.topK = 1 } == [1, 2])
+}
+
+@Test func topPKeepsTheFewestThatReachTheShare() throws {
+  #expect(try kept(logits) { $0.topP = 0.01 } == [0])
+  #expect(try kept(logits) { $0.topP = 0.39 } == [0])
+  #expect(try kept(logits) { $0.topP = 0.41 } == [0, 4])
+  #expect(try kept(logits) { $0.topP = 0.64 } == [0, 4])
+  #expect(try kept(logits) { $0.topP = 0.66 } == [0, 2, 4])
+  #expect(try kept(logits) { $0.topP = 0.94 } == [0, 1, 2, 4])
+  #expect(try kept(logits) { $0.topP = 1 } == [0, 1, 2, 3, 4])
+}
+
+@Test func minPKeepsAShareOfTheLargest() throws {
+  #expect(try kept(logits) { $0.minP = 0.99 } == [0])
+  #expect(try kept(logits) { $0.minP = 0.49 } == [0, 2, 4])
+  #expect(try kept(logits) { $0.minP = 0.51 } == [0, 4])
+  #expect(try kept(logits) { $0.minP = 0.12 } == [0, 1, 2, 3, 4])
+}
+
+@Test func filtersWorkOneAfterTheOther() throws {
+  // Of the three that top-k leaves, the shares are 0.4, 0.25, 0.2 of 0.85: the first two have 0.76.
+  #expect(
+    try kept(logits) {
+      $0.topK = 3; $0.topP = 0.7
+    } == [0, 4])
+  #expect(try kept(logits) { $0.topP = 0.7 } == [0, 2, 4])
+  // Heat makes the distribution flatter before the share is taken.
+  #expect(
+    try kept(logits) {
+      $0.temperature = 100; $0.topP = 0.7
+    } == [0, 1, 2, 4])
+  #expect(
+    try kept(logits) {
+      $0.temperature = 0.1; $0.topP = 0.7
+    } == [0])
+  #expect(
+    try kept(logits) {
+      $0.temperature = 100; $0.minP = 0.9
+    } == [0, 1, 2, 3, 4])
+}
+
+@Test func repetitionCostsBothSigns() throws {
+  let sampler = try sampler { $0.repetitionPenalty = 2 }
+  let scores = try withTorch {
+    try sampler.scores(Tensor([Float(3), -1, 2, 4]), after: [0, 1, 1, 0]).elements(Double.self)
+  }
+  // 3 becomes 1.5 and -1 becomes -2; the largest, 4, is taken away from all.
+  #expect(scores == [-2.5, -6, -2, 0])
+  let greedy = try Sampler(
+    {
+      var o = SamplingOptions.greedy; o.repetitionPenalty = 2; return o
+    }(), seed: 0)
+  #expect(try greedy.next(Tensor([Float(3), 2]), after: []) == 0)
+  #expect(try greedy.next(Tensor([Float(3), 2]), after: [0]) == 1)
+}
+
+@Test func greedyTakesTheFirstOfTheLargest() throws {
+  let greedy = try Sampler(.greedy, seed: 0)
+  #expect(try greedy.next(Tensor([Float(1), 5, 5, 2]), after: []) == 1)
+}
+
+@Test(arguments: [1e-9, 1e-300, .leastNonzeroMagnitude])
+func tinyTemperaturesAreGreedy(temperature: Double) throws {
+  let sampler = try sampler { $0.temperature = temperature }
+  #expect(try sampler.next(Tensor([Float(1), 5, 4.5, 2]), after: []) == 1)
+}
+
+@Test func drawsFollowTheDistribution() throws {
+  let draws = 6000
+  let sampler = try sampler(seed: 11) {
+    $0.temperature = 0.7; $0.topK = 4
+  }
+  var counts = [Double](repeating: 0, count: 5)
+  for _ in 0..<draws { counts[try sampler.next(Tensor(logits), after: [])] += 1 }
+  let heated = try (Tensor([0.4, 0.1, 0.2, 0, 0.25]).power(1 / 0.7)).elements(Double.self)
+  let sum = heated.reduce(0, +)
+  #expect(counts[3] == 0)
+  let chiSquare = [0, 1, 2, 4].reduce(0.0) { total, token in
+    let expected = heated[token] / sum * Double(draws)
+    return total + (counts[token] - expected) * (counts[token] - expected) / expected
+  }
+  // Three degrees of freedom exceed 27.9 once in 260,000 times.
+  #expect(chiSquare < 27.9)
+}
+
+@Test func aSeedDecidesAllChoices() throws {
+  func choices(_ seed: UInt64) throws -> [Int] {
+    let sampler = try sampler(seed: seed) { _ in }
+    return try (0..<40).map { _ in try sampler.next(Tensor(logits), after: []) }
+  }
+  #expect(try choices(5) == choices(5))
+  #expect(try choices(5) != choices(6))
+}
+
+@Test(arguments: [Float.nan, .infinity, -.infinity])
+func brokenLogitsAreReported(value: Float) throws {
+  let sampler = try sampler { _ in }
+  #expect(
+    message { _ = try sampler.next(Tensor([0, value]), after: [1, 2]) }
+      == "the logits after 2 tokens are not finite: the model's weights are broken")
+}
+
+/// A change that no sampler accepts.
+struct Refusal: Sendable {
+  let error: String
+  let change: @Sendable (inout SamplingOptions) -> Void
+
+  init(_ error: String, _ change: @escaping @Sendable (inout SamplingOptions) -> Void) {
+    self.error = error
+    self.change = change
+  }
+}
+
+@Test(
+  arguments: [
+    Refusal("temperature is -1.0: expected a finite number of at least 0", { $0.temperature = -1 }),
+    Refusal("temperature is nan: expected a finite number of at least 0", { $0.temperature = .nan }),
+    Refusal("temperature is inf: expected a finite number of at least 0", { $0.temperature = .infinity }),
+    Refusal("top-p is 0.0: expected more than 0 and at most 1", { $0.topP = 0 }),
+    Refusal("top-p is 1.01: expected more than 0 and at most 1", { $0.topP = 1.01 }),
+    Refusal("top-k is 0: expected at least 1", { $0.topK = 0 }),
+    Refusal("min-p is 1.0: expected at least 0 and less than 1", { $0.minP = 1 }),
+    Refusal("min-p is -0.1: expected at least 0 and less than 1", { $0.minP = -0.1 }),
+    Refusal("repetition penalty is 0.0: expected a finite number greater than 0", { $0.repetitionPenalty = 0 }),
+  ]
+)
+func meaninglessOptionsAreRefused(refusal: Refusal) {
+  #expect(message { _ = try sampler(refusal.change) } == refusal.error)
+}

@@ -1,0 +1,82 @@
+import Foundation
+
+@testable import Tokenization
+
+/// A text with the ids and decoded forms the Hugging Face library gives for it.
+struct Case: Decodable {
+  let text: Data
+  let ids: [Int32]
+  let decoded: Data
+  let skipped: Data?
+  let addsSpecialTokens: Bool?
+
+  enum CodingKeys: String, CodingKey {
+    case text = "text_b64"
+    case ids
+    case decoded = "decoded_b64"
+    case skipped = "skipped_b64"
+    case addsSpecialTokens = "add_special"
+  }
+}
+
+/// The tokenizer fixtures beside the tests.
+enum Fixtures {
+  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("Fixtures/tokenizers")
+
+  /// Every folder with a tokenizer and its cases.
+  static let families: [String] = {
+    let extra = (try? FileManager.default.contentsOfDirectory(atPath: root.appendingPathComponent("extra").path)) ?? []
+    return ["gpt2", "llama3", "qwen"] + extra.filter { $0 != "trained" }.sorted().map { "extra/\($0)" }
+  }()
+
+  static func tokenizer(_ family: String) throws -> Tokenizer {
+    try Tokenizer(contentsOf: root.appendingPathComponent("\(family)/tokenizer.json"))
+  }
+
+  static func cases(_ family: String) throws -> [Case] {
+    let data = try Data(contentsOf: root.appendingPathComponent("\(family)/cases.json"))
+    let decoder = JSONDecoder()
+    decoder.dataDecodingStrategy = .base64
+    return try decoder.decode([Case].self, from: data)
+  }
+}
+
+/// A tokenizer file in few words: single bytes, "ab" and "abc", with parts replaced or added.
+struct SmallFile {
+  var vocabulary: [String] = ["\"a\":0", "\"b\":1", "\"c\":2", "\"ab\":3", "\"abc\":4"]
+  var merges = #"[["a","b"],["ab","c"]]"#
+  var model = #""type":"BPE","#
+  var addedTokens = "[]"
+  var normalizer = "null"
+  var preTokenizer = #"{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}"#
+  var postProcessor = "null"
+  var decoder = #"{"type":"ByteLevel"}"#
+
+  var json: String {
+    """
+    {"added_tokens":\(addedTokens),"normalizer":\(normalizer),"pre_tokenizer":\(preTokenizer),
+    "post_processor":\(postProcessor),"decoder":\(decoder),
+    "model":{\(model)"vocab":{\(vocabulary.joined(separator: ","))},"merges":\(merges)}}
+    """
+  }
+
+  func load() throws -> Tokenizer {
+    try Tokenizer(json: Data(json.utf8), name: "small.json")
+  }
+
+  /// The message loading fails with.
+  func failure() -> String? {
+    failureOf { try load() }
+  }
+}
+
+/// The description of the tokenization error `body` throws, or nil.
+func failureOf<Result>(_ body: () throws -> Result) -> String? {
+  do {
+    _ = try body()
+    return nil
+  } catch {
+    return (error as? TokenizationError)?.description ?? "unexpected: \(error)"
+  }
+}

@@ -1,0 +1,55 @@
+import Testing
+import Torch
+
+@Suite struct IndexingTests {
+  let table = matrix([[0, 1], [10, 11], [20, 21]])
+
+  @Test func gathering() throws {
+    let indices = Tensor([Int64(1), 0, 0, 1, 1, 1], shape: [3, 2])
+    try expect([1, 0, 10, 11, 21, 21], shape: [3, 2]) { table.gather(indices, axis: 1) }
+    try expect([20, 21], shape: [1, 2]) { table.gather(Tensor([Int64(2), 2], shape: [1, 2]), axis: 0) }
+  }
+
+  @Test func scattering() throws {
+    let indices = Tensor([Int64(1), 0, 1], shape: [3, 1])
+    let source = matrix([[5], [6], [7]])
+    try expect([0, 5, 6, 11, 20, 7]) { table.scatter(indices, axis: 1, source) }
+    try expect([0, 6, 16, 11, 20, 28]) { table.scatterAdd(indices, axis: 1, source) }
+    try expect([0, 1, 10, 11, 20, 21]) { table }
+  }
+
+  @Test func addingAtOnePlaceThrice() throws {
+    try expect([0, 0, 0, 0, 30, 33]) { Tensor.zeros([3, 2]).scatterAdd(.full([3, 2], 2, .int64), axis: 0, table) }
+  }
+
+  @Test func rows() throws {
+    try expect([20, 21, 0, 1, 20, 21], shape: [3, 2]) { table.rows(integers(2, 0, 2)) }
+    try expect([1, 11, 21], shape: [3, 1]) { table.rows(integers(1), axis: 1) }
+  }
+
+  @Test func addingRows() throws {
+    let source = matrix([[1, 1], [2, 2], [4, 4]])
+    try expect([2, 3, 10, 11, 25, 26]) { table.addingRows(integers(2, 0, 2), source) }
+    try expect([5, 1, 15, 11, 25, 21]) { table.addingRows(integers(0), axis: 1, .full([3, 1], 5)) }
+    try expect([0, 1, 10, 11, 20, 21]) { table }
+  }
+
+  @Test func embedding() throws {
+    let tokens = Tensor([Int64(2), 0, 1, 1], shape: [2, 2])
+    try expect([20, 21, 0, 1, 10, 11, 10, 11], shape: [2, 2, 2]) { table.embedding(tokens) }
+  }
+
+  @Test func embeddingGradientCountsEveryUse() throws {
+    let weight = try withTorch { table.cloned().requiringGradient() }
+    try withTorch { weight.embedding(integers(2, 0, 2)).sum().backward() }
+    try expect([1, 1, 0, 0, 2, 2]) { weight.gradient ?? .zeros([]) }
+  }
+
+  @Test func copyingConverts() throws {
+    let target = Tensor.zeros([3], .int64)
+    target.copy(from: vector(1.9, -2.9, 3))
+    try expect([1, -2, 3]) { target }
+    target.fill(4)
+    try expect([4, 4, 4]) { target }
+  }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import Testing
+
+@testable import Training
+
+@Suite struct RunDirectoryTests {
+  private let folder: TemporaryFolder
+  private var path: String { folder("run") }
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func start() throws -> RunDirectory {
+    let run = try RunDirectory(creating: path)
+    try folder.write("run/recipe.yaml", text: "seed: 1\n")
+    return run
+  }
+
+  private func write(_ steps: [Int], in run: RunDirectory) throws {
+    for step in steps {
+      try run.writeCheckpoint(step: step) { try Data("\(step)".utf8).write(to: $0.appending(path: "state")) }
+    }
+  }
+
+  @Test func onlyOneProcessIsIn() throws {
+    var run: RunDirectory? = try start()
+    let refusal = "\(path): another process (pid \(getpid())) is training here"
+    #expect(message { _ = try RunDirectory(resuming: path) } == refusal)
+    #expect(message { _ = try RunDirectory(creating: path) } == refusal)
+    #expect(run?.path == path)
+    run = nil
+    #expect(try RunDirectory(resuming: path).path == path)
+  }
+
+  @Test func aDeadProcessLocksNobodyOut() throws {
+    _ = try start()
+    try folder.write("run/.lock", text: "1")
+    #expect(try RunDirectory(resuming: path).path == path)
+  }
+
+  @Test func aRunIsNotStartedOverAnother() throws {
+    _ = try start()
+    #expect(
+      message { _ = try RunDirectory(creating: path) }
+        == "\(path): holds a run already; continue it with --resume, or choose another folder")
+    #expect(message { _ = try RunDirectory(resuming: folder("none")) } == "\(folder("none")): no such run folder")
+    try folder.write("other/a.txt", text: "")
+    #expect(
+      message { _ = try RunDirectory(resuming: folder("other")) }
+        == "\(folder("other")): holds no run to resume: there is no recipe.yaml")
+    #expect(try folder.names("other") == ["a.txt"])
+  }
+
+  @Test func aPlaceThatCannotBeWrittenIsNamed() throws {
+    try folder.write("file", text: "")
+    #expect(
+      message { _ = try RunDirectory(creating: folder("file/run")) }
+        == "\(folder("file/run")): the run folder cannot be created: Not a directory")
+  }
+
+  @Test(.enabled(if: geteuid() != 0, "the administrator may write anywhere"))
+  func aReadOnlyFolderIsNamed() throws {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    chmod(path, 0o555)
+    #expect(
+      message { _ = try RunDirectory(creating: path) }
+        == "\(path): the run folder cannot be written: Permission denied")
+    chmod(path, 0o755)
+  }
+
+  @Test func checkpointsAreListedNewestFirst() throws {
+    let run = try start()
+    #expect(try run.checkpoints() == [])
+    try write([100, 5, 123_456_789], in: run)
+    #expect(try run.checkpoints().map(\.step) == [123_456_789, 100, 5])
+    #expect(try run.checkpoints()[1].path == "\(path)/checkpoints/step-00000100")
+    #expect(try folder.read("run/checkpoints/step-00000100/state") == "100")
+  }
+
+  @Test func aCheckpointThatFailsLeavesTheOldOne() throws {
+    struct Failure: Error {}
+    let run = try start()
+    try write([1], in: run)
+    #expect(throws: Failure.self) {
+      try run.writeCheckpoint(step: 1) { folder in
+        try Data("half".utf8).write(to: folder.appending(path: "state"))
+        throw Failure()
+      }
+    }
+    #expect(try folder.read("run/checkpoints/step-00000001/state") == "1")
+    #expect(try folder.names("run/checkpoints") == ["step-00000001"])
+  }
+
+  @Test func theNewestAndTheBestAreKept() throws {
+    let run = try start()
+    try write([1, 2, 3, 4, 5], in: run)
+    #expect(try run.best() == nil)
+    try run.markBest(step: 4)
+    try run.markBest(step: 2)
+    #expect(try run.best()?.step == 2)
+    #expect(try folder.read("run/best/state") == "2")
+    try run.keepCheckpoints(newest: 2)
+    #expect(try run.checkpoints().map(\.step) == [5, 4, 2])
+    try run.markBest(step: 5)
+    try run.keepCheckpoints(newest: 2)
+    #expect(try run.checkpoints().map(\.step) == [5, 4])
+    #expect(try folder.names("run/checkpoints") == ["step-00000004", "step-00000005"])
+    #expect(message { try run.markBest(step: 9) } == "\(path)/checkpoints: there is no checkpoint of step 9")
+  }
+
+  @Test func whatAKilledProcessLeftIsRemoved() throws {
+    try write([1], in: start())
+    // No process has this number: it is beyond what systems hand out.
+    try folder.write("run/.wideband-2000000000-x-y", text: "half")
+    try folder.write("run/checkpoints/.wideband-2000000000-x-z/state", text: "half")
+    try folder.write("run/checkpoints/.deleted/state", text: "half")
+    let run = try RunDirectory(resuming: path)
+    #expect(try folder.names("run") == [".lock", "checkpoints", "recipe.yaml"])
+    #expect(try folder.names("run/checkpoints") == ["step-00000001"])
+    #expect(try run.checkpoints().map(\.step) == [1])
+  }
+}

@@ -1,0 +1,56 @@
+import Foundation
+
+@testable import Training
+
+/// A new folder that disappears with this object.
+final class TemporaryFolder {
+  let path: String
+
+  init() throws {
+    path = FileManager.default.temporaryDirectory.appending(path: "wideband-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  /// The path of `name` below the folder.
+  func callAsFunction(_ name: String) -> String { "\(path)/\(name)" }
+
+  /// Writes a file, with the folders above it, and returns its path.
+  @discardableResult
+  func write(_ name: String, _ bytes: some Sequence<UInt8>) throws -> String {
+    let url = URL(filePath: self(name))
+    try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data(bytes).write(to: url)
+    return self(name)
+  }
+
+  /// Writes a text file and returns its path.
+  @discardableResult
+  func write(_ name: String, text: String) throws -> String { try write(name, text.utf8) }
+
+  /// The text of a file.
+  func read(_ name: String) throws -> String { try String(contentsOfFile: self(name), encoding: .utf8) }
+
+  /// The names in a folder, hidden ones too, sorted.
+  func names(_ name: String = ".") throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: self(name)).sorted()
+  }
+}
+
+/// A tokenizer whose token ids are bytes, with an end of text behind them.
+struct ByteEncoder: TextEncoder {
+  var vocabularySize = 257
+  var fingerprint = "bytes"
+  var endOfText: Int32 = 256
+  func encode(bytes: [UInt8]) -> [Int32] { bytes.map(Int32.init) }
+  func byteLengths() -> [Int] { (0..<vocabularySize).map { $0 < 256 ? 1 : 0 } }
+}
+
+/// What an operation says when it fails.
+func message(_ body: () throws -> Void) -> String {
+  do {
+    try body()
+    return "no error"
+  } catch { return "\(error)" }
+}
