@@ -20,7 +20,8 @@ struct ThreadMemory {
   Working working;
   BackwardWorking back;
 
-  ThreadMemory(const Plan &plan, Cutter &cutter) : sums(plan, cutter), working(plan, cutter, true), back(plan, cutter) {}
+  ThreadMemory(const Plan &plan, Cutter &cutter)
+      : sums(plan, cutter), working(plan, cutter, true), back(plan, cutter) {}
 };
 
 inline void backwardPart(void *context, int part) {

@@ -72,7 +72,8 @@ bool isPossible(const NormJob &job) { return job.rows >= 0 && job.width >= 1; }
 
 using namespace ckernels;
 
-bool ck_connection_read(const ck_connection *connection, int64_t tokens, const float *state, float *input, int threads) {
+bool ck_connection_read(
+    const ck_connection *connection, int64_t tokens, const float *state, float *input, int threads) {
   return run(ForwardJob{.reader = connection, .tokens = tokens, .state = state, .input = input}, threads);
 }
 

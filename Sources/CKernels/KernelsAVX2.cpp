@@ -22,7 +22,8 @@
 
 namespace ckernels {
 
-const VectorCode avx2Code{"avx2", avx2::forward, avx2::backward, avx2::norm, avx2::normBackward};
+const VectorCode avx2Code{
+    "avx2", avx2::forward, avx2::backward, avx2::norm, avx2::normBackward};
 
 }  // namespace ckernels
 #endif

@@ -16,13 +16,15 @@
 #define CK_CODE avx512
 #define CK_LANES 16
 #define CK_REGISTERS 32
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
 #include "VectorCode.hpp"
 #pragma clang attribute pop
 
 namespace ckernels {
 
-const VectorCode avx512Code{"avx512", avx512::forward, avx512::backward, avx512::norm, avx512::normBackward};
+const VectorCode avx512Code{
+    "avx512", avx512::forward, avx512::backward, avx512::norm, avx512::normBackward};
 
 }  // namespace ckernels
 #endif

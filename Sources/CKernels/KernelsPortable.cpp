@@ -21,6 +21,7 @@
 
 namespace ckernels {
 
-const VectorCode portableCode{"portable", portable::forward, portable::backward, portable::norm, portable::normBackward};
+const VectorCode portableCode{
+    "portable", portable::forward, portable::backward, portable::norm, portable::normBackward};
 
 }  // namespace ckernels

@@ -142,13 +142,18 @@ struct wb_pending_write {
   wideband::PendingPointer value;
 };
 
-bool wb_connection_is_supported(const wb_tensor *state) { return wideband::isSupported(state->value); }
+bool wb_connection_is_supported(const wb_tensor *state) {
+  // A slot of one channel normalises to its sign: the kernels' form of the derivative would be all cancellation.
+  return wideband::isSupported(state->value) && state->value.dim() > 1 && state->value.size(-1) > 1;
+}
 
 wb_tensor *wb_connection_read(
     const wb_tensor *const weights[7], double epsilon, const wb_tensor *state, wb_pending_write **pending) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
     auto value = c10::make_intrusive<wideband::Pending>();
     wideband::Weights tracked;
+    // An autograd function takes no undefined tensor: what a static connection lacks is empty instead.
+    tracked.fill(at::empty({0}));
     for (size_t i = 0; i < tracked.size(); i++) {
       if (!weights[i]) continue;
       TORCH_CHECK(wideband::isSupported(weights[i]->value), "weights are float32 on the processor");

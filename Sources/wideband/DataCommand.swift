@@ -52,12 +52,10 @@ struct DataCommand: ParsableCommand {
 
     /// Training and generation need the tokenizer: it goes where the data goes.
     private func copyTokenizer(to folder: URL) throws {
-      var isFolder: ObjCBool = false
-      FileManager.default.fileExists(atPath: tokenizer, isDirectory: &isFolder)
-      let url = URL(filePath: tokenizer)
-      let source = isFolder.boolValue ? url : url.deletingLastPathComponent()
+      let file = tokenizerFile(tokenizer)
+      let others = file.deletingLastPathComponent()
       for name in tokenizerFileNames {
-        let file = isFolder.boolValue || name != "tokenizer.json" ? source.appending(path: name) : url
+        let file = name == "tokenizer.json" ? file : others.appending(path: name)
         guard let data = try? Data(contentsOf: file) else { continue }
         try AtomicFile.write(data, to: folder.appending(path: name))
       }

@@ -100,11 +100,14 @@ struct TokenizerCommand: ParsableCommand {
 }
 
 /// The tokenizer at a path: the file, or a folder's `tokenizer.json`.
-func loadTokenizer(_ path: String) throws -> Tokenizer {
-  var isFolder: ObjCBool = false
-  FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+func loadTokenizer(_ path: String) throws -> Tokenizer { try Tokenizer(contentsOf: tokenizerFile(path)) }
+
+/// The file of the tokenizer at a path.
+func tokenizerFile(_ path: String) -> URL {
   let url = URL(filePath: path)
-  return try Tokenizer(contentsOf: isFolder.boolValue ? url.appending(path: "tokenizer.json") : url)
+  var isFolder: ObjCBool = false
+  let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+  return exists && isFolder.boolValue ? url.appending(path: "tokenizer.json") : url
 }
 
 /// Why a command cannot go on, in one sentence.

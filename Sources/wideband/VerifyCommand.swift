@@ -1,6 +1,7 @@
 import ArgumentParser
 import Decoding
 import Foundation
+import Torch
 
 /// `wideband verify`: holds models against the outputs that a reference gives on the same weights.
 struct Verify: ParsableCommand {
@@ -17,8 +18,14 @@ struct Verify: ParsableCommand {
 
   @Argument(help: ArgumentHelp("Model folders with expected outputs.", valueName: "folder"))
   var folders: [String]
+  @Option(help: "Fused kernels where there are some, or composed operators, their reference.")
+  var kernels = Kernels.fused
 
   func run() throws {
+    try Kernels.$selected.withValue(kernels, operation: verify)
+  }
+
+  private func verify() throws {
     var failures = 0
     for folder in folders {
       do {

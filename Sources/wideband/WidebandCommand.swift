@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Torch
 
 /// `wideband`: trains and runs language models whose representation is wider than their backbone.
@@ -20,22 +19,9 @@ struct WidebandCommand: ParsableCommand {
       ReportCommand.self,
     ])
 
-  /// Runs the command; every failure is one sentence on standard error and a status that is not zero.
+  /// Runs the command; a failure is one sentence on standard error and a status that is not zero.
   static func main() {
     Machine.prepare()
-    do {
-      var command = try parseAsRoot()
-      try command.run()
-    } catch let error where isOwn(error) {
-      try? FileHandle.standardError.write(contentsOf: Data("Error: \(error)\n".utf8))
-      Foundation.exit(1)
-    } catch {
-      exit(withError: error)
-    }
-  }
-
-  /// Whether an error is one of the libraries' sentences, and not argument parsing's own.
-  private static func isOwn(_ error: any Error) -> Bool {
-    error is any LocalizedSentence
+    main(nil)
   }
 }

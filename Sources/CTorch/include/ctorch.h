@@ -106,7 +106,7 @@ wb_tensor *wb_rms_norm(const wb_tensor *x, const wb_tensor *weight, double epsil
 
 typedef struct wb_pending_write wb_pending_write;
 
-/// Whether the kernels take such a state: float32 in the processor's memory.
+/// Whether the kernels take such a state: float32 in the processor's memory, slots of more than one channel.
 bool wb_connection_is_supported(const wb_tensor *state);
 
 /// What the sublayer sees, [..., D], of a state [..., n, C]. `weights` are static alpha and beta, dynamic alpha and
