@@ -101,8 +101,10 @@ struct Read : torch::autograd::Function<Read> {
 };
 
 struct Write : torch::autograd::Function<Write> {
+  /// `input` is what the read gave: its node must run after this one even where the sublayer did not look at it.
   static at::Tensor forward(
-      AutogradContext *context, const at::Tensor &output, const PendingPointer &pending, bool isRecording) {
+      AutogradContext *context, const at::Tensor &output, const at::Tensor & /*input*/, const PendingPointer &pending,
+      bool isRecording) {
     remember(context, pending);
     auto next = at::empty_like(pending->state);
     auto kernel = pending->kernel();
@@ -127,7 +129,7 @@ struct Write : torch::autograd::Function<Write> {
         &kernel, saved->tokens(), nullptr, data(saved->beta), data(saved->nextGradient),
         mutableData(outputGradient), at::get_num_threads()));
     saved->beta.reset();
-    return {outputGradient, at::Tensor(), at::Tensor()};
+    return {outputGradient, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -135,11 +137,31 @@ bool isSupported(const at::Tensor &tensor) {
   return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat;
 }
 
+/// The kernels trust the sizes they are told: weights that do not fit the state go no further.
+void requireFitting(const Pending &pending) {
+  const auto &weights = pending.weights;
+  TORCH_CHECK(
+      weights[1].dim() == 2 && weights[1].size(1) > 0, "static_beta ", weights[1].sizes(), " is no matrix [n, m]");
+  const int64_t m = pending.rate(), n = pending.slots(), C = pending.width();
+  const std::pair<const char *, std::vector<int64_t>> expected[] = {
+      {"static_alpha", {n, m + n}}, {"static_beta", {n, m}},     {"dynamic_alpha", {m + n, C}},
+      {"dynamic_beta", {m, C}},     {"alpha_scale", {n, m + n}}, {"beta_scale", {n, m}},
+      {"norm.weight", {C}}};
+  for (size_t i = 0; i < weights.size(); i++) {
+    TORCH_CHECK(
+        weights[i].defined() || (i > 1 && !weights[2].defined()), expected[i].first, " is missing");
+    TORCH_CHECK(
+        !weights[i].defined() || weights[i].sizes() == at::IntArrayRef(expected[i].second), expected[i].first, " ",
+        weights[i].sizes(), " does not fit the state: expected ", at::IntArrayRef(expected[i].second));
+  }
+}
+
 }  // namespace
 }  // namespace wideband
 
 struct wb_pending_write {
   wideband::PendingPointer value;
+  at::Tensor input;
 };
 
 bool wb_connection_is_supported(const wb_tensor *state) {
@@ -163,9 +185,10 @@ wb_tensor *wb_connection_read(
     auto contiguous = state->value.contiguous();
     value->epsilon = epsilon;
     value->state = contiguous.detach();
+    wideband::requireFitting(*value);
     auto input = wideband::Read::apply(
         contiguous, tracked[0], tracked[1], tracked[2], tracked[3], tracked[4], tracked[5], tracked[6], value);
-    *pending = new wb_pending_write{value};
+    *pending = new wb_pending_write{value, input};
     return wideband::handle(input);
   });
 }
@@ -176,8 +199,9 @@ wb_tensor *wb_connection_write(const wb_pending_write *pending, const wb_tensor 
     TORCH_CHECK(
         wideband::isSupported(contiguous) && contiguous.sizes().vec() == pending->value->narrow(),
         "the sublayer's output ", contiguous.sizes(), " does not match its input");
-    bool isRecording = at::GradMode::is_enabled() && contiguous.requires_grad();
-    return wideband::handle(wideband::Write::apply(contiguous, pending->value, isRecording));
+    const at::Tensor &input = pending->input;
+    bool isRecording = at::GradMode::is_enabled() && (contiguous.requires_grad() || input.requires_grad());
+    return wideband::handle(wideband::Write::apply(contiguous, input, pending->value, isRecording));
   });
 }
 

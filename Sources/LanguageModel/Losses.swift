@@ -46,7 +46,8 @@ extension LanguageModel {
   /// The loss of each prediction depth, from the state after the last layer; depths longer than a row are left out.
   public func deeperLosses(from state: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
     let length = targets.size(1)
-    return deeperLogits(from: state, targets: targets, in: pass).enumerated().prefix(max(0, length - 1)).map { k, logits in
+    let all = deeperLogits(from: state, targets: targets, in: pass)
+    return all.prefix(max(0, length - 1)).enumerated().map { k, logits in
       let scored = logits.slice(1, 0..<(length - 1 - k)).flattened(0, 1)
       return scored.crossEntropy(targets.slice(1, (k + 1)...).flattened())
     }

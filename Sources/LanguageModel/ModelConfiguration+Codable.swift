@@ -26,7 +26,6 @@ extension ModelConfiguration: Codable {
     case dtype
     case expertCount = "num_experts"
     case newerExpertCount = "num_local_experts"
-    case newerExpertCount = "num_local_experts"
     case expertsPerToken = "num_experts_per_tok"
     case expertIntermediateSize = "moe_intermediate_size"
     case isRenormalized = "norm_topk_prob"

@@ -36,7 +36,7 @@ public final class AdamW {
 
   /// The Euclidean norm of all gradients together.
   public func gradientNorm() -> Tensor {
-    Tensor.stack((groups.decayed + groups.kept).map { gradient(of: $0.tensor).norm() }).norm()
+    Tensor.stack(weights.map { gradient(of: $0.tensor).norm() }).norm()
   }
 
   /// Takes one step with the gradients divided by `scale`, and forgets them.
@@ -44,16 +44,20 @@ public final class AdamW {
     withoutGradients {
       stepCount.copy(from: stepCount + 1)
       let divisor = Tensor.full([], scale, on: stepCount.device)
-      update(groups.decayed, learningRate, decay: settings.weightDecay, divisor)
-      update(groups.kept, learningRate, decay: 0, divisor)
+      for group in groups.groups {
+        update(
+          group.weights, learningRate * (group.isConnection ? settings.connectionRate : 1),
+          decay: group.isDecayed ? settings.weightDecay : 0, divisor)
+      }
     }
-    for (_, tensor) in groups.decayed + groups.kept { tensor.clearGradient() }
+    for (_, tensor) in weights { tensor.clearGradient() }
   }
+
+  private var weights: [(name: String, tensor: Tensor)] { groups.groups.flatMap(\.weights) }
 
   private func update(
     _ group: [(name: String, tensor: Tensor)], _ learningRate: Double, decay: Double, _ divisor: Tensor
   ) {
-    guard !group.isEmpty else { return }
     Tensor.fusedAdamW(
       weights: group.map(\.tensor), gradients: group.map { gradient(of: $0.tensor) },
       firstMoments: group.compactMap { moments["first_moment.\($0.name)"] },

@@ -24,6 +24,9 @@ extension Recipe {
     try require(
       optimizer.learningRate.isFinite && optimizer.learningRate > 0,
       "optimizer.learning_rate is \(optimizer.learningRate): expected a positive number")
+    try require(
+      optimizer.connectionRate.isFinite && optimizer.connectionRate >= 0,
+      "optimizer.connection_rate is \(optimizer.connectionRate): expected a number of at least 0")
     for (key, beta) in [("beta1", optimizer.beta1), ("beta2", optimizer.beta2)] {
       try require((0..<1).contains(beta), "optimizer.\(key) is \(beta): expected at least 0 and less than 1")
     }

@@ -56,6 +56,8 @@ public struct Recipe: Codable, Hashable, Sendable {
   public struct Optimizer: Codable, Hashable, Sendable {
     /// The highest learning rate.
     public var learningRate: Double
+    /// The share of the learning rate at which the weights of connections move.
+    public var connectionRate: Double
     /// Decay of the mean of gradients.
     public var beta1: Double
     /// Decay of the mean of squared gradients.
@@ -70,6 +72,7 @@ public struct Recipe: Codable, Hashable, Sendable {
     /// The names in a recipe.
     public enum CodingKeys: String, CodingKey, CaseIterable {
       case learningRate = "learning_rate"
+      case connectionRate = "connection_rate"
       case beta1
       case beta2
       case epsilon

@@ -14,6 +14,7 @@ public struct Residual: Connection {
   /// A residual connection; it has no weights.
   public init() {}
 
+  /// The state `[B, T, 1, D]` after the sublayer.
   public func callAsFunction(_ state: Tensor, around sublayer: (Tensor) -> Tensor) -> Tensor {
     state + sublayer(state.flattened(-2)).unsqueezed(-2)
   }

@@ -34,6 +34,8 @@ public struct GeneralizedHyperConnection: Connection {
       ? try DynamicCoefficients(width, slotWidth: slotWidth, epsilon: epsilon, in: scope) : nil
   }
 
+  /// The state `[B, T, n, C]` after the sublayer: in fused kernels where there are some for it, in tensor operators
+  /// otherwise.
   public func callAsFunction(_ state: Tensor, around sublayer: (Tensor) -> Tensor) -> Tensor {
     if let fused = FusedConnection(reading: state, weights, epsilon: epsilon) {
       return fused.write(sublayer(fused.input))
