@@ -67,12 +67,14 @@ private struct Counter {
       traffic: traffic)
   }
 
+  /// A row of a table that is the output head as well counts there.
   private var embedding: ModelCost.Part {
     let isExpanded = width?.embedding == .expanded
     let columns = isExpanded ? D : wide
     let expand = isExpanded ? wide * D : 0
     return part(
-      "embedding", configuration.vocabularySize * columns + expand, active: columns + expand,
+      "embedding", configuration.vocabularySize * columns + expand,
+      active: (configuration.isHeadTied ? 0 : columns) + expand,
       operations: 2 * Double(expand) * Double(1 + depths), traffic: Double(wide * (1 + depths)))
   }
 

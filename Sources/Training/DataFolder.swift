@@ -16,7 +16,7 @@ extension FileManager {
   /// Makes a folder and those above it unless they are there.
   ///
   /// - Returns: nil, or the system's words for why it cannot be made (Foundation's error has lost them).
-  func makeFolder(_ path: String) -> String? {
+  package func makeFolder(_ path: String) -> String? {
     if mkdir(path, 0o777) == 0 { return nil }
     let code = errno
     if isFolder(path) { return nil }

@@ -29,7 +29,7 @@ extension Recipe {
     do {
       self = try YAMLDecoder().decode(Recipe.self, from: root)
     } catch let error as DecodingError {
-      throw RecipeError("\(name): \(Self.sentence(for: error))")
+      throw RecipeError("\(name): \(Self.sentence(for: error, in: root))")
     } catch let error as ConfigurationError {
       throw RecipeError("\(name): model.\(error)")
     }
@@ -48,13 +48,6 @@ extension Recipe {
     for change in changes { try apply(change, to: &root) }
     try keys.check(root, in: name)
     return root
-  }
-
-  /// The recipe as YAML, every key written out.
-  public func yaml() throws -> String {
-    let encoder = YAMLEncoder()
-    encoder.options.sortKeys = true
-    return try encoder.encode(self)
   }
 
   private static let keys = KeyTree.branch([
@@ -104,16 +97,28 @@ extension Recipe {
     "\(error)".split(separator: "\n").first.map(String.init) ?? "\(error)"
   }
 
-  private static func sentence(for error: DecodingError) -> String {
-    func path(_ context: DecodingError.Context, _ key: (any CodingKey)? = nil) -> String {
-      (context.codingPath + (key.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
-    }
+  private static func sentence(for error: DecodingError, in root: Node) -> String {
     switch error {
-    case .keyNotFound(let key, let context): return "the key \(path(context, key)) is missing"
-    case .typeMismatch(let type, let context): return "\(path(context)): expected \(Self.describe(type))"
-    case .valueNotFound(let type, let context): return "\(path(context)): expected \(Self.describe(type))"
-    case .dataCorrupted(let context): return "\(path(context)): \(context.debugDescription)"
+    case .keyNotFound(let key, let context):
+      return "the key \((context.codingPath + [key]).map(\.stringValue).joined(separator: ".")) is missing"
+    case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
+      return "\(found(at: context.codingPath, in: root)): expected \(describe(type))"
+    case .dataCorrupted(let context):
+      let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+      let expected = choices[path].map { "expected one of \($0.joined(separator: ", "))" }
+      return "\(found(at: context.codingPath, in: root)): \(expected ?? context.debugDescription)"
     @unknown default: return "\(error)"
+    }
+  }
+
+  /// A key and what a recipe has there.
+  private static func found(at path: [any CodingKey], in root: Node) -> String {
+    let name = path.map(\.stringValue).joined(separator: ".")
+    switch path.reduce(root, { node, key in node?[key.stringValue] }) {
+    case .scalar(let scalar): return "\(name) is '\(scalar.string)'"
+    case .sequence: return "\(name) is a list"
+    case .mapping: return "\(name) is a mapping"
+    default: return name
     }
   }
 
@@ -124,9 +129,21 @@ extension Recipe {
     case is Double.Type: "a number"
     case is Bool.Type: "true or false"
     case is String.Type: "text"
+    case is Node.Scalar.Type: "a single value"
+    case is Node.Sequence.Type: "a list"
     default: "a mapping of keys to values"
     }
   }
+
+  /// The words that a key may have where it may not have any.
+  private static let choices = [
+    "model.virtual_width.embedding": VirtualWidth.Embedding.allCases.map(\.rawValue),
+    "model.virtual_width.connections": VirtualWidth.Connections.allCases.map(\.rawValue),
+    "model.direct_decoding.gate": ModelConfiguration.DirectDecoding.Gate.allCases.map(\.rawValue),
+    "initial_values.reduce": InitialValues.Reduce.allCases.map(\.rawValue),
+    "initial_values.expand": InitialValues.Expand.allCases.map(\.rawValue),
+    "schedule.kind": ScheduleSettings.Kind.allCases.map(\.rawValue),
+  ]
 }
 
 extension Recipe {

@@ -7,6 +7,11 @@ extension Recipe {
       if !condition { throw RecipeError("\(name): \(sentence())") }
     }
     do { try model.validate() } catch let error as ConfigurationError { throw RecipeError("\(name): model.\(error)") }
+    for (key, deviation) in [("embedding", initialValues.embedding), ("linear", initialValues.linear)] {
+      try require(
+        deviation.isFinite && deviation >= 0,
+        "initial_values.\(key) is \(deviation): expected a finite number of at least 0")
+    }
     let T = training.sequenceLength
     try require(training.steps >= 1, "training.steps is \(training.steps): expected at least 1")
     try require(T >= 2, "training.sequence_length is \(T): expected at least 2")

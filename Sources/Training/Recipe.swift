@@ -69,6 +69,20 @@ public struct Recipe: Codable, Hashable, Sendable {
     /// The largest norm of all gradients together; larger ones are scaled down to it.
     public var clip: Double
 
+    /// An optimizer with the given settings.
+    public init(
+      learningRate: Double, connectionRate: Double, beta1: Double, beta2: Double, epsilon: Double,
+      weightDecay: Double, clip: Double
+    ) {
+      self.learningRate = learningRate
+      self.connectionRate = connectionRate
+      self.beta1 = beta1
+      self.beta2 = beta2
+      self.epsilon = epsilon
+      self.weightDecay = weightDecay
+      self.clip = clip
+    }
+
     /// The names in a recipe.
     public enum CodingKeys: String, CodingKey, CaseIterable {
       case learningRate = "learning_rate"

@@ -46,7 +46,7 @@ extension Report {
     }
     let heads = ["Key"] + runs.map { escaped($0.name) }
     let note = runs.count > 1 ? "<p>Where the runs differ, the row stands out.</p>\n" : ""
-    return note + table(heads: heads, rows: rows, caption: "Configuration")
+    return note + "<div class=\"words\">\(table(heads: heads, rows: rows, caption: "Configuration"))</div>"
   }
 }
 

@@ -120,14 +120,18 @@ struct ReportChart {
     return "<g class=\"run\(index % 6)\"><path class=\"line\" d=\"M\(path)\"/>\(markers)</g>"
   }
 
-  /// The last value of each line beside its end, moved apart where two would overlap.
+  /// The last value of each line behind its end, moved down where it would overlap another.
   private var endLabels: String {
-    let ends = series.enumerated().compactMap { index, line in line.points.last.map { (index: index, point: $0) } }
-    var lowest = -Double.infinity
-    return ends.sorted { $0.point.value > $1.point.value }.map { end in
-      lowest = max(lowest + 15, y(end.point.value) + 4)
-      let label = "<text class=\"end\" x=\"\(p(Self.plot.right + 10))\" y=\"\(p(lowest))\">"
-      return "<g class=\"run\(end.index % 6)\">\(label)\(decimal(end.point.value, 3))</text></g>"
+    let ends = series.enumerated().compactMap { index, line in
+      line.points.last.map { (index: index, value: $0.value, x: x(Double($0.step)) + 10) }
+    }
+    var placed: [(x: Double, y: Double)] = []
+    return ends.sorted { $0.value > $1.value }.map { end in
+      let above = placed.filter { abs($0.x - end.x) < 50 }.map(\.y).max() ?? -.infinity
+      let place = (x: end.x, y: max(above + 15, y(end.value) + 4))
+      placed.append(place)
+      let label = "<text class=\"end\" x=\"\(p(place.x))\" y=\"\(p(place.y))\">\(decimal(end.value, 3))</text>"
+      return "<g class=\"run\(end.index % 6)\">\(label)</g>"
     }.joined(separator: "\n")
   }
 

@@ -42,7 +42,7 @@ enum ReportStyle {
     .scroll { overflow-x: auto; }
     table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
     th, td { padding: .5rem .9rem; text-align: right; vertical-align: bottom; border-bottom: 1px solid var(--rule); }
-    th:first-child { text-align: left; }
+    th:first-child, .words th, .words td { text-align: left; }
     thead th { font-size: .875rem; line-height: 1.3; }
     tbody th { font-weight: 500; }
     tbody tr:last-child > * { border-bottom: 0; }

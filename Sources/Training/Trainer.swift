@@ -86,7 +86,8 @@ public final class Trainer {
     let norm = try withTorch { try withoutGradients { try optimizer.gradientNorm().item() } }
     guard losses.allSatisfy(\.1.isFinite), norm.isFinite else {
       throw TrainingError(
-        "step \(stepsTaken + 1): the loss is \(losses.first?.1 ?? .nan) and the gradient norm \(norm); "
+        "step \(stepsTaken + 1): the loss is \(Self.text(losses.first?.1 ?? .nan)) and the gradient norm "
+          + "\(Self.text(norm)); "
           + "stopped before the update, the last checkpoint is intact")
     }
     let learningRate = recipe.optimizer.learningRate * schedule.factor(at: stepsTaken)
@@ -95,6 +96,9 @@ public final class Trainer {
     return Step(
       number: stepsTaken, losses: losses, gradientNorm: norm, learningRate: learningRate, expertLoads: loads)
   }
+
+  /// A number in words; what is no number has a sign that means nothing.
+  private static func text(_ value: Double) -> String { value.isNaN ? "nan" : "\(value)" }
 
   /// Adds the gradients of some rows, and gives their losses.
   private func accumulate(
@@ -118,7 +122,7 @@ public final class Trainer {
     let plan = recipe.training
     let rows = max(1, min(plan.rowsPerBatch, recipe.validation.tokens / plan.sequenceLength))
     let batches = try validation.validationBatches(
-      rows: rows, length: plan.sequenceLength, limit: recipe.validation.tokens / plan.sequenceLength)
+      rows: rows, length: plan.sequenceLength, limit: recipe.validation.tokens)
     return try Evaluation(
       model, on: batches.lazy.map { ($0.tokens.to(self.device), $0.targets.to(self.device)) }, byteLengths: byteLengths)
   }

@@ -9,6 +9,10 @@ struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "data",
     abstract: "Prepare text for training.",
+    discussion: """
+      EXAMPLE:
+        wideband data prepare --tokenizer data/tokenizer.json --output data/tokens text.txt
+      """,
     subcommands: [Prepare.self])
 
   /// `wideband data prepare`.

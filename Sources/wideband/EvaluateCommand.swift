@@ -43,7 +43,7 @@ struct Evaluate: ParsableCommand {
       try dataset.check(
         fingerprint: loaded.tokenizer.fingerprint, vocabularySize: loaded.model.configuration.vocabularySize)
       let batches = try dataset.validationBatches(
-        rows: rows, length: length, limit: tokens.map { max(1, $0 / length) } ?? .max)
+        rows: rows, length: length, limit: tokens ?? .max)
       let evaluation = try Evaluation(
         loaded.model, on: batches.lazy.map { ($0.tokens.to(device), $0.targets.to(device)) },
         byteLengths: dataset.byteLengths.to(device))

@@ -8,6 +8,11 @@ struct TokenizerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokenizer",
     abstract: "Train a tokenizer, or encode and decode with one.",
+    discussion: """
+      EXAMPLES:
+        wideband tokenizer train --size 4096 --output data text.txt
+        wideband tokenizer encode --tokenizer data "In the beginning"
+      """,
     subcommands: [TrainTokenizer.self, Encode.self, Decode.self])
 
   /// `wideband tokenizer train`.
@@ -37,8 +42,8 @@ struct TokenizerCommand: ParsableCommand {
       if let failure = corpus.failure { throw failure }
       let trained = try result.get()
       let folder = URL(filePath: output, directoryHint: .isDirectory)
-      do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
-        throw CommandError("\(output): the folder cannot be created: \(error.localizedDescription)")
+      if let reason = FileManager.default.makeFolder(output) {
+        throw CommandError("\(output): the folder cannot be created: \(reason)")
       }
       try trained.write(to: folder)
       let shortage = trained.isSmallerThanRequested ? " (the text has no more repeated pairs)" : ""

@@ -59,7 +59,10 @@ struct Train: ParsableCommand {
       throw CommandError("\(path): the recipe cannot be read")
     }
     var changes = set
-    if let data { changes.append("data=\"\(URL(filePath: data).standardizedFileURL.path)\"") }
+    if let data {
+      // In YAML's single quotes nothing but the quote itself means anything.
+      changes.append("data='\(URL(filePath: data).standardizedFileURL.path.replacing("'", with: "''"))'")
+    }
     let draft = try Recipe.dataFolder(yaml: yaml, name: path, changes: changes)
     guard let folder = draft else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
     let training = try TokenDataset(folder: folder, split: .train)

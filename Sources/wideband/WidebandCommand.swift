@@ -16,7 +16,7 @@ struct WidebandCommand: ParsableCommand {
       """,
     subcommands: [
       TokenizerCommand.self, DataCommand.self, Train.self, Evaluate.self, Generate.self, Info.self, Verify.self,
-      ReportCommand.self,
+      ReportCommand.self, BenchCommand.self,
     ])
 
   /// Runs the command; a failure is one sentence on standard error and a status that is not zero.

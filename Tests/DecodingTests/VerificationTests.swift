@@ -5,8 +5,8 @@ import Torch
 
 @testable import Decoding
 
-@Test(arguments: Fixtures.models) func fixturesPass(name: String) throws {
-  let verification = try Verification(Fixtures.url(name))
+@Test(arguments: Fixtures.models, Kernels.allCases) func fixturesPass(name: String, kernels: Kernels) throws {
+  let verification = try Kernels.$selected.withValue(kernels) { try Verification(Fixtures.url(name)) }
   #expect(verification.outputs.first?.name == "logits")
   for measurement in verification.outputs + verification.gradients {
     #expect(measurement.passes, "\(measurement.name): \(measurement.error)")
@@ -53,6 +53,7 @@ private func folder(
 
   let broken = try Verification(folder(changing: ["grad.\(weight)": { $0 * .nan }]).url)
   #expect(broken.worstGradient?.name == weight)
+  #expect(broken.gradients.filter { !$0.passes }.map(\.name) == [weight])
   #expect(!broken.passes)
 }
 

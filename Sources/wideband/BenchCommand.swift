@@ -1,0 +1,107 @@
+import ArgumentParser
+import Foundation
+import LanguageModel
+import Torch
+import Training
+
+/// `wideband bench`: measures speed on this machine.
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Measure speed and memory on this machine.", subcommands: [Step.self])
+
+  /// `wideband bench step`.
+  struct Step: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Time training steps: forward, backward and AdamW, on random tokens.",
+      discussion: """
+        Three steps warm up and are not counted. `scripts/bench` runs this beside PyTorch.
+
+        EXAMPLE:
+          wideband bench step --config Benchmarks/configs/width_2.json --batch 8 --length 256 --steps 7 --json
+        """)
+
+    @Option(help: ArgumentHelp("A config.json.", valueName: "file"))
+    var config: String
+    @Option(help: ArgumentHelp("Rows of a batch.", valueName: "number"))
+    var batch = 8
+    @Option(help: ArgumentHelp("Tokens of a row.", valueName: "number"))
+    var length = 256
+    @Option(help: ArgumentHelp("Steps that are timed.", valueName: "number"))
+    var steps = 7
+    @Flag(help: "Print one line of JSON.")
+    var json = false
+    @OptionGroup var machine: MachineOptions
+
+    func validate() throws {
+      for (name, value) in [("--batch", batch), ("--steps", steps), ("--length", length)] where value < 1 {
+        throw ValidationError("\(name) is \(value): expected at least 1")
+      }
+    }
+
+    func run() throws {
+      try machine.apply {
+        let device = try Device(machine.device)
+        let bench = try StepBenchmark(configuration(), batch: batch, length: length, on: device)
+        for _ in 0..<3 { _ = try bench.step() }
+        let times = try (0..<steps).map { _ in try bench.step() }.sorted()
+        let seconds = times[times.count / 2]
+        let speed = Double(batch * length) / seconds
+        let peak = device.kind == .cpu ? ProcessMemory.peakBytes : device.peakBytes
+        print(
+          json
+            ? String(format: "{\"step_s\": %.5f, \"tokens_per_s\": %.1f, \"peak_bytes\": %d}", seconds, speed, peak)
+            : String(format: "%.4f s a step, %.0f tokens/s, %d MB at most", seconds, speed, peak / 1_000_000))
+      }
+    }
+
+    private func configuration() throws -> ModelConfiguration {
+      guard let data = try? Data(contentsOf: URL(filePath: config)) else {
+        throw CommandError("\(config): the configuration cannot be read")
+      }
+      do {
+        return try JSONDecoder().decode(ModelConfiguration.self, from: data)
+      } catch let error as DecodingError {
+        throw CommandError("\(config): not a model configuration: \(error)")
+      }
+    }
+  }
+}
+
+/// A model and its optimizer on one batch of random tokens.
+private struct StepBenchmark {
+  private let model: LanguageModel
+  private let optimizer: AdamW
+  private let tokens: Tensor
+  private let targets: Tensor
+  private let device: Device
+
+  init(_ configuration: ModelConfiguration, batch: Int, length: Int, on device: Device) throws {
+    self.device = device
+    let weights = WeightStore(seed: 0, on: device)
+    model = try LanguageModel(
+      configuration, weights: weights, computingIn: device.kind == .cuda ? .bfloat16 : .float32)
+    for tensor in weights.tensors.values { tensor.requiringGradient() }
+    optimizer = try AdamW(
+      weights.tensors,
+      .init(
+        learningRate: 1e-3, connectionRate: 1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, clip: 1))
+    let generator = try Generator(seed: 0)
+    (tokens, targets) = try withTorch {
+      let all = Tensor.integers([2, batch, length], in: 0..<configuration.vocabularySize, from: generator).to(device)
+      return (all.select(0, 0), all.select(0, 1))
+    }
+  }
+
+  /// The seconds of one step.
+  func step() throws -> Double {
+    let clock = ContinuousClock()
+    let start = clock.now
+    try withTorch {
+      let pass = Pass(length: tokens.size(1), configuration: model.configuration, on: device)
+      model.losses(tokens, targets: targets, in: pass).total.backward()
+      optimizer.step(learningRate: 1e-3, scale: 1)
+    }
+    try device.synchronize()
+    return (clock.now - start) / .seconds(1)
+  }
+}

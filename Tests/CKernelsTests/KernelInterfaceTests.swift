@@ -1,0 +1,172 @@
+import CKernels
+import TestSupport
+import Testing
+import Torch
+
+/// What the C functions promise beside their numbers.
+@Suite struct KernelInterfaceTests {
+  private let shapes = [(1, 1, 3, 5), (2, 3, 17, 7), (4, 16, 8, 33), (3, 8, 33, 1)]
+
+  @Test func aWriteAndTheNextReadInOnePass() throws {
+    for (m, n, C, N) in shapes {
+      let (first, second) = try (
+        KernelArguments(m: m, n: n, C: C, N: N), KernelArguments(m: m, n: n, C: C, N: N, seed: 2)
+      )
+      var (connection, next) = (first.connection(), second.connection())
+      let (state, beta, input) = (first.wide(), first.betas(), first.narrow())
+      let tokens = Int64(N)
+      #expect(
+        ck_connection_write(
+          &connection, tokens, first.state.pointer, first.output.pointer, state.pointer, beta.pointer, 1))
+      #expect(ck_connection_read(&next, tokens, state.pointer, input.pointer, 1))
+      let (fusedState, fusedBeta, fusedInput) = (first.wide(), first.betas(), first.narrow())
+      #expect(
+        ck_connection_write_read(
+          &connection, &next, tokens, first.state.pointer, first.output.pointer, fusedState.pointer,
+          fusedBeta.pointer, fusedInput.pointer, 1))
+      #expect(fusedState.elements == state.elements)
+      #expect(fusedBeta.elements == beta.elements)
+      #expect(fusedInput.elements == input.elements)
+    }
+  }
+
+  @Test func twoHalvesOfTheBackwardPassInOne() throws {
+    for (m, n, C, N) in shapes {
+      let (last, previous) = try (
+        KernelArguments(m: m, n: n, C: C, N: N), KernelArguments(m: m, n: n, C: C, N: N, seed: 2)
+      )
+      var (connection, before) = (last.connection(), previous.connection())
+      let tokens = Int64(N)
+      let (stateGradient, outputGradient, sums) = (last.wide(), last.narrow(), last.gradients())
+      var targets = KernelArguments.targets(sums)
+      #expect(
+        ck_connection_backward(
+          &connection, tokens, last.state.pointer, last.output.pointer, last.inputGradient.pointer,
+          last.nextStateGradient.pointer, stateGradient.pointer, &targets, 1))
+      #expect(
+        ck_connection_write_backward(
+          &before, tokens, previous.state.pointer, nil, stateGradient.pointer, outputGradient.pointer, 1))
+      let (fusedState, fusedOutput, fusedSums) = (last.wide(), last.narrow(), last.gradients())
+      var fusedTargets = KernelArguments.targets(fusedSums)
+      #expect(
+        ck_connection_backward_write_backward(
+          &connection, &before, tokens, last.state.pointer, last.output.pointer, last.inputGradient.pointer,
+          last.nextStateGradient.pointer, previous.state.pointer, nil, fusedState.pointer, fusedOutput.pointer,
+          &fusedTargets, 1))
+      #expect(fusedState.elements == stateGradient.elements)
+      #expect(fusedOutput.elements == outputGradient.elements)
+      for (one, other) in zip(fusedSums, sums) { #expect(one.elements == other.elements) }
+    }
+  }
+
+  @Test func savedWriteCoefficientsServeAsWellAsTheState() throws {
+    for (m, n, C, N) in shapes {
+      let arguments = try KernelArguments(m: m, n: n, C: C, N: N)
+      var connection = arguments.connection()
+      let (state, beta) = (arguments.wide(), arguments.betas())
+      #expect(
+        ck_connection_write(
+          &connection, Int64(N), arguments.state.pointer, arguments.output.pointer, state.pointer, beta.pointer, 1))
+      let (saved, again) = (arguments.narrow(), arguments.narrow(8))
+      #expect(
+        ck_connection_write_backward(
+          &connection, Int64(N), nil, beta.pointer, arguments.nextStateGradient.pointer, saved.pointer, 1))
+      #expect(
+        ck_connection_write_backward(
+          &connection, Int64(N), arguments.state.pointer, nil, arguments.nextStateGradient.pointer, again.pointer, 1))
+      let distance = zip(saved.elements, again.elements).map { Swift.abs($0 - $1) }.max() ?? 0
+      #expect(distance < 1e-5)
+    }
+  }
+
+  @Test func gradientsOfWeightsAreAdded() throws {
+    let arguments = try KernelArguments(m: 2, n: 3, C: 17, N: 7)
+    var connection = arguments.connection()
+    let (stateGradient, sums) = (arguments.wide(), arguments.gradients())
+    var targets = KernelArguments.targets(sums)
+    func run(_ targets: UnsafePointer<ck_connection_gradients>) {
+      #expect(
+        ck_connection_backward(
+          &connection, 7, arguments.state.pointer, arguments.output.pointer, arguments.inputGradient.pointer,
+          arguments.nextStateGradient.pointer, stateGradient.pointer, targets, 1))
+    }
+    run(&targets)
+    let once = sums.map(\.elements)
+    #expect(once.allSatisfy { $0.contains { $0 != 0 } })
+    run(&targets)
+    for (one, both) in zip(once, sums.map(\.elements)) { #expect(both == one.map { 2 * $0 }) }
+    // Nobody has to want them all.
+    var some = ck_connection_gradients()
+    some.gain = sums[6].pointer
+    run(&some)
+    #expect(sums[0].elements == once[0].map { 2 * $0 })
+  }
+
+  @Test func impossibleSizesAreRefusedBeforeAnythingIsWritten() throws {
+    let arguments = try KernelArguments(m: 2, n: 3, C: 4, N: 5)
+    let (wide, narrow) = (arguments.wide(), arguments.narrow())
+    func refuses(_ connection: ck_connection, _ tokens: Int64 = 5) -> Bool {
+      var connection = connection
+      let read = ck_connection_read(&connection, tokens, arguments.state.pointer, narrow.pointer, 1)
+      let write = ck_connection_write(
+        &connection, tokens, arguments.state.pointer, arguments.output.pointer, wide.pointer, nil, 1)
+      let backward = ck_connection_write_backward(
+        &connection, tokens, arguments.state.pointer, nil, arguments.nextStateGradient.pointer, narrow.pointer, 1)
+      return !read && !write && !backward
+    }
+    #expect(refuses(arguments.connection(m: 0)))
+    #expect(refuses(arguments.connection(m: 4)))
+    #expect(refuses(arguments.connection(m: -1, n: -1)))
+    #expect(refuses(arguments.connection(C: 0)))
+    #expect(refuses(arguments.connection(n: .max)))
+    #expect(refuses(arguments.connection(C: .max)))
+    #expect(refuses(arguments.connection(), -1))
+    var (own, other) = (arguments.connection(), arguments.connection(C: 2))
+    #expect(
+      !ck_connection_write_read(
+        &own, &other, 5, arguments.state.pointer, arguments.output.pointer, wide.pointer, nil, narrow.pointer, 1))
+    #expect(!ck_rms_norm(-1, 4, wide.pointer, narrow.pointer, 1e-5, wide.pointer, nil, 1))
+    #expect(!ck_rms_norm(2, 0, wide.pointer, narrow.pointer, 1e-5, wide.pointer, nil, 1))
+    #expect(wide.elements.allSatisfy { $0 == 7 })
+    #expect(narrow.elements.allSatisfy { $0 == 7 })
+  }
+
+  @Test func noTokensAreNoWork() throws {
+    let arguments = try KernelArguments(m: 2, n: 3, C: 4, N: 5)
+    var connection = arguments.connection()
+    let (wide, narrow) = (arguments.wide(), arguments.narrow())
+    #expect(ck_connection_read(&connection, 0, nil, narrow.pointer, 1))
+    #expect(ck_connection_write(&connection, 0, nil, nil, wide.pointer, nil, 1))
+    #expect(ck_rms_norm(0, 4, nil, nil, 1e-5, wide.pointer, nil, 1))
+    #expect(wide.elements.allSatisfy { $0 == 7 })
+    #expect(narrow.elements.allSatisfy { $0 == 7 })
+  }
+
+  /// Shares of threads differ in the order of sums alone, and are the same every time.
+  @Test(arguments: [1, 2, 3, 8]) func threadsShareTheTokens(threads: Int32) throws {
+    let arguments = try KernelArguments(m: 2, n: 4, C: 64, N: 700)
+    var connection = arguments.connection()
+    func run(_ threads: Int32) -> [[Float]] {
+      let (stateGradient, sums) = (arguments.wide(), arguments.gradients())
+      var targets = KernelArguments.targets(sums)
+      #expect(
+        ck_connection_backward(
+          &connection, 700, arguments.state.pointer, arguments.output.pointer, arguments.inputGradient.pointer,
+          arguments.nextStateGradient.pointer, stateGradient.pointer, &targets, threads))
+      return [stateGradient.elements] + sums.map(\.elements)
+    }
+    let (found, alone) = (run(threads), run(1))
+    #expect(found == run(threads))
+    #expect(found[0] == alone[0], "tokens do not depend on each other")
+    for (one, other) in zip(found, alone) {
+      #expect(try relativeError(of: Tensor(one), to: Tensor(other)) < 1e-5)
+    }
+  }
+
+  @Test func unknownVectorCodeIsRefused() {
+    let before = String(cString: ck_vector_code())
+    #expect(["avx512", "avx2", "portable"].contains(before))
+    #expect(!ck_use_vector_code("avx1024"))
+    #expect(String(cString: ck_vector_code()) == before)
+  }
+}

@@ -1,0 +1,126 @@
+import Foundation
+import TestSupport
+import Testing
+import VirtualWidth
+
+@testable import LanguageModel
+
+@Suite struct ConfigurationCodingTests {
+  /// The keys that every file has, and more.
+  private func decoded(_ more: String) throws -> ModelConfiguration {
+    let json = """
+      {"vocab_size": 61, "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+       "intermediate_size": 56\(more.isEmpty ? "" : ", ")\(more)}
+      """
+    return try JSONDecoder().decode(ModelConfiguration.self, from: Data(json.utf8))
+  }
+
+  @Test func whatAFileLeavesOutHasAValue() throws {
+    let configuration = try decoded("")
+    #expect(
+      configuration
+        == ModelConfiguration(
+          vocabularySize: 61, hiddenSize: 48, layerCount: 2, headCount: 4, headSize: 12, intermediateSize: 56))
+    #expect(configuration.keyValueHeadCount == 4)
+    #expect(configuration.modelType == "qwen3")
+  }
+
+  @Test(arguments: [
+    (#""model_type": "llama""#, #"model_type is "llama": expected qwen3, qwen3_moe or wideband"#),
+    (#""hidden_act": "gelu""#, #"hidden_act is "gelu": expected silu"#),
+    (#""attention_bias": true"#, "attention_bias is true: expected false, the only form supported"),
+    (#""use_sliding_window": true"#, "use_sliding_window is true: expected false, the only form supported"),
+    (
+      #""quantization_config": {"bits": 4}"#,
+      "quantization_config is present: expected weights that are not quantised"
+    ),
+    (
+      #""rope_scaling": {"type": "linear", "factor": 4}"#,
+      #"rope_scaling.rope_type is "linear": expected default, the only kind supported"#
+    ),
+    (
+      #""rope_scaling": {"rope_type": "yarn"}"#,
+      #"rope_scaling.rope_type is "yarn": expected default, the only kind supported"#
+    ),
+    (
+      #""rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}"#,
+      #"rope_parameters.rope_type is "yarn": expected default, the only kind supported"#
+    ),
+  ])
+  func whatIsNotSupportedIsRefusedByName(more: String, error: String) {
+    #expect(message { _ = try decoded(more) } == error)
+  }
+
+  @Test func whatIsOffIsAccepted() throws {
+    let off = """
+      "model_type": "qwen3", "hidden_act": "silu", "attention_bias": false, "use_sliding_window": false,
+      "quantization_config": null, "rope_scaling": null, "sliding_window": null, "unheard_of": {"a": [1]}
+      """
+    #expect(try decoded(off) == decoded(""))
+    #expect(try decoded(#""rope_parameters": {"rope_type": "default"}"#) == decoded(""))
+    #expect(try decoded(#""head_dim": null, "eos_token_id": null, "rope_theta": null"#) == decoded(""))
+  }
+
+  @Test(arguments: [
+    (#""rope_theta": 5e5"#, 5e5), (#""rope_parameters": {"rope_theta": 1000000.0, "rope_type": "default"}"#, 1e6),
+    (#""rope_theta": 5e5, "rope_parameters": {"rope_theta": 7e5}"#, 7e5),
+    (#""rope_theta": 5e5, "rope_parameters": {"rope_type": "default"}"#, 5e5), ("", 10_000),
+  ])
+  func rotaryBaseInOldAndNewSpelling(more: String, theta: Double) throws {
+    #expect(try decoded(more).ropeTheta == theta)
+  }
+
+  @Test(arguments: [
+    (#""eos_token_id": 3"#, [3]), (#""eos_token_id": [3, 60]"#, [3, 60]), (#""eos_token_id": []"#, []), ("", []),
+  ])
+  func endOfTextIsANumberOrAList(more: String, tokens: [Int]) throws {
+    #expect(try decoded(more).endOfTextTokens == tokens)
+  }
+
+  @Test(arguments: ["num_experts", "num_local_experts"]) func expertsInOldAndNewSpelling(key: String) throws {
+    let configuration = try decoded(
+      #""\#(key)": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "router_aux_loss_coef": 0.01"#)
+    #expect(
+      configuration.experts
+        == ModelConfiguration.Experts(count: 6, perToken: 2, intermediateSize: 16, balanceLossWeight: 0.01))
+    #expect(configuration.modelType == "qwen3_moe")
+    #expect(try decoded(#""\#(key)": 0"#).experts == nil)
+  }
+
+  @Test(arguments: ModelConfiguration.variety.map(\.name)) func nothingIsLostOnTheWay(name: String) throws {
+    var configuration = try #require(ModelConfiguration.variety.first { $0.name == name }).configuration
+    configuration.endOfTextTokens = [60, 2]
+    configuration.ropeTheta = 1e6
+    configuration.normEpsilon = 1e-5
+    configuration.experts?.denseLayers = [1]
+    configuration.directDecoding = .init(encodingLayers: 1, decodingLayers: 1, cycle: 4, gate: .select)
+    let again = try JSONDecoder().decode(ModelConfiguration.self, from: JSONEncoder().encode(configuration))
+    #expect(again == configuration)
+    configuration.endOfTextTokens = [5]
+    let one = try JSONDecoder().decode(ModelConfiguration.self, from: JSONEncoder().encode(configuration))
+    #expect(one == configuration)
+  }
+
+  @Test(arguments: Fixtures.models) func fixturesComeBackAsTheyWere(name: String) throws {
+    let configuration = try Fixtures.configuration(name)
+    let again = try JSONDecoder().decode(ModelConfiguration.self, from: JSONEncoder().encode(configuration))
+    #expect(again == configuration)
+  }
+
+  @Test func plainModelsKeepQwensNames() throws {
+    func written(_ configuration: ModelConfiguration) throws -> [String: Any] {
+      try #require(try JSONSerialization.jsonObject(with: JSONEncoder().encode(configuration)) as? [String: Any])
+    }
+    let plain = try written(.small())
+    #expect(plain["model_type"] as? String == "qwen3")
+    #expect(plain["architectures"] as? [String] == ["Qwen3ForCausalLM"])
+    #expect(plain["virtual_width"] == nil)
+    let experts = try written(.small { $0.experts = .init(count: 4, perToken: 2, intermediateSize: 8) })
+    #expect(experts["model_type"] as? String == "qwen3_moe")
+    #expect(experts["architectures"] as? [String] == ["Qwen3MoeForCausalLM"])
+    #expect(experts["num_experts"] as? Int == 4)
+    let wide = try written(.everything)
+    #expect(wide["model_type"] as? String == "wideband")
+    #expect((wide["virtual_width"] as? [String: Any])?["fraction_rate"] as? Int == 4)
+  }
+}

@@ -1,0 +1,149 @@
+import TestSupport
+import Testing
+import Torch
+
+@testable import LanguageModel
+
+@Suite struct MixtureOfExpertsTests {
+  private let D = 10
+  private let rotary = ModelConfiguration.small()
+
+  private func weights(_ experts: ModelConfiguration.Experts) throws -> [String: Tensor] {
+    let random = try RandomTensors(seed: 11)
+    var weights = ["gate.weight": random.normal(experts.count, D)]
+    for expert in 0..<experts.count {
+      for name in ["gate_proj", "up_proj"] {
+        weights["experts.\(expert).\(name).weight"] = random.normal(experts.intermediateSize, D, deviation: 0.4)
+      }
+      weights["experts.\(expert).down_proj.weight"] = random.normal(D, experts.intermediateSize, deviation: 0.4)
+    }
+    return weights
+  }
+
+  private func run(
+    _ experts: ModelConfiguration.Experts, _ weights: [String: Tensor], _ x: Tensor
+  ) throws -> (output: Tensor, pass: Pass) {
+    let layer = try MixtureOfExperts(
+      experts, hiddenSize: D, start: .standard, in: WeightStore(stored: weights, mutable: false).root)
+    let pass = Pass(length: x.size(1), configuration: rotary)
+    return (try withTorch { layer(x, in: pass) }, pass)
+  }
+
+  /// Every expert on every token in float64, weighted by the router's probability where it is among the k largest.
+  private func dense(
+    _ experts: ModelConfiguration.Experts, _ weights: [String: Tensor], _ x: Tensor
+  ) throws -> Tensor {
+    try withTorch {
+      let flat = x.to(.float64).flattened(0, -2)
+      func map(_ input: Tensor, _ name: String) throws -> Tensor {
+        input.matmul(try #require(weights[name]).to(.float64).transposed())
+      }
+      let probabilities = try map(flat, "gate.weight").softmax(-1)
+      let kth = probabilities.top(experts.perToken).values.min(-1, keep: true)
+      var shares = probabilities.masked(probabilities .< kth, 0)
+      if experts.isRenormalized { shares = shares / shares.sum(-1, keep: true) }
+      var sum = Tensor.zeros(flat.shape, .float64)
+      for expert in 0..<experts.count {
+        let scope = "experts.\(expert)"
+        let hidden = try map(flat, "\(scope).gate_proj.weight").silu() * map(flat, "\(scope).up_proj.weight")
+        sum = sum + (try map(hidden, "\(scope).down_proj.weight")) * shares.slice(1, expert..<(expert + 1))
+      }
+      return sum.reshaped(x.shape)
+    }
+  }
+
+  @Test(arguments: [(1, 1), (6, 1), (6, 2), (6, 6), (17, 3)], [true, false])
+  func chosenExpertsAreSummed(shape: (Int, Int), isRenormalized: Bool) throws {
+    let experts = ModelConfiguration.Experts(
+      count: shape.0, perToken: shape.1, intermediateSize: 7, isRenormalized: isRenormalized)
+    let weights = try weights(experts)
+    let x = try RandomTensors(seed: 12).normal(2, 9, D)
+    let (output, pass) = try run(experts, weights, x)
+    #expect(try relativeError(of: output, to: dense(experts, weights, x)) < 2e-6)
+    let loads = try #require(pass.expertLoads.first).elements(Int64.self)
+    #expect(pass.expertLoads.count == 1)
+    #expect(loads.count == experts.count)
+    #expect(loads.reduce(0, +) == Int64(18 * experts.perToken))
+    #expect(loads.allSatisfy { $0 <= 18 })
+  }
+
+  @Test func theRouterWorksInFloat32() throws {
+    let experts = ModelConfiguration.Experts(count: 6, perToken: 2, intermediateSize: 7)
+    let weights = try weights(experts)
+    let x = try withTorch { try RandomTensors(seed: 12).normal(2, 9, D).to(.bfloat16) }
+    let (output, pass) = try run(experts, weights, x)
+    #expect(output.dtype == .bfloat16)
+    let logits = try #require(pass.routerLogits.first)
+    #expect(logits.dtype == .float32)
+    let router = try #require(weights["gate.weight"])
+    let exact = try withTorch { x.to(.float64).flattened(0, -2).matmul(router.to(.float64).transposed()) }
+    #expect(try relativeError(of: logits, to: exact) < 1e-6, "a router in bfloat16 would be off by 1e-3")
+    #expect(try relativeError(of: output, to: dense(experts, weights, x)) < 0.02)
+  }
+
+  @Test func theOrderOfExpertsDoesNotMatter() throws {
+    let experts = ModelConfiguration.Experts(count: 6, perToken: 2, intermediateSize: 7)
+    let weights = try weights(experts)
+    let order = [4, 2, 0, 5, 1, 3]
+    var permuted = weights
+    permuted["gate.weight"] = try withTorch { weights["gate.weight"]?.rows(Tensor(order.map(Int64.init))) }
+    for (place, expert) in order.enumerated() {
+      for name in ["gate_proj", "up_proj", "down_proj"] {
+        permuted["experts.\(place).\(name).weight"] = weights["experts.\(expert).\(name).weight"]
+      }
+    }
+    let x = try RandomTensors(seed: 12).normal(2, 9, D)
+    let (plain, first) = try run(experts, weights, x)
+    let (other, second) = try run(experts, permuted, x)
+    #expect(try relativeError(of: other, to: plain) < 1e-6)
+    let loads = try #require(first.expertLoads.first).elements(Int64.self)
+    #expect(try #require(second.expertLoads.first).elements(Int64.self) == order.map { loads[$0] })
+  }
+
+  @Test func expertsWithoutTokensAreLeftAlone() throws {
+    let experts = ModelConfiguration.Experts(count: 4, perToken: 1, intermediateSize: 7)
+    var weights = try weights(experts)
+    let x = try withTorch { try RandomTensors(seed: 12).normal(1, 5, D).abs() + 0.1 }
+    // All channels are positive: the third expert wins every token.
+    weights["gate.weight"] = Tensor(
+      (0..<4).flatMap { Array(repeating: Float($0 == 2 ? 1 : -1), count: D) }, shape: [4, D])
+    let store = WeightStore(stored: weights, mutable: true)
+    let layer = try MixtureOfExperts(experts, hiddenSize: D, start: .standard, in: store.root)
+    let pass = Pass(length: 5, configuration: rotary)
+    try withTorch {
+      store.tensors.values.forEach { $0.requiringGradient() }
+      layer(x, in: pass).power(2).sum().backward()
+    }
+    #expect(try pass.expertLoads[0].elements(Int64.self) == [0, 0, 5, 0])
+    let norms = try (0..<4).map { expert in
+      try withTorch { try store.tensors["experts.\(expert).up_proj.weight"]?.gradient?.norm().item() ?? 0 }
+    }
+    #expect(norms[2] > 0)
+    #expect([0, 1, 3].allSatisfy { norms[$0] == 0 })
+    let output = try withTorch { withoutGradients { layer(x, in: pass) } }
+    #expect(try relativeError(of: output, to: dense(experts, weights, x)) < 2e-6)
+  }
+
+  @Test func balanceByHand() throws {
+    let experts = ModelConfiguration.Experts(count: 4, perToken: 2, intermediateSize: 7)
+    // No preference: probabilities of 1/4, and every token counts twice.
+    #expect(
+      try abs(withTorch { MixtureOfExperts.balanceLoss([.zeros([5, 4])], experts) }.item() - 2) < 1e-6)
+    // All tokens to the first two experts alike: 4 (1 · 1/2 + 1 · 1/2).
+    let logits = Tensor((0..<5).flatMap { _ in [Float(50), 50, 0, 0] }, shape: [5, 4])
+    #expect(try abs(withTorch { MixtureOfExperts.balanceLoss([logits], experts) }.item() - 4) < 1e-5)
+    // The layers count together: the other half of the tokens makes up for the first.
+    let others = Tensor((0..<5).flatMap { _ in [Float(0), 0, 50, 50] }, shape: [5, 4])
+    #expect(try abs(withTorch { MixtureOfExperts.balanceLoss([logits, others], experts) }.item() - 2) < 1e-5)
+  }
+
+  @Test func everyLayerReportsItsLoads() throws {
+    let configuration = ModelConfiguration.everything
+    let model = try LanguageModel(configuration, weights: WeightStore(seed: 2))
+    let tokens = try RandomTensors(seed: 3).tokens(3, 7, below: 61)
+    let pass = Pass(length: 7, configuration: configuration)
+    _ = try withTorch { model.losses(tokens, targets: tokens, in: pass) }
+    #expect(pass.expertLoads.count == 4, "two layers and two depths")
+    for loads in pass.expertLoads { #expect(try loads.sum().item() == 3 * 7 * 2) }
+  }
+}

@@ -1,0 +1,76 @@
+import LanguageModel
+import TestSupport
+import Testing
+import Torch
+import VirtualWidth
+
+@testable import Training
+
+struct ConnectionStatisticsTests {
+  private let tokens = Tensor((0..<14).map { Int64($0 * 5 % 61) }, shape: [2, 7])
+
+  private func model(_ connections: VirtualWidth.Connections = .dynamic) throws -> LanguageModel {
+    let configuration = ModelConfiguration.small {
+      $0.virtualWidth = VirtualWidth(fractionRate: 2, slots: 4, embedding: .wide, connections: connections)
+      $0.multiTokenPrediction = .init(depth: 1)
+    }
+    return try LanguageModel(configuration, weights: WeightStore(seed: 2))
+  }
+
+  private func change(_ model: LanguageModel, _ suffix: String, _ new: (Tensor) -> Tensor) throws {
+    try withTorch {
+      for (name, tensor) in model.weights.tensors where name.hasPrefix("model.layers") && name.hasSuffix(suffix) {
+        tensor.copy(from: new(tensor.cloned()))
+      }
+    }
+  }
+
+  @Test(arguments: VirtualWidth.Connections.allCases)
+  func atTheInitialValuesNothingGrowsAndNothingDependsOnTheToken(_ kind: VirtualWidth.Connections) throws {
+    let statistics = try #require(try ConnectionStatistics(model(kind), tokens: tokens))
+    #expect(statistics.largestCarryGain == 1)
+    #expect(statistics.dynamicShare == 0)
+  }
+
+  @Test func aPlainModelHasNone() throws {
+    let plain = try LanguageModel(.small(), weights: WeightStore(seed: 2))
+    #expect(try ConnectionStatistics(plain, tokens: tokens) == nil)
+  }
+
+  @Test func theGainIsThatOfTheProductOverDepth() throws {
+    let model = try model()
+    // Two layers of two connections each, every carry 1.5 times the identity.
+    try change(model, "static_alpha") { .concatenate([$0.slice(1, 0..<2), $0.slice(1, 2...) * 1.5], axis: 1) }
+    let statistics = try #require(try ConnectionStatistics(model, tokens: tokens))
+    #expect(abs(statistics.largestCarryGain - 1.5 * 1.5 * 1.5 * 1.5) < 1e-5)
+  }
+
+  @Test func aCarryThatShrinksKeepsTheGainOfTheFirstLayer() throws {
+    let model = try model()
+    try change(model, "static_alpha") { .concatenate([$0.slice(1, 0..<2), $0.slice(1, 2...) * 0.5], axis: 1) }
+    let statistics = try #require(try ConnectionStatistics(model, tokens: tokens))
+    #expect(abs(statistics.largestCarryGain - 0.5) < 1e-6)
+  }
+
+  @Test func bothRowsAndColumnsCount() throws {
+    for (row, column) in [(0, 3), (3, 0)] {
+      let model = try model(.static)
+      var carry = (0..<16).map { $0 % 5 == 0 ? Float(1) : 0 }
+      carry[row * 4 + column] = 2
+      try change(model, "layers.0.attention_connection.static_alpha") {
+        .concatenate([$0.slice(1, 0..<2), Tensor(carry, shape: [4, 4])], axis: 1)
+      }
+      let statistics = try #require(try ConnectionStatistics(model, tokens: tokens))
+      #expect(statistics.largestCarryGain == 3)
+    }
+  }
+
+  @Test func theDynamicShareGrowsWithTheMaps() throws {
+    let model = try model()
+    try change(model, "dynamic_alpha") { .full($0.shape, 0.1) }
+    let small = try #require(try ConnectionStatistics(model, tokens: tokens)).dynamicShare
+    try change(model, "dynamic_alpha") { .full($0.shape, 1) }
+    let large = try #require(try ConnectionStatistics(model, tokens: tokens)).dynamicShare
+    #expect(0 < small && small < large && large < 1)
+  }
+}

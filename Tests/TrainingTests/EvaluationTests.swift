@@ -1,0 +1,78 @@
+import Foundation
+import LanguageModel
+import TestSupport
+import Testing
+import Torch
+
+@testable import Training
+
+struct EvaluationTests {
+  private let model: LanguageModel
+  /// Bytes of each of 61 tokens: some special, some of several bytes.
+  private let byteLengths = (0..<61).map { $0 % 5 == 0 ? 0 : Int64($0 % 4 + 1) }
+
+  init() throws {
+    model = try LanguageModel(.small { $0.multiTokenPrediction = .init(depth: 2) }, weights: WeightStore(seed: 5))
+  }
+
+  /// Rows of tokens and what follows them, `[B, 9]`, different for every `offset`.
+  private func batch(rows: Int, offset: Int) -> (tokens: Tensor, targets: Tensor) {
+    let length = 9
+    let text = (0..<rows).map { row in (0...length).map { Int64(($0 * $0 * 7 + row * 13 + offset) % 61) } }
+    return (
+      Tensor(text.flatMap { $0.dropLast() }, shape: [rows, length]),
+      Tensor(text.flatMap { $0.dropFirst() }, shape: [rows, length])
+    )
+  }
+
+  /// −log p of each target, in float64, from the model's logits.
+  private func losses(_ batch: (tokens: Tensor, targets: Tensor)) throws -> [(target: Int, loss: Double)] {
+    let logits = try withTorch {
+      try withoutGradients { try model.logits(batch.tokens).to(.float64).elements(Double.self) }
+    }
+    return try batch.targets.elements(Int64.self).enumerated().map { position, target in
+      let row = logits[(position * 61)..<((position + 1) * 61)]
+      let peak = row.max() ?? 0
+      let total = row.reduce(0) { $0 + exp($1 - peak) }
+      return (Int(target), log(total) + peak - row[row.startIndex + Int(target)])
+    }
+  }
+
+  @Test func agreesWithACountByHand() throws {
+    let batches = [batch(rows: 3, offset: 0), batch(rows: 1, offset: 4)]
+    let evaluation = try Evaluation(model, on: batches, byteLengths: Tensor(byteLengths))
+    let all = try batches.flatMap(losses)
+    #expect(evaluation.tokenCount == 36)
+    let mean = all.reduce(0) { $0 + $1.loss } / 36
+    #expect(abs(evaluation.nextTokenLoss - mean) < 1e-6)
+
+    let text = all.filter { byteLengths[$0.target] > 0 }
+    #expect(text.count < all.count, "some targets are special")
+    let bytes = text.reduce(0) { $0 + byteLengths[$1.target] }
+    let bits = text.reduce(0) { $0 + $1.loss } / log(2) / Double(bytes)
+    #expect(abs(evaluation.bitsPerByte - bits) < 1e-6)
+  }
+
+  @Test func deeperLossesAreWeighedByRows() throws {
+    let batches = [batch(rows: 3, offset: 0), batch(rows: 1, offset: 4)]
+    let evaluation = try Evaluation(model, on: batches, byteLengths: Tensor(byteLengths))
+    let parts = try batches.map { batch in
+      try withTorch {
+        try withoutGradients {
+          let pass = Pass(length: 9, configuration: model.configuration)
+          return try model.losses(batch.tokens, targets: batch.targets, in: pass).deeper.map { try $0.item() }
+        }
+      }
+    }
+    #expect(evaluation.deeperLosses.count == 2)
+    for (k, loss) in evaluation.deeperLosses.enumerated() {
+      #expect(abs(loss - (3 * parts[0][k] + parts[1][k]) / 4) < 1e-6)
+    }
+  }
+
+  @Test func leavesNoGradientsBehind() throws {
+    model.weights.tensors.values.forEach { $0.requiringGradient() }
+    _ = try Evaluation(model, on: [batch(rows: 1, offset: 0)], byteLengths: Tensor(byteLengths))
+    #expect(model.weights.tensors.values.allSatisfy { $0.gradient == nil })
+  }
+}

@@ -1,0 +1,131 @@
+import Testing
+
+@testable import Training
+
+/// What a recipe says when it cannot be used.
+struct RecipeErrorTests {
+  private func error(_ changes: [String], of text: String? = nil, vocabularySize: Int? = 257) -> String {
+    message {
+      _ = try Recipe(
+        yaml: text ?? RecipeTests.text(), name: "r.yaml", changes: changes, vocabularySize: vocabularySize)
+    }
+  }
+
+  @Test(arguments: [
+    ("training.stepz=3", "there is no key 'training.stepz'; the nearest is 'training.steps'"),
+    ("trainin.steps=3", "there is no key 'trainin'; the nearest is 'training'"),
+    (
+      "model.virtual_width.slot=3",
+      "there is no key 'model.virtual_width.slot'; the nearest is 'model.virtual_width.slots'"
+    ),
+    ("model.hidden=3", "there is no key 'model.hidden'; the nearest is 'model.hidden_act'"),
+    ("optimizer.lr=3", "there is no key 'optimizer.lr'; the nearest is 'optimizer.clip'"),
+    ("training.steps.more=3", "training.steps has no keys below it"),
+    ("training.=3", "there is no key 'training.'; the nearest is 'training.seed'"),
+  ])
+  func aWrongKeyOfAChangeSuggestsTheNearest(_ change: String, _ sentence: String) {
+    #expect(error([change]) == "--set \(change): \(sentence)")
+  }
+
+  @Test func aChangeNeedsAKeyAndAValue() {
+    #expect(error(["training.steps"]) == "--set training.steps: expected key.path=value")
+    #expect(error(["=3"]) == "--set =3: expected key.path=value")
+    #expect(error(["training.steps=[1"]).hasPrefix("--set training.steps=[1: the value is not YAML: "))
+  }
+
+  @Test func aWrongKeyOfTheFileSuggestsTheNearest() throws {
+    let text = try RecipeTests.text().replacing("tokens_per_step", with: "token_per_step")
+    #expect(
+      error([], of: text)
+        == "r.yaml: there is no key 'training.token_per_step'; the nearest is 'training.tokens_per_step'")
+  }
+
+  @Test func textThatIsNoRecipe() {
+    #expect(error([], of: "a: [b").hasPrefix("r.yaml: not YAML: 2:1: "))
+    #expect(error([], of: "model: {}\nmodel: {}").hasPrefix("r.yaml: not YAML: "))
+    #expect(error([], of: "- a") == "r.yaml: expected a mapping of keys to values")
+    #expect(error([], of: "just words") == "r.yaml: expected a mapping of keys to values")
+    #expect(error([], of: "", vocabularySize: nil) == "r.yaml: the key model is missing")
+    #expect(error([], of: "model:\n\thidden_size: 3").hasPrefix("r.yaml: not YAML: 2:1: "))
+  }
+
+  @Test(arguments: [
+    ("training.steps=null", "the key training.steps is missing"),
+    ("optimizer=null", "the key optimizer is missing"),
+    ("model.hidden_size=null", "the key model.hidden_size is missing"),
+    ("training.steps=many", "training.steps is 'many': expected a whole number"),
+    ("training.steps=1.5", "training.steps is '1.5': expected a whole number"),
+    ("training.steps=[1]", "training.steps is a list: expected a single value"),
+    ("training.steps={a: 1}", "training.steps is a mapping: expected a single value"),
+    (
+      "training.steps=99999999999999999999", "training.steps is '99999999999999999999': expected a whole number"
+    ),
+    ("training.seed=-1", "training.seed is '-1': expected a whole number that is not negative"),
+    ("optimizer.learning_rate=fast", "optimizer.learning_rate is 'fast': expected a number"),
+    ("model.tie_word_embeddings=7", "model.tie_word_embeddings is '7': expected true or false"),
+    ("sample.prompt=[a]", "sample.prompt is a list: expected a single value"),
+    ("optimizer=3", "optimizer is '3': expected a mapping of keys to values"),
+    ("model.virtual_width=wide", "model.virtual_width is 'wide': expected a mapping of keys to values"),
+    ("schedule.kind=linear", "schedule.kind is 'linear': expected one of cosine, warmup_stable_decay, constant"),
+    (
+      "model.virtual_width.embedding=narrow",
+      "model.virtual_width.embedding is 'narrow': expected one of wide, expanded"
+    ),
+    ("model.hidden_act=gelu", "model.hidden_act is \"gelu\": expected silu"),
+    ("model.model_type=llama", "model.model_type is \"llama\": expected qwen3, qwen3_moe or wideband"),
+  ])
+  func aValueOfTheWrongKind(_ change: String, _ sentence: String) {
+    #expect(error([change]) == "r.yaml: \(sentence)")
+  }
+
+  @Test(arguments: [
+    ("model.virtual_width.slots=1", "model.virtual_width.slots is 1: expected at least fraction_rate, which is 2"),
+    (
+      "model.virtual_width.fraction_rate=3",
+      "model.virtual_width.fraction_rate is 3: expected a divisor of hidden_size, which is 16"
+    ),
+    (
+      "model.num_key_value_heads=3",
+      "model.num_key_value_heads is 3: expected a divisor of num_attention_heads, which is 2"
+    ),
+    ("training.steps=0", "training.steps is 0: expected at least 1"),
+    ("training.sequence_length=1", "training.sequence_length is 1: expected at least 2"),
+    (
+      "training.sequence_length=128",
+      "training.sequence_length is 128: expected at most model.max_position_embeddings, which is 64"
+    ),
+    (
+      "training.tokens_per_step=100",
+      "training.tokens_per_step is 100: expected a multiple of sequence_length, which is 32"
+    ),
+    (
+      "training.tokens_per_step=0", "training.tokens_per_step is 0: expected a multiple of sequence_length, which is 32"
+    ),
+    ("training.rows_per_batch=3", "training.rows_per_batch is 3: expected a divisor of the 4 rows of a step"),
+    ("training.rows_per_batch=0", "training.rows_per_batch is 0: expected a divisor of the 4 rows of a step"),
+    ("optimizer.learning_rate=0", "optimizer.learning_rate is 0.0: expected a positive number"),
+    ("optimizer.learning_rate=.inf", "optimizer.learning_rate is inf: expected a positive number"),
+    ("optimizer.connection_rate=-1", "optimizer.connection_rate is -1.0: expected a number of at least 0"),
+    ("optimizer.beta1=1", "optimizer.beta1 is 1.0: expected at least 0 and less than 1"),
+    ("optimizer.beta2=-0.1", "optimizer.beta2 is -0.1: expected at least 0 and less than 1"),
+    ("optimizer.epsilon=0", "optimizer.epsilon is 0.0: expected a positive number"),
+    ("optimizer.weight_decay=-1", "optimizer.weight_decay is -1.0: expected at least 0"),
+    ("optimizer.clip=0", "optimizer.clip is 0.0: expected a positive number"),
+    ("optimizer.clip=.nan", "optimizer.clip is nan: expected a positive number"),
+    ("schedule.floor=2", "schedule.floor is 2.0: expected 0 to 1"),
+    ("schedule.decay_fraction=-1", "schedule.decay_fraction is -1.0: expected 0 to 1"),
+    ("schedule.warmup_steps=21", "schedule.warmup_steps is 21: expected 0 to training.steps, which is 20"),
+    ("schedule.warmup_steps=-1", "schedule.warmup_steps is -1: expected 0 to training.steps, which is 20"),
+    ("validation.interval=0", "validation.interval is 0: expected at least 1"),
+    ("validation.tokens=31", "validation.tokens is 31: expected at least sequence_length, which is 32"),
+    ("checkpoint.interval=0", "checkpoint.interval is 0: expected at least 1"),
+    ("checkpoint.keep=0", "checkpoint.keep is 0: expected at least 1"),
+    ("sample.interval=-1", "sample.interval is -1: expected at least 0"),
+    ("sample.tokens=0", "sample.tokens is 0: expected at least 1"),
+    ("initial_values.embedding=-1", "initial_values.embedding is -1.0: expected a finite number of at least 0"),
+    ("initial_values.linear=.nan", "initial_values.linear is nan: expected a finite number of at least 0"),
+  ])
+  func sizesThatDoNotFit(_ change: String, _ sentence: String) {
+    #expect(error([change]) == "r.yaml: \(sentence)")
+  }
+}

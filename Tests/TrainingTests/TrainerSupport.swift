@@ -1,0 +1,70 @@
+import Foundation
+import LanguageModel
+import TestSupport
+import Torch
+
+@testable import Training
+
+/// A little text, prepared byte by byte, and trainers on it.
+struct TrainerFixture {
+  /// Where everything is written.
+  let folder: TemporaryFolder
+  /// The recipe that trainers follow.
+  let recipe: Recipe
+  private let train: TokenDataset
+  private let validation: TokenDataset
+
+  /// Training by a recipe that lies beside the tests: "plain", "wide" or "mixture".
+  init(_ name: String, _ changes: String...) throws {
+    folder = try TemporaryFolder()
+    var options = DataPreparation.Options()
+    options.validationFraction = 0.2
+    _ = try DataPreparation([Fixtures.url("golden/genesis.txt").path], encoder: ByteEncoder(), options: options)
+      .run(into: folder("data"))
+    train = try TokenDataset(folder: folder("data"), split: .train)
+    validation = try TokenDataset(folder: folder("data"), split: .validation)
+    recipe = try Recipe(yaml: RecipeTests.text(name), name: name, changes: changes, vocabularySize: 257)
+  }
+
+  func trainer(from checkpoint: TrainingCheckpoint? = nil) throws -> Trainer {
+    try Trainer(recipe, train: train, validation: validation, from: checkpoint)
+  }
+
+  /// All of one loss in `steps` steps of a fresh trainer.
+  func losses(_ name: String = "total", steps: Int? = nil) throws -> [Double] {
+    let trainer = try trainer()
+    return try (0..<(steps ?? recipe.training.steps)).map { _ in
+      try trainer.step().losses.first { $0.name == name }?.value ?? .nan
+    }
+  }
+
+  /// A run in the folder `name`, new or continued, up to its end or until `shouldStop` says so.
+  func run(_ name: String, shouldStop: (Int) -> Bool = { _ in false }, sample: ((Int) throws -> Void)? = nil) throws {
+    let path = folder(name)
+    let isNew = !FileManager.default.fileExists(atPath: path)
+    let directory = try isNew ? RunDirectory(creating: path) : RunDirectory(resuming: path)
+    try recipe.yaml().write(toFile: directory.recipePath, atomically: true, encoding: .utf8)
+    let checkpoint = try directory.checkpoints().first.map { try TrainingCheckpoint(URL(filePath: $0.path)) }
+    let trainer = try trainer(from: checkpoint)
+    let console = try TrainingConsole(
+      recipe, logPath: directory.logPath, isTerminal: false, operationsPerToken: 1, peakOperations: 1)
+    let run = try TrainingRun(
+      trainer, in: directory, progress: checkpoint?.progress, files: ["note.txt": Data("beside the model".utf8)],
+      console: console
+    ) { _ in
+      try sample?(trainer.stepsTaken)
+      return "text"
+    }
+    _ = try run.run { shouldStop(trainer.stepsTaken) }
+  }
+
+  /// What each step of a run computed, by name, without what depends on the machine's speed.
+  func metrics(_ name: String) throws -> [[String: MetricsValue]] {
+    try MetricsFile.read(folder("\(name)/metrics.jsonl")).map { line in
+      line.values.filter { $0.key != "tokens_per_second" && $0.key != "peak_bytes" }
+        .merging(["step": .integer(line.step)]) { first, _ in first }
+    }
+  }
+
+  func bytes(_ name: String) throws -> Data { try Data(contentsOf: URL(filePath: folder(name))) }
+}

@@ -1,0 +1,86 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Training
+
+struct TrainingRunTests {
+  private struct Crash: Error {}
+
+  private let fixture: TrainerFixture
+
+  init() throws {
+    // Measured at 4, 8 and the end; saved at 3, 6, 9 and the end.
+    fixture = try TrainerFixture("wide", "training.steps=10", "validation.interval=4", "sample.interval=5")
+  }
+
+  private func expectSameResult(_ one: String, _ other: String) throws {
+    #expect(try fixture.metrics(one) == fixture.metrics(other))
+    #expect(try fixture.metrics(one).map { $0["step"] } == (1...10).map { .integer($0) })
+    for file in ["model.safetensors", "optimizer.safetensors", "config.json", "training.json", "note.txt"] {
+      let path = "checkpoints/step-00000010/\(file)"
+      #expect(try fixture.bytes("\(one)/\(path)") == fixture.bytes("\(other)/\(path)"), "\(file)")
+    }
+  }
+
+  @Test func aRunThatWasStoppedGoesOnBitForBit() throws {
+    try fixture.run("whole")
+    for step in [1, 4, 9] { try fixture.run("stopped", shouldStop: { $0 == step }) }
+    try fixture.run("stopped")
+    try expectSameResult("whole", "stopped")
+  }
+
+  @Test func aRunThatDiedBetweenCheckpointsGoesOnBitForBit() throws {
+    try fixture.run("whole")
+    // Dies after step 5 was written down, with step 3 as the last checkpoint.
+    #expect(throws: Crash.self) { try fixture.run("died", sample: { _ in throw Crash() }) }
+    #expect(try fixture.metrics("died").count == 5)
+    #expect(try fixture.folder.names("died/checkpoints") == ["step-00000003"])
+    try fixture.run("died")
+    try expectSameResult("whole", "died")
+  }
+
+  @Test func aRunThatDiedBeforeItsFirstCheckpointStartsAnew() throws {
+    try fixture.run("whole")
+    #expect(throws: Crash.self) { try fixture.run("died", shouldStop: { _ in false }, sample: { _ in throw Crash() }) }
+    try FileManager.default.removeItem(atPath: fixture.folder("died/checkpoints/step-00000003"))
+    try fixture.run("died")
+    try expectSameResult("whole", "died")
+  }
+
+  @Test func measuresAndKeepsWhatTheRecipeSays() throws {
+    try fixture.run("run")
+    let metrics = try fixture.metrics("run")
+    let measured = metrics.filter { $0["validation/bits_per_byte"] != nil }
+    #expect(measured.map { $0["step"] } == [.integer(4), .integer(8), .integer(10)])
+    #expect(measured.allSatisfy { $0["connection/largest_carry_gain"] != nil && $0["connection/dynamic_share"] != nil })
+    #expect(metrics.allSatisfy { $0["train/total"] != nil && $0["gradient_norm"] != nil && $0["learning_rate"] != nil })
+    #expect(try fixture.folder.names("run/checkpoints") == ["step-00000009", "step-00000010"])
+    let best = try FileManager.default.destinationOfSymbolicLink(atPath: fixture.folder("run/best"))
+    #expect(best == "checkpoints/step-00000010")
+    let log = try fixture.folder.read("run/log.txt")
+    #expect(log.contains("step 5 writes: text\n"))
+    #expect(log.contains("step 10: checkpoint saved\n"))
+    #expect(try fixture.folder.names("run").contains { $0.hasPrefix("events.out.tfevents.") })
+  }
+
+  @Test func aFinishedRunHasNothingLeftToDo() throws {
+    try fixture.run("run")
+    let before = try fixture.bytes("run/metrics.jsonl")
+    try fixture.run("run")
+    #expect(try fixture.bytes("run/metrics.jsonl") == before)
+  }
+
+  @Test func aLossThatIsNotFiniteLeavesTheLastCheckpoint() throws {
+    let fixture = try TrainerFixture("wide", "optimizer.learning_rate=1e30", "schedule.warmup_steps=0")
+    let sentence = message { try fixture.run("run") }
+    #expect(sentence.hasSuffix("; stopped before the update, the last checkpoint is intact"))
+    #expect(try fixture.metrics("run").count < 20)
+  }
+
+  @Test func aCheckpointWithoutItsStateIsRefused() throws {
+    try fixture.run("run")
+    let file = try fixture.folder.write("run/checkpoints/step-00000010/training.json", text: "{}")
+    #expect(message { try fixture.run("run") } == "\(file): cannot be read as the state of a run")
+  }
+}

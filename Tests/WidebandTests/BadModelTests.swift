@@ -1,0 +1,126 @@
+import Checkpoint
+import Foundation
+import Testing
+import Torch
+
+/// Model folders that are damaged or do not fit together.
+struct BadModelTests {
+  private let folder: TemporaryFolder
+  private let data: String
+  private var path: String { folder.url.path }
+
+  init() throws {
+    let workspace = try Workspace.shared()
+    folder = try workspace.copyOfModel()
+    data = workspace("tokens")
+  }
+
+  private func generate() throws -> Executable.Result {
+    try Executable.run("generate", "--model", path, "--prompt", "And God")
+  }
+
+  private func changeTensors(_ change: (inout [String: Tensor]) throws -> Void) throws {
+    let file = folder("model.safetensors")
+    var tensors = try SafetensorsFile(file).tensors()
+    try change(&tensors)
+    try Safetensors.write(tensors.map { (name: $0.key, tensor: $0.value) }, to: file)
+  }
+
+  @Test func theCopyItselfWorks() throws { #expect(try generate().status == 0) }
+
+  @Test func aWrongPath() throws {
+    let nowhere = folder("nowhere").path
+    expectError(
+      try Executable.run("generate", "--model", nowhere, "--prompt", "a"), "\(nowhere): there is no such model folder")
+    expectError(
+      try Executable.run("evaluate", "--model", nowhere, "--data", data), "\(nowhere): there is no such model folder")
+    let file = folder("config.json").path
+    expectError(
+      try Executable.run("generate", "--model", file, "--prompt", "a"), "\(file): is a file, expected a model folder")
+    expectError(try Executable.run("info", nowhere), "\(nowhere): there is no such file or folder")
+    expectError(
+      try Executable.run("evaluate", "--model", path, "--data", nowhere),
+      "\(nowhere): holds no prepared data: there is no data.json")
+  }
+
+  @Test func truncatedWeights() throws {
+    let file = folder("model.safetensors")
+    let bytes = try Data(contentsOf: file)
+    try bytes.dropLast(10).write(to: file)
+    let result = try generate()
+    #expect(result.status == 1)
+    #expect(result.errors.hasPrefix("Error: \(file.path): tensor '"))
+    #expect(result.errors.contains(" end past the file's "))
+    #expect(result.errors.split(separator: "\n").count == 1)
+    try bytes.prefix(4).write(to: file)
+    expectError(
+      try generate(), "\(file.path): 4 bytes are too few for a safetensors file, expected at least 8")
+  }
+
+  @Test func aHeaderLengthThatLies() throws {
+    let file = folder("model.safetensors")
+    var bytes = try Data(contentsOf: file)
+    bytes.replaceSubrange(0..<8, with: Data(repeating: 0x7F, count: 8))
+    try bytes.write(to: file)
+    expectError(
+      try generate(), "\(file.path): header length 9187201950435737471 exceeds the file's \(bytes.count) bytes")
+  }
+
+  @Test func aMissingTensor() throws {
+    try changeTensors { $0["lm_head.weight"] = nil }
+    expectError(
+      try generate(), "\(path): missing tensor 'lm_head.weight': the configuration expects it with shape [320, 16]")
+  }
+
+  @Test func anExtraTensor() throws {
+    try changeTensors { $0["model.layers.7.mlp.up_proj.weight"] = .zeros([2]) }
+    expectError(
+      try generate(),
+      "\(path): unexpected tensor 'model.layers.7.mlp.up_proj.weight': the configuration has no place for it")
+  }
+
+  @Test func aTensorOfAnotherShape() throws {
+    try changeTensors { $0["lm_head.weight"] = .zeros([320, 17]) }
+    expectError(
+      try generate(), "\(path): tensor 'lm_head.weight' has shape [320, 17]: the configuration expects [320, 16]")
+  }
+
+  @Test func aShardThatIsMissing() throws {
+    try FileManager.default.removeItem(at: folder("model.safetensors"))
+    let index = try folder.write(
+      "model.safetensors.index.json", "{\"weight_map\": {\"lm_head.weight\": \"model-00001-of-00002.safetensors\"}}")
+    expectError(
+      try generate(),
+      "\(index.path): names the shard 'model-00001-of-00002.safetensors', which is missing from the folder")
+  }
+
+  @Test func aMalformedConfiguration() throws {
+    let file = try folder.write("config.json", "{\"hidden_size\": 16,")
+    expectError(try generate(), "\(file.path): is not valid JSON")
+    try folder.write("config.json", "{\"hidden_size\": \"wide\"}")
+    expectError(try generate(), "\(file.path): hidden_size has the wrong type: expected a whole number")
+    expectError(
+      try Executable.run("info", file.path), "\(file.path): hidden_size has the wrong type: expected a whole number")
+  }
+
+  @Test func aMalformedTokenizer() throws {
+    let file = try folder.write("tokenizer.json", "[1, 2]")
+    expectError(try generate(), "\(file.path): malformed JSON at line 1, column 1: expected '{'")
+  }
+
+  @Test func aVocabularySmallerThanTheTokenizers() throws {
+    let config = try folder.read("config.json")
+    try folder.write("config.json", config.replacing("\"vocab_size\" : 320", with: "\"vocab_size\" : 100"))
+    expectError(try generate(), "\(path): the tokenizer has 320 tokens, but vocab_size is 100")
+  }
+
+  @Test func dataOfAnotherTokenizer() throws {
+    let result = try Executable.run(
+      "tokenizer", "train", "--size", "300", "--output", path, Workspace.shared()("text.txt"))
+    #expect(result.status == 0)
+    let evaluated = try Executable.run("evaluate", "--model", path, "--data", data)
+    #expect(evaluated.status == 1)
+    #expect(evaluated.errors.hasPrefix("Error: \(data): was prepared with the tokenizer "))
+    #expect(evaluated.errors.hasSuffix("; prepare the data again\n"))
+  }
+}

@@ -1,0 +1,88 @@
+import Testing
+
+/// Training that cannot begin: one sentence, status 1, and no run folder.
+struct BadRecipeTests {
+  private let workspace: Workspace
+  private let folder: TemporaryFolder
+
+  init() throws {
+    workspace = try .shared()
+    folder = try TemporaryFolder()
+  }
+
+  private func expectError(_ sentence: String, recipe: String? = nil, data: String = "tokens", _ set: String? = nil)
+    throws
+  {
+    let recipe = recipe ?? workspace("recipe.yaml")
+    let change = set.map { "--set=\($0)" } ?? "--set=training.seed=1"
+    let result = try Executable.run(
+      "train", "--recipe", recipe, "--data", workspace(data), "--output", "run", change, in: folder.url)
+    WidebandTests.expectError(result, sentence)
+    #expect(!folder.exists("run"))
+  }
+
+  @Test func aMissingRecipe() throws {
+    try expectError("nowhere.yaml: the recipe cannot be read", recipe: "nowhere.yaml")
+  }
+
+  @Test func aMalformedRecipe() throws {
+    try folder.write("bad.yaml", "model: [16\n")
+    try expectError(
+      "bad.yaml: not YAML: 2:1: error: parser: while parsing a flow sequence in line 1, column 8", recipe: "bad.yaml")
+  }
+
+  @Test func aWrongKey() throws {
+    try expectError(
+      "--set training.stepz=3: there is no key 'training.stepz'; the nearest is 'training.steps'", "training.stepz=3")
+  }
+
+  @Test func fewerSlotsThanTheFractionRate() throws {
+    let name = workspace("recipe.yaml")
+    try expectError(
+      "\(name): model.virtual_width.slots is 1: expected at least fraction_rate, which is 2",
+      "model.virtual_width.slots=1")
+  }
+
+  @Test func aFractionRateThatDoesNotDivideTheWidth() throws {
+    let name = workspace("recipe.yaml")
+    try expectError(
+      "\(name): model.virtual_width.fraction_rate is 3: expected a divisor of hidden_size, which is 16",
+      "model.virtual_width.fraction_rate=3")
+  }
+
+  @Test func headsThatDoNotDivide() throws {
+    let name = workspace("recipe.yaml")
+    try expectError(
+      "\(name): model.num_key_value_heads is 3: expected a divisor of num_attention_heads, which is 2",
+      "model.num_key_value_heads=3")
+  }
+
+  @Test func aVocabularySmallerThanTheTokenizers() throws {
+    try expectError(
+      "\(workspace("tokens")): has a vocabulary of 320 tokens, the model has 100", "model.vocab_size=100")
+  }
+
+  @Test func dataThatAreNotThere() throws {
+    try expectError("\(workspace("nowhere")): holds no prepared data: there is no data.json", data: "nowhere")
+    let result = try Executable.run("train", "--recipe", workspace("recipe.yaml"), "--output", "run", in: folder.url)
+    WidebandTests.expectError(result, "\(workspace("recipe.yaml")): no data: expected --data or a key 'data'")
+  }
+
+  @Test func anUnknownDevice() throws {
+    let result = try Executable.run(
+      "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", "run", "--device",
+      "tpu",
+      in: folder.url)
+    WidebandTests.expectError(result, "unknown device 'tpu': expected cpu, cuda, cuda:N or mps")
+    #expect(!folder.exists("run"))
+  }
+
+  @Test func aDeviceThatThisMachineLacks() throws {
+    // No machine has this many.
+    let result = try Executable.run(
+      "evaluate", "--model", workspace.model, "--data", workspace("tokens"), "--device", "cuda:99")
+    #expect(result.status == 1)
+    #expect(result.errors.hasPrefix("Error: device 'cuda:99' is not available: "))
+    #expect(result.errors.split(separator: "\n").count == 1)
+  }
+}

@@ -1,0 +1,82 @@
+import Foundation
+import Testing
+
+/// Run folders that are taken, missing or cannot be written.
+struct RunFolderTests {
+  private let workspace: Workspace
+  private let folder: TemporaryFolder
+
+  init() throws {
+    workspace = try .shared()
+    folder = try TemporaryFolder()
+  }
+
+  private func train(_ output: String) throws -> Executable.Result {
+    try Executable.run(
+      "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", output, in: folder.url)
+  }
+
+  @Test func aSecondProcessIsRefused() throws {
+    let running = try Executable.start(
+      "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", "run", "--set",
+      "training.steps=1000000", "--set", "checkpoint.interval=1000000", in: folder.url)
+    while running.process.isRunning, !folder.exists("run/metrics.jsonl") { usleep(1000) }
+    let sentence = "run: another process (pid \(running.process.processIdentifier)) is training here"
+    expectError(try Executable.run("train", "--resume", "--output", "run", in: folder.url), sentence)
+    expectError(try train("run"), sentence)
+    kill(running.process.processIdentifier, SIGKILL)
+    #expect(try running.wait().status == -SIGKILL)
+    // A dead process holds nothing.
+    expectError(
+      try train("run"), "run: holds a run already; continue it with --resume, or choose another folder")
+  }
+
+  @Test func aRunIsNotOverwritten() throws {
+    let run = workspace("run")
+    expectError(try train(run), "\(run): holds a run already; continue it with --resume, or choose another folder")
+  }
+
+  @Test func thereIsNothingToResume() throws {
+    expectError(try Executable.run("train", "--resume", "--output", "run", in: folder.url), "run: no such run folder")
+    try FileManager.default.createDirectory(at: folder("run"), withIntermediateDirectories: true)
+    expectError(
+      try Executable.run("train", "--resume", "--output", "run", in: folder.url),
+      "run: holds no run to resume: there is no recipe.yaml")
+  }
+
+  @Test func aFolderBelowAFileCannotBeMade() throws {
+    try folder.write("file", "a file")
+    expectError(try train("file/run"), "file/run: the run folder cannot be created: Not a directory")
+    expectError(try train("file"), "file: the run folder cannot be created: File exists")
+    expectError(try train("/dev/full"), "/dev/full: the run folder cannot be created: File exists")
+    expectError(
+      try Executable.run(
+        "report", "a=\(workspace("run"))", "--output", "file/page.html", "--tokens", "1", in: folder.url),
+      "\(folder("file/page.html").path): cannot create a temporary file beside it: Not a directory")
+  }
+
+  @Test func aFullDiskLeavesNoHalfCheckpoint() throws {
+    let result = try Executable.run(
+      blocks: 20, "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", "run",
+      in: folder.url)
+    #expect(result.status == 1)
+    let path = folder("run/checkpoints/step-00000003/model.safetensors").path
+    let error = try #require(result.errors.split(separator: "\n").last)
+    #expect(error.hasPrefix("Error: \(path): cannot write "))
+    #expect(error.hasSuffix(" bytes: File too large"))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("run/checkpoints").path) == [])
+    // With room again, the run goes on.
+    #expect(try Executable.run("train", "--resume", "--output", "run", in: folder.url).status == 0)
+  }
+
+  @Test func aFullDiskLeavesNoHalfData() throws {
+    let result = try Executable.run(
+      blocks: 4, "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "tokens", workspace("text.txt"),
+      in: folder.url)
+    #expect(result.status == 1)
+    let error = try #require(result.errors.split(separator: "\n").last)
+    #expect(error.hasPrefix("Error: \(folder("tokens").path)/"))
+    #expect(error.hasSuffix(" bytes: File too large"))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == [])
+  }
+}

@@ -1,0 +1,57 @@
+import Checkpoint
+import Foundation
+import TestSupport
+import Testing
+import Torch
+
+struct VerifyTests {
+  /// A copy of a fixture whose expected logits are off by a share of themselves.
+  private func copy(_ name: String, off share: Double) throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
+    for file in ["config.json", "model.safetensors", "expected.safetensors"] {
+      try FileManager.default.copyItem(at: Fixtures.url(name).appending(path: file), to: folder(file))
+    }
+    var expected = try SafetensorsFile(folder("expected.safetensors")).tensors()
+    let logits = try #require(expected["logits"])
+    expected["logits"] = try withTorch { logits * (1 + share) }
+    try Safetensors.write(expected.map { (name: $0.key, tensor: $0.value) }, to: folder("expected.safetensors"))
+    return folder
+  }
+
+  @Test func outOfToleranceExitsWith1() throws {
+    let (good, near) = (Fixtures.url("models/width-2-expanded-tied").path, try copy("models/plain", off: 1e-5))
+    let far = try copy("models/plain", off: 1e-3)
+    let result = try Executable.run("verify", good, far.url.path, near.url.path)
+    #expect(result.status == 1)
+    #expect(result.errors == "")
+    #expect(result.output.hasSuffix("\n\n2 of 3 folders pass\n"))
+    let reports = result.output.components(separatedBy: "\n\n")
+    #expect(reports[0].hasSuffix("\n  PASS"))
+    #expect(reports[1].hasPrefix("\(far.url.path)\n  logits "))
+    #expect(reports[1].contains("1.0e-03 of at most 2e-05"))
+    #expect(reports[1].contains("WRONG"))
+    #expect(reports[1].hasSuffix("\n  FAIL"))
+    #expect(reports[2].hasSuffix("\n  PASS"))
+  }
+
+  @Test func allWithinToleranceExitsWith0() throws {
+    let result = try Executable.run("verify", Fixtures.url("models/plain").path)
+    #expect(result.status == 0)
+    #expect(result.output.hasSuffix("\n  PASS\n\n1 of 1 folders pass\n"))
+  }
+
+  @Test func aFolderThatCannotBeReadFails() throws {
+    let folder = try TemporaryFolder()
+    let result = try Executable.run("verify", folder.url.path)
+    #expect(result.status == 1)
+    #expect(
+      result.output == """
+        \(folder.url.path)
+          \(folder("config.json").path): is missing from the model folder
+          FAIL
+
+        0 of 1 folders pass
+
+        """)
+  }
+}

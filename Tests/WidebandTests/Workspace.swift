@@ -1,0 +1,59 @@
+import Foundation
+import TestSupport
+import Training
+
+/// A tokenizer, data and a finished run that tests share, all made by the command itself; tests only read from it.
+struct Workspace: Sendable {
+  let url: URL
+  /// What the commands that made it printed.
+  let outputs: [String]
+
+  private init(_ url: URL) throws {
+    self.url = url
+    var outputs: [String] = []
+    func run(_ arguments: String...) throws {
+      let result = try Executable.run(arguments, in: url)
+      outputs.append(result.output + "status \(result.status)")
+    }
+    try FileManager.default.copyItem(at: Fixtures.url("golden/genesis.txt"), to: url.appending(path: "text.txt"))
+    try FileManager.default.copyItem(at: Fixtures.url("golden/wide.yaml"), to: url.appending(path: "recipe.yaml"))
+    try run("tokenizer", "train", "--size", "320", "--output", "tokenizer", "text.txt")
+    try run(
+      "data", "prepare", "--tokenizer", "tokenizer", "--output", "tokens", "--validation-fraction", "0.2", "text.txt")
+    try run("train", "--recipe", "recipe.yaml", "--data", "tokens", "--output", "run", "--set", Self.steps)
+    self.outputs = outputs
+  }
+
+  /// How many steps the run takes: enough to be interrupted on the way.
+  static let steps = "training.steps=60"
+
+  private static let made = Result { () throws -> Workspace in
+    let url = FileManager.default.temporaryDirectory.standardizedFileURL
+      .appending(path: "wideband-workspace-\(ProcessInfo.processInfo.processIdentifier)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    atexit {
+      let name = "wideband-workspace-\(ProcessInfo.processInfo.processIdentifier)"
+      try? FileManager.default.removeItem(
+        at: FileManager.default.temporaryDirectory.standardizedFileURL.appending(path: name))
+    }
+    return try Workspace(url)
+  }
+
+  /// The one that all tests share.
+  static func shared() throws -> Workspace { try made.get() }
+
+  /// The path of something in it.
+  func callAsFunction(_ name: String) -> String { url.appending(path: name).path }
+
+  /// The last checkpoint of the run.
+  var model: String { self("run/checkpoints/step-00000060") }
+
+  /// A copy of the trained model that a test may damage.
+  func copyOfModel() throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
+    for name in try FileManager.default.contentsOfDirectory(atPath: model) {
+      try FileManager.default.copyItem(atPath: "\(model)/\(name)", toPath: folder(name).path)
+    }
+    return folder
+  }
+}
