@@ -33,7 +33,6 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let collections: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
-let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let yams: Target.Dependency = "Yams"
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -50,7 +49,6 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.28.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
@@ -66,12 +64,13 @@ let package = Package(
     room("Checkpoint", ["Torch"]),
     room("Tokenization", ["CPCRE2"]),
     room("LanguageModel", ["VirtualWidth", "Checkpoint", "Torch"]),
-    room("Decoding", ["LanguageModel", "Tokenization", "Torch"]),
-    room("Training", ["LanguageModel", "Checkpoint", "Tokenization", "Torch", "CZlib", logging, yams, protobuf]),
+    room("Decoding", ["LanguageModel", "Checkpoint", "Tokenization", "Torch"]),
+    room(
+      "Training", ["LanguageModel", "VirtualWidth", "Checkpoint", "Torch", "CZlib", collections, yams, protobuf]),
     .executableTarget(
       name: "wideband",
       dependencies: [
-        "Training", "Decoding", "LanguageModel", "Checkpoint", "Tokenization", "Torch", logging, arguments,
+        "Training", "Decoding", "LanguageModel", "Checkpoint", "Tokenization", "Torch", arguments,
       ],
       swiftSettings: swift),
     .target(

@@ -74,11 +74,13 @@ public struct Report: Sendable {
 
   /// The file's text.
   public func html() -> String {
+    let last = runs.flatMap { [$0.trainingLoss.last?.step, $0.validationBitsPerByte.last?.step] }.compactMap(\.self)
+      .max()
     let training = ReportChart(
-      title: "Training loss", valueLabel: "loss, nats per token", showsMarkers: false,
+      title: "Training loss", valueLabel: "loss, nats per token", last: last ?? 0, showsMarkers: false,
       series: runs.map { .init(name: $0.name, points: ReportChart.smoothed($0.trainingLoss)) })
     let validation = ReportChart(
-      title: "Held-out text", valueLabel: "bits per byte", showsMarkers: true,
+      title: "Held-out text", valueLabel: "bits per byte", last: last ?? 0, showsMarkers: true,
       series: runs.map { .init(name: $0.name, points: $0.validationBitsPerByte.filter(\.value.isFinite)) })
     return """
       <!DOCTYPE html>

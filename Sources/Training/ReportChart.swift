@@ -19,12 +19,12 @@ struct ReportChart {
   private static let height = 380.0
   private static let plot = (left: 64.0, right: 572.0, top: 16.0, bottom: 324.0)
 
-  init(title: String, valueLabel: String, showsMarkers: Bool, series: [Series]) {
+  /// - Parameter last: the step at which the axis ends.
+  init(title: String, valueLabel: String, last: Int, showsMarkers: Bool, series: [Series]) {
     self.title = title
     self.valueLabel = valueLabel
     self.showsMarkers = showsMarkers
     self.series = series
-    let last = series.compactMap { $0.points.last?.step }.max() ?? 0
     steps = ReportAxis(0, Double(last), roundsUp: false)
     // The first steps fall so far that all that matters later would lie in the last few pixels: the axis leaves
     // them out.

@@ -19,7 +19,7 @@ struct Train: ParsableCommand {
       EXAMPLES:
         wideband train --recipe configs/quickstart-wide.yaml --data data/tokens --output runs/wide
         wideband train --recipe configs/quickstart-wide.yaml --data data/tokens --output runs/wider \\
-          --set model.virtual_width.slots=16 --set training.steps=1000
+          --set model.virtual_width.slots=32 --set training.steps=1000
         wideband train --resume --output runs/wide
       """)
 
@@ -66,8 +66,11 @@ struct Train: ParsableCommand {
     let draft = try Recipe.dataFolder(yaml: yaml, name: path, changes: changes)
     guard let folder = draft else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
     let training = try TokenDataset(folder: folder, split: .train)
-    let recipe = try Recipe(
+    var recipe = try Recipe(
       yaml: yaml, name: path, changes: changes, vocabularySize: training.description.vocabularySize)
+    if recipe.model.endOfTextTokens.isEmpty {
+      recipe.model.endOfTextTokens = [Int(training.description.endOfText)]
+    }
     let trainer = try makeTrainer(recipe, training, on: device)
     let directory = try RunDirectory(creating: output)
     try AtomicFile.write(Data(try recipe.yaml().utf8), to: URL(filePath: directory.recipePath))

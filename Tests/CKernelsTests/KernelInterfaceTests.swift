@@ -94,12 +94,15 @@ import Torch
     let once = sums.map(\.elements)
     #expect(once.allSatisfy { $0.contains { $0 != 0 } })
     run(&targets)
-    for (one, both) in zip(once, sums.map(\.elements)) { #expect(both == one.map { 2 * $0 }) }
+    for (one, both) in zip(once, sums.map(\.elements)) {
+      #expect(try relativeError(of: Tensor(both), to: Tensor(one.map { 2 * $0 })) < 1e-6)
+    }
     // Nobody has to want them all.
+    let twice = sums[0].elements
     var some = ck_connection_gradients()
     some.gain = sums[6].pointer
     run(&some)
-    #expect(sums[0].elements == once[0].map { 2 * $0 })
+    #expect(sums[0].elements == twice)
   }
 
   @Test func impossibleSizesAreRefusedBeforeAnythingIsWritten() throws {
