@@ -12,7 +12,7 @@ struct ConnectionCase: CustomStringConvertible {
   var description: String { "(m \(m), n \(n), C \(C), N \(N), \(kind))" }
   var width: VirtualWidth { VirtualWidth(fractionRate: m, slots: n, connections: kind) }
 
-  /// Every kind of remainder: slots, channels and tokens that do and do not fill registers and blocks.
+  /// Every kind of remainder, 128 cases: slots, channels and tokens that do and do not fill registers and blocks.
   static let all: [ConnectionCase] = {
     let widths = [
       (1, 1), (1, 2), (1, 4), (1, 7), (2, 2), (2, 3), (2, 5), (3, 3), (3, 8), (4, 4), (4, 16), (5, 7), (8, 8), (7, 17),
@@ -25,7 +25,7 @@ struct ConnectionCase: CustomStringConvertible {
         (width.0, width.1, channels[(index * 5 + round * 7) % 17], tokens[(index * 3 + round * 5) % 11])
       }
     }
-    // More tokens than a block, and enough work for several threads.
+    // Many blocks.
     let large = [(2, 3, 128, 70), (1, 16, 40, 65), (4, 8, 64, 129), (1, 1, 256, 100)]
     return (mixed + large).flatMap { m, n, C, N in
       VirtualWidth.Connections.allCases.map { ConnectionCase(m: m, n: n, C: C, N: N, kind: $0) }
@@ -40,11 +40,12 @@ struct ConnectionCase: CustomStringConvertible {
   @Test(arguments: ["avx512", "avx2", "portable"]) func kernelsFollowTheEquations(code: String) async {
     await #expect(processExitsWith: .success) { [code] in
       guard ck_use_vector_code(code) else { return }
-      try #require(String(cString: ck_vector_code()) == code)
-      try #require(ConnectionCase.all.count >= 120)
+      // Three such processes at once would fight for the cores; `threadsShareTheTokens` has the threads.
+      Machine.threadCount = 1
+      #expect(String(cString: ck_vector_code()) == code)
       for (index, each) in ConnectionCase.all.enumerated() {
         let problem = try disagreement(each, seed: UInt64(index))
-        #expect(problem == nil, "\(each)")
+        #expect(problem == nil, "\(each): \(problem ?? "")")
       }
     }
   }

@@ -10,7 +10,7 @@ private func options(tokens: Int) -> GenerationOptions {
   return options
 }
 
-@Test(.timeLimit(.minutes(1))) func aStreamIsTheGeneratedText() async throws {
+@Test(.timeLimit(.minutes(5))) func aStreamIsTheGeneratedText() async throws {
   let model = try Fixtures.loaded()
   let expected = try model.generate("Hello", options: options(tokens: 12))
   var text = ""
@@ -28,7 +28,7 @@ private func options(tokens: Int) -> GenerationOptions {
 }
 
 /// A hundred thousand tokens would take minutes, and the second stream waits for the first one's end.
-@Test(.timeLimit(.minutes(1))) func leavingAStreamEndsItsComputation() async throws {
+@Test(.timeLimit(.minutes(5))) func leavingAStreamEndsItsComputation() async throws {
   let model = try Fixtures.loaded(contextLength: 200_000)
   var count = 0
   for try await _ in model.stream([1, 2, 3], options: options(tokens: 100_000)) {
@@ -48,7 +48,7 @@ private func options(tokens: Int) -> GenerationOptions {
   #expect(finished)
 }
 
-@Test(.timeLimit(.minutes(1))) func aStreamThrowsWhatGenerationThrows() async throws {
+@Test(.timeLimit(.minutes(5))) func aStreamThrowsWhatGenerationThrows() async throws {
   let model = try Fixtures.loaded()
   let error = await #expect(throws: GenerationError.self) {
     for try await _ in model.stream([-5]) {}
@@ -56,7 +56,7 @@ private func options(tokens: Int) -> GenerationOptions {
   #expect(error?.description.hasPrefix("token id -5 at position 0: expected 0 to ") == true)
 }
 
-@Test(.timeLimit(.minutes(1))) func allStreamsAreComputedOnOneThread() async {
+@Test(.timeLimit(.minutes(5))) func allStreamsAreComputedOnOneThread() async {
   var threads: Set<ObjectIdentifier> = []
   for _ in 0..<5 {
     let thread = await withCheckedContinuation { continuation in

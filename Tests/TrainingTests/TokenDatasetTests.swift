@@ -40,13 +40,16 @@ import Torch
     #expect(windows == (tokens.count - 1) / 8)
     let expected = (0..<windows).map { Array(tokens[($0 * 8)..<($0 * 8 + 8)]) }
     // One row a step, so that an epoch ends with a step.
+    var epochs: Set<[[Int64]]> = []
     for epoch in 0..<3 {
       let seen = try (0..<windows).map { step in
         try rows(dataset.batch(step: epoch * windows + step, rows: 1, length: 8, seed: 5))[0]
       }
       #expect(seen != expected)
       #expect(seen.sorted { $0.lexicographicallyPrecedes($1) } == expected.sorted { $0.lexicographicallyPrecedes($1) })
+      epochs.insert(seen)
     }
+    #expect(epochs.count == 3)
   }
 
   @Test func targetsAreTheNextTokens() throws {
