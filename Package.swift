@@ -65,8 +65,10 @@ let package = Package(
     room("Tokenization", ["CPCRE2"]),
     room("LanguageModel", ["VirtualWidth", "Checkpoint", "Torch"]),
     room("Decoding", ["LanguageModel", "Checkpoint", "Tokenization", "Torch"]),
-    room(
-      "Training", ["LanguageModel", "VirtualWidth", "Checkpoint", "Torch", "CZlib", collections, yams, protobuf]),
+    .target(
+      name: "Training",
+      dependencies: ["LanguageModel", "VirtualWidth", "Checkpoint", "Torch", "CZlib", collections, yams, protobuf],
+      exclude: ["Generated/TensorBoardEvent.proto"], swiftSettings: swift),
     .executableTarget(
       name: "wideband",
       dependencies: [
