@@ -7,7 +7,13 @@ import Training
 /// `wideband bench`: measures speed on this machine.
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Measure speed and memory on this machine.", subcommands: [Step.self])
+    commandName: "bench",
+    abstract: "Measure speed and memory on this machine.",
+    discussion: """
+      EXAMPLE:
+        wideband bench step --config Benchmarks/configs/width_2.json --json
+      """,
+    subcommands: [Step.self])
 
   /// `wideband bench step`.
   struct Step: ParsableCommand {
@@ -49,8 +55,8 @@ struct BenchCommand: ParsableCommand {
         let peak = device.kind == .cpu ? ProcessMemory.peakBytes : device.peakBytes
         print(
           json
-            ? String(format: "{\"step_s\": %.5f, \"tokens_per_s\": %.1f, \"peak_bytes\": %d}", seconds, speed, peak)
-            : String(format: "%.4f s a step, %.0f tokens/s, %d MB at most", seconds, speed, peak / 1_000_000))
+            ? String(format: "{\"step_s\": %.5f, \"tokens_per_s\": %.1f, \"peak_bytes\": ", seconds, speed) + "\(peak)}"
+            : String(format: "%.4f s a step, %.0f tokens/s, ", seconds, speed) + "\(peak / 1_000_000) MB at most")
       }
     }
 
