@@ -13,7 +13,13 @@ extension Tensor {
   public func matmul(_ other: Tensor) -> Tensor { Self.matmulOperator(.tensor(self), .tensor(other)) }
 
   /// x Wᵀ for x `[..., in]` and weight `[out, in]`, which is cast to x's dtype.
-  public func linear(_ weight: Tensor) -> Tensor { Self.linearOperator(.tensor(self), .tensor(weight.to(dtype))) }
+  public func linear(_ weight: Tensor) -> Tensor {
+    let weight = weight.to(dtype)
+    guard Kernels.selected == .fused, let pointer, let map = weight.pointer else {
+      return Self.linearOperator(.tensor(self), .tensor(weight))
+    }
+    return Tensor(result: wb_linear(pointer, map), of: "linear(\(dtype)\(shape), \(weight.dtype)\(weight.shape))")
+  }
 
   /// Products and sums over named axes, as in `"bqhd,bkhd->bhqk"`.
   public static func einsum(_ equation: String, _ operands: Tensor...) -> Tensor {

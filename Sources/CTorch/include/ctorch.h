@@ -99,6 +99,9 @@ void wb_prepare_process(void);
 
 // Functions with a derivative of our own.
 
+/// x [..., in] times weight [out, in] transposed, in products that use the processor's widest vectors.
+wb_tensor *wb_linear(const wb_tensor *x, const wb_tensor *weight);
+
 /// x [..., d] scaled to unit root-mean-square over the last axis, times weight [d]; computed in float32.
 wb_tensor *wb_rms_norm(const wb_tensor *x, const wb_tensor *weight, double epsilon);
 
