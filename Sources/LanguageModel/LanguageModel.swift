@@ -53,7 +53,7 @@ public struct LanguageModel {
 
   /// The state `[B, T, n, C]` after the last layer, for integer tokens `[B, T]`.
   public func trunk(_ tokens: Tensor, in pass: Pass) -> Tensor {
-    layers.reduce(embedding(tokens)) { state, layer in layer(state, in: pass) }
+    layers.reduce(State(embedding(tokens))) { state, layer in layer(state, in: pass) }.tensor
   }
 
   /// Logits `[B, T, V]` from the state after the last layer, in float32.

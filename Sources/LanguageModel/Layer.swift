@@ -43,12 +43,12 @@ struct Layer {
   }
 
   /// The state `[B, T, n, C]` after this layer.
-  func callAsFunction(_ state: Tensor, in pass: Pass) -> Tensor {
-    pass.observer?(attentionConnection, state)
+  func callAsFunction(_ state: State, in pass: Pass) -> State {
+    pass.observer?(attentionConnection, state.tensor)
     let attended = attentionConnection(state) { x in
       attention(x.rmsNorm(attentionNorm, epsilon: epsilon), in: pass)
     }
-    pass.observer?(feedConnection, attended)
+    pass.observer?(feedConnection, attended.tensor)
     return feedConnection(attended) { x in feed(x.rmsNorm(feedNorm, epsilon: epsilon), in: pass) }
   }
 }

@@ -33,6 +33,6 @@ struct MultiTokenPrediction {
   func callAsFunction(_ state: Tensor, embedded: Tensor, in pass: Pass) -> Tensor {
     let hidden = state.flattened(-2).rmsNorm(hiddenNorm, epsilon: epsilon).reshaped(state.shape)
     let known = embedded.flattened(-2).rmsNorm(embeddingNorm, epsilon: epsilon).reshaped(state.shape)
-    return layer(Tensor.concatenate([hidden, known], axis: -1).linear(mix), in: pass)
+    return layer(State(Tensor.concatenate([hidden, known], axis: -1).linear(mix)), in: pass).tensor
   }
 }

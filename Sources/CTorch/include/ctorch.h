@@ -118,8 +118,14 @@ bool wb_connection_is_supported(const wb_tensor *state);
 wb_tensor *wb_connection_read(
     const wb_tensor *const weights[7], double epsilon, const wb_tensor *state, wb_pending_write **pending);
 
-/// The state [..., n, C] after the sublayer gave `output` [..., D].
-wb_tensor *wb_connection_write(const wb_pending_write *pending, const wb_tensor *output);
+/// The state [..., n, C] after the sublayer gave `output` [..., D]. A pending write can be done once.
+wb_tensor *wb_connection_write(wb_pending_write *pending, const wb_tensor *output);
+
+/// The write of `output`, and in the same pass what the connection with `weights` reads from the state it gives:
+/// [..., D]. `*next` is that connection's pending write.
+wb_tensor *wb_connection_write_read(
+    wb_pending_write *pending, const wb_tensor *output, const wb_tensor *const weights[7], double epsilon,
+    wb_pending_write **next);
 
 void wb_pending_write_release(wb_pending_write *pending);
 
