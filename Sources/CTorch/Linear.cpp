@@ -1,10 +1,9 @@
 // The linear map as one autograd function whose three products go through `multiply`.
-#include "Products.hpp"
-
 #include <ATen/Context.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "Internal.h"
+#include "Products.hpp"
 
 namespace at::native {
 // result = beta result + alpha a b. libtorch exports it and ships no header for it.
@@ -13,14 +12,25 @@ TORCH_API void mkldnn_matmul(const Tensor &a, const Tensor &b, const Tensor &res
 
 namespace wideband {
 
-bool isLargeProduct(const at::Tensor &a, const at::Tensor &b, int64_t m, int64_t k, int64_t n) {
+void multiply(const at::Tensor &a, const at::Tensor &b, const at::Tensor &result, bool isAdded) {
   constexpr int64_t fewest = int64_t(1) << 20;
-  return at::hasMKLDNN() && a.device().is_cpu() && b.device().is_cpu() && a.scalar_type() == at::kFloat &&
-         b.scalar_type() == at::kFloat && m > 1 && k > 0 && n > 1 && m * k * n >= fewest;
+  at::NoGradGuard guard;
+  at::Tensor out = result;
+  if (at::hasMKLDNN() && a.size(0) > 1 && b.size(1) > 1 && a.numel() * b.size(1) >= fewest) {
+    at::native::mkldnn_matmul(a, b, out, isAdded ? 1 : 0, 1);
+  } else if (isAdded) {
+    at::addmm_out(out, out, a, b);
+  } else {
+    at::mm_out(out, a, b);
+  }
 }
 
-void multiply(const at::Tensor &a, const at::Tensor &b, const at::Tensor &result, bool isAdded) {
-  at::native::mkldnn_matmul(a, b, result, isAdded ? 1 : 0, 1);
+at::Tensor mapped(const at::Tensor &x, const at::Tensor &weight) {
+  auto sizes = x.sizes().vec();
+  sizes.back() = weight.size(0);
+  auto y = at::empty(sizes, x.options());
+  multiply(asRows(x), weight.t(), asRows(y));
+  return y;
 }
 
 namespace {
@@ -30,28 +40,23 @@ using torch::autograd::variable_list;
 
 struct Linear : torch::autograd::Function<Linear> {
   static at::Tensor forward(AutogradContext *context, const at::Tensor &input, const at::Tensor &weight) {
-    auto x = input.contiguous();
-    auto w = weight.contiguous();
+    auto x = input.contiguous(), w = weight.contiguous();
     context->save_for_backward({x, w});
-    auto sizes = x.sizes().vec();
-    sizes.back() = w.size(0);
-    auto y = at::empty(sizes, x.options());
-    multiply(x.view({-1, x.size(-1)}), w.t(), y.view({-1, y.size(-1)}));
-    return y;
+    return mapped(x, w);
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
     auto saved = context->get_saved_variables();
     const auto &x = saved[0], &weight = saved[1];
-    auto upstream = gradients[0].contiguous().view({-1, weight.size(0)});
+    auto upstream = asRows(gradients[0].contiguous());
     variable_list results(2);
     if (context->needs_input_grad(0)) {
       results[0] = at::empty_like(x);
-      multiply(upstream, weight, results[0].view({-1, x.size(-1)}));
+      multiply(upstream, weight, asRows(results[0]));
     }
     if (context->needs_input_grad(1)) {
       results[1] = at::empty_like(weight);
-      multiply(upstream.t(), x.view({-1, x.size(-1)}), results[1]);
+      multiply(upstream.t(), asRows(x), results[1]);
     }
     return results;
   }
@@ -63,10 +68,9 @@ struct Linear : torch::autograd::Function<Linear> {
 wb_tensor *wb_linear(const wb_tensor *input, const wb_tensor *weight) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
     const auto &x = input->value, &w = weight->value;
+    if (!wideband::isFusible(x) || !wideband::isFusible(w)) return wideband::handle(at::linear(x, w));
     TORCH_CHECK(
         x.dim() > 0 && w.dim() == 2 && w.size(1) == x.size(-1), "the weight [out, in] does not fit the last axis");
-    const int64_t rows = w.size(1) ? x.numel() / w.size(1) : 0;
-    if (!wideband::isLargeProduct(x, w, rows, w.size(1), w.size(0))) return wideband::handle(at::linear(x, w));
     return wideband::handle(wideband::Linear::apply(x, w));
   });
 }

@@ -33,14 +33,20 @@ public struct Attention {
   /// `[B, T, D]`, already normalised, to `[B, T, D]`.
   func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor {
     let heads = [x.size(0), x.size(1), -1, headSize]
-    let q = Rotary.turn(x.linear(query).reshaped(heads).rmsNorm(queryNorm, epsilon: epsilon), pass.rotary)
-    var k = Rotary.turn(x.linear(key).reshaped(heads).rmsNorm(keyNorm, epsilon: epsilon), pass.rotary)
-      .transposed(1, 2)
+    let q = turned(x.linear(query).reshaped(heads), queryNorm, in: pass)
+    var k = turned(x.linear(key).reshaped(heads), keyNorm, in: pass).transposed(1, 2)
     var v = x.linear(value).reshaped(heads).transposed(1, 2)
     let isWhole = pass.memory == nil
     if let memory = pass.memory, let layer { (k, v) = memory.extend(layer: layer, keys: k, values: v) }
     let attended = Tensor.attention(
       q.transposed(1, 2), k, v, mask: pass.mask, causal: isWhole && pass.mask == nil)
     return attended.transposed(1, 2).flattened(-2).linear(output)
+  }
+
+  /// Heads `[B, T, H, hd]`, each normalised and turned by the angles of its position.
+  private func turned(_ heads: Tensor, _ norm: Tensor, in pass: Pass) -> Tensor {
+    let (cosine, sine) = pass.rotary
+    return heads.fusedRotaryNorm(norm, cosine: cosine, sine: sine, epsilon: epsilon)
+      ?? Rotary.turn(heads.rmsNorm(norm, epsilon: epsilon), pass.rotary)
   }
 }

@@ -14,8 +14,8 @@ public struct LanguageModel {
 
   private let embedding: OverWidthEmbedding
   private let layers: [Layer]
-  private let readout: Readout
-  private let head: Tensor
+  let readout: Readout
+  let head: Tensor
   private let depths: [MultiTokenPrediction]
 
   /// The model of a configuration, with weights that the store makes or has loaded.
@@ -57,24 +57,27 @@ public struct LanguageModel {
   }
 
   /// Logits `[B, T, V]` from the state after the last layer, in float32.
-  public func logits(of state: Tensor) -> Tensor { readout(state).linear(head).to(.float32) }
+  public func logits(of state: Tensor) -> Tensor { scores(readout(state)) }
+
+  /// Logits `[..., V]` of what the head sees, `[..., D]`, in float32.
+  func scores(_ output: Tensor) -> Tensor { output.linear(head).to(.float32) }
 
   /// Logits `[B, T, V]` of the next token, for integer tokens `[B, T]`.
   public func logits(_ tokens: Tensor) -> Tensor {
     logits(of: trunk(tokens, in: Pass(length: tokens.size(1), configuration: configuration, on: tokens.device)))
   }
 
-  /// Logits `[B, T, V]` of each prediction depth in turn: depth k (from 0) knows `targets[t+k]` and predicts
-  /// `targets[t+k+1]`.
+  /// What the head sees, `[B, T, D]`, of each prediction depth in turn: depth k (from 0) knows `targets[t+k]` and
+  /// predicts `targets[t+k+1]`.
   ///
   /// Targets beyond a row's end are taken from its start; what they lead to is never scored.
-  func deeperLogits(from state: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
+  func deeperOutputs(from state: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
     var state = state
     // An ignored target has no embedding; the depth sees token 0 in its place, as nothing there is scored.
     let known = targets.masked(targets .< 0, 0)
     return depths.enumerated().map { k, depth in
       state = depth(state, embedded: embedding(known.rolled(-k, axis: 1)), in: pass)
-      return depth.readout(state).linear(head).to(.float32)
+      return depth.readout(state)
     }
   }
 }

@@ -28,7 +28,7 @@ extension LanguageModel {
   /// Depth k cannot score the last k+1 positions of a row. Targets of -100 are left out of every mean.
   public func losses(_ tokens: Tensor, targets: Tensor, in pass: Pass) -> Losses {
     let state = trunk(tokens, in: pass)
-    let nextToken = logits(of: state).flattened(0, 1).crossEntropy(targets.flattened())
+    let nextToken = crossEntropy(of: readout(state), targets)
     var total = nextToken
     let deeper = deeperLosses(from: state, targets: targets, in: pass)
     if let prediction = configuration.multiTokenPrediction {
@@ -43,13 +43,19 @@ extension LanguageModel {
     }
     return Losses(total: total, nextToken: nextToken, deeper: deeper, balance: balance)
   }
+
+  /// The mean loss of targets `[B, T]` for what the head sees, `[B, T, D]`; targets of -100 are left out.
+  private func crossEntropy(of x: Tensor, _ targets: Tensor) -> Tensor {
+    x.fusedCrossEntropy(head: head, targets: targets)
+      ?? scores(x).flattened(0, 1).crossEntropy(targets.flattened())
+  }
+
   /// The loss of each prediction depth, from the state after the last layer; depths longer than a row are left out.
   public func deeperLosses(from state: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
     let length = targets.size(1)
-    let all = deeperLogits(from: state, targets: targets, in: pass)
-    return all.prefix(max(0, length - 1)).enumerated().map { k, logits in
-      let scored = logits.slice(1, 0..<(length - 1 - k)).flattened(0, 1)
-      return scored.crossEntropy(targets.slice(1, (k + 1)...).flattened())
+    let all = deeperOutputs(from: state, targets: targets, in: pass)
+    return all.prefix(max(0, length - 1)).enumerated().map { k, output in
+      crossEntropy(of: output.slice(1, 0..<(length - 1 - k)), targets.slice(1, (k + 1)...))
     }
   }
 }

@@ -5,7 +5,6 @@ extension Tensor {
   private static let matmulOperator = Operator("matmul")
   private static let linearOperator = Operator("linear")
   private static let einsumOperator = Operator("einsum")
-  private static let groupNormOperator = Operator("group_norm")
   private static let attentionOperator = Operator("scaled_dot_product_attention")
   private static let crossEntropyOperator = Operator("cross_entropy_loss")
 
@@ -36,11 +35,15 @@ extension Tensor {
       result: wb_rms_norm(pointer, gain, epsilon), of: "rms_norm(\(dtype)\(shape), \(weight.dtype)\(weight.shape))")
   }
 
-  /// x `[N, d]` normalised to zero mean and unit variance in `groups` runs of channels, then affine; in float32.
+  /// x `[..., d]` normalised to zero mean and unit variance in `groups` runs of channels, then affine; in float32.
   public func groupNorm(groups: Int, weight: Tensor, bias: Tensor, epsilon: Double) -> Tensor {
-    let normal = Self.groupNormOperator(
-      .tensor(to(.float32)), .int(groups), .tensor(weight.to(.float32)), .tensor(bias.to(.float32)), .double(epsilon))
-    return normal.to(dtype)
+    guard let pointer, let gain = weight.pointer, let offset = bias.pointer else {
+      ErrorScope.current.recordEarlierFailure()
+      return .empty
+    }
+    return Tensor(
+      result: wb_group_norm(pointer, Int64(groups), gain, offset, epsilon),
+      of: "group_norm(\(dtype)\(shape), \(groups), \(weight.dtype)\(weight.shape), \(bias.dtype)\(bias.shape))")
   }
 
   /// softmax(q kᵀ / √hd) v for q `[B, H, Q, hd]`, k and v `[B, K, S, hd]` with K dividing H.

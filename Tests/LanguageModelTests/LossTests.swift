@@ -53,7 +53,8 @@ import VirtualWidth
     // Depth k scores what stands k + 1 places further, and sees token 0 where a target is ignored.
     let deeper = try withTorch {
       let pass = Pass(length: 9, configuration: depths)
-      return model.deeperLogits(from: model.trunk(tokens, in: pass), targets: all.masked(ignored, 0), in: pass)
+      return model.deeperOutputs(from: model.trunk(tokens, in: pass), targets: all.masked(ignored, 0), in: pass)
+        .map(model.scores)
     }
     for (k, logits) in deeper.enumerated() {
       let expected = try mean(
