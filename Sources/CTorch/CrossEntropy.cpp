@@ -42,7 +42,7 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
           ck_cross_entropy(
               count, vocabulary, mutableData(some), static_cast<const int64_t *>(wanted.const_data_ptr()) + first,
               mutableData(losses) + first, isRecording, 1.0f / static_cast<float>(scored), at::get_num_threads()),
-          "a target is not below the vocabulary's size, ", vocabulary);
+          "Target ", at::max(wanted).item<int64_t>(), " is out of bounds: expected less than ", vocabulary);
       if (!isRecording) continue;
       multiply(some, map, asRows(inputGradient).narrow(0, first, count));
       multiply(some.t(), part, weightGradient, first > 0);
