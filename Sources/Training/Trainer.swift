@@ -43,8 +43,7 @@ public final class Trainer {
       try checkpoint.map { WeightStore(stored: try $0.weights(), dtype: .float32, mutable: true, on: device) }
       ?? WeightStore(seed: recipe.training.seed, on: device)
     model = try LanguageModel(
-      recipe.model, weights: weights, start: recipe.initialValues,
-      computingIn: device.kind == .cuda ? .bfloat16 : .float32)
+      recipe.model, weights: weights, start: recipe.initialValues, computingIn: device.computeDType)
     for tensor in weights.tensors.values { tensor.requiringGradient() }
     stepsTaken = checkpoint?.progress.step ?? 0
     optimizer = try AdamW(
