@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoint
 import Foundation
 import Tokenization
 import Training
@@ -45,7 +46,7 @@ struct TokenizerCommand: ParsableCommand {
       if let reason = FileManager.default.makeFolder(output) {
         throw CommandError("\(output): the folder cannot be created: \(reason)")
       }
-      try trained.write(to: folder)
+      for file in trained.files { try AtomicFile.write(file.content, to: folder.appending(path: file.name)) }
       let shortage = trained.isSmallerThanRequested ? " (the text has no more repeated pairs)" : ""
       print("\(output)/tokenizer.json: \(trained.vocabularySize) tokens\(shortage)")
     }
