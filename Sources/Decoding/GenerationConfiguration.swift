@@ -18,7 +18,8 @@ public struct GenerationConfiguration: Codable, Hashable, Sendable {
   /// As in `SamplingOptions`, nil where the file does not say.
   public var repetitionPenalty: Double?
 
-  static let fileName = "generation_config.json"
+  /// What the file is called.
+  public static let fileName = "generation_config.json"
 
   /// Nothing but the tokens that end a text.
   public init(endOfTextTokens: [Int] = []) { self.endOfTextTokens = endOfTextTokens }

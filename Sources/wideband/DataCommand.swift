@@ -56,13 +56,7 @@ struct DataCommand: ParsableCommand {
 
     /// Training and generation need the tokenizer: it goes where the data goes.
     private func copyTokenizer(to folder: URL) throws {
-      let file = tokenizerFile(tokenizer)
-      let others = file.deletingLastPathComponent()
-      for name in tokenizerFileNames {
-        let file = name == "tokenizer.json" ? file : others.appending(path: name)
-        guard let data = try? Data(contentsOf: file) else { continue }
-        try AtomicFile.write(data, to: folder.appending(path: name))
-      }
+      for (name, data) in tokenizerFiles(tokenizer) { try AtomicFile.write(data, to: folder.appending(path: name)) }
     }
 
     private static func summary(_ outcome: DataPreparation.Outcome, _ folder: String) -> String {
@@ -73,9 +67,6 @@ struct DataCommand: ParsableCommand {
     }
   }
 }
-
-/// What of a tokenizer goes along with data and models.
-let tokenizerFileNames = ["tokenizer.json", "tokenizer_config.json"]
 
 /// A tokenizer as data preparation sees it.
 struct TokenizerEncoder: TextEncoder {

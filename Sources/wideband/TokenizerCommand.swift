@@ -116,6 +116,16 @@ func tokenizerFile(_ path: String) -> URL {
   return exists && isFolder.boolValue ? url.appending(path: "tokenizer.json") : url
 }
 
+/// The files of the tokenizer at a path by name, to go along with data and models.
+func tokenizerFiles(_ path: String) -> [String: Data] {
+  let file = tokenizerFile(path)
+  var files: [String: Data] = [:]
+  files["tokenizer.json"] = try? Data(contentsOf: file)
+  let name = "tokenizer_config.json"
+  files[name] = try? Data(contentsOf: file.deletingLastPathComponent().appending(path: name))
+  return files
+}
+
 /// Why a command cannot go on, in one sentence.
 struct CommandError: Error, CustomStringConvertible {
   let description: String

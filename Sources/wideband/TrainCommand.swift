@@ -112,7 +112,7 @@ struct Train: ParsableCommand {
       operationsPerToken: 3 * cost.operations,
       peakOperations: try ArithmeticPeak.measure(on: device, dtype: device.computeDType))
     let run = try TrainingRun(
-      trainer, in: directory, progress: progress, files: try tokenizerFiles(in: recipe.data ?? ""), console: console,
+      trainer, in: directory, progress: progress, files: tokenizerFiles(recipe.data ?? ""), console: console,
       sample: { try Self.sample($0, tokenizer, recipe) })
     console.note(
       "\(directory.path): \(cost.parameters) parameters, \(recipe.training.steps) steps of "
@@ -128,13 +128,5 @@ struct Train: ParsableCommand {
     options.sampling.temperature = 0.8
     let loaded = LoadedModel(model: model, tokenizer: tokenizer, endOfTextTokens: model.configuration.endOfTextTokens)
     return recipe.sample.prompt + (try loaded.generate(recipe.sample.prompt, options: options).text)
-  }
-
-  private func tokenizerFiles(in folder: String) throws -> [String: Data] {
-    var files: [String: Data] = [:]
-    for name in tokenizerFileNames {
-      files[name] = try? Data(contentsOf: URL(filePath: folder).appending(path: name))
-    }
-    return files
   }
 }

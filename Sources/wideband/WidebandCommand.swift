@@ -16,6 +16,7 @@ struct WidebandCommand: ParsableCommand {
       """,
     subcommands: [
       TokenizerCommand.self, DataCommand.self, Train.self, Evaluate.self, Generate.self, Info.self, Verify.self,
+      Init.self, Convert.self,
       ReportCommand.self, BenchCommand.self,
     ])
 

@@ -132,3 +132,17 @@ func aBrokenConfigurationIsRefused(json: String, error: String) throws {
     message { _ = try LoadedModel(folder.url) }
       == "\(path): missing tensor 'model.embed_tokens.weight': the configuration expects it with shape [3100, 8]")
 }
+
+/// Single or in shards, in bfloat16 throughout, against what transformers computes from the same weights exactly.
+@Test(arguments: ["huggingface/qwen3-tied-bfloat16", "huggingface/qwen3-moe-mixed-bfloat16"])
+func aFolderIsComputedInItsOwnType(name: String) throws {
+  let folder = ModelFolder(Fixtures.url(name))
+  let configuration = try ModelConfiguration(folder)
+  let weights = WeightStore(stored: try configuration.weights(in: folder), mutable: false)
+  let model = try LanguageModel(configuration, weights: weights, computingIn: .bfloat16)
+  #expect(weights.tensors.values.allSatisfy { $0.dtype == .bfloat16 })
+  let expected = try SafetensorsFile(folder.url.appending(path: "expected.safetensors")).tensors()
+  let tokens = try #require(expected["tokens"])
+  let logits = try withTorch { withoutGradients { model.logits(tokens) } }
+  #expect(try relativeError(logits, #require(expected["logits"])) < 0.02)
+}
