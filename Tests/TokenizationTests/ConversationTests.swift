@@ -61,9 +61,17 @@ import Testing
     #expect(
       try answers(ask, Message(.assistant, "<think>\nhm\n</think>\n\none"), ask, Message(.assistant, "two"))
         == ["one<|im_end|>", "two<|im_end|>"])
-    // A line feed that merged with the one before the answer is not the model's to write.
-    #expect(try answers(ask, Message(.assistant, "\n  indented"), ask) == ["  indented<|im_end|>"])
     #expect(try answers(ask, Message(.assistant, "a <|im_end|> b"), ask) == ["a <|im_end|> b<|im_end|>"])
+  }
+
+  /// Where a line feed merges with the one before the answer, it is not the model's to write.
+  @Test func anAnswerBeginsWithATokenOfItsOwn() throws {
+    let trainer = try BytePairTrainer(vocabularySize: 259, specialTokens: ["<|im_start|>", "<|im_end|>"])
+    let tokenizer = try trainer.train([Array("a\n\nb\n\nc\n\nd".utf8)]).tokenizer()
+    #expect(try tokenizer.encode("\n\n").count == 1)
+    let encoded = try tokenizer.encode(
+      try Conversation([Message(.user, "?"), Message(.assistant, "\nx"), Message(.user, "?")]))
+    #expect(try encoded.answers.map { try tokenizer.decode(encoded.tokens[$0]) } == ["x<|im_end|>"])
   }
 
   /// An answer begins just behind the prompt that would have asked for it.
