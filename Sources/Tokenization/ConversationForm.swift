@@ -106,16 +106,27 @@ extension String {
 }
 
 extension Tokenizer {
+  /// The id of the token that ends a turn.
+  ///
+  /// - Throws: ``TokenizationError`` if this tokenizer does not have the tokens that turns begin and end with.
+  public var endOfTurn: Int32 {
+    get throws {
+      let ids = try [Conversation.turnStart, Conversation.turnEnd].map { token in
+        guard let added = addedTokens.first(where: { $0.content == token }) else {
+          throw TokenizationError("the tokenizer has no added token \"\(token)\", expected one for conversations")
+        }
+        return added.id
+      }
+      return ids[1]
+    }
+  }
+
   /// The ids of a conversation in Qwen3's form of ChatML, and where its answers stand.
   ///
   /// - Parameter prompt: the beginning of an answer to add; nil for none.
-  /// - Throws: ``TokenizationError`` if this tokenizer does not have the tokens that turns begin and end with.
+  /// - Throws: as ``endOfTurn``.
   public func encode(_ conversation: Conversation, prompt: AnswerPrompt? = nil) throws -> EncodedConversation {
-    for token in [Conversation.turnStart, Conversation.turnEnd] {
-      guard addedTokens.contains(where: { $0.content == token }) else {
-        throw TokenizationError("the tokenizer has no added token \"\(token)\", expected one for conversations")
-      }
-    }
+    let endOfTurn = try endOfTurn
     var result = EncodedConversation()
     // A turn begins with an added token, which no other token reaches across: turns can be encoded one by one.
     for turn in conversation.turns {
@@ -124,7 +135,7 @@ extension Tokenizer {
       result.tokens += ids
       guard let bytes = turn.bytesBeforeAnswer else { continue }
       // The line feed behind the end of a turn is not for the model to write.
-      let end = start + (ids.lastIndex { $0 == tokenToID(Conversation.turnEnd) }.map { $0 + 1 } ?? ids.count)
+      let end = start + (ids.lastIndex(of: endOfTurn).map { $0 + 1 } ?? ids.count)
       result.answers.append(min(end, start + tokens(ids, covering: bytes))..<end)
     }
     if let prompt { result.tokens += try encode(Conversation.text(of: prompt)) }

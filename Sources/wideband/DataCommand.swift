@@ -88,7 +88,7 @@ struct TokenizerEncoder: TextEncoder {
         "the tokenizer has no token that ends a text: expected one of \(names.joined(separator: ", "))")
     }
     endOfText = end
-    endOfAnswer = tokenizer.tokenToID("<|im_end|>")
+    endOfAnswer = try? tokenizer.endOfTurn
   }
 
   var vocabularySize: Int { tokenizer.vocabularySize }
