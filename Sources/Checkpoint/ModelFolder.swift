@@ -40,17 +40,21 @@ public struct ModelFolder: Sendable {
     return try ShardIndex(index).readTensors(in: url)
   }
 
+  /// What a file of weights holds at most unless something else is asked for.
+  public static let usualShardBytes = 5_000_000_000
+
   /// Writes the whole folder, or replaces it with all that is in it; it appears in full or not at all.
   ///
   /// - Parameters:
   ///   - configuration: the content of `config.json`.
   ///   - tensors: every weight with its name, in the order in which shards are filled.
+  ///   - dtype: the type to write tensors of real numbers in; nil for their own.
   ///   - extraFiles: more files by name, such as `tokenizer.json`.
   ///   - maximumShardBytes: what a file of weights should hold at most. A larger tensor gets a file of its own.
   /// - Throws: `CheckpointError` if a file cannot be written, or something other than a model is in the way.
   public func write(
-    configuration: Data, tensors: [(name: String, tensor: Tensor)], extraFiles: [String: Data] = [:],
-    maximumShardBytes: Int = 5_000_000_000
+    configuration: Data, tensors: [(name: String, tensor: Tensor)], dtype: DType? = nil,
+    extraFiles: [String: Data] = [:], maximumShardBytes: Int = ModelFolder.usualShardBytes
   ) throws {
     try requireReplaceable()
     let own = [Self.configurationName, Self.weightsName, ShardIndex.fileName]
@@ -58,42 +62,42 @@ public struct ModelFolder: Sendable {
       throw CheckpointError(url.path, "\(quoted(name)) cannot be the name of an extra file in a model folder")
     }
     try AtomicFolder.write(to: url) { folder in
-      try writeWeights(tensors, maximumShardBytes, to: folder)
+      try writeWeights(tensors, dtype, maximumShardBytes, to: folder)
       try AtomicFile.write(configuration, to: folder.appending(path: Self.configurationName))
       for (name, data) in extraFiles { try AtomicFile.write(data, to: folder.appending(path: name)) }
     }
   }
 
   private func writeWeights(
-    _ tensors: [(name: String, tensor: Tensor)], _ maximumShardBytes: Int, to folder: URL
+    _ tensors: [(name: String, tensor: Tensor)], _ dtype: DType?, _ maximumShardBytes: Int, to folder: URL
   ) throws {
-    let shards = Self.shards(tensors, maximumShardBytes)
+    let shards = Self.shards(tensors, dtype, maximumShardBytes)
     guard shards.count > 1 else {
-      return try Safetensors.write(tensors, to: folder.appending(path: Self.weightsName))
+      return try Safetensors.write(tensors, dtype: dtype, to: folder.appending(path: Self.weightsName))
     }
     var index: [String: String] = [:]
     for (position, shard) in shards.enumerated() {
       let file = "model-\(Self.fiveDigits(position + 1))-of-\(Self.fiveDigits(shards.count)).safetensors"
-      try Safetensors.write(shard, to: folder.appending(path: file))
+      try Safetensors.write(shard, dtype: dtype, to: folder.appending(path: file))
       for (name, _) in shard {
         guard index.updateValue(file, forKey: name) == nil else {
           throw CheckpointError(folder.path, "the tensor name \(quoted(name)) is taken")
         }
       }
     }
-    let totalBytes = tensors.reduce(0) { $0 + Self.byteCount($1.tensor) }
+    let totalBytes = tensors.reduce(0) { $0 + Self.byteCount($1.tensor, dtype) }
     try AtomicFile.write(
       ShardIndex(shards: index).encoded(totalBytes: totalBytes), to: folder.appending(path: ShardIndex.fileName))
   }
 
   /// The tensors in order, cut wherever the next one would not fit.
   private static func shards(
-    _ tensors: [(name: String, tensor: Tensor)], _ maximumBytes: Int
+    _ tensors: [(name: String, tensor: Tensor)], _ dtype: DType?, _ maximumBytes: Int
   ) -> [[(name: String, tensor: Tensor)]] {
     var shards: [[(name: String, tensor: Tensor)]] = []
     var filled = 0
     for entry in tensors {
-      let bytes = byteCount(entry.tensor)
+      let bytes = byteCount(entry.tensor, dtype)
       if shards.isEmpty || filled + bytes > maximumBytes {
         shards.append([])
         filled = 0
@@ -104,7 +108,9 @@ public struct ModelFolder: Sendable {
     return shards
   }
 
-  private static func byteCount(_ tensor: Tensor) -> Int { tensor.count * tensor.dtype.size }
+  private static func byteCount(_ tensor: Tensor, _ dtype: DType?) -> Int {
+    tensor.count * Safetensors.stored(tensor, dtype).size
+  }
 
   private static func fiveDigits(_ number: Int) -> String {
     String(repeating: "0", count: max(0, 5 - "\(number)".count)) + "\(number)"

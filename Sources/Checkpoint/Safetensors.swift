@@ -10,32 +10,49 @@ public enum Safetensors {
   ///
   /// - Parameters:
   ///   - tensors: every tensor with its name; names must differ.
+  ///   - dtype: the type to write tensors of real numbers in, each converted as it is written; nil for their own.
   ///   - metadata: free text by key. Hugging Face's readers refuse a file without a "format".
   /// - Throws: `CheckpointError` naming the path.
   public static func write(
-    _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = ["format": "pt"], to url: URL
+    _ tensors: [(name: String, tensor: Tensor)], dtype: DType? = nil,
+    metadata: [String: String] = ["format": "pt"], to url: URL
   ) throws {
-    let ordered = inFileOrder(tensors)
+    let ordered = inFileOrder(
+      tensors.map { Entry(name: $0.name, tensor: $0.tensor, dtype: stored($0.tensor, dtype)) })
     let header = try header(ordered, metadata, url.path)
     try AtomicFile.write(to: url) { append in
       try header.withUnsafeBytes(append)
-      for (name, tensor) in ordered {
-        do { try withTorch { try tensor.withContiguousBytes(append) } } catch let error as TorchError {
-          throw CheckpointError(url.path, "tensor \(quoted(name)) cannot be written: \(error)")
+      for entry in ordered {
+        do {
+          try withTorch { try entry.tensor.withContiguousBytes(as: entry.dtype, append) }
+        } catch let error as TorchError {
+          throw CheckpointError(url.path, "tensor \(quoted(entry.name)) cannot be written: \(error)")
         }
       }
     }
   }
 
-  private static func inFileOrder(_ tensors: [(name: String, tensor: Tensor)]) -> [(name: String, tensor: Tensor)] {
+  /// A tensor and the type that it is written in.
+  private struct Entry {
+    let name: String
+    let tensor: Tensor
+    let dtype: DType
+  }
+
+  /// The type that a tensor is written in, if `dtype` is asked for.
+  static func stored(_ tensor: Tensor, _ dtype: DType?) -> DType {
+    tensor.dtype.isFloatingPoint ? dtype ?? tensor.dtype : tensor.dtype
+  }
+
+  private static func inFileOrder(_ entries: [Entry]) -> [Entry] {
     DType.safetensorsOrder.flatMap { dtype in
-      tensors.filter { $0.tensor.dtype == dtype }.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+      entries.filter { $0.dtype == dtype }.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     }
   }
 
   /// The header's length and the header, padded so that the data starts at a multiple of eight.
   private static func header(
-    _ tensors: [(name: String, tensor: Tensor)], _ metadata: [String: String], _ path: String
+    _ entries: [Entry], _ metadata: [String: String], _ path: String
   ) throws -> Data {
     var members: [String] = []
     if !metadata.isEmpty {
@@ -44,14 +61,14 @@ public enum Safetensors {
     }
     var names: Set<String> = ["__metadata__"]
     var offset = 0
-    for (name, tensor) in tensors {
-      guard names.insert(name).inserted else {
-        throw CheckpointError(path, "the tensor name \(quoted(name)) is taken")
+    for entry in entries {
+      guard names.insert(entry.name).inserted else {
+        throw CheckpointError(path, "the tensor name \(quoted(entry.name)) is taken")
       }
-      let end = offset + tensor.count * tensor.dtype.size
-      let shape = tensor.shape.map(String.init).joined(separator: ",")
-      let form = "\"dtype\":\"\(tensor.dtype.safetensorsName)\",\"shape\":[\(shape)]"
-      members.append("\(try literal(name)):{\(form),\"data_offsets\":[\(offset),\(end)]}")
+      let end = offset + entry.tensor.count * entry.dtype.size
+      let shape = entry.tensor.shape.map(String.init).joined(separator: ",")
+      let form = "\"dtype\":\"\(entry.dtype.safetensorsName)\",\"shape\":[\(shape)]"
+      members.append("\(try literal(entry.name)):{\(form),\"data_offsets\":[\(offset),\(end)]}")
       offset = end
     }
     let text = Data("{\(members.joined(separator: ","))}".utf8)

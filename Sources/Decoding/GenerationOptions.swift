@@ -56,6 +56,8 @@ public struct GenerationResult: Sendable {
   public internal(set) var finishReason = FinishReason.maximumTokens
   /// Tokens of the prompt, or 1 where an empty one was replaced by the start of a text.
   public internal(set) var promptTokenCount = 0
+  /// Tokens at the start of the prompt that a session had read before.
+  public internal(set) var reusedTokenCount = 0
   /// What the random choices started from.
   public internal(set) var seed: UInt64
   /// Seconds from the prompt to the choice of the first token.

@@ -14,17 +14,23 @@ public struct LoadedModel: @unchecked Sendable {
   public let tokenizer: Tokenizer
   /// Tokens at which a generated text ends.
   public let endOfTextTokens: [Int]
+  /// How the model's text is meant to be chosen.
+  public let sampling: SamplingOptions
 
   /// A model and its tokenizer.
-  public init(model: LanguageModel, tokenizer: Tokenizer, endOfTextTokens: [Int]) {
+  public init(
+    model: LanguageModel, tokenizer: Tokenizer, endOfTextTokens: [Int], sampling: SamplingOptions = .init()
+  ) {
     self.model = model
     self.tokenizer = tokenizer
     self.endOfTextTokens = endOfTextTokens
+    self.sampling = sampling
   }
 
   /// The model in a folder, with `tokenizer.json` beside it.
   ///
-  /// Texts end at the tokens that `config.json` and `generation_config.json` name under `eos_token_id`.
+  /// Texts end at the tokens that `config.json` and `generation_config.json` name under `eos_token_id`; the latter also
+  /// says how tokens are meant to be chosen.
   ///
   /// - Parameters:
   ///   - dtype: the type of weights and activations; nil for that of the file, whose weights are then used where they
@@ -39,7 +45,10 @@ public struct LoadedModel: @unchecked Sendable {
         "\(folder.url.path): the tokenizer has \(tokenizer.vocabularySize) tokens, "
           + "but vocab_size is \(configuration.vocabularySize)")
     }
-    endOfTextTokens = try Self.endOfTextTokens(configuration, folder)
+    let defaults = try GenerationConfiguration(folder: folder.url)
+    let first = configuration.endOfTextTokens
+    endOfTextTokens = first + defaults.endOfTextTokens.filter { !first.contains($0) }
+    sampling = defaults.sampling
     model = try Self.model(configuration, folder, on: device, dtype: dtype)
   }
 
@@ -49,39 +58,12 @@ public struct LoadedModel: @unchecked Sendable {
   private static func model(
     _ configuration: ModelConfiguration, _ folder: ModelFolder, on device: Device, dtype: DType?
   ) throws -> LanguageModel {
-    let tensors = try folder.readTensors()
+    let tensors = try configuration.weights(in: folder)
     let own = tensors["model.embed_tokens.weight"]?.dtype ?? .float32
     do {
       return try LanguageModel(
         configuration, weights: WeightStore(stored: tensors, dtype: dtype, mutable: false, on: device),
         computingIn: dtype ?? own)
     } catch { throw GenerationError("\(folder.url.path): \(error)") }
-  }
-
-  private static func endOfTextTokens(_ configuration: ModelConfiguration, _ folder: ModelFolder) throws -> [Int] {
-    let file = folder.url.appending(path: "generation_config.json")
-    guard FileManager.default.fileExists(atPath: file.path) else { return configuration.endOfTextTokens }
-    let data: Data
-    do { data = try Data(contentsOf: file) } catch { throw GenerationError("\(file.path): cannot be read") }
-    let more = try decoded(GenerationDefaults.self, from: data, in: file).endOfTextTokens
-    return configuration.endOfTextTokens + more.filter { !configuration.endOfTextTokens.contains($0) }
-  }
-}
-
-/// What is read of `generation_config.json`.
-private struct GenerationDefaults: Decodable {
-  let endOfTextTokens: [Int]
-
-  enum CodingKeys: String, CodingKey {
-    case endOfTextTokens = "eos_token_id"
-  }
-
-  init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    if let one = try? values.decode(Int.self, forKey: .endOfTextTokens) {
-      endOfTextTokens = [one]
-    } else {
-      endOfTextTokens = try values.decodeIfPresent([Int].self, forKey: .endOfTextTokens) ?? []
-    }
   }
 }

@@ -10,6 +10,14 @@ extension ModelConfiguration {
   public init(_ folder: ModelFolder) throws {
     self = try decoded(Self.self, from: folder.configurationData(), in: folder.url.appending(path: "config.json"))
   }
+
+  /// The configuration in a file of any name.
+  ///
+  /// - Throws: `GenerationError` naming the file and the key.
+  public init(file: URL) throws {
+    guard let data = try? Data(contentsOf: file) else { throw GenerationError("\(file.path): cannot be read") }
+    self = try decoded(Self.self, from: data, in: file)
+  }
 }
 
 /// A value from JSON; what is wrong with the JSON becomes one sentence that names the file and the key.
@@ -17,11 +25,11 @@ func decoded<Value: Decodable>(_ type: Value.Type, from data: Data, in file: URL
   do {
     return try JSONDecoder().decode(type, from: data)
   } catch let error as Swift.DecodingError {
-    throw GenerationError("\(file.path): \(sentence(error))")
+    throw GenerationError("\(file.path): \(sentence(error, about: data))")
   } catch { throw GenerationError("\(file.path): \(error)") }
 }
 
-private func sentence(_ error: Swift.DecodingError) -> String {
+private func sentence(_ error: Swift.DecodingError, about data: Data) -> String {
   func path(_ context: Swift.DecodingError.Context, _ last: (any CodingKey)? = nil) -> String {
     let keys = context.codingPath + (last.map { [$0] } ?? [])
     return keys.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
@@ -32,9 +40,19 @@ private func sentence(_ error: Swift.DecodingError) -> String {
   case .typeMismatch(let type, let context):
     return "\(context.codingPath.isEmpty ? "the document" : path(context)) has the wrong type: expected \(name(type))"
   case .dataCorrupted(let context):
-    return context.codingPath.isEmpty ? "is not valid JSON" : "\(path(context)): \(context.debugDescription)"
+    guard !context.codingPath.isEmpty else { return "is not valid JSON" }
+    let path = path(context)
+    let expected = ModelConfiguration.choices[path].map { "expected one of \($0.joined(separator: ", "))" }
+    return "\(path)\(word(at: context.codingPath, in: data)): \(expected ?? context.debugDescription)"
   @unknown default: return "\(error)"
   }
+}
+
+/// " is "word"" for the string that a document has at a path; nothing where it has another value.
+private func word(at path: [any CodingKey], in data: Data) -> String {
+  let root = try? JSONSerialization.jsonObject(with: data)
+  let value = path.reduce(root) { ($0 as? [String: Any])?[$1.stringValue] }
+  return (value as? String).map { " is \"\($0)\"" } ?? ""
 }
 
 private func name(_ type: any Any.Type) -> String {

@@ -35,11 +35,15 @@ extension LoadedModel {
     try generate(prompt, options: options, check: {}, onText: onText)
   }
 
+  /// - Parameters:
+  ///   - session: a text that is changed into the prompt, as far as it differs, and then continued; nil for a new one.
+  ///   - ends: tokens that end the text, besides the model's own.
   func generate(
-    _ prompt: [Int], options: GenerationOptions, check: () throws -> Void, onText: (String) throws -> Void
+    _ prompt: [Int], options: GenerationOptions, in session: DecodingSession? = nil, endingAt ends: [Int] = [],
+    check: () throws -> Void, onText: (String) throws -> Void
   ) throws -> GenerationResult {
     let generation = TokenGeneration(
-      model: model, options: options, endOfText: Set(endOfTextTokens),
+      model: model, options: options, endOfText: Set(endOfTextTokens + ends),
       choices: min(tokenizer.vocabularySize, model.configuration.vocabularySize))
     var decoder = StreamDecoder(tokenizer, skipSpecialTokens: true)
     var stops = try StopStrings(options.stopStrings)
@@ -49,7 +53,7 @@ extension LoadedModel {
       text += piece
       try onText(piece)
     }
-    var result = try generation.run(prompt: try startingText(prompt), check: check) { token in
+    var result = try generation.run(prompt: try startingText(prompt), in: session, check: check) { token in
       let (piece, stop) = stops.append(try decoder.append(Int32(clamping: token)))
       try give(piece)
       return stop.map { .stopString($0) }

@@ -21,19 +21,9 @@ extension LoadedModel {
   public func stream(
     _ prompt: [Int], options: GenerationOptions = .init()
   ) -> AsyncThrowingStream<GenerationEvent, any Error> {
-    let (events, continuation) = AsyncThrowingStream.makeStream(of: GenerationEvent.self)
-    let cancellation = Cancellation()
-    continuation.onTermination = { _ in cancellation.cancel() }
-    ComputeThread.shared.run {
-      do {
-        let result = try generate(prompt, options: options, check: cancellation.check) {
-          continuation.yield(.text($0))
-        }
-        continuation.yield(.finished(result))
-        continuation.finish()
-      } catch { continuation.finish(throwing: error) }
+    ComputeThread.shared.stream { check, onText in
+      try generate(prompt, options: options, check: check, onText: onText)
     }
-    return events
   }
 }
 
@@ -61,6 +51,27 @@ final class ComputeThread: @unchecked Sendable {
       jobs.append(job)
       condition.signal()
     }
+  }
+
+  /// Runs a generation after all jobs that were given before, and gives out what it writes.
+  ///
+  /// - Parameter generate: is given what to call before every pass and with every piece of text.
+  func stream(
+    _ generate:
+      @escaping @Sendable (_ check: () throws -> Void, _ onText: (String) throws -> Void) throws ->
+      GenerationResult
+  ) -> AsyncThrowingStream<GenerationEvent, any Error> {
+    let (events, continuation) = AsyncThrowingStream.makeStream(of: GenerationEvent.self)
+    let cancellation = Cancellation()
+    continuation.onTermination = { _ in cancellation.cancel() }
+    run {
+      do {
+        let result = try generate(cancellation.check) { continuation.yield(.text($0)) }
+        continuation.yield(.finished(result))
+        continuation.finish()
+      } catch { continuation.finish(throwing: error) }
+    }
+    return events
   }
 
   private func next() -> @Sendable () -> Void {

@@ -13,12 +13,14 @@ struct TokenGeneration {
   /// Continues a prompt of at least one token.
   ///
   /// - Parameters:
+  ///   - session: a text of this model to continue. What it has in common with the prompt is not computed again, and
+  ///     what it has beyond that is forgotten.
   ///   - check: called before every pass; what it throws ends the generation.
   ///   - accept: called with each token; a reason to finish ends the generation after it.
   /// - Throws: `GenerationError` for options that mean nothing and for a prompt with a token outside the vocabulary or
   ///   as long as the model's context; what `check` and `accept` throw.
   func run(
-    prompt: [Int], check: () throws -> Void = {},
+    prompt: [Int], in session: DecodingSession? = nil, check: () throws -> Void = {},
     accept: (Int) throws -> GenerationResult.FinishReason? = { _ in nil }
   ) throws -> GenerationResult {
     try options.validate()
@@ -30,14 +32,17 @@ struct TokenGeneration {
     }
     let seed = options.seed ?? .random(in: 0 ... .max)
     let sampler = try Sampler(options.sampling, seed: seed)
-    let session = DecodingSession(model, usesCache: options.usesCache)
+    let session = session ?? DecodingSession(model, usesCache: options.usesCache)
     var result = GenerationResult(seed: seed)
     result.promptTokenCount = prompt.count
+    // The last token is read anew, for the logits of what follows it.
+    result.reusedTokenCount = zip(session.tokens, prompt.dropLast()).prefix { $0 == $1 }.count
+    session.truncate(to: result.reusedTokenCount)
 
     let clock = ContinuousClock()
     let start = clock.now
     var firstChoice: ContinuousClock.Instant?
-    var next = try choose(sampler, session, reading: prompt, check)
+    var next = try choose(sampler, session, reading: Array(prompt[result.reusedTokenCount...]), check)
     while true {
       if firstChoice == nil { firstChoice = clock.now } else { result.decodedTokenCount += 1 }
       if let reason = try finish(next, limit - prompt.count, &result, accept) {

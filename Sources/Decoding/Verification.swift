@@ -63,7 +63,7 @@ public struct Verification: Sendable {
     let configuration = try ModelConfiguration(folder)
     let expected = try ExpectedOutputs(folder.url.appending(path: "expected.safetensors"))
     do {
-      let weights = WeightStore(stored: try folder.readTensors(), dtype: .float32, mutable: true)
+      let weights = WeightStore(stored: try configuration.weights(in: folder), dtype: .float32, mutable: true)
       let model = try LanguageModel(configuration, weights: weights)
       let subject = Subject(model: model, expected: expected, tokens: try expected.ids("tokens", in: model.vocabulary))
       outputs = try [subject.logits()] + subject.losses()

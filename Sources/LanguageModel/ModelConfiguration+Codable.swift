@@ -22,8 +22,12 @@ extension ModelConfiguration: Codable {
     case activation = "hidden_act"
     case attentionBias = "attention_bias"
     case usesSlidingWindow = "use_sliding_window"
+    case slidingWindow = "sliding_window"
+    case firstSlidingLayer = "max_window_layers"
+    case layerTypes = "layer_types"
     case quantization = "quantization_config"
     case dtype
+    case olderDType = "torch_dtype"
     case expertCount = "num_experts"
     case newerExpertCount = "num_local_experts"
     case expertsPerToken = "num_experts_per_tok"
@@ -39,25 +43,27 @@ extension ModelConfiguration: Codable {
 
   /// Reads Qwen3's keys, in the spelling of older and of newer files, and ours beside them.
   ///
+  /// What a file of Qwen3's leaves out has the value that transformers gives it.
+  ///
   /// - Throws: `ConfigurationError` for an architecture or a feature that is not supported, by name.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
-    try Self.refuseUnsupported(values)
+    let support = try ModelSupport(values)
     let hiddenSize = try values.decode(Int.self, forKey: .hiddenSize)
     let headCount = try values.decode(Int.self, forKey: .headCount)
     try self.init(
       vocabularySize: values.decode(Int.self, forKey: .vocabularySize), hiddenSize: hiddenSize,
       layerCount: values.decode(Int.self, forKey: .layerCount), headCount: headCount,
-      headSize: values.decodeIfPresent(Int.self, forKey: .headSize),
+      headSize: values.decodeIfPresent(Int.self, forKey: .headSize) ?? support.headSize,
       intermediateSize: values.decode(Int.self, forKey: .intermediateSize))
     keyValueHeadCount = try values.decodeIfPresent(Int.self, forKey: .keyValueHeadCount) ?? headCount
-    let newerRope = try values.decodeIfPresent(RopeParameters.self, forKey: .ropeParameters)
-    ropeTheta = try newerRope?.theta ?? values.decodeIfPresent(Double.self, forKey: .ropeTheta) ?? ropeTheta
+    ropeTheta = support.ropeTheta ?? ropeTheta
     normEpsilon = try values.decodeIfPresent(Double.self, forKey: .normEpsilon) ?? normEpsilon
-    contextLength = try values.decodeIfPresent(Int.self, forKey: .contextLength) ?? contextLength
+    contextLength =
+      try values.decodeIfPresent(Int.self, forKey: .contextLength) ?? support.contextLength ?? contextLength
     isHeadTied = try values.decodeIfPresent(Bool.self, forKey: .isHeadTied) ?? isHeadTied
     endOfTextTokens = try values.decodeIfPresent(OneOrMany.self, forKey: .endOfTextTokens)?.values ?? []
-    experts = try Self.experts(values)
+    experts = try Self.experts(values, isRenormalized: support.isRenormalized)
     virtualWidth = try values.decodeIfPresent(VirtualWidth.self, forKey: .virtualWidth)
     multiTokenPrediction = try values.decodeIfPresent(MultiTokenPrediction.self, forKey: .multiTokenPrediction)
     directDecoding = try values.decodeIfPresent(DirectDecoding.self, forKey: .directDecoding)
@@ -96,28 +102,9 @@ extension ModelConfiguration: Codable {
     }
   }
 
-  private static func refuseUnsupported(_ values: KeyedDecodingContainer<CodingKeys>) throws {
-    let type = try values.decodeIfPresent(String.self, forKey: .modelType) ?? "wideband"
-    guard ["qwen3", "qwen3_moe", "wideband"].contains(type) else {
-      throw ConfigurationError("model_type is \"\(type)\": expected qwen3, qwen3_moe or wideband")
-    }
-    if let activation = try values.decodeIfPresent(String.self, forKey: .activation), activation != "silu" {
-      throw ConfigurationError("hidden_act is \"\(activation)\": expected silu")
-    }
-    for key in [CodingKeys.attentionBias, .usesSlidingWindow]
-    where try values.decodeIfPresent(Bool.self, forKey: key) == true {
-      throw ConfigurationError("\(key.rawValue) is true: expected false, the only form supported")
-    }
-    if values.contains(.quantization), try !values.decodeNil(forKey: .quantization) {
-      throw ConfigurationError("quantization_config is present: expected weights that are not quantised")
-    }
-    if let scaling = try values.decodeIfPresent(RopeParameters.self, forKey: .ropeScaling) {
-      try scaling.requireDefault(key: "rope_scaling")
-    }
-    try values.decodeIfPresent(RopeParameters.self, forKey: .ropeParameters)?.requireDefault(key: "rope_parameters")
-  }
-
-  private static func experts(_ values: KeyedDecodingContainer<CodingKeys>) throws -> Experts? {
+  private static func experts(
+    _ values: KeyedDecodingContainer<CodingKeys>, isRenormalized: Bool
+  ) throws -> Experts? {
     let newerCount = try values.decodeIfPresent(Int.self, forKey: .newerExpertCount)
     guard let count = try values.decodeIfPresent(Int.self, forKey: .expertCount) ?? newerCount, count > 0 else {
       return nil
@@ -125,7 +112,7 @@ extension ModelConfiguration: Codable {
     return try Experts(
       count: count, perToken: values.decode(Int.self, forKey: .expertsPerToken),
       intermediateSize: values.decode(Int.self, forKey: .expertIntermediateSize),
-      isRenormalized: values.decodeIfPresent(Bool.self, forKey: .isRenormalized) ?? true,
+      isRenormalized: values.decodeIfPresent(Bool.self, forKey: .isRenormalized) ?? isRenormalized,
       balanceLossWeight: values.decodeIfPresent(Double.self, forKey: .balanceLossWeight) ?? 0,
       layerStep: values.decodeIfPresent(Int.self, forKey: .expertLayerStep) ?? 1,
       denseLayers: values.decodeIfPresent([Int].self, forKey: .denseLayers) ?? [])
@@ -142,38 +129,13 @@ extension ModelConfiguration: Codable {
   }
 }
 
-/// The newer form of a file's rotary settings; only the ordinary kind is supported.
-private struct RopeParameters: Decodable {
-  let theta: Double?
-  let type: String?
+/// A number, or a list of them, as files have it under `eos_token_id`.
+package struct OneOrMany: Codable {
+  package let values: [Int]
 
-  enum CodingKeys: String, CodingKey {
-    case theta = "rope_theta"
-    case type = "rope_type"
-    case olderType = "type"
-  }
+  package init(values: [Int]) { self.values = values }
 
-  init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    theta = try values.decodeIfPresent(Double.self, forKey: .theta)
-    type =
-      try values.decodeIfPresent(String.self, forKey: .type) ?? values.decodeIfPresent(String.self, forKey: .olderType)
-  }
-
-  func requireDefault(key: String) throws {
-    if let type, type != "default" {
-      throw ConfigurationError("\(key).rope_type is \"\(type)\": expected default, the only kind supported")
-    }
-  }
-}
-
-/// A number, or a list of them.
-private struct OneOrMany: Codable {
-  let values: [Int]
-
-  init(values: [Int]) { self.values = values }
-
-  init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if container.decodeNil() {
       values = []
@@ -184,7 +146,7 @@ private struct OneOrMany: Codable {
     }
   }
 
-  func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     if values.count == 1 { try container.encode(values[0]) } else { try container.encode(values) }
   }

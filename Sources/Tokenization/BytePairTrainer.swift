@@ -3,7 +3,7 @@
 /// ```swift
 /// let trainer = try BytePairTrainer(vocabularySize: 4096)
 /// let trained = try trainer.train([documentBytes])
-/// try trained.write(to: folder)
+/// for file in trained.files { try file.content.write(to: folder.appending(path: file.name)) }
 /// ```
 ///
 /// The vocabulary is, in this order: the special tokens, the 256 single bytes, and the results of the merges. Each merge

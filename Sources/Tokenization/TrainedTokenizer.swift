@@ -23,13 +23,10 @@ public struct TrainedTokenizer: Sendable {
     try Tokenizer(json: Data(json), name: "the trained tokenizer")
   }
 
-  /// Writes `tokenizer.json` and `tokenizer_config.json`, which Hugging Face `tokenizers` and `transformers` load, into
-  /// a folder that exists. Each appears whole or not at all.
-  ///
-  /// - Throws: ``TokenizationError`` that names the file and what the system says.
-  public func write(to folder: URL) throws {
-    try AtomicFile.save(json, to: folder.appendingPathComponent("tokenizer.json"))
-    try AtomicFile.save(configuration, to: folder.appendingPathComponent("tokenizer_config.json"))
+  /// The content of `tokenizer.json` and `tokenizer_config.json`, which Hugging Face `tokenizers` and `transformers`
+  /// load, in the order in which to write them.
+  public var files: [(name: String, content: Data)] {
+    [("tokenizer.json", Data(json)), ("tokenizer_config.json", Data(configuration))]
   }
 
   /// The content of `tokenizer.json`.

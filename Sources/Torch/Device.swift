@@ -54,6 +54,9 @@ public struct Device: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// The type that activations have by default: bfloat16 on a CUDA GPU, float32 elsewhere.
+  public var computeDType: DType { kind == .cuda ? .bfloat16 : .float32 }
+
   /// Waits until the device has finished all work given to it, so that a clock read afterwards means something.
   public func synchronize() throws {
     if !wb_device_synchronize(packed) { throw TorchError("synchronize \(self): \(lastError())") }

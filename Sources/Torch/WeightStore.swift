@@ -13,16 +13,18 @@ public final class WeightStore {
   private let source: Source
 
   private enum Source {
-    case seed(UInt64)
+    case seed(UInt64, dtype: DType)
     case stored([String: Tensor], dtype: DType?, mutable: Bool)
   }
 
-  /// Fresh float32 weights.
+  /// Fresh weights.
   ///
   /// Each tensor's random numbers depend on the seed and its own name only, so that two models that differ in one
   /// part start from the same values everywhere else.
-  public init(seed: UInt64, on device: Device = .cpu) {
-    source = .seed(seed)
+  ///
+  /// - Parameter dtype: the type that each tensor is kept in, once it has been made in float32.
+  public init(seed: UInt64, dtype: DType = .float32, on device: Device = .cpu) {
+    source = .seed(seed, dtype: dtype)
     self.device = device
   }
 
@@ -56,8 +58,8 @@ public final class WeightStore {
     if let tensor = tensors[name] { return tensor }
     let tensor =
       switch source {
-      case .seed(let seed):
-        try initial.tensor(shape, seed: Self.mix(seed, name)).to(device)
+      case .seed(let seed, let dtype):
+        try initial.tensor(shape, seed: Self.mix(seed, name)).to(dtype).to(device)
       case .stored(let stored, let dtype, let mutable):
         try Self.load(name, shape, from: stored, dtype, mutable: mutable, on: device)
       }

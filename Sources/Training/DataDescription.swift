@@ -9,8 +9,10 @@ public struct DataDescription: Codable, Hashable, Sendable {
   public var fingerprint: String
   /// V: the number of token ids.
   public var vocabularySize: Int
-  /// The id behind the last token of every document.
+  /// The id behind the last token of every text, or at the end of every answer.
   public var endOfText: Int32
+  /// What kind of documents there are; nil for text.
+  public var form: Form?
   /// What the preparation was asked for.
   public var options: DataPreparation.Options
   /// The text it was made from.
@@ -22,6 +24,12 @@ public struct DataDescription: Codable, Hashable, Sendable {
 
   /// The version of the layout that is described here.
   public static let currentVersion = 1
+
+  /// Kinds of documents other than text.
+  public enum Form: String, Codable, Sendable {
+    /// Messages in turn, of which the assistant's are to be learned.
+    case conversations
+  }
 
   /// A file of text.
   public struct Input: Codable, Hashable, Sendable {
@@ -55,6 +63,8 @@ public struct DataDescription: Codable, Hashable, Sendable {
     public var tokensFile: String
     /// The file of the positions, counted in tokens, where documents start.
     public var startsFile: String
+    /// The file of the positions where answers start and end, by turns; nil for text.
+    public var answersFile: String?
     /// The number of tokens.
     public var tokens = 0
     /// The number of documents.
@@ -63,6 +73,7 @@ public struct DataDescription: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey {
       case tokensFile = "file"
       case startsFile = "boundaries"
+      case answersFile = "answers"
       case tokens, documents
     }
   }
@@ -72,7 +83,7 @@ public struct DataDescription: Codable, Hashable, Sendable {
     case fingerprint = "tokenizer_fingerprint"
     case vocabularySize = "vocabulary_size"
     case endOfText = "end_of_text"
-    case options, inputs, train, validation
+    case form, options, inputs, train, validation
   }
 
   /// One part by name.

@@ -7,7 +7,8 @@ import Foundation
 ///
 /// The folder holds `train-00000.npy` and so on with the tokens of all documents, an end of text behind each,
 /// `train-00000.boundaries.npy` with the positions where documents start, the same for `validation`,
-/// `token_bytes.npy` with the bytes of text that each token stands for, and `data.json`, which describes it all.
+/// `token_bytes.npy` with the bytes of text that each token stands for, and `data.json`, which describes it all. Of
+/// conversations there is also `train-00000.answers.npy` with the positions where answers start and end, by turns.
 /// It appears when it is complete. Memory holds a few megabytes of text, or the longest document.
 public struct DataPreparation {
   /// What decides about the result besides the text and the tokenizer.
@@ -51,6 +52,7 @@ public struct DataPreparation {
 
   private let files: [TextFile]
   private let notes: [String]
+  private let form: DataDescription.Form?
   private let encoder: any TextEncoder
   private let options: Options
 
@@ -65,8 +67,22 @@ public struct DataPreparation {
       throw DataError("tokens per shard \(options.tokensPerShard): expected at least 1")
     }
     (files, notes) = try TextFile.find(paths)
+    form = try Self.form(of: files, encoder)
     self.encoder = encoder
     self.options = options
+  }
+
+  /// The form that all files have in common, told by their first lines.
+  private static func form(of files: [TextFile], _ encoder: any TextEncoder) throws -> DataDescription.Form? {
+    let chat = try files.first { try $0.holdsConversations() }
+    guard let chat else { return nil }
+    if let text = try files.first(where: { try !$0.holdsConversations() }) {
+      throw DataError(text.path, "holds text, but \(chat.path) holds conversations; prepare one kind at a time")
+    }
+    guard encoder.endOfAnswer != nil else {
+      throw DataError(chat.path, "holds conversations, but the tokenizer has no \"<|im_end|>\" to end an answer with")
+    }
+    return .conversations
   }
 
   /// Prepares the data in `folder`, which must be new or empty or hold the very same data already.
@@ -87,7 +103,7 @@ public struct DataPreparation {
     try AtomicFolder.sweep(in: parent)
     var description = plan
     try AtomicFolder.write(to: target) { temporary in
-      var run = try DataPreparationRun(files, encoder, options, folder: temporary.path)
+      var run = try DataPreparationRun(files, form, encoder, options, folder: temporary.path)
       (description.train, description.validation) = try run.writeTokens(progress)
       try run.writeByteLengths()
       try description.write(to: temporary.path)
@@ -101,8 +117,9 @@ public struct DataPreparation {
       return DataDescription.Input(name: name, size: file.size, checksum: try file.checksum())
     }
     return DataDescription(
-      fingerprint: encoder.fingerprint, vocabularySize: encoder.vocabularySize, endOfText: encoder.endOfText,
-      options: options, inputs: inputs)
+      fingerprint: encoder.fingerprint, vocabularySize: encoder.vocabularySize,
+      endOfText: (form == nil ? nil : encoder.endOfAnswer) ?? encoder.endOfText, form: form, options: options,
+      inputs: inputs)
   }
 
   /// What `folder` holds if it is what `plan` would make; nil if there is nothing in the way.

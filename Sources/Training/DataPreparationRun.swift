@@ -3,6 +3,7 @@ import Foundation
 /// The work of one preparation: reads, splits, encodes on all cores and writes, a few megabytes at a time.
 struct DataPreparationRun {
   private let files: [TextFile]
+  private let form: DataDescription.Form?
   private let encoder: any TextEncoder
   private let folder: String
   private let split: DataSplit
@@ -12,20 +13,26 @@ struct DataPreparationRun {
   private var waiting: [Unit] = []
   private var waitingBytes = 0
 
-  /// Text that is encoded as a whole and gets one end of text.
+  /// Text that is encoded as a whole and gets one end of text, or a conversation.
   private struct Unit {
     let bytes: [UInt8]
+    /// The file and the line of a conversation.
+    var place: (path: String, line: Int)?
     let split: TokenDataset.Split
   }
 
   private static let bytesAtOnce = 4 << 20
 
-  init(_ files: [TextFile], _ encoder: any TextEncoder, _ options: DataPreparation.Options, folder: String) throws {
+  init(
+    _ files: [TextFile], _ form: DataDescription.Form?, _ encoder: any TextEncoder, _ options: DataPreparation.Options,
+    folder: String
+  ) throws {
     self.files = files
+    self.form = form
     self.encoder = encoder
     self.folder = folder
     split = DataSplit(fraction: options.validationFraction, seed: options.seed)
-    blockSize = try Self.blockSize(files, fraction: options.validationFraction)
+    blockSize = form == nil ? try Self.blockSize(files, fraction: options.validationFraction) : nil
     func writer(_ split: TokenDataset.Split) -> TokenShardWriter {
       TokenShardWriter(
         folder: folder, split: split, limit: options.tokensPerShard, vocabularySize: encoder.vocabularySize)
@@ -66,6 +73,13 @@ struct DataPreparationRun {
     var before = 0
     var index = 0
     for file in files {
+      if form == .conversations {
+        try addConversations(of: file, &index) {
+          progress(.init(bytesRead: before + $0, bytesToRead: total, tokens: $1))
+        }
+        before += file.size
+        continue
+      }
       var documents = try TextDocuments(file, blockSize: blockSize)
       // Held-out blocks cut a text into runs; those to train on stay whole, so that no seam is seen but these.
       var run: [UInt8] = []
@@ -98,6 +112,24 @@ struct DataPreparationRun {
     return (train.summary, validation.summary)
   }
 
+  /// Adds every line of a file of conversations; `index` counts them over all files.
+  private mutating func addConversations(
+    of file: TextFile, _ index: inout Int, _ progress: (_ position: Int, _ tokens: Int) -> Void
+  ) throws {
+    let reader = try TextReader(file)
+    var line = 0
+    while let bytes = try reader.line() {
+      line += 1
+      guard !bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) else { continue }
+      waiting.append(Unit(bytes: bytes, place: (file.path, line), split: split(index)))
+      waitingBytes += bytes.count
+      index += 1
+      guard waitingBytes >= Self.bytesAtOnce else { continue }
+      try encodeWaiting()
+      progress(reader.position, tokenCount)
+    }
+  }
+
   /// Writes the bytes of text that each token stands for.
   func writeByteLengths() throws {
     let lengths = encoder.byteLengths()
@@ -110,7 +142,7 @@ struct DataPreparationRun {
 
   private mutating func add(_ bytes: [UInt8], _ split: TokenDataset.Split) {
     guard !bytes.isEmpty else { return }
-    waiting.append(Unit(bytes: bytes, split: split))
+    waiting.append(Unit(bytes: bytes, place: nil, split: split))
     waitingBytes += bytes.count
   }
 
@@ -119,27 +151,42 @@ struct DataPreparationRun {
     let encoder = encoder
     let results = Results(count: units.count)
     DispatchQueue.concurrentPerform(iterations: units.count) { index in
-      results[index] = Result { try encoder.encode(bytes: units[index].bytes) + [encoder.endOfText] }
+      results[index] = Result { try Self.encode(units[index], encoder) }
     }
     for (index, unit) in units.enumerated() {
-      guard let tokens = try results[index]?.get() else { continue }
+      guard let document = try results[index]?.get() else { continue }
       switch unit.split {
-      case .train: try train.append(tokens, byteCount: unit.bytes.count)
-      case .validation: try validation.append(tokens, byteCount: unit.bytes.count)
+      case .train: try train.append(document)
+      case .validation: try validation.append(document)
       }
     }
     waiting = []
     waitingBytes = 0
   }
 
+  private static func encode(_ unit: Unit, _ encoder: any TextEncoder) throws -> EncodedDocument {
+    guard let (path, line) = unit.place else {
+      let tokens = try encoder.encode(bytes: unit.bytes) + [encoder.endOfText]
+      return EncodedDocument(tokens: tokens, byteCount: unit.bytes.count)
+    }
+    let document: EncodedDocument
+    do { document = try encoder.encode(conversation: unit.bytes, name: "line \(line)") } catch {
+      throw DataError(path, "\(error)")
+    }
+    guard document.answers?.isEmpty == false else {
+      throw DataError(path, "line \(line): no message is the assistant's, expected at least one to learn from")
+    }
+    return document
+  }
+
   /// A place for the result of each unit, filled by several threads.
   private final class Results: @unchecked Sendable {
     private let lock = NSLock()
-    private var values: [Result<[Int32], any Error>?]
+    private var values: [Result<EncodedDocument, any Error>?]
 
     init(count: Int) { values = Array(repeating: nil, count: count) }
 
-    subscript(index: Int) -> Result<[Int32], any Error>? {
+    subscript(index: Int) -> Result<EncodedDocument, any Error>? {
       get { lock.withLock { values[index] } }
       set { lock.withLock { values[index] = newValue } }
     }

@@ -18,11 +18,11 @@ public struct Evaluation: Codable, Hashable, Sendable {
   /// Measures a model on rows of tokens.
   ///
   /// - Parameters:
-  ///   - batches: tokens and the tokens that follow them, `[B, T]` each.
+  ///   - batches: rows of tokens; targets of -100 are left out of everything.
   ///   - byteLengths: bytes that each token stands for, `[V]`; tokens of zero bytes, such as the end of a text, do
   ///     not count.
   public init(
-    _ model: LanguageModel, on batches: some Sequence<(tokens: Tensor, targets: Tensor)>, byteLengths: Tensor
+    _ model: LanguageModel, on batches: some Sequence<Batch>, byteLengths: Tensor
   ) throws {
     var nats = 0.0
     var tokens = 0
@@ -31,15 +31,14 @@ public struct Evaluation: Codable, Hashable, Sendable {
     var deeper: [Double] = []
     for batch in batches {
       let sums = try withTorch {
-        try withoutGradients { try Self.sums(model, batch.tokens, batch.targets, byteLengths) }
+        try withoutGradients { try Self.sums(model, batch, byteLengths) }
       }
-      let rows = batch.tokens.count
       nats += sums.nats
       natsOfText += sums.natsOfText
       bytes += sums.bytes
-      tokens += rows
+      tokens += sums.tokens
       if deeper.isEmpty { deeper = Array(repeating: 0, count: sums.deeper.count) }
-      for (k, loss) in sums.deeper.enumerated() { deeper[k] += loss * Double(rows) }
+      for (k, loss) in sums.deeper.enumerated() { deeper[k] += loss * Double(sums.tokens) }
     }
     tokenCount = tokens
     nextTokenLoss = nats / Double(max(1, tokens))
@@ -51,20 +50,24 @@ public struct Evaluation: Codable, Hashable, Sendable {
     let nats: Double
     let natsOfText: Double
     let bytes: Double
+    let tokens: Int
     let deeper: [Double]
   }
 
   private static func sums(
-    _ model: LanguageModel, _ tokens: Tensor, _ targets: Tensor, _ byteLengths: Tensor
+    _ model: LanguageModel, _ batch: Batch, _ byteLengths: Tensor
   ) throws -> Sums {
-    let pass = Pass(length: tokens.size(1), configuration: model.configuration, on: tokens.device)
-    let state = model.trunk(tokens, in: pass)
+    let pass = batch.pass(model.configuration)
+    let state = model.trunk(batch.tokens, in: pass)
     let scores = model.logits(of: state).logSoftmax(-1)
-    let losses = -scores.gather(targets.unsqueezed(-1), axis: -1).squeezed(-1).to(.float64)
-    let lengths = byteLengths.rows(targets.flattened()).reshaped(targets.shape).to(.float64)
+    let isIgnored = batch.targets .< 0
+    let targets = batch.targets.masked(isIgnored, 0)
+    let losses = -scores.gather(targets.unsqueezed(-1), axis: -1).squeezed(-1).to(.float64).masked(isIgnored, 0)
+    let lengths = byteLengths.rows(targets.flattened()).reshaped(targets.shape).to(.float64).masked(isIgnored, 0)
     let counted = (lengths .> 0).to(.float64)
     return try Sums(
       nats: losses.sum().item(), natsOfText: (losses * counted).sum().item(), bytes: lengths.sum().item(),
-      deeper: model.deeperLosses(from: state, targets: targets, in: pass).map { try $0.item() })
+      tokens: Int(isIgnored.not().sum().item()),
+      deeper: model.deeperLosses(from: state, targets: batch.targets, in: pass).map { try $0.item() })
   }
 }

@@ -9,12 +9,12 @@ public enum MetricsValue: Hashable, Sendable {
   /// A name or a sample.
   case text(String)
 
-  /// The number, if it is one; "nan", "inf" and "-inf" stand for those numbers.
+  /// The number, if it is one; "nan", "-nan", "inf" and "-inf", in any case, stand for those numbers.
   public var number: Double? {
     switch self {
     case .number(let value): value
     case .integer(let value): Double(value)
-    case .text(let text): ["nan": .nan, "inf": .infinity, "-inf": -.infinity][text]
+    case .text(let text): ["nan": .nan, "-nan": .nan, "inf": .infinity, "-inf": -.infinity][text.lowercased()]
     }
   }
 

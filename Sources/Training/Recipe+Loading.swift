@@ -105,7 +105,8 @@ extension Recipe {
       return "\(found(at: context.codingPath, in: root)): expected \(describe(type))"
     case .dataCorrupted(let context):
       let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-      let expected = choices[path].map { "expected one of \($0.joined(separator: ", "))" }
+      let words = choices[path] ?? ModelConfiguration.choices[String(path.dropFirst("model.".count))]
+      let expected = words.map { "expected one of \($0.joined(separator: ", "))" }
       return "\(found(at: context.codingPath, in: root)): \(expected ?? context.debugDescription)"
     @unknown default: return "\(error)"
     }
@@ -137,9 +138,6 @@ extension Recipe {
 
   /// The words that a key may have where it may not have any.
   private static let choices = [
-    "model.virtual_width.embedding": VirtualWidth.Embedding.allCases.map(\.rawValue),
-    "model.virtual_width.connections": VirtualWidth.Connections.allCases.map(\.rawValue),
-    "model.direct_decoding.gate": ModelConfiguration.DirectDecoding.Gate.allCases.map(\.rawValue),
     "initial_values.reduce": InitialValues.Reduce.allCases.map(\.rawValue),
     "initial_values.expand": InitialValues.Expand.allCases.map(\.rawValue),
     "schedule.kind": ScheduleSettings.Kind.allCases.map(\.rawValue),

@@ -7,7 +7,7 @@ public struct TextFile: Hashable, Sendable {
   public enum Form: Hashable, Sendable {
     /// The file is one document.
     case text
-    /// Every line is a JSON object, and the string under its key "text" is a document.
+    /// Every line is a JSON object, and the string under its key "text" or the list under "messages" is a document.
     case jsonLines
   }
 
@@ -83,6 +83,18 @@ public struct TextFile: Hashable, Sendable {
 
   private static func list(_ words: [String]) -> String {
     words.dropLast().joined(separator: ", ") + (words.last.map { " or \($0)" } ?? "")
+  }
+
+  /// Whether the first line is a conversation: a JSON object with a key "messages" and none "text".
+  func holdsConversations() throws -> Bool {
+    guard form == .jsonLines else { return false }
+    let reader = try TextReader(self)
+    while let line = try reader.line() {
+      guard line.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }) else { continue }
+      let object = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any]
+      return object?["messages"] != nil && object?["text"] == nil
+    }
+    return false
   }
 
   /// The checksum (CRC-32) of the file's bytes as they lie on the disk.

@@ -19,7 +19,7 @@ extension TokenDataset {
       let key = DataPermutation.hash(UInt64(sample / windows), key: seed)
       return DataPermutation(count: windows, key: key)(sample % windows)
     }
-    for window in chosen { try checkTokens(in: span(window, length)) }
+    try check(chosen, length)
     return try withTorch { batch(of: chosen, length: length) }
   }
 
@@ -31,7 +31,7 @@ extension TokenDataset {
   public func validationBatches(rows: Int, length: Int, limit: Int = .max) throws -> some Sequence<Batch> {
     guard rows >= 1 else { throw DataError("batches of \(rows) rows: expected at least 1") }
     let windows = min(try windowCount(length: length), max(1, limit / length))
-    for window in 0..<windows { try checkTokens(in: span(window, length)) }
+    try check(Array(0..<windows), length)
     return stride(from: 0, to: windows, by: rows).lazy.map { first in
       batch(of: Array(first..<min(windows, first + rows)), length: length)
     }
@@ -39,7 +39,17 @@ extension TokenDataset {
 
   private func span(_ window: Int, _ length: Int) -> Range<Int> { (window * length)..<(window * length + length + 1) }
 
+  private func check(_ windows: [Int], _ length: Int) throws {
+    guard let conversations else { return try windows.forEach { try checkTokens(in: span($0, length)) } }
+    let rows = conversations.rows(length: length)
+    for document in windows.flatMap({ rows[$0] }) { try checkTokens(in: conversations.documents[document].range) }
+  }
+
   private func batch(of windows: [Int], length: Int) -> Batch {
+    if let conversations {
+      let rows = conversations.rows(length: length)
+      return batch(of: windows.map { rows[$0] }, in: conversations, length: length)
+    }
     var inputs: [Int64] = []
     var targets: [Int64] = []
     inputs.reserveCapacity(windows.count * length)
@@ -50,11 +60,11 @@ extension TokenDataset {
       targets += tokens.dropFirst()
     }
     let shape = [windows.count, length]
-    return (Tensor(inputs, shape: shape), Tensor(targets, shape: shape))
+    return Batch(tokens: Tensor(inputs, shape: shape), targets: Tensor(targets, shape: shape))
   }
 
   /// The tokens of a range of the sequence, from as many shards as it touches.
-  private func tokens(in range: Range<Int>) -> [Int64] {
+  func tokens(in range: Range<Int>) -> [Int64] {
     [Int64](unsafeUninitializedCapacity: range.count) { target, filled in
       while filled < range.count {
         let position = range.lowerBound + filled

@@ -6,7 +6,8 @@ import Torch
 ///
 /// The tokens of all shards are one sequence, in which window w is the L tokens from w·L on together with the one that
 /// follows them. In every epoch each window comes once, in an order that the seed and the epoch determine; the
-/// batch of a step is computed from the step's number alone, so that a resumed run replays nothing.
+/// batch of a step is computed from the step's number alone, so that a resumed run replays nothing. Conversations are
+/// not cut into windows: as many whole ones as fit share a row, and rows take the place of windows.
 public struct TokenDataset: Sendable {
   /// A part of prepared data.
   public enum Split: String, CaseIterable, Sendable {
@@ -15,9 +16,6 @@ public struct TokenDataset: Sendable {
     /// The part that is held out.
     case validation
   }
-
-  /// Rows of tokens and the tokens that follow them, int64 `[B, T]` each.
-  public typealias Batch = (tokens: Tensor, targets: Tensor)
 
   /// What the folder holds.
   public let description: DataDescription
@@ -31,6 +29,8 @@ public struct TokenDataset: Sendable {
   let shards: [TokenArray]
   /// Where each shard starts in the sequence, and where the last one ends.
   let starts: [Int]
+  /// Where conversations stand; nil for text.
+  let conversations: ConversationLayout?
 
   /// Maps the shards of one split of the prepared data in `folder`.
   ///
@@ -40,15 +40,23 @@ public struct TokenDataset: Sendable {
     self.folder = folder
     self.split = split
     var starts = [0]
+    var layout = ConversationLayout()
     shards = try description[split].shards.map { shard in
       let array = try TokenArray("\(folder)/\(shard.tokensFile)", expecting: [.uint16, .uint32])
       guard array.count == shard.tokens else {
         throw DataError(array.path, "has \(array.count) tokens, but \(DataDescription.fileName) says \(shard.tokens)")
       }
+      if let answers = shard.answersFile {
+        try layout.append(
+          starts: TokenArray("\(folder)/\(shard.startsFile)", expecting: [.int64]),
+          answers: TokenArray("\(folder)/\(answers)", expecting: [.int64]), tokenCount: array.count,
+          offset: starts.last ?? 0)
+      }
       starts.append((starts.last ?? 0) + array.count)
       return array
     }
     self.starts = starts
+    conversations = description.form == .conversations ? layout : nil
     let lengths = try TokenArray("\(folder)/\(DataDescription.byteLengthsName)", expecting: [.int64])
     guard lengths.count == description.vocabularySize else {
       throw DataError(lengths.path, "has \(lengths.count) elements, expected \(description.vocabularySize) tokens")
@@ -71,11 +79,20 @@ public struct TokenDataset: Sendable {
     }
   }
 
-  /// The number of windows of `length` tokens: the rows of one epoch.
+  /// The number of windows of `length` tokens, or of rows that conversations share: the rows of one epoch.
   ///
   /// - Throws: `DataError` if there is not a single one.
   public func windowCount(length: Int) throws -> Int {
     guard length >= 1 else { throw DataError("sequence length \(length): expected at least 1") }
+    if let conversations {
+      let rows = conversations.rows(length: length).count
+      guard rows > 0 else {
+        throw DataError(
+          folder,
+          "the \(split.rawValue) split has no conversation with an answer that begins within \(length) tokens")
+      }
+      return rows
+    }
     guard tokenCount > length else {
       throw DataError(
         folder,

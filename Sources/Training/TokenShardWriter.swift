@@ -6,6 +6,7 @@ struct TokenShardWriter {
   private let vocabularySize: Int
   private var tokens: TokenArrayWriter?
   private var starts: TokenArrayWriter?
+  private var answers: TokenArrayWriter?
   /// What was written so far.
   private(set) var summary = DataDescription.Split()
 
@@ -19,19 +20,21 @@ struct TokenShardWriter {
 
   /// Adds one document.
   ///
-  /// - Parameter byteCount: bytes of text that the tokens stand for.
   /// - Throws: `DataError` if the tokenizer gave an id that is not in its vocabulary.
-  mutating func append(_ document: [Int32], byteCount: Int) throws {
-    if let wrong = document.first(where: { $0 < 0 || $0 >= vocabularySize }) {
+  mutating func append(_ document: EncodedDocument) throws {
+    if let wrong = document.tokens.first(where: { $0 < 0 || $0 >= vocabularySize }) {
       throw DataError("the tokenizer gave the token id \(wrong), expected 0 to \(vocabularySize - 1)")
     }
-    if let tokens, tokens.count + document.count > limit { try finish() }
-    let (tokens, starts) = try open()
+    if let tokens, tokens.count + document.tokens.count > limit { try finish() }
+    let (tokens, starts) = try open(hasAnswers: document.answers != nil)
+    for answer in document.answers ?? [] {
+      try answers?.append([tokens.count + answer.lowerBound, tokens.count + answer.upperBound])
+    }
     try starts.append(CollectionOfOne(tokens.count))
-    try tokens.append(document)
+    try tokens.append(document.tokens)
     summary.documents += 1
-    summary.tokens += document.count
-    summary.bytes += byteCount
+    summary.tokens += document.tokens.count
+    summary.bytes += document.byteCount
     summary.shards[summary.shards.count - 1].tokens = tokens.count
     summary.shards[summary.shards.count - 1].documents = starts.count
   }
@@ -40,18 +43,22 @@ struct TokenShardWriter {
   mutating func finish() throws {
     try tokens?.finish()
     try starts?.finish()
-    tokens = nil
-    starts = nil
+    try answers?.finish()
+    (tokens, starts, answers) = (nil, nil, nil)
   }
 
-  private mutating func open() throws -> (tokens: TokenArrayWriter, starts: TokenArrayWriter) {
+  private mutating func open(hasAnswers: Bool) throws -> (tokens: TokenArrayWriter, starts: TokenArrayWriter) {
     if let tokens, let starts { return (tokens, starts) }
     let number = String(summary.shards.count)
     let name = "\(split.rawValue)-" + String(repeating: "0", count: max(0, 5 - number.count)) + number
-    let shard = DataDescription.Shard(tokensFile: "\(name).npy", startsFile: "\(name).boundaries.npy")
+    var shard = DataDescription.Shard(tokensFile: "\(name).npy", startsFile: "\(name).boundaries.npy")
     let element: TokenArrayHeader.Element = vocabularySize <= 1 << 16 ? .uint16 : .uint32
     let tokens = try TokenArrayWriter("\(folder)/\(shard.tokensFile)", element)
     let starts = try TokenArrayWriter("\(folder)/\(shard.startsFile)", .int64)
+    if hasAnswers {
+      shard.answersFile = "\(name).answers.npy"
+      answers = try TokenArrayWriter("\(folder)/\(name).answers.npy", .int64)
+    }
     summary.shards.append(shard)
     self.tokens = tokens
     self.starts = starts

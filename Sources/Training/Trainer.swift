@@ -43,8 +43,7 @@ public final class Trainer {
       try checkpoint.map { WeightStore(stored: try $0.weights(), dtype: .float32, mutable: true, on: device) }
       ?? WeightStore(seed: recipe.training.seed, on: device)
     model = try LanguageModel(
-      recipe.model, weights: weights, start: recipe.initialValues,
-      computingIn: device.kind == .cuda ? .bfloat16 : .float32)
+      recipe.model, weights: weights, start: recipe.initialValues, computingIn: device.computeDType)
     for tensor in weights.tensors.values { tensor.requiringGradient() }
     stepsTaken = checkpoint?.progress.step ?? 0
     optimizer = try AdamW(
@@ -70,13 +69,14 @@ public final class Trainer {
   /// - Throws: `TrainingError` before any weight is changed, if the loss or the gradient is not finite.
   public func step() throws -> Step {
     let plan = recipe.training
-    let batch = try train.batch(step: stepsTaken, rows: plan.rowsPerStep, length: plan.sequenceLength, seed: plan.seed)
-    let (tokens, targets) = (batch.tokens.to(device), batch.targets.to(device))
+    let batch = try train.batch(
+      step: stepsTaken, rows: plan.rowsPerStep, length: plan.sequenceLength, seed: plan.seed
+    ).to(device)
     var sums: [(name: String, value: Double)] = []
     var loads: [[Double]] = []
     for part in 0..<plan.accumulation {
       let rows = (part * plan.rowsPerBatch)..<((part + 1) * plan.rowsPerBatch)
-      let measured = try accumulate(tokens.slice(0, rows), targets.slice(0, rows))
+      let measured = try accumulate(batch.rows(rows))
       loads = measured.loads
       sums =
         sums.isEmpty
@@ -102,11 +102,11 @@ public final class Trainer {
 
   /// Adds the gradients of some rows, and gives their losses.
   private func accumulate(
-    _ tokens: Tensor, _ targets: Tensor
+    _ batch: Batch
   ) throws -> (losses: [(name: String, value: Double)], loads: [[Double]]) {
     try withTorch {
-      let pass = Pass(length: tokens.size(1), configuration: recipe.model, on: device)
-      let losses = model.losses(tokens, targets: targets, in: pass)
+      let pass = batch.pass(recipe.model)
+      let losses = model.losses(batch.tokens, targets: batch.targets, in: pass)
       let parts = recipe.training.accumulation
       (parts == 1 ? losses.total : losses.total * (1 / Double(parts))).backward()
       let loads = try pass.expertLoads.map { try $0.elements(Double.self) }
@@ -123,8 +123,7 @@ public final class Trainer {
     let rows = max(1, min(plan.rowsPerBatch, recipe.validation.tokens / plan.sequenceLength))
     let batches = try validation.validationBatches(
       rows: rows, length: plan.sequenceLength, limit: recipe.validation.tokens)
-    return try Evaluation(
-      model, on: batches.lazy.map { ($0.tokens.to(self.device), $0.targets.to(self.device)) }, byteLengths: byteLengths)
+    return try Evaluation(model, on: batches.lazy.map { $0.to(self.device) }, byteLengths: byteLengths)
   }
 
   /// How the connections behave on the first row of held-out text; nil for a plain model.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Decoding
 import Foundation
 import LanguageModel
 import Torch
@@ -47,7 +48,8 @@ struct BenchCommand: ParsableCommand {
     func run() throws {
       try machine.apply {
         let device = try Device(machine.device)
-        let bench = try StepBenchmark(configuration(), batch: batch, length: length, on: device)
+        let bench = try StepBenchmark(
+          ModelConfiguration(file: URL(filePath: config)), batch: batch, length: length, on: device)
         for _ in 0..<3 { _ = try bench.step() }
         let times = try (0..<steps).map { _ in try bench.step() }.sorted()
         let seconds = times[times.count / 2]
@@ -57,17 +59,6 @@ struct BenchCommand: ParsableCommand {
           json
             ? String(format: "{\"step_s\": %.5f, \"tokens_per_s\": %.1f, \"peak_bytes\": ", seconds, speed) + "\(peak)}"
             : String(format: "%.4f s a step, %.0f tokens/s, ", seconds, speed) + "\(peak / 1_000_000) MB at most")
-      }
-    }
-
-    private func configuration() throws -> ModelConfiguration {
-      guard let data = try? Data(contentsOf: URL(filePath: config)) else {
-        throw CommandError("\(config): the configuration cannot be read")
-      }
-      do {
-        return try JSONDecoder().decode(ModelConfiguration.self, from: data)
-      } catch let error as DecodingError {
-        throw CommandError("\(config): not a model configuration: \(error)")
       }
     }
   }
@@ -85,7 +76,7 @@ private struct StepBenchmark {
     self.device = device
     let weights = WeightStore(seed: 0, on: device)
     model = try LanguageModel(
-      configuration, weights: weights, computingIn: device.kind == .cuda ? .bfloat16 : .float32)
+      configuration, weights: weights, computingIn: device.computeDType)
     for tensor in weights.tensors.values { tensor.requiringGradient() }
     optimizer = try AdamW(
       weights.tensors,

@@ -24,8 +24,12 @@ struct DataCommand: ParsableCommand {
         the offsets of documents, data.json and the tokenizer into a new folder; run again on the same input, it \
         finds the folder up to date.
 
-        EXAMPLE:
+        Lines of {"messages": [{"role": "user", "content": …}, …]} are conversations, in Qwen3's form. Of these the \
+        assistant's answers alone are learned, and those that share a row in training do not see each other.
+
+        EXAMPLES:
           wideband data prepare --tokenizer data/tokenizer.json --output data/tokens text.txt
+          wideband data prepare --tokenizer Qwen3-0.6B --output data/chat chat.jsonl
         """)
 
     @Argument(help: ArgumentHelp("Files or folders of text.", valueName: "text"))
@@ -56,13 +60,7 @@ struct DataCommand: ParsableCommand {
 
     /// Training and generation need the tokenizer: it goes where the data goes.
     private func copyTokenizer(to folder: URL) throws {
-      let file = tokenizerFile(tokenizer)
-      let others = file.deletingLastPathComponent()
-      for name in tokenizerFileNames {
-        let file = name == "tokenizer.json" ? file : others.appending(path: name)
-        guard let data = try? Data(contentsOf: file) else { continue }
-        try AtomicFile.write(data, to: folder.appending(path: name))
-      }
+      for (name, data) in tokenizerFiles(tokenizer) { try AtomicFile.write(data, to: folder.appending(path: name)) }
     }
 
     private static func summary(_ outcome: DataPreparation.Outcome, _ folder: String) -> String {
@@ -74,13 +72,11 @@ struct DataCommand: ParsableCommand {
   }
 }
 
-/// What of a tokenizer goes along with data and models.
-let tokenizerFileNames = ["tokenizer.json", "tokenizer_config.json"]
-
 /// A tokenizer as data preparation sees it.
 struct TokenizerEncoder: TextEncoder {
   private let tokenizer: Tokenizer
   let endOfText: Int32
+  let endOfAnswer: Int32?
   let fingerprint: String
 
   init(_ tokenizer: Tokenizer) throws {
@@ -92,11 +88,19 @@ struct TokenizerEncoder: TextEncoder {
         "the tokenizer has no token that ends a text: expected one of \(names.joined(separator: ", "))")
     }
     endOfText = end
+    endOfAnswer = try? tokenizer.endOfTurn
   }
 
   var vocabularySize: Int { tokenizer.vocabularySize }
 
   func encode(bytes: [UInt8]) throws -> [Int32] { try tokenizer.encode(bytes: bytes, parsingAddedTokens: false) }
+
+  func encode(conversation json: [UInt8], name: String) throws -> EncodedDocument {
+    let conversation = try Conversation(json: json, name: name)
+    let encoded = try tokenizer.encode(conversation)
+    return EncodedDocument(
+      tokens: encoded.tokens, byteCount: conversation.text().utf8.count, answers: encoded.answers)
+  }
 
   func byteLengths() -> [Int] {
     let special = Set(tokenizer.addedTokens.filter(\.isSpecial).map(\.id))

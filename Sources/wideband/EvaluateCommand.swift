@@ -45,7 +45,7 @@ struct Evaluate: ParsableCommand {
       let batches = try dataset.validationBatches(
         rows: rows, length: length, limit: tokens ?? .max)
       let evaluation = try Evaluation(
-        loaded.model, on: batches.lazy.map { ($0.tokens.to(device), $0.targets.to(device)) },
+        loaded.model, on: batches.lazy.map { $0.to(device) },
         byteLengths: dataset.byteLengths.to(device))
       print(json ? try Self.line(evaluation) : Self.text(evaluation))
     }

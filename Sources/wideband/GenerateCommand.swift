@@ -9,7 +9,8 @@ struct Generate: ParsableCommand {
     abstract: "Continue a prompt with text that a model writes.",
     discussion: """
       The text goes to standard output as it is written, without the prompt; a line with counts and times goes to \
-      standard error. The same seed gives the same text, with and without the cache.
+      standard error. The same seed gives the same text, with and without the cache. Tokens are chosen as the model's \
+      generation_config.json says, where it has one and no option says otherwise.
 
       EXAMPLES:
         wideband generate --model runs/bible --prompt "In the beginning"
@@ -27,39 +28,14 @@ struct Generate: ParsableCommand {
   var promptFile: String?
   @Option(help: ArgumentHelp("Tokens to write at most.", valueName: "number"))
   var maxTokens = GenerationOptions().maximumTokens
-  @Option(help: ArgumentHelp("Divide logits by this; 0 takes the most probable token.", valueName: "number"))
-  var temperature = SamplingOptions().temperature
-  @Option(help: ArgumentHelp("Choose among this many most probable tokens.", valueName: "number"))
-  var topK: Int?
-  @Option(help: ArgumentHelp("Choose among the tokens with this much probability together.", valueName: "share"))
-  var topP = SamplingOptions().topP
-  @Option(help: ArgumentHelp("Leave out tokens below this share of the largest probability.", valueName: "share"))
-  var minP = SamplingOptions().minP
-  @Option(help: ArgumentHelp("Make tokens that occurred less probable when above 1.", valueName: "number"))
-  var repetitionPenalty = SamplingOptions().repetitionPenalty
-  @Option(help: ArgumentHelp("Where random choices start; a new one each time without it.", valueName: "number"))
-  var seed: UInt64?
+  @OptionGroup var sampling: SamplingFlags
   @Option(help: ArgumentHelp("End before this text; may be given several times.", valueName: "text"))
   var stop: [String] = []
   @Flag(name: .customLong("no-cache"), help: "Compute the whole text anew for every token.")
   var isWithoutCache = false
-  @Option(help: ArgumentHelp("Where to compute: cpu, cuda, cuda:N or mps.", valueName: "device"))
-  var device = "cpu"
   @Option(help: ArgumentHelp("The type to compute in; that of the file without it.", valueName: "type"))
-  var dtype: ComputingType?
-
-  /// The types that a model may be asked to compute in.
-  enum ComputingType: String, ExpressibleByArgument, CaseIterable {
-    case float32, bfloat16, float16
-
-    var dtype: DType {
-      switch self {
-      case .float32: .float32
-      case .bfloat16: .bfloat16
-      case .float16: .float16
-      }
-    }
-  }
+  var dtype: WeightType?
+  @OptionGroup var machine: MachineOptions
 
   func validate() throws {
     if prompt != nil, promptFile != nil {
@@ -68,25 +44,24 @@ struct Generate: ParsableCommand {
   }
 
   func run() throws {
-    let options = options
-    try options.validate()
+    try options(.init()).validate()
     let text = try promptText()
-    let loaded = try LoadedModel(URL(filePath: model), on: Device(device), dtype: dtype?.dtype)
-    let result = try loaded.generate(text, options: options) {
-      try FileHandle.standardOutput.write(contentsOf: Data($0.utf8))
+    try machine.apply {
+      let loaded = try LoadedModel(URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype)
+      let options = options(loaded.sampling)
+      let result = try loaded.generate(text, options: options) {
+        try FileHandle.standardOutput.write(contentsOf: Data($0.utf8))
+      }
+      try FileHandle.standardOutput.write(contentsOf: Data("\n".utf8))
+      try FileHandle.standardError.write(contentsOf: Data((Self.statistics(result) + "\n").utf8))
     }
-    try FileHandle.standardOutput.write(contentsOf: Data("\n".utf8))
-    try FileHandle.standardError.write(contentsOf: Data((Self.statistics(result) + "\n").utf8))
   }
 
-  private var options: GenerationOptions {
+  /// What is asked for, of a model that has sampling options of its own.
+  private func options(_ defaults: SamplingOptions) -> GenerationOptions {
     var options = GenerationOptions()
-    options.sampling.repetitionPenalty = repetitionPenalty
-    options.sampling.temperature = temperature
-    options.sampling.topK = topK
-    options.sampling.topP = topP
-    options.sampling.minP = minP
-    options.seed = seed
+    options.sampling = sampling.applied(to: defaults)
+    options.seed = sampling.seed
     options.maximumTokens = maxTokens
     options.stopStrings = stop
     options.usesCache = !isWithoutCache

@@ -41,7 +41,7 @@ struct Info: ParsableCommand {
       configuration = try Recipe(yaml: yaml, name: path, changes: set, vocabularySize: 4096).model
     } else {
       let url = URL(filePath: path)
-      configuration = try ModelConfiguration(ModelFolder(isFolder.boolValue ? url : url.deletingLastPathComponent()))
+      configuration = try isFolder.boolValue ? ModelConfiguration(ModelFolder(url)) : ModelConfiguration(file: url)
     }
     try configuration.validate()
     return configuration

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoint
 import Foundation
 import Tokenization
 import Training
@@ -45,7 +46,7 @@ struct TokenizerCommand: ParsableCommand {
       if let reason = FileManager.default.makeFolder(output) {
         throw CommandError("\(output): the folder cannot be created: \(reason)")
       }
-      try trained.write(to: folder)
+      for file in trained.files { try AtomicFile.write(file.content, to: folder.appending(path: file.name)) }
       let shortage = trained.isSmallerThanRequested ? " (the text has no more repeated pairs)" : ""
       print("\(output)/tokenizer.json: \(trained.vocabularySize) tokens\(shortage)")
     }
@@ -113,6 +114,16 @@ func tokenizerFile(_ path: String) -> URL {
   var isFolder: ObjCBool = false
   let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
   return exists && isFolder.boolValue ? url.appending(path: "tokenizer.json") : url
+}
+
+/// The files of the tokenizer at a path by name, to go along with data and models.
+func tokenizerFiles(_ path: String) -> [String: Data] {
+  let file = tokenizerFile(path)
+  var files: [String: Data] = [:]
+  files["tokenizer.json"] = try? Data(contentsOf: file)
+  let name = "tokenizer_config.json"
+  files[name] = try? Data(contentsOf: file.deletingLastPathComponent().appending(path: name))
+  return files
 }
 
 /// Why a command cannot go on, in one sentence.

@@ -71,10 +71,11 @@ struct Train: ParsableCommand {
     if recipe.model.endOfTextTokens.isEmpty {
       recipe.model.endOfTextTokens = [Int(training.description.endOfText)]
     }
-    let trainer = try makeTrainer(recipe, training, on: device)
+    let tokenizer = try loadTokenizer(folder)
+    let trainer = try makeTrainer(recipe, training, tokenizer, on: device)
     let directory = try RunDirectory(creating: output)
     try AtomicFile.write(Data(try recipe.yaml().utf8), to: URL(filePath: directory.recipePath))
-    return try work(trainer, in: directory, progress: nil, on: device)
+    return try work(trainer, tokenizer, in: directory, progress: nil, on: device)
   }
 
   private func continued(on device: Device) throws -> TrainingRun.Outcome {
@@ -83,16 +84,17 @@ struct Train: ParsableCommand {
     let recipe = try Recipe(yaml: yaml, name: directory.recipePath)
     guard let folder = recipe.data else { throw CommandError("\(directory.recipePath): the key 'data' is missing") }
     let checkpoint = try directory.checkpoints().first.map { try TrainingCheckpoint(URL(filePath: $0.path)) }
+    let tokenizer = try loadTokenizer(folder)
     let trainer = try makeTrainer(
-      recipe, try TokenDataset(folder: folder, split: .train), on: device, from: checkpoint)
-    return try work(trainer, in: directory, progress: checkpoint?.progress, on: device)
+      recipe, try TokenDataset(folder: folder, split: .train), tokenizer, on: device, from: checkpoint)
+    return try work(trainer, tokenizer, in: directory, progress: checkpoint?.progress, on: device)
   }
 
   private func makeTrainer(
-    _ recipe: Recipe, _ training: TokenDataset, on device: Device, from checkpoint: TrainingCheckpoint? = nil
+    _ recipe: Recipe, _ training: TokenDataset, _ tokenizer: Tokenizer, on device: Device,
+    from checkpoint: TrainingCheckpoint? = nil
   ) throws -> Trainer {
     let folder = recipe.data ?? ""
-    let tokenizer = try loadTokenizer(folder)
     try training.check(fingerprint: tokenizer.fingerprint, vocabularySize: recipe.model.vocabularySize)
     return try Trainer(
       recipe, train: training, validation: try TokenDataset(folder: folder, split: .validation), on: device,
@@ -100,17 +102,17 @@ struct Train: ParsableCommand {
   }
 
   private func work(
-    _ trainer: Trainer, in directory: RunDirectory, progress: TrainingCheckpoint.Progress?, on device: Device
+    _ trainer: Trainer, _ tokenizer: Tokenizer, in directory: RunDirectory,
+    progress: TrainingCheckpoint.Progress?, on device: Device
   ) throws -> TrainingRun.Outcome {
     let recipe = trainer.recipe
     let cost = ModelCost(recipe.model, contextLength: recipe.training.sequenceLength)
     let console = try TrainingConsole(
       recipe, logPath: directory.logPath, isTerminal: isatty(STDERR_FILENO) == 1,
       operationsPerToken: 3 * cost.operations,
-      peakOperations: try ArithmeticPeak.measure(on: device, dtype: device.kind == .cuda ? .bfloat16 : .float32))
-    let tokenizer = try loadTokenizer(recipe.data ?? "")
+      peakOperations: try ArithmeticPeak.measure(on: device, dtype: device.computeDType))
     let run = try TrainingRun(
-      trainer, in: directory, progress: progress, files: try tokenizerFiles(in: recipe.data ?? ""), console: console,
+      trainer, in: directory, progress: progress, files: tokenizerFiles(recipe.data ?? ""), console: console,
       sample: { try Self.sample($0, tokenizer, recipe) })
     console.note(
       "\(directory.path): \(cost.parameters) parameters, \(recipe.training.steps) steps of "
@@ -126,13 +128,5 @@ struct Train: ParsableCommand {
     options.sampling.temperature = 0.8
     let loaded = LoadedModel(model: model, tokenizer: tokenizer, endOfTextTokens: model.configuration.endOfTextTokens)
     return recipe.sample.prompt + (try loaded.generate(recipe.sample.prompt, options: options).text)
-  }
-
-  private func tokenizerFiles(in folder: String) throws -> [String: Data] {
-    var files: [String: Data] = [:]
-    for name in tokenizerFileNames {
-      files[name] = try? Data(contentsOf: URL(filePath: folder).appending(path: name))
-    }
-    return files
   }
 }

@@ -15,7 +15,9 @@ struct WidebandCommand: ParsableCommand {
         wideband generate --model runs/wide/best --prompt "In the beginning"
       """,
     subcommands: [
-      TokenizerCommand.self, DataCommand.self, Train.self, Evaluate.self, Generate.self, Info.self, Verify.self,
+      TokenizerCommand.self, DataCommand.self, Train.self, Evaluate.self, Generate.self, Chat.self, Info.self,
+      Verify.self,
+      Init.self, Convert.self,
       ReportCommand.self, BenchCommand.self,
     ])
 

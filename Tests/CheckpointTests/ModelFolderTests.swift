@@ -65,6 +65,17 @@ import Torch
     #expect(map == [String: String](uniqueKeysWithValues: zip(shards, expected).flatMap { s, n in n.map { ($0, s) } }))
   }
 
+  @Test(arguments: [1000, 8]) func realNumbersAreWrittenInTheTypeAskedFor(_ maximumShardBytes: Int) throws {
+    let tensors = try withTorch { [("a", Tensor([Float(1.5), 2])), ("b", Tensor([Int64(7)]))] }
+    try folder.write(
+      configuration: Data("{}".utf8), tensors: tensors, dtype: .bfloat16, maximumShardBytes: maximumShardBytes)
+    let read = try folder.readTensors()
+    #expect(read["a"]?.dtype == .bfloat16)
+    #expect(try read["a"]?.elements(Float.self) == [1.5, 2])
+    #expect(read["b"]?.dtype == .int64)
+    #expect(try read["b"]?.elements(Int64.self) == [7])
+  }
+
   @Test func aModelReplacesAModelThatIsStillMapped() throws {
     try write(maximumShardBytes: 8)
     let tensors = try folder.readTensors()

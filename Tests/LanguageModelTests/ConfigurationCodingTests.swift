@@ -29,7 +29,23 @@ import VirtualWidth
     (#""model_type": "llama""#, #"model_type is "llama": expected qwen3, qwen3_moe or wideband"#),
     (#""hidden_act": "gelu""#, #"hidden_act is "gelu": expected silu"#),
     (#""attention_bias": true"#, "attention_bias is true: expected false, the only form supported"),
-    (#""use_sliding_window": true"#, "use_sliding_window is true: expected false, the only form supported"),
+    (
+      #""model_type": "qwen3", "use_sliding_window": true, "max_window_layers": 1"#,
+      "use_sliding_window is true, from layer 1 of 2 on: expected full attention in every layer"
+    ),
+    (
+      #""model_type": "qwen3_moe", "use_sliding_window": true, "max_window_layers": 28"#,
+      "use_sliding_window is true, from layer 0 of 2 on: expected full attention in every layer"
+    ),
+    (
+      #""layer_types": ["full_attention", "sliding_attention"]"#,
+      #"layer_types[1] is "sliding_attention": expected full_attention, the only kind supported"#
+    ),
+    (
+      #""architectures": ["Qwen3ForSequenceClassification"]"#,
+      #"architectures has "Qwen3ForSequenceClassification": expected Qwen3ForCausalLM, Qwen3MoeForCausalLM or "#
+        + "WidebandForCausalLM"
+    ),
     (
       #""quantization_config": {"bits": 4}"#,
       "quantization_config is present: expected weights that are not quantised"
@@ -46,6 +62,14 @@ import VirtualWidth
       #""rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}"#,
       #"rope_parameters.rope_type is "yarn": expected default, the only kind supported"#
     ),
+    (
+      #""rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}"#,
+      "rope_parameters.partial_rotary_factor is 0.5: expected 1, the only one supported"
+    ),
+    (
+      #""rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e6}}"#,
+      "rope_parameters.full_attention is present: expected one rope_theta for all layers"
+    ),
   ])
   func whatIsNotSupportedIsRefusedByName(more: String, error: String) {
     #expect(message { _ = try decoded(more) } == error)
@@ -56,7 +80,12 @@ import VirtualWidth
       "model_type": "qwen3", "hidden_act": "silu", "attention_bias": false, "use_sliding_window": false,
       "quantization_config": null, "rope_scaling": null, "sliding_window": null, "unheard_of": {"a": [1]}
       """
-    #expect(try decoded(off) == decoded(""))
+    #expect(try decoded(off) == decoded(#""model_type": "qwen3""#))
+    let unused = """
+      "model_type": "qwen3", "use_sliding_window": true, "sliding_window": 4096, "max_window_layers": 2,
+      "layer_types": ["full_attention", "full_attention"], "torch_dtype": "bfloat16", "dtype": "float32"
+      """
+    #expect(try decoded(unused) == decoded(#""model_type": "qwen3""#))
     #expect(try decoded(#""rope_parameters": {"rope_type": "default"}"#) == decoded(""))
     #expect(try decoded(#""head_dim": null, "eos_token_id": null, "rope_theta": null"#) == decoded(""))
   }
@@ -65,9 +94,23 @@ import VirtualWidth
     (#""rope_theta": 5e5"#, 5e5), (#""rope_parameters": {"rope_theta": 1000000.0, "rope_type": "default"}"#, 1e6),
     (#""rope_theta": 5e5, "rope_parameters": {"rope_theta": 7e5}"#, 7e5),
     (#""rope_theta": 5e5, "rope_parameters": {"rope_type": "default"}"#, 5e5), ("", 10_000),
+    (#""rope_scaling": {"rope_type": "default", "rope_theta": 3e5}"#, 3e5),
+    (#""rope_theta": 5e5, "rope_scaling": {"type": "default"}"#, 5e5),
   ])
   func rotaryBaseInOldAndNewSpelling(more: String, theta: Double) throws {
     #expect(try decoded(more).ropeTheta == theta)
+  }
+
+  /// The values are those of transformers' own classes, not of ours.
+  @Test func whatQwensFilesLeaveOutIsWhatTransformersMakesOfIt() throws {
+    let dense = try decoded(#""model_type": "qwen3""#)
+    #expect(dense.headSize == 128)
+    #expect(dense.contextLength == 32_768)
+    let experts = #""num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8"#
+    let mixture = try decoded(#""model_type": "qwen3_moe", \#(experts)"#)
+    #expect(mixture.headSize == 12)
+    #expect(mixture.experts?.isRenormalized == false)
+    #expect(try decoded(experts).experts?.isRenormalized == true)
   }
 
   @Test(arguments: [

@@ -24,5 +24,7 @@ public enum Fixtures {
   }
 
   /// The weights of a model folder by name.
-  public static func tensors(_ name: String) throws -> [String: Tensor] { try ModelFolder(url(name)).readTensors() }
+  public static func tensors(_ name: String) throws -> [String: Tensor] {
+    try configuration(name).weights(in: ModelFolder(url(name)))
+  }
 }

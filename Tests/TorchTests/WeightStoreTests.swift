@@ -17,6 +17,13 @@ import Torch
     #expect(Set(values).count == 3)
   }
 
+  @Test func freshWeightsInAnotherTypeAreTheSameRounded() throws {
+    let exact = try WeightStore(seed: 1).root.tensor("w", [40], .normal(0.5))
+    let rounded = try WeightStore(seed: 1, dtype: .bfloat16).root.tensor("w", [40], .normal(0.5))
+    #expect(rounded.dtype == .bfloat16)
+    try expectEqual(rounded.to(.float32), exact.to(.bfloat16).to(.float32), within: 0)
+  }
+
   @Test func initialValues() throws {
     let root = WeightStore(seed: 1).root
     try expect([0, 0]) { try root.tensor("zeros", [2], .zeros) }

@@ -16,17 +16,16 @@ struct EvaluationTests {
   }
 
   /// Rows of tokens and what follows them, `[B, 9]`, different for every `offset`.
-  private func batch(rows: Int, offset: Int) -> (tokens: Tensor, targets: Tensor) {
+  private func batch(rows: Int, offset: Int) -> Batch {
     let length = 9
     let text = (0..<rows).map { row in (0...length).map { Int64(($0 * $0 * 7 + row * 13 + offset) % 61) } }
-    return (
-      Tensor(text.flatMap { $0.dropLast() }, shape: [rows, length]),
-      Tensor(text.flatMap { $0.dropFirst() }, shape: [rows, length])
-    )
+    return Batch(
+      tokens: Tensor(text.flatMap { $0.dropLast() }, shape: [rows, length]),
+      targets: Tensor(text.flatMap { $0.dropFirst() }, shape: [rows, length]))
   }
 
   /// −log p of each target, in float64, from the model's logits.
-  private func losses(_ batch: (tokens: Tensor, targets: Tensor)) throws -> [(target: Int, loss: Double)] {
+  private func losses(_ batch: Batch) throws -> [(target: Int, loss: Double)] {
     let logits = try withTorch {
       try withoutGradients { try model.logits(batch.tokens).to(.float64).elements(Double.self) }
     }

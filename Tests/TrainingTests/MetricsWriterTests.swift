@@ -42,6 +42,11 @@ import Testing
     #expect(line.step == 3)
     #expect(line.values["a"]?.number?.isNaN == true)
     #expect(line.values["b"]?.number == -.infinity)
+    for spelling in ["nan", "-nan", "NaN", "-NaN"] {
+      #expect(MetricsValue.text(spelling).number?.isNaN == true, "\(spelling)")
+    }
+    #expect(MetricsValue.text("-Inf").number == -.infinity)
+    #expect(MetricsValue.text("nancy").number == nil)
   }
 
   @Test func resumingDropsLaterStepsAndATornLine() throws {

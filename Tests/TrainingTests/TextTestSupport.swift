@@ -43,8 +43,32 @@ struct ByteEncoder: TextEncoder {
   var vocabularySize = 257
   var fingerprint = "bytes"
   var endOfText: Int32 = 256
+  var endOfAnswer: Int32? { endOfText }
   func encode(bytes: [UInt8]) -> [Int32] { bytes.map(Int32.init) }
   func byteLengths() -> [Int] { (0..<vocabularySize).map { $0 < 256 ? 1 : 0 } }
+}
+
+extension ByteEncoder {
+  private struct Line: Decodable {
+    let messages: [String]
+  }
+
+  /// Questions and answers by turns, each answer followed by an end.
+  func encode(conversation json: [UInt8], name: String) throws -> EncodedDocument {
+    guard let line = try? JSONDecoder().decode(Line.self, from: Data(json)) else {
+      throw DataError("\(name): is no conversation")
+    }
+    var tokens: [Int32] = []
+    var answers: [Range<Int>] = []
+    for (index, message) in line.messages.enumerated() {
+      let start = tokens.count
+      tokens += message.utf8.map(Int32.init)
+      guard index % 2 == 1 else { continue }
+      tokens.append(endOfText)
+      answers.append(start..<tokens.count)
+    }
+    return EncodedDocument(tokens: tokens, byteCount: line.messages.joined().utf8.count, answers: answers)
+  }
 }
 
 /// What an operation says when it fails.

@@ -26,7 +26,7 @@ import Torch
     }
   }
 
-  private func rows(_ batch: TokenDataset.Batch) throws -> [[Int64]] {
+  private func rows(_ batch: Batch) throws -> [[Int64]] {
     let tokens = try batch.tokens.elements(Int64.self)
     let length = batch.tokens.size(1)
     return stride(from: 0, to: tokens.count, by: length).map { Array(tokens[$0..<($0 + length)]) }

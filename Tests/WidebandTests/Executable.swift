@@ -39,6 +39,9 @@ struct Executable {
         output: try folder.read("output"), errors: try folder.read("errors"))
     }
 
+    /// Bytes on standard output so far.
+    var outputSize: Int { (try? Data(contentsOf: folder("output")).count) ?? 0 }
+
     private func file(_ name: String) throws -> FileHandle {
       try folder.write(name, "")
       return try FileHandle(forWritingTo: folder(name))

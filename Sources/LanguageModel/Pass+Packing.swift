@@ -1,0 +1,16 @@
+import Torch
+
+extension Pass {
+  /// A pass over rows in which several documents stand side by side, each of which sees itself alone.
+  ///
+  /// - Parameters:
+  ///   - positions: integer positions `[B, T]`, from 0 in every document.
+  ///   - documents: `[B, T]`, the same number wherever a row's tokens belong to the same document.
+  ///   - configuration: the model's.
+  public convenience init(positions: Tensor, documents: Tensor, configuration: ModelConfiguration) {
+    let order = Tensor.range(0..<documents.size(1), on: documents.device)
+    let isLater = order.unsqueezed(1) .< order.unsqueezed(0)
+    let isSame = documents.unsqueezed(2) .== documents.unsqueezed(1)
+    self.init(positions: positions, configuration: configuration, mask: isSame.masked(isLater, 0).unsqueezed(1))
+  }
+}

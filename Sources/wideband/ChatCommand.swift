@@ -1,0 +1,133 @@
+import ArgumentParser
+import Decoding
+import Dispatch
+import Foundation
+import Tokenization
+import Torch
+
+/// `wideband chat`: a conversation in the terminal.
+struct Chat: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Talk with a model in the terminal.",
+    discussion: """
+      A line is a question, and the answer is written as it comes. Ctrl-C ends the answer, or at a question the \
+      conversation; /reset forgets what was said; /exit, or the end of input, leaves. The model must know Qwen3's \
+      form of conversations.
+
+      EXAMPLES:
+        wideband chat --model Qwen3-0.6B
+        wideband chat --model Qwen3-0.6B --no-thinking --system "You answer briefly." --temperature 0.7
+      """)
+
+  @Option(help: ArgumentHelp("The model's folder.", valueName: "folder"))
+  var model: String
+  @Option(help: ArgumentHelp("What the model is told before the first question.", valueName: "text"))
+  var system: String?
+  @Flag(name: .customLong("no-thinking"), help: "Answer at once, without thinking first.")
+  var isWithoutThinking = false
+  @Option(help: ArgumentHelp("Tokens of an answer at most.", valueName: "number"))
+  var maxTokens = 1024
+  @OptionGroup var sampling: SamplingFlags
+  @Option(help: ArgumentHelp("The type to compute in; that of the file without it.", valueName: "type"))
+  var dtype: WeightType?
+  @OptionGroup var machine: MachineOptions
+
+  func run() throws {
+    try options(.init()).validate()
+    try machine.apply {
+      let loaded = try LoadedModel(URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype)
+      let session = try ChatSession(
+        loaded, system: system, prompt: isWithoutThinking ? .direct : .thinking, options: options(loaded.sampling))
+      try converse(session)
+    }
+  }
+
+  private func options(_ defaults: SamplingOptions) -> GenerationOptions {
+    var options = GenerationOptions()
+    options.sampling = sampling.applied(to: defaults)
+    options.seed = sampling.seed
+    options.maximumTokens = maxTokens
+    return options
+  }
+
+  private func converse(_ session: ChatSession) throws {
+    let interrupt = AnswerInterrupt()
+    let isTerminal = isatty(STDIN_FILENO) == 1
+    while true {
+      if isTerminal { try write("> ") }
+      guard let line = readLine() else { break }
+      switch line.trimmingCharacters(in: .whitespaces) {
+      case "": continue
+      case "/exit": return
+      case "/reset": session.reset()
+      case let command where command.hasPrefix("/"):
+        try complain("\(command): expected /reset, /exit or a question")
+      default: try answer(line, session, interrupt)
+      }
+    }
+    if isTerminal { try write("\n") }
+  }
+
+  /// A question that cannot be answered ends neither the conversation nor the command.
+  private func answer(_ question: String, _ session: ChatSession, _ interrupt: AnswerInterrupt) throws {
+    do {
+      try interrupt.during {
+        try session.answer(question, check: interrupt.check) { try write($0) }
+      }
+      try write("\n")
+    } catch is CancellationError {
+      try write("\n")
+      try complain("stopped")
+    } catch let error where error is GenerationError || error is TokenizationError {
+      try complain("\(error)")
+    }
+  }
+
+  private func write(_ text: String) throws {
+    try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
+  }
+
+  private func complain(_ sentence: String) throws {
+    try FileHandle.standardError.write(contentsOf: Data("\(sentence)\n".utf8))
+  }
+}
+
+/// Ctrl-C during an answer ends the answer; at any other time it ends the process.
+private final class AnswerInterrupt: @unchecked Sendable {
+  private let lock = NSLock()
+  private var isAnswering = false
+  private var isRequested = false
+  private let source: any DispatchSourceSignal
+
+  init() {
+    signal(SIGINT, SIG_IGN)
+    source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
+    source.setEventHandler { [weak self] in self?.request() }
+    source.resume()
+  }
+
+  deinit {
+    source.cancel()
+    signal(SIGINT, SIG_DFL)
+  }
+
+  /// Runs `body` as an answer.
+  func during(_ body: () throws -> Void) throws {
+    lock.withLock { (isAnswering, isRequested) = (true, false) }
+    defer { lock.withLock { isAnswering = false } }
+    try body()
+  }
+
+  /// Fails if the answer is to end.
+  func check() throws {
+    if lock.withLock({ isRequested }) { throw CancellationError() }
+  }
+
+  private func request() {
+    let isAtQuestion = lock.withLock {
+      isRequested = true
+      return !isAnswering
+    }
+    if isAtQuestion { exit(130) }
+  }
+}

@@ -1,0 +1,106 @@
+import Foundation
+import Testing
+import Tokenization
+
+@testable import Decoding
+
+private var options: GenerationOptions {
+  var options = GenerationOptions()
+  options.sampling = .greedy
+  options.maximumTokens = 12
+  return options
+}
+
+@Suite(.timeLimit(.minutes(5))) struct ChatSessionTests {
+  private let model: LoadedModel
+
+  init() throws { model = try Fixtures.loaded(contextLength: 160) }
+
+  /// The answer to a conversation that nobody has read before.
+  private func fresh(_ messages: [Message], _ prompt: AnswerPrompt) throws -> GenerationResult {
+    let tokens = try model.tokenizer.encode(try Conversation(messages), prompt: prompt).tokens.map(Int.init)
+    return try model.generate(tokens, options: options)
+  }
+
+  @Test(arguments: AnswerPrompt.allCases) func laterAnswersAreThoseOfTheWholeConversation(prompt: AnswerPrompt) throws {
+    let chat = try ChatSession(model, system: "Be kind.", prompt: prompt, options: options)
+    for question in ["Hello", "What is light?", "And dark?"] {
+      let before = chat.messages
+      var text = ""
+      let result = try chat.answer(question) { text += $0 }
+      let expected = try fresh(before + [Message(.user, question)], prompt)
+      #expect(result.tokens == expected.tokens)
+      #expect(result.text == text && text == expected.text)
+      #expect(chat.messages == before + [Message(.user, question), Message(.assistant, text)])
+      // All that came before the last answer was read already.
+      #expect(before.count == 1 ? result.reusedTokenCount == 0 : result.reusedTokenCount >= 11 * (before.count - 1) / 2)
+      #expect(result.promptTokenCount == expected.promptTokenCount)
+    }
+  }
+
+  @Test func aResetForgetsAllButTheSystem() throws {
+    let chat = try ChatSession(model, system: "Be kind.", options: options)
+    let first = try chat.answer("Hello").tokens
+    try chat.answer("More")
+    chat.reset()
+    #expect(chat.messages == [Message(.system, "Be kind.")])
+    #expect(try chat.answer("Hello").tokens == first)
+  }
+
+  @Test func anInterruptedAnswerStaysAsFarAsItCame() throws {
+    let chat = try ChatSession(model, options: options)
+    var passes = 0
+    var text = ""
+    #expect(throws: CancellationError.self) {
+      try chat.answer(
+        "Hello",
+        check: {
+          passes += 1
+          if passes == 6 { throw CancellationError() }
+        }, onText: { text += $0 })
+    }
+    #expect(!text.isEmpty)
+    #expect(chat.messages == [Message(.user, "Hello"), Message(.assistant, text)])
+    let next = try chat.answer("More")
+    let expected = try fresh(Array(chat.messages.dropLast()), .thinking)
+    #expect(next.tokens == expected.tokens)
+  }
+
+  @Test func aQuestionWithoutAnAnswerLeavesNothing() throws {
+    let chat = try ChatSession(model, options: options)
+    #expect(message { try chat.answer("") } == "messages[0].content is empty, expected text")
+    #expect(
+      message { try chat.answer(String(repeating: "long ", count: 400)) }?
+        .hasSuffix("expected at most 159, as the model's context holds 160 (max_position_embeddings)") == true)
+    #expect(throws: CancellationError.self) {
+      try chat.answer("Hello", check: { throw CancellationError() }, onText: { _ in })
+    }
+    #expect(chat.messages == [])
+  }
+
+  @Test func aStreamIsTheAnswer() async throws {
+    let expected = try ChatSession(model, options: options).answer("Hello")
+    let chat = try ChatSession(model, options: options)
+    var text = ""
+    for try await event in chat.stream("Hello") {
+      switch event {
+      case .text(let piece): text += piece
+      case .finished(let result): #expect(result.tokens == expected.tokens)
+      }
+    }
+    #expect(text == expected.text)
+    #expect(chat.messages.count == 2)
+  }
+
+  @Test func whatCannotBeIsRefused() throws {
+    #expect(message { _ = try ChatSession(model, system: "") } == "messages[0].content is empty, expected text")
+    var none = options
+    none.maximumTokens = 0
+    #expect(message { _ = try ChatSession(model, options: none) } == "max tokens is 0: expected at least 1")
+    let tokenizer = try BytePairTrainer(vocabularySize: 258).train([Array("aaaa".utf8)]).tokenizer()
+    let plain = LoadedModel(model: model.model, tokenizer: tokenizer, endOfTextTokens: [])
+    #expect(
+      message { _ = try ChatSession(plain) }
+        == "the tokenizer has no added token \"<|im_start|>\", expected one for conversations")
+  }
+}

@@ -1,0 +1,95 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `chat`, and training on conversations, as people use them.
+struct ChatTests {
+  private let folder: TemporaryFolder
+
+  init() throws {
+    folder = try TemporaryFolder()
+    try folder.write(
+      "small.json",
+      """
+      {"model_type": "qwen3", "vocab_size": 3005, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
+       "num_key_value_heads": 1, "head_dim": 4, "intermediate_size": 12, "max_position_embeddings": 4096}
+      """)
+    let made = try Executable.run(
+      "init", "--config", "small.json", "--output", "model", "--dtype", "float32", "--tokenizer",
+      Fixtures.url("tokenizers/qwen").path, in: folder.url)
+    #expect(made.status == 0, "\(made.errors)")
+  }
+
+  private let arguments = ["chat", "--model", "model", "--temperature", "0", "--max-tokens", "6"]
+
+  @Test func aConversation() throws {
+    let result = try Executable.run(
+      arguments + ["--no-thinking", "--system", "Be kind."],
+      input: "Hello\nAnd more\n/reset\n\nHello\n/what\n/exit\nnever asked\n", in: folder.url)
+    #expect(result.status == 0)
+    #expect(result.errors == "/what: expected /reset, /exit or a question\n")
+    let once = try Executable.run(
+      arguments + ["--no-thinking", "--system", "Be kind."], input: "Hello\n", in: folder.url)
+    #expect(once.status == 0)
+    #expect(!once.output.isEmpty)
+    #expect(result.output.hasPrefix(once.output))
+    #expect(result.output.hasSuffix(once.output))
+    #expect(result.output.count > 2 * once.output.count)
+  }
+
+  @Test func aQuestionTooLongIsNoEnd() throws {
+    let long = String(repeating: "long ", count: 5000)
+    let result = try Executable.run(arguments, input: "\(long)\nHello\n", in: folder.url)
+    #expect(result.status == 0)
+    #expect(
+      result.errors.hasSuffix("expected at most 4095, as the model's context holds 4096 (max_position_embeddings)\n"))
+    #expect(!result.output.isEmpty)
+  }
+
+  @Test func anInterruptEndsTheAnswerAlone() throws {
+    let running = try Executable.start(
+      "chat", "--model", "model", "--temperature", "0", "--max-tokens", "4000", input: "Hello\n/exit\n", in: folder.url)
+    while running.process.isRunning, running.outputSize == 0 { usleep(1000) }
+    kill(running.process.processIdentifier, SIGINT)
+    let result = try running.wait()
+    #expect(result.status == 0)
+    #expect(result.errors == "stopped\n")
+  }
+
+  @Test func fromConversationsToAModelThatTalks() throws {
+    let lines = (0..<40).map { index in
+      #"{"messages": [{"role": "user", "content": "Say \#(index)"}, {"role": "assistant", "content": "It is \#(index)."}]}"#
+    }
+    try folder.write("chat.jsonl", lines.joined(separator: "\n"))
+    let prepared = try Executable.run(
+      "data", "prepare", "--tokenizer", "model", "--output", "data", "--validation-fraction", "0.2", "chat.jsonl",
+      in: folder.url)
+    #expect(prepared.status == 0, "\(prepared.errors)")
+    let recipe = try Data(contentsOf: Fixtures.url("golden/plain.yaml"))
+    try folder.write("recipe.yaml", recipe)
+    let trained = try Executable.run(
+      "train", "--recipe", "recipe.yaml", "--data", "data", "--output", "run", "--set", "training.steps=6", "--set",
+      "training.sequence_length=64", "--set", "training.tokens_per_step=128", "--set", "training.rows_per_batch=2",
+      in: folder.url)
+    #expect(trained.status == 0, "\(trained.errors)")
+    let evaluated = try Executable.run(
+      "evaluate", "--model", "run/best", "--data", "data", "--length", "64", in: folder.url)
+    #expect(evaluated.status == 0, "\(evaluated.errors)")
+    let talk = try Executable.run(
+      "chat", "--model", "run/best", "--max-tokens", "4", "--seed", "1", input: "Say 3\n", in: folder.url)
+    #expect(talk.status == 0, "\(talk.errors)")
+  }
+
+  @Test func whatCannotBe() throws {
+    try folder.write("tool.jsonl", #"{"messages": [{"role": "tool", "content": "x"}]}"#)
+    expectError(
+      try Executable.run("data", "prepare", "--tokenizer", "model", "--output", "data", "tool.jsonl", in: folder.url),
+      "tool.jsonl: line 1: messages[0].role is \"tool\", expected \"system\", \"user\" or \"assistant\"")
+    expectError(
+      try Executable.run("chat", "--model", "model", "--max-tokens", "0", in: folder.url),
+      "max tokens is 0: expected at least 1")
+    expectError(
+      try Executable.run("chat", "--model", "model", "--system", "", in: folder.url),
+      "messages[0].content is empty, expected text")
+  }
+}

@@ -1,0 +1,124 @@
+import Checkpoint
+import Foundation
+import TestSupport
+import Testing
+import Torch
+
+/// `init` and `convert`: model folders made, and made anew.
+struct FolderCommandTests {
+  private let folder: TemporaryFolder
+  private let tokenizer = Fixtures.url("tokenizers/qwen").path
+
+  init() throws {
+    folder = try TemporaryFolder()
+    try folder.write(
+      "small.json",
+      """
+      {"model_type": "qwen3", "vocab_size": 3005, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
+       "num_key_value_heads": 1, "head_dim": 4, "intermediate_size": 12, "tie_word_embeddings": true,
+       "eos_token_id": [3002, 3000]}
+      """)
+  }
+
+  private func start(_ name: String, _ arguments: String...) throws -> Executable.Result {
+    try Executable.run(["init", "--config", "small.json", "--output", name] + arguments, in: folder.url)
+  }
+
+  private func tensors(_ name: String) throws -> [String: Tensor] { try ModelFolder(folder(name)).readTensors() }
+
+  @Test func aFolderThatWrites() throws {
+    let made = try start("model", "--tokenizer", tokenizer)
+    #expect(made.status == 0, "\(made.errors)")
+    #expect(made.output == "model: 25056 parameters in bfloat16\n")
+    #expect(try folder.read("model/generation_config.json") == #"{"eos_token_id":[3002,3000]}"#)
+    #expect(try folder.read("model/config.json").contains("\"torch_dtype\" : \"bfloat16\""))
+    #expect(try tensors("model").values.allSatisfy { $0.dtype == .bfloat16 })
+    let text = try Executable.run(
+      "generate", "--model", "model", "--prompt", "Hello", "--max-tokens", "3", "--seed", "1", "--threads", "1",
+      in: folder.url)
+    #expect(text.status == 0, "\(text.errors)")
+    #expect(text.errors.contains("3 new tokens"))
+  }
+
+  @Test func theSeedDecides() throws {
+    #expect(try start("one", "--seed", "7", "--dtype", "float32").status == 0)
+    #expect(try start("two", "--seed", "7", "--dtype", "float32").status == 0)
+    #expect(try start("three", "--seed", "8", "--dtype", "float32").status == 0)
+    let files = try ["one", "two", "three"].map { try Data(contentsOf: folder("\($0)/model.safetensors")) }
+    #expect(files[0] == files[1])
+    #expect(files[0] != files[2])
+  }
+
+  @Test func convertingLosesNothing() throws {
+    #expect(try start("model", "--tokenizer", tokenizer).status == 0)
+    let wide = try Executable.run(
+      "convert", "model", "wide", "--dtype", "float32", "--shard-size", "50KB", in: folder.url)
+    #expect(wide.output == "wide: 25056 parameters in float32\n")
+    let shards = try FileManager.default.contentsOfDirectory(atPath: folder("wide").path).sorted()
+    #expect(
+      shards == [
+        "config.json", "generation_config.json", "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors", "model.safetensors.index.json", "tokenizer.json",
+      ])
+    #expect(try tensors("wide").values.allSatisfy { $0.dtype == .float32 })
+    #expect(try Executable.run("convert", "wide", "back", "--dtype", "bfloat16", in: folder.url).status == 0)
+    for file in ["config.json", "model.safetensors", "generation_config.json", "tokenizer.json"] {
+      #expect(try Data(contentsOf: folder("back/\(file)")) == Data(contentsOf: folder("model/\(file)")), "\(file)")
+    }
+  }
+
+  @Test(arguments: ["qwen3-moe-mixed-bfloat16", "qwen3-tied-bfloat16", "qwen3-moe"])
+  func whatTransformersWroteStaysTheSame(name: String) throws {
+    let source = Fixtures.url("huggingface/\(name)")
+    let result = try Executable.run("convert", source.path, "out", "--dtype", "float32", in: folder.url)
+    #expect(result.status == 0, "\(result.errors)")
+    try FileManager.default.copyItem(
+      at: source.appending(path: "expected.safetensors"), to: folder("out/expected.safetensors"))
+    #expect(try Executable.run("verify", "out", in: folder.url).status == 0)
+  }
+
+  @Test func whatCannotBe() throws {
+    expectError(
+      try Executable.run("init", "--config", "none.json", "--output", "x", in: folder.url),
+      "\(folder("none.json").path): cannot be read")
+    try folder.write("llama.json", #"{"model_type": "llama"}"#)
+    expectError(
+      try Executable.run("init", "--config", "llama.json", "--output", "x", in: folder.url),
+      "\(folder("llama.json").path): model_type is \"llama\": expected qwen3, qwen3_moe or wideband")
+    let config = try folder.read("small.json")
+    try folder.write("odd.json", config.replacing("\"head_dim\": 4", with: "\"head_dim\": 5"))
+    expectError(
+      try Executable.run("init", "--config", "odd.json", "--output", "x", in: folder.url),
+      "odd.json: head_dim is 5: expected an even number, as rotary positions turn pairs")
+    try folder.write("narrow.json", config.replacing("3005", with: "3004"))
+    expectError(
+      try Executable.run("init", "--config", "narrow.json", "--output", "x", "--tokenizer", tokenizer, in: folder.url),
+      "narrow.json: the tokenizer has 3005 tokens, but vocab_size is 3004")
+    expectError(
+      try start("x", "--dtype", "int8"),
+      "The value 'int8' is invalid for '--dtype <type>'. Please provide one of 'float32', 'bfloat16' or 'float16'.",
+      status: 64)
+    expectError(
+      try start("x", "--shard-size", "0GB"), "The value '0GB' is invalid for '--shard-size <size>'", status: 64)
+    expectError(
+      try Executable.run("convert", "nowhere", "x", in: folder.url),
+      "\(folder("nowhere").path): there is no such model folder")
+    #expect(!folder.exists("x"))
+    try FileManager.default.createDirectory(at: folder("full"), withIntermediateDirectories: false)
+    try folder.write("full/letter.txt", "dear")
+    expectError(
+      try start("full"), "\(folder("full").path): is not empty and holds no config.json: it is not replaced")
+  }
+
+  @Test func convertRefusesWeightsThatDoNotFit() throws {
+    #expect(try start("model").status == 0)
+    let config = try folder.read("model/config.json")
+    try folder.write(
+      "model/config.json",
+      config.replacing("\"tie_word_embeddings\" : true", with: "\"tie_word_embeddings\" : false"))
+    expectError(
+      try Executable.run("convert", "model", "x", in: folder.url),
+      "model: missing tensor 'lm_head.weight': the configuration expects it with shape [3005, 8]")
+    #expect(!folder.exists("x"))
+  }
+}
