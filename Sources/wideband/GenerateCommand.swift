@@ -11,10 +11,15 @@ struct Generate: ParsableCommand {
       The text goes to standard output as it is written, without the prompt; a line with counts and times goes to \
       standard error. The same seed gives the same text, with and without the cache.
 
+      With --cycle the model decodes directly: the thinking layers run once for so many tokens. The layer split is \
+      that of the folder, or given here for a model that was not tuned; such a model writes worse. --stats adds what \
+      a token reads, and decodes the same prompt ordinarily for comparison.
+
       EXAMPLES:
         wideband generate --model runs/bible --prompt "In the beginning"
         wideband generate --model runs/bible --prompt "And God" --temperature 0
         wideband generate --model runs/bible --prompt-file chapter.txt --stop "."
+        wideband generate --model runs/direct --prompt "And God" --cycle 4 --stats
         echo "Now it came to pass" | wideband generate --model runs/bible
       """)
 
@@ -41,6 +46,11 @@ struct Generate: ParsableCommand {
   var seed: UInt64?
   @Option(help: ArgumentHelp("End before this text; may be given several times.", valueName: "text"))
   var stop: [String] = []
+  @Option(help: ArgumentHelp("Decode directly, with this many tokens a cycle.", valueName: "number"))
+  var cycle: Int?
+  @OptionGroup var split: SplitOptions
+  @Flag(help: "Say what a token reads, and how fast it is beside ordinary decoding.")
+  var stats = false
   @Flag(name: .customLong("no-cache"), help: "Compute the whole text anew for every token.")
   var isWithoutCache = false
   @Option(help: ArgumentHelp("Where to compute: cpu, cuda, cuda:N or mps.", valueName: "device"))
@@ -71,12 +81,22 @@ struct Generate: ParsableCommand {
     let options = options
     try options.validate()
     let text = try promptText()
-    let loaded = try LoadedModel(URL(filePath: model), on: Device(device), dtype: dtype?.dtype)
+    let loaded = try LoadedModel(URL(filePath: model), on: Device(device), dtype: dtype?.dtype) {
+      try split.apply(to: &$0, of: model, cycle: cycle)
+    }
     let result = try loaded.generate(text, options: options) {
       try FileHandle.standardOutput.write(contentsOf: Data($0.utf8))
     }
     try FileHandle.standardOutput.write(contentsOf: Data("\n".utf8))
-    try FileHandle.standardError.write(contentsOf: Data((Self.statistics(result) + "\n").utf8))
+    var lines = [Self.statistics(result)]
+    if stats {
+      var ordinary = options
+      ordinary.cycle = nil
+      let comparison = try cycle == nil ? nil : loaded.generate(text, options: ordinary)
+      let cost = try DirectDecodingCost(loaded.model, cycle: cycle)
+      lines += DirectReport.lines(result, beside: comparison, cost: cost, model: loaded.model.configuration)
+    }
+    try FileHandle.standardError.write(contentsOf: Data((lines.joined(separator: "\n") + "\n").utf8))
   }
 
   private var options: GenerationOptions {
@@ -89,6 +109,7 @@ struct Generate: ParsableCommand {
     options.seed = seed
     options.maximumTokens = maxTokens
     options.stopStrings = stop
+    options.cycle = cycle
     options.usesCache = !isWithoutCache
     return options
   }
