@@ -12,6 +12,8 @@ public struct Evaluation: Codable, Hashable, Sendable {
   public let deeperLosses: [Double]
   /// The next-token loss in bits over the bytes that the predicted tokens stand for.
   public let bitsPerByte: Double
+  /// The mean next-token loss of each phase that occurred, by name; nil where nothing was gated.
+  public let phaseLosses: [String: Double]?
   /// Tokens that were predicted.
   public let tokenCount: Int
 
@@ -21,17 +23,21 @@ public struct Evaluation: Codable, Hashable, Sendable {
   ///   - batches: tokens and the tokens that follow them, `[B, T]` each.
   ///   - byteLengths: bytes that each token stands for, `[V]`; tokens of zero bytes, such as the end of a text, do
   ///     not count.
+  ///   - gate: the gate over a batch, by its number and its rows; nil for the ordinary model.
   public init(
-    _ model: LanguageModel, on batches: some Sequence<(tokens: Tensor, targets: Tensor)>, byteLengths: Tensor
+    _ model: LanguageModel, on batches: some Sequence<(tokens: Tensor, targets: Tensor)>, byteLengths: Tensor,
+    gate: (_ batch: Int, _ rows: Int) throws -> CycleGate? = { _, _ in nil }
   ) throws {
     var nats = 0.0
     var tokens = 0
     var bytes = 0.0
     var natsOfText = 0.0
     var deeper: [Double] = []
-    for batch in batches {
+    var phases = PhaseLosses()
+    for (number, batch) in batches.enumerated() {
+      let cycleGate = try gate(number, batch.tokens.size(0))
       let sums = try withTorch {
-        try withoutGradients { try Self.sums(model, batch.tokens, batch.targets, byteLengths) }
+        try withoutGradients { try Self.sums(model, batch, byteLengths, cycleGate, &phases) }
       }
       let rows = batch.tokens.count
       nats += sums.nats
@@ -42,6 +48,8 @@ public struct Evaluation: Codable, Hashable, Sendable {
       for (k, loss) in sums.deeper.enumerated() { deeper[k] += loss * Double(rows) }
     }
     tokenCount = tokens
+    phaseLosses =
+      phases.named.isEmpty ? nil : Dictionary(uniqueKeysWithValues: phases.named.map { ($0.name, $0.value) })
     nextTokenLoss = nats / Double(max(1, tokens))
     deeperLosses = deeper.map { $0 / Double(max(1, tokens)) }
     bitsPerByte = natsOfText / log(2) / max(1, bytes)
@@ -55,12 +63,15 @@ public struct Evaluation: Codable, Hashable, Sendable {
   }
 
   private static func sums(
-    _ model: LanguageModel, _ tokens: Tensor, _ targets: Tensor, _ byteLengths: Tensor
+    _ model: LanguageModel, _ batch: (tokens: Tensor, targets: Tensor), _ byteLengths: Tensor, _ gate: CycleGate?,
+    _ phases: inout PhaseLosses
   ) throws -> Sums {
-    let pass = Pass(length: tokens.size(1), configuration: model.configuration, on: tokens.device)
+    let (tokens, targets) = batch
+    let pass = Pass(length: tokens.size(1), configuration: model.configuration, gate: gate, on: tokens.device)
     let state = model.trunk(tokens, in: pass)
     let scores = model.logits(of: state).logSoftmax(-1)
     let losses = -scores.gather(targets.unsqueezed(-1), axis: -1).squeezed(-1).to(.float64)
+    if let gate { try phases.add(losses, phases: gate.phases, targets: targets) }
     let lengths = byteLengths.rows(targets.flattened()).reshaped(targets.shape).to(.float64)
     let counted = (lengths .> 0).to(.float64)
     return try Sums(

@@ -1,0 +1,127 @@
+import Foundation
+import LanguageModel
+import Torch
+
+/// What decoding directly costs in quality: held-out text at every cycle length, phase by phase.
+///
+/// The first half of every row is the prompt. Behind it each token is measured once at every phase, by as many passes
+/// as a cycle has tokens, each with cycles that begin one token later. All phases, all cycles and the untuned model
+/// are therefore measured on the very same tokens.
+public struct DirectEvaluation: Codable, Hashable, Sendable {
+  /// What a model makes of the measured tokens.
+  public struct Quality: Codable, Hashable, Sendable {
+    /// The loss in bits over the bytes that the tokens stand for.
+    public let bitsPerByte: Double
+    /// The share of tokens to which the model gives the highest probability.
+    public let accuracy: Double
+  }
+
+  /// One cycle length.
+  public struct Cycle: Codable, Hashable, Sendable {
+    /// Tokens of a cycle.
+    public let cycle: Int
+    /// The mean over its phases.
+    public let mean: Quality
+    /// Each phase, the head first.
+    public let phases: [Quality]
+    /// The untuned model's bits per byte over this one's: 1 where nothing was lost; nil without an untuned model.
+    public let retention: Double?
+    /// This model's accuracy over the untuned one's; nil without one that is ever right.
+    public let accuracyRetention: Double?
+  }
+
+  /// Each cycle length, in the order asked for.
+  public let cycles: [Cycle]
+  /// The untuned model, decoded ordinarily.
+  public let untuned: Quality?
+  /// Tokens that were measured.
+  public let tokenCount: Int
+
+  /// Measures a model that has a layer split.
+  ///
+  /// - Parameters:
+  ///   - cycles: tokens of a cycle, any lengths of at least 1; not only those that the model was tuned for.
+  ///   - untuned: the model before it was tuned, which is decoded ordinarily.
+  ///   - batches: tokens and the tokens that follow them, `[B, T]` each.
+  ///   - byteLengths: bytes that each token stands for, `[V]`; tokens of zero bytes do not count.
+  /// - Throws: `ConfigurationError` for a model without a split; `DataError` for cycles that do not fit into half a row.
+  public init(
+    _ model: LanguageModel, cycles lengths: [Int], untuned: LanguageModel? = nil,
+    on batches: some Sequence<(tokens: Tensor, targets: Tensor)>, byteLengths: Tensor
+  ) throws {
+    let longest = lengths.max() ?? 1
+    var untunedSums = Sums()
+    var sums = lengths.map { Array(repeating: Sums(), count: max(0, $0)) }
+    for (tokens, targets) in batches {
+      let prompt = tokens.size(1) / 2
+      guard lengths.allSatisfy({ $0 >= 1 }), prompt + longest <= tokens.size(1) else {
+        throw DataError(
+          "cycles of \(lengths.map(String.init).joined(separator: ", ")) tokens: "
+            + "expected 1 to \(tokens.size(1) - prompt), what is left of \(tokens.size(1)) tokens behind a prompt of half"
+        )
+      }
+      let measured = (prompt + longest - 1)..<tokens.size(1)
+      func measure(_ model: LanguageModel, _ gate: CycleGate?) throws -> [Sums] {
+        try withTorch {
+          try withoutGradients {
+            let pass = Pass(length: tokens.size(1), configuration: model.configuration, gate: gate, on: tokens.device)
+            let state = model.trunk(tokens, in: pass).slice(1, measured)
+            return try Sums.columns(model.logits(of: state), targets.slice(1, measured), byteLengths)
+          }
+        }
+      }
+      if let untuned { untunedSums += try measure(untuned, nil).reduce(into: Sums()) { $0 += $1 } }
+      for (index, cycle) in lengths.enumerated() {
+        for anchor in prompt..<(prompt + cycle) {
+          let phases = (0..<tokens.size(1)).map { CycleGate.phase(of: $0, anchor: anchor, cycle: cycle) }
+          let gate = try CycleGate(
+            phases: Tensor(phases.map(Int64.init), shape: [1, phases.count], on: tokens.device), model.configuration)
+          for (position, column) in zip(measured, try measure(model, gate)) {
+            sums[index][phases[position]] += column
+          }
+        }
+      }
+    }
+    let reference = untuned == nil ? nil : untunedSums.quality
+    self.untuned = reference
+    tokenCount = Int(sums.first?.reduce(0) { $0 + $1.tokens } ?? 0)
+    cycles = zip(lengths, sums).map { cycle, phases in
+      let mean = phases.reduce(into: Sums()) { $0 += $1 }.quality
+      return Cycle(
+        cycle: cycle, mean: mean, phases: phases.map(\.quality),
+        retention: reference.map { $0.bitsPerByte / mean.bitsPerByte },
+        accuracyRetention: reference.flatMap { $0.accuracy > 0 ? mean.accuracy / $0.accuracy : nil })
+    }
+  }
+}
+
+/// Sums over tokens of text.
+private struct Sums {
+  var nats = 0.0
+  var bytes = 0.0
+  var correct = 0.0
+  var tokens = 0.0
+
+  var quality: DirectEvaluation.Quality {
+    .init(bitsPerByte: nats / log(2) / max(1, bytes), accuracy: correct / max(1, tokens))
+  }
+
+  /// The sums of each position of a batch, from logits `[B, T, V]` and targets `[B, T]`.
+  static func columns(_ logits: Tensor, _ targets: Tensor, _ byteLengths: Tensor) throws -> [Sums] {
+    let losses = -logits.logSoftmax(-1).gather(targets.unsqueezed(-1), axis: -1).squeezed(-1).to(.float64)
+    let lengths = byteLengths.rows(targets.flattened()).reshaped(targets.shape).to(.float64)
+    let counted = (lengths .> 0).to(.float64)
+    let hits = (logits.argmax(-1) .== targets).to(.float64) * counted
+    let columns = try [losses * counted, lengths, hits, counted].map { try $0.sum(0).elements(Double.self) }
+    return columns[0].indices.map {
+      Sums(nats: columns[0][$0], bytes: columns[1][$0], correct: columns[2][$0], tokens: columns[3][$0])
+    }
+  }
+
+  static func += (sums: inout Sums, other: Sums) {
+    sums.nats += other.nats
+    sums.bytes += other.bytes
+    sums.correct += other.correct
+    sums.tokens += other.tokens
+  }
+}
