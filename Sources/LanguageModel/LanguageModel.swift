@@ -38,7 +38,7 @@ public struct LanguageModel {
       vocabularySize: configuration.vocabularySize, hiddenSize: D, width: configuration.virtualWidth, start: start,
       computingIn: dtype, in: model)
     layers = try (0..<configuration.layerCount).map {
-      try Layer(configuration, index: $0, hasMemory: true, start: start, in: model["layers"][$0])
+      try Layer(configuration, index: $0, memoryIndex: $0, start: start, in: model["layers"][$0])
     }
     readout = try Readout(configuration, start: start, in: model)
     head =
@@ -46,14 +46,26 @@ public struct LanguageModel {
       ? embedding.table
       : try weights.root["lm_head"].tensor("weight", [configuration.vocabularySize, D], .normal(0.02))
     depths = try (0..<(configuration.multiTokenPrediction?.depth ?? 0)).map {
-      try MultiTokenPrediction(configuration, start: start, in: model["mtp"][$0])
+      try MultiTokenPrediction(configuration, depth: $0, start: start, in: model["mtp"][$0])
     }
     try weights.requireNothingLeft()
   }
 
-  /// The state `[B, T, n, C]` after the last layer, for integer tokens `[B, T]`.
+  /// The state `[B, T, n, C]` that enters the first layer, for integer tokens `[B, T]`.
+  public func embedded(_ tokens: Tensor) -> Tensor { embedding(tokens) }
+
+  /// The state `[B, T, n, C]` after some consecutive layers, from the one before them.
+  public func run(_ range: Range<Int>, from state: Tensor, in pass: Pass) -> Tensor {
+    layers[range].reduce(State(state)) { state, layer in layer(state, in: pass) }.tensor
+  }
+
+  /// The state `[B, T, n, C]` after the last layer, for integer tokens `[B, T]`; gated where the pass says so.
   public func trunk(_ tokens: Tensor, in pass: Pass) -> Tensor {
-    layers.reduce(State(embedding(tokens))) { state, layer in layer(state, in: pass) }.tensor
+    guard let gate = pass.gate else { return run(0..<layers.count, from: embedded(tokens), in: pass) }
+    let groups = gate.split.groups(layerCount: layers.count)
+    let encoded = run(groups.encoding, from: embedded(tokens), in: pass)
+    let thought = run(groups.thinking, from: encoded, in: pass)
+    return run(groups.decoding, from: gate(encoded: encoded, thought: thought), in: pass)
   }
 
   /// Logits `[B, T, V]` from the state after the last layer, in float32.

@@ -17,7 +17,7 @@ struct MultiTokenPrediction {
   private let epsilon: Double
 
   /// The depth whose weights lie in `scope` ("model.mtp.k").
-  init(_ configuration: ModelConfiguration, start: InitialValues, in scope: Scope) throws {
+  init(_ configuration: ModelConfiguration, depth: Int, start: InitialValues, in scope: Scope) throws {
     let D = configuration.hiddenSize
     let wide = configuration.virtualWidth?.width(hiddenSize: D) ?? D
     let C = configuration.virtualWidth?.slotWidth(hiddenSize: D) ?? D
@@ -25,7 +25,8 @@ struct MultiTokenPrediction {
     hiddenNorm = try scope["hidden_norm"].tensor("weight", [wide], .ones)
     embeddingNorm = try scope["embedding_norm"].tensor("weight", [wide], .ones)
     mix = try scope["proj"].tensor("weight", [C, 2 * C], start.linear(inputs: 2 * C))
-    layer = try Layer(configuration, index: 0, hasMemory: false, start: start, in: scope["layers"][0])
+    layer = try Layer(
+      configuration, index: 0, memoryIndex: configuration.layerCount + depth, start: start, in: scope["layers"][0])
     readout = try Readout(configuration, start: start, in: scope)
   }
 

@@ -61,8 +61,22 @@ extension Tensor {
 
   /// The mean over rows of -log softmax(logits `[N, V]`)[target `[N]`], leaving out rows whose target is `ignoring`.
   public func crossEntropy(_ targets: Tensor, ignoring: Int = -100) -> Tensor {
-    let mean = 1
-    return Self.crossEntropyOperator(
-      .tensor(to(.float32)), .tensor(targets), .none, .int(mean), .int(ignoring))
+    crossEntropy(targets, ignoring: ignoring, reduction: 1)
+  }
+
+  /// The same for each row, `[N]`; 0 where the target is `ignoring`.
+  public func crossEntropies(_ targets: Tensor, ignoring: Int = -100) -> Tensor {
+    crossEntropy(targets, ignoring: ignoring, reduction: 0)
+  }
+
+  private func crossEntropy(_ targets: Tensor, ignoring: Int, reduction: Int) -> Tensor {
+    Self.crossEntropyOperator(
+      .tensor(to(.float32)), .tensor(targets), .none, .int(reduction), .int(ignoring))
+  }
+
+  /// KL(p ‖ q) of each row, `[N]`, for p = softmax(known `[N, V]`) and q = softmax(self), in float32.
+  public func divergences(from known: Tensor) -> Tensor {
+    let expected = known.to(.float32).logSoftmax(-1)
+    return (expected.exp() * (expected - to(.float32).logSoftmax(-1))).sum(-1)
   }
 }
