@@ -72,7 +72,7 @@ let package = Package(
     .executableTarget(
       name: "wideband",
       dependencies: [
-        "Training", "Decoding", "LanguageModel", "Checkpoint", "Tokenization", "Torch", arguments,
+        "Training", "Decoding", "LanguageModel", "VirtualWidth", "Checkpoint", "Tokenization", "Torch", arguments,
       ],
       swiftSettings: swift),
     .target(

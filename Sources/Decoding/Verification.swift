@@ -54,16 +54,16 @@ public struct Verification: Sendable {
   /// Whether everything is within its tolerance and all greedy tokens agree.
   public var passes: Bool { (outputs + gradients).allSatisfy(\.passes) && greedy?.firstDifference == nil }
 
-  /// Verifies the model in the folder at `url`.
+  /// Verifies the model in the folder at `url`, computing on `device`.
   ///
   /// - Throws: `CheckpointError` or `GenerationError` naming the file, if the folder holds no model or nothing that the
   ///   model could be held against.
-  public init(_ url: URL) throws {
+  public init(_ url: URL, on device: Device = .cpu) throws {
     let folder = ModelFolder(url)
     let configuration = try ModelConfiguration(folder)
-    let expected = try ExpectedOutputs(folder.url.appending(path: "expected.safetensors"))
+    let expected = try ExpectedOutputs(folder.url.appending(path: "expected.safetensors"), on: device)
     do {
-      let weights = WeightStore(stored: try folder.readTensors(), dtype: .float32, mutable: true)
+      let weights = WeightStore(stored: try folder.readTensors(), dtype: .float32, mutable: true, on: device)
       let model = try LanguageModel(configuration, weights: weights)
       let subject = Subject(model: model, expected: expected, tokens: try expected.ids("tokens", in: model.vocabulary))
       outputs = try [subject.logits()] + subject.losses()
@@ -146,7 +146,7 @@ private struct Subject {
     guard targets.shape == tokens.shape else {
       throw expected.error("tensor 'targets' has shape \(targets.shape): expected that of 'tokens', \(tokens.shape)")
     }
-    let pass = Pass(length: tokens.size(1), configuration: model.configuration)
+    let pass = Pass(length: tokens.size(1), configuration: model.configuration, on: tokens.device)
     return model.losses(tokens, targets: targets, in: pass)
   }
 
