@@ -55,7 +55,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"]), .brew(["pcre2"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
-    .target(name: "CKernels"),
+    .target(name: "CKernels", exclude: ["CUDA/Source"]),
     .target(
       name: "CTorch", dependencies: ["CKernels"] + torchDependencies, cxxSettings: torchHeaders,
       linkerSettings: torchLibraries),
@@ -72,14 +72,15 @@ let package = Package(
     .executableTarget(
       name: "wideband",
       dependencies: [
-        "Training", "Decoding", "LanguageModel", "Checkpoint", "Tokenization", "Torch", arguments,
+        "Training", "Decoding", "LanguageModel", "VirtualWidth", "Checkpoint", "Tokenization", "Torch", arguments,
       ],
       swiftSettings: swift),
     .target(
       name: "TestSupport", dependencies: ["LanguageModel", "Checkpoint", "Torch"], path: "Tests/TestSupport",
       swiftSettings: swift),
+    .target(name: "CUDAEmulation", dependencies: ["CKernels"], path: "Tests/CUDAEmulation"),
     tests("TorchTests", ["Torch"]),
-    tests("CKernelsTests", ["CKernels", "Torch", "TestSupport"]),
+    tests("CKernelsTests", ["CKernels", "CUDAEmulation", "Torch", "TestSupport"]),
     tests("VirtualWidthTests", ["VirtualWidth", "TestSupport"]),
     tests("CheckpointTests", ["Checkpoint", "TestSupport"]),
     tests("TokenizationTests", ["Tokenization"]),

@@ -5,14 +5,15 @@
 // together. The write's backward comes first: it leaves the next state's gradient in the pending write, and passes on
 // only the gradient of the sublayer's output. The read's backward comes when the sublayer's is done, and does the rest
 // in one pass over the state.
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
 
 #include <array>
+#include <cstdio>
+#include <mutex>
+#include <set>
 
-#include "Internal.h"
-#include "ckernels.h"
+#include "ConnectionKernels.hpp"
 
 namespace wideband {
 namespace {
@@ -42,11 +43,10 @@ struct Pending : torch::CustomClassHolder {
             data(weights[2]), data(weights[3]), data(weights[4]), data(weights[5]), data(weights[6])};
   }
 
-  /// Keeps what the backward pass needs of a write, and gives the place for the write coefficients.
-  float *keep(const at::Tensor &written) {
+  /// Keeps what the backward pass needs of a write, with the place for the write coefficients.
+  void keep(const at::Tensor &written) {
     output = written.detach();
     beta = at::empty({tokens(), rate(), slots()}, state.options());
-    return mutableData(beta);
   }
 
   /// The shape of a sublayer's input and output.
@@ -68,8 +68,6 @@ void remember(AutogradContext *context, const char *name, const PendingPointer &
   context->saved_data[name] = c10::IValue::make_capsule(pending);
 }
 
-void require(bool succeeded) { TORCH_CHECK(succeeded, "the kernel refused the sizes or had no memory"); }
-
 /// The gradients of a connection's weights, in their order, to which the kernel adds.
 variable_list weightGradients(const Weights &weights, ck_connection_gradients &targets) {
   variable_list gradients;
@@ -89,7 +87,7 @@ variable_list finish(
     Pending &connection, const at::Tensor &inputGradient, at::Tensor &stateGradient, const Pending *previous,
     at::Tensor *previousOutputGradient) {
   TORCH_CHECK(connection.nextGradient.defined(), "a connection's backward pass ran twice, or its write never did");
-  auto upstream = inputGradient.contiguous();
+  auto upstream = kernels::prepared(inputGradient);
   stateGradient = at::empty_like(connection.state);
   ck_connection_gradients targets{};
   auto gradients = weightGradients(connection.weights, targets);
@@ -99,11 +97,10 @@ variable_list finish(
     writer = previous->kernel();
     *previousOutputGradient = at::empty(previous->narrow(), upstream.options());
   }
-  require(ck_connection_backward_write_backward(
-      &kernel, previous ? &writer : nullptr, connection.tokens(), data(connection.state), data(connection.output),
-      data(upstream), data(connection.nextGradient), nullptr, previous ? data(previous->beta) : nullptr,
-      mutableData(stateGradient), previous ? mutableData(*previousOutputGradient) : nullptr, &targets,
-      at::get_num_threads()));
+  kernels::backward(
+      kernel, previous ? &writer : nullptr, connection.tokens(), connection.state, connection.output, upstream,
+      connection.nextGradient, previous ? previous->beta : at::Tensor(), stateGradient,
+      previous ? *previousOutputGradient : at::Tensor(), targets);
   connection.nextGradient.reset();
   connection.output.reset();
   connection.state.reset();
@@ -117,9 +114,7 @@ struct Read : torch::autograd::Function<Read> {
       const at::Tensor &, const at::Tensor &, const at::Tensor &, const at::Tensor &, const PendingPointer &pending) {
     remember(context, "pending", pending);
     auto input = at::empty(pending->narrow(), state.options());
-    auto kernel = pending->kernel();
-    require(ck_connection_read(
-        &kernel, pending->tokens(), data(state), mutableData(input), at::get_num_threads()));
+    kernels::read(pending->kernel(), pending->tokens(), state, input);
     return input;
   }
 
@@ -140,22 +135,17 @@ struct Write : torch::autograd::Function<Write> {
       bool isRecording) {
     remember(context, "pending", pending);
     auto next = at::empty_like(pending->state);
-    auto kernel = pending->kernel();
-    float *beta = isRecording ? pending->keep(output) : nullptr;
-    require(ck_connection_write(
-        &kernel, pending->tokens(), data(pending->state), data(output), mutableData(next), beta,
-        at::get_num_threads()));
+    if (isRecording) pending->keep(output);
+    kernels::write(
+        pending->kernel(), nullptr, pending->tokens(), pending->state, output, next, pending->beta, at::Tensor());
     return next;
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
     auto saved = recall(context, "pending");
-    saved->nextGradient = gradients[0].contiguous();
+    saved->nextGradient = kernels::prepared(gradients[0]);
     auto outputGradient = at::empty(saved->narrow(), saved->state.options());
-    auto kernel = saved->kernel();
-    require(ck_connection_write_backward(
-        &kernel, saved->tokens(), nullptr, data(saved->beta), data(saved->nextGradient),
-        mutableData(outputGradient), at::get_num_threads()));
+    kernels::writeBackward(saved->kernel(), saved->tokens(), saved->beta, saved->nextGradient, outputGradient);
     saved->beta.reset();
     return {outputGradient, at::Tensor(), at::Tensor(), at::Tensor()};
   }
@@ -172,11 +162,10 @@ struct WriteRead : torch::autograd::Function<WriteRead> {
     remember(context, "next", next);
     next->state = at::empty_like(pending->state);
     auto input = at::empty(next->narrow(), output.options());
-    auto writer = pending->kernel(), reader = next->kernel();
-    float *beta = isRecording ? pending->keep(output) : nullptr;
-    require(ck_connection_write_read(
-        &writer, &reader, pending->tokens(), data(pending->state), data(output), mutableData(next->state), beta,
-        mutableData(input), at::get_num_threads()));
+    if (isRecording) pending->keep(output);
+    const auto reader = next->kernel();
+    kernels::write(
+        pending->kernel(), &reader, pending->tokens(), pending->state, output, next->state, pending->beta, input);
     return input;
   }
 
@@ -191,8 +180,18 @@ struct WriteRead : torch::autograd::Function<WriteRead> {
   }
 };
 
-bool isSupported(const at::Tensor &tensor) {
-  return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat;
+/// Whether a connection's weights are ones that the kernels take with such a state.
+bool fits(const at::Tensor &weight, const at::Tensor &state) {
+  return weight.device() == state.device() && weight.scalar_type() == at::kFloat;
+}
+
+/// Says once in a process why connections go without kernels.
+void report(const std::string &reason) {
+  static std::mutex mutex;
+  static std::set<std::string> reported;
+  std::lock_guard<std::mutex> lock(mutex);
+  if (reported.insert(reason).second)
+    std::fprintf(stderr, "connections are computed by composed operators: %s\n", reason.c_str());
 }
 
 /// The kernels trust the sizes they are told: weights that do not fit the state go no further.
@@ -221,9 +220,9 @@ PendingPointer opened(const wb_tensor *const weights[7], double epsilon, const a
   tracked.fill(at::empty({0}));
   for (size_t i = 0; i < tracked.size(); i++) {
     if (!weights[i]) continue;
-    TORCH_CHECK(isSupported(weights[i]->value), "weights are float32 on the processor");
+    TORCH_CHECK(fits(weights[i]->value, state), "weights are float32 on the device of the state");
     tracked[i] = weights[i]->value.contiguous();
-    pending->weights[i] = tracked[i].detach();
+    pending->weights[i] = kernels::prepared(tracked[i].detach());
   }
   pending->epsilon = epsilon;
   pending->state = state;
@@ -241,10 +240,11 @@ struct wb_pending_write {
 
   /// The sublayer's output, checked; the backward pass knows one write for each read.
   at::Tensor close(const wb_tensor *output) {
-    auto contiguous = output->value.contiguous();
+    auto contiguous = wideband::kernels::prepared(output->value);
     TORCH_CHECK(
-        wideband::isSupported(contiguous) && contiguous.sizes().vec() == value->narrow(), "the sublayer's output ",
-        contiguous.sizes(), " does not match its input");
+        contiguous.device() == value->state.device() && contiguous.scalar_type() == value->state.scalar_type() &&
+            contiguous.sizes().vec() == value->narrow(),
+        "the sublayer's output ", contiguous.sizes(), " does not match its input");
     TORCH_CHECK(!isClosed, "a connection's write was asked for twice");
     isClosed = true;
     return contiguous;
@@ -255,15 +255,24 @@ struct wb_pending_write {
   }
 };
 
-bool wb_connection_is_supported(const wb_tensor *state) {
-  // A slot of one channel normalises to its sign: the kernels' form of the derivative would be all cancellation.
-  return wideband::isSupported(state->value) && state->value.dim() > 1 && state->value.size(-1) > 1;
+bool wb_connection_is_supported(const wb_tensor *const weights[7], const wb_tensor *state) {
+  return wideband::guarded(false, [&] {
+    const at::Tensor &value = state->value;
+    // A slot of one channel normalises to its sign: the kernels' form of the derivative would be all cancellation.
+    if (!wideband::kernels::take(value) || value.dim() < 2 || value.size(-1) < 2) return false;
+    if (!weights[1] || weights[1]->value.dim() != 2) return true;
+    ck_connection kind{weights[1]->value.size(1), value.size(-2), value.size(-1)};
+    if (weights[2]) kind.dynamic_alpha = wideband::data(weights[2]->value);
+    const std::string reason = wideband::kernels::refusal(kind, value);
+    if (!reason.empty()) wideband::report(reason);
+    return reason.empty();
+  });
 }
 
 wb_tensor *wb_connection_read(
     const wb_tensor *const weights[7], double epsilon, const wb_tensor *state, wb_pending_write **pending) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    auto contiguous = state->value.contiguous();
+    auto contiguous = wideband::kernels::prepared(state->value);
     wideband::Weights tracked;
     auto value = wideband::opened(weights, epsilon, contiguous.detach(), tracked);
     auto input = wideband::Read::apply(

@@ -14,11 +14,14 @@ struct ExpectedOutputs {
   /// The cycles for which a continuation decoded directly is expected.
   let cycles: [Int]
   private let file: SafetensorsFile
+  private let device: Device
 
+  /// - Parameter device: where its tensors are wanted.
   /// - Throws: `CheckpointError` if the file cannot be read; `GenerationError` if it holds something that is not known.
-  init(_ url: URL) throws {
+  init(_ url: URL, on device: Device) throws {
     let file = try SafetensorsFile(url)
     self.file = file
+    self.device = device
     func suffixes(_ prefix: String) -> [String] {
       file.names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }.sorted()
     }
@@ -41,7 +44,7 @@ struct ExpectedOutputs {
   /// A tensor; its absence is an error.
   func tensor(_ name: String) throws -> Tensor {
     guard has(name) else { throw error("tensor '\(name)' is missing") }
-    return try file.tensor(name)
+    return try file.tensor(name).to(device)
   }
 
   /// A table of token ids in `range`, with both sizes at least 1.

@@ -56,16 +56,17 @@ public struct Verification: Sendable {
     (outputs + gradients).allSatisfy(\.passes) && greedy.allSatisfy { $0.firstDifference == nil }
   }
 
-  /// Verifies the model in the folder at `url`.
+  /// Verifies the model in the folder at `url`, computing on `device`.
   ///
   /// - Throws: `CheckpointError` or `GenerationError` naming the file, if the folder holds no model or nothing that the
   ///   model could be held against.
-  public init(_ url: URL) throws {
+  public init(_ url: URL, on device: Device = .cpu) throws {
     let folder = ModelFolder(url)
     let configuration = try ModelConfiguration(folder)
-    let expected = try ExpectedOutputs(folder.url.appending(path: "expected.safetensors"))
+    let expected = try ExpectedOutputs(folder.url.appending(path: "expected.safetensors"), on: device)
     do {
-      let weights = WeightStore(stored: try configuration.weights(in: folder), dtype: .float32, mutable: true)
+      let weights = WeightStore(
+        stored: try configuration.weights(in: folder), dtype: .float32, mutable: true, on: device)
       let model = try LanguageModel(configuration, weights: weights)
       let subject = Subject(model: model, expected: expected, tokens: try expected.ids("tokens", in: model.vocabulary))
       outputs = try [subject.logits()] + subject.losses() + subject.gatedOutputs()
@@ -129,7 +130,9 @@ private struct Subject {
     // Phases matter only in whether they are 0, which is where the gate is open.
     let phases = try withTorch { (gate .== 0).to(.int64) }
     let cycleGate = try CycleGate(phases: phases, model.configuration)
-    func pass() -> Pass { Pass(length: tokens.size(1), configuration: model.configuration, gate: cycleGate) }
+    func pass() -> Pass {
+      Pass(length: tokens.size(1), configuration: model.configuration, gate: cycleGate, on: tokens.device)
+    }
     let logits = try withTorch { withoutGradients { model.logits(of: model.trunk(tokens, in: pass())) } }
     let measured = try measure("gated_logits", logits, "gated_logits", Verification.outputTolerance)
     guard expected.has("gated_loss") else { return [measured] }
@@ -171,7 +174,7 @@ private struct Subject {
     guard targets.shape == tokens.shape else {
       throw expected.error("tensor 'targets' has shape \(targets.shape): expected that of 'tokens', \(tokens.shape)")
     }
-    let ordinary = Pass(length: tokens.size(1), configuration: model.configuration)
+    let ordinary = Pass(length: tokens.size(1), configuration: model.configuration, on: tokens.device)
     return model.losses(tokens, targets: targets, in: pass ?? ordinary)
   }
 

@@ -35,8 +35,8 @@ public struct FusedConnection {
       tensors = [staticAlpha, staticBeta, dynamicAlpha, dynamicBeta, alphaScale, betaScale, gain]
     }
 
-    fileprivate var areSupported: Bool {
-      tensors.allSatisfy { $0.map { $0.dtype == .float32 && $0.device == .cpu && !$0.isEmpty } ?? true }
+    fileprivate func areSupported(on device: Device) -> Bool {
+      tensors.allSatisfy { $0.map { $0.dtype == .float32 && $0.device == device && !$0.isEmpty } ?? true }
     }
 
     fileprivate var pointers: [OpaquePointer?] { tensors.map { $0?.pointer } }
@@ -44,8 +44,8 @@ public struct FusedConnection {
 
   /// Reads a sublayer's input out of a state `[..., n, C]`; nil where there is no kernel for it.
   public init?(reading state: Tensor, _ weights: Weights, epsilon: Double) {
-    guard Kernels.selected == .fused, let source = state.pointer, wb_connection_is_supported(source),
-      weights.areSupported
+    guard Kernels.selected == .fused, let source = state.pointer, weights.areSupported(on: state.device),
+      wb_connection_is_supported(weights.pointers, source)
     else { return nil }
     var write: OpaquePointer?
     let result = wb_connection_read(weights.pointers, epsilon, source, &write)
@@ -57,7 +57,7 @@ public struct FusedConnection {
   /// write has been done already or there is no kernel for it.
   public init?(reading write: Write, _ weights: Weights, epsilon: Double) {
     guard Kernels.selected == .fused, !write.isDone, let previous = write.pending.pointer,
-      let source = write.output.pointer, weights.areSupported
+      let source = write.output.pointer, weights.areSupported(on: write.output.device)
     else { return nil }
     var next: OpaquePointer?
     let result = wb_connection_write_read(previous, source, weights.pointers, epsilon, &next)

@@ -18,6 +18,8 @@ struct Verify: ParsableCommand {
 
   @Argument(help: ArgumentHelp("Model folders with expected outputs.", valueName: "folder"))
   var folders: [String]
+  @Option(help: ArgumentHelp("Where to compute: cpu, cuda, cuda:N or mps.", valueName: "device"))
+  var device = "cpu"
   @Option(help: "Fused kernels where there are some, or composed operators, their reference.")
   var kernels = Kernels.fused
 
@@ -26,10 +28,11 @@ struct Verify: ParsableCommand {
   }
 
   private func verify() throws {
+    let device = try Device(device)
     var failures = 0
     for folder in folders {
       do {
-        let verification = try Verification(URL(filePath: folder))
+        let verification = try Verification(URL(filePath: folder), on: device)
         print(Self.report(verification, of: folder), terminator: "\n\n")
         if !verification.passes { failures += 1 }
       } catch {

@@ -129,8 +129,10 @@ wb_tensor *wb_group_norm(
 
 typedef struct wb_pending_write wb_pending_write;
 
-/// Whether the kernels take such a state: float32 in the processor's memory, slots of more than one channel.
-bool wb_connection_is_supported(const wb_tensor *state);
+/// Whether there are kernels for a state and the weights of a connection, as `wb_connection_read` takes them: float32 in
+/// the processor's memory, or float32 or bfloat16 on a CUDA GPU with float32 weights; slots of more than one channel.
+/// Where a GPU could have kernels but has none, the reason is printed to standard error, once.
+bool wb_connection_is_supported(const wb_tensor *const weights[7], const wb_tensor *state);
 
 /// What the sublayer sees, [..., D], of a state [..., n, C]. `weights` are static alpha and beta, dynamic alpha and
 /// beta, alpha and beta scale, and the gain; the last five NULL for a static connection. `*pending` is what

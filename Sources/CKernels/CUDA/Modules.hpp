@@ -1,0 +1,30 @@
+// Compiled kernels, ready to be launched: one set in a process for each kind of connection and GPU.
+#pragma once
+
+#include "Program.hpp"
+
+namespace ckernels {
+namespace cuda {
+
+/// A kernel on a GPU.
+struct Kernel {
+  void *function = nullptr;
+  int threads = 0, sharedBytes = 0;
+  int blocksAtOnce = 0;  ///< on the whole GPU
+
+  int blocksFor(long long tokens) const { return int(tokens < blocksAtOnce ? tokens : blocksAtOnce); }
+  /// Throws a `Failure` if the driver refuses it.
+  void launch(int blocks, void *stream, const void *arguments) const;
+};
+
+struct Module {
+  Choices choices;
+  Kernel read, write, writeRead, writeBackward, backward, backwardWriteBackward, addBlocks, deliver;
+};
+
+/// The kernels for a kind of connection on the GPU of this number; compiles them the first time, and makes that GPU the
+/// thread's current one. Throws a `Failure`, the same one every time.
+const Module &module(const Kind &kind, int device);
+
+}  // namespace cuda
+}  // namespace ckernels

@@ -1,0 +1,54 @@
+// What the kernels for one kind of connection are on one GPU: the choices made for them, and their machine code.
+#pragma once
+
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "Libraries.hpp"
+#include "Source/Layout.cuh"
+
+namespace ckernels {
+namespace cuda {
+
+/// A kind of connection.
+struct Kind {
+  int m, n, C, elementBytes;
+  bool isDynamic;
+
+  auto key() const { return std::make_tuple(m, n, C, elementBytes, isDynamic); }
+  bool operator<(const Kind &other) const { return key() < other.key(); }
+};
+
+/// What a GPU has.
+struct Processor {
+  int architecture;            ///< 90 for compute capability 9.0
+  int sharedBytes;             ///< at most for a block
+  int multiprocessors;
+};
+
+/// How the shared memory of a GPU is used for a kind of connection.
+struct Choices {
+  Shape shape;
+  int forwardStages = 1, backwardStages = 1;
+  bool keepsSums = false, fusesForward = true, fusesBackward = true;
+
+  /// Throws a `Failure` if a token does not fit into the shared memory.
+  Choices(const Kind &kind, const Processor &processor);
+
+  int forwardBytes(bool writes, bool reads) const { return ForwardLayout(shape, writes, reads, forwardStages).bytes; }
+  int backwardBytes(bool isWhole, bool hasPrevious) const {
+    return BackwardLayout(shape, isWhole, hasPrevious, backwardStages, keepsSums).bytes;
+  }
+};
+
+struct Compiled {
+  std::vector<char> code;
+  std::string report;
+};
+
+/// Throws a `Failure` with the compiler's first complaint.
+Compiled compile(const Choices &choices, const Processor &processor);
+
+}  // namespace cuda
+}  // namespace ckernels

@@ -1,0 +1,86 @@
+// The kernels of ckernels.h for connections on NVIDIA GPUs of compute capability 8.0 and later. They are kept as source
+// text and compiled at run time, once in a process for each kind of connection (m, n, C, dtype, static or dynamic) and
+// GPU; compiler (NVRTC) and driver are loaded when they are first needed.
+//
+// Arrays lie in the GPU's memory and begin at multiples of 16 bytes. State, output, beta and their gradients are float32
+// or bfloat16 as the target says; parameters and their gradients are float32. Coefficients are computed, and all sums
+// taken, in float32; operands of the tensor cores, coefficients among them, are bfloat16. Gradients of parameters are
+// summed block by block in a fixed order: a result depends on the GPU's number of multiprocessors but never on timing.
+//
+// Every function that returns bool returns false where it fails, and `ck_cuda_error` says why.
+#ifndef WIDEBAND_CKERNELS_CUDA_H
+#define WIDEBAND_CKERNELS_CUDA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ckernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ck_cuda_element { CK_CUDA_FLOAT32 = 4, CK_CUDA_BFLOAT16 = 2 } ck_cuda_element;
+
+/// Where a kernel runs and on what.
+typedef struct ck_cuda_target {
+  int device;               ///< the GPU's number
+  void *stream;             ///< a CUstream
+  ck_cuda_element element;  ///< of the state
+  float *scratch;           ///< for the backward pass of a connection: `ck_cuda_scratch_count` floats
+} ck_cuda_target;
+
+/// Why the last call on this thread failed.
+const char *ck_cuda_error(void);
+
+/// Whether there are kernels for such a connection on the target's device; compiles them the first time.
+bool ck_cuda_connection_is_supported(const ck_connection *connection, const ck_cuda_target *target);
+
+/// Floats of scratch memory that a connection's backward pass needs on the target's device; 0 if that fails.
+int64_t ck_cuda_scratch_count(const ck_connection *connection, int64_t tokens, const ck_cuda_target *target);
+
+bool ck_cuda_connection_read(
+    const ck_connection *connection, int64_t tokens, const void *state, void *input, const ck_cuda_target *target);
+
+bool ck_cuda_connection_write(
+    const ck_connection *connection, int64_t tokens, const void *state, const void *output, void *next_state,
+    void *beta, const ck_cuda_target *target);
+
+bool ck_cuda_connection_write_read(
+    const ck_connection *connection, const ck_connection *next, int64_t tokens, const void *state, const void *output,
+    void *next_state, void *beta, void *next_input, const ck_cuda_target *target);
+
+/// Unlike the processor's, this needs the `beta` that the write saved.
+bool ck_cuda_connection_write_backward(
+    const ck_connection *connection, int64_t tokens, const void *beta, const void *next_state_gradient,
+    void *output_gradient, const ck_cuda_target *target);
+
+bool ck_cuda_connection_backward(
+    const ck_connection *connection, int64_t tokens, const void *state, const void *output, const void *input_gradient,
+    const void *next_state_gradient, void *state_gradient, const ck_connection_gradients *gradients,
+    const ck_cuda_target *target);
+
+/// Unlike the processor's, this needs the `previous_beta` that the previous write saved.
+bool ck_cuda_connection_backward_write_backward(
+    const ck_connection *connection, int64_t tokens, const void *state, const void *output, const void *input_gradient,
+    const void *next_state_gradient, const void *previous_beta, void *state_gradient, void *previous_output_gradient,
+    const ck_connection_gradients *gradients, const ck_cuda_target *target);
+
+/// A kernel as it was compiled.
+typedef struct ck_cuda_kernel {
+  const char *name;  ///< lives forever
+  int threads;       ///< in a block
+  int shared_bytes;  ///< of shared memory that a block asks for when it is launched
+} ck_cuda_kernel;
+
+/// Compiles the kernels for such connections without a GPU, for compute capability `architecture` / 10 (80, 90) with
+/// `shared_bytes` of shared memory a block. Gives the compiler's report, which lives until the thread's next call, and up
+/// to 8 kernels; null if it fails.
+const char *ck_cuda_compile(
+    const ck_connection *connection, ck_cuda_element element, int architecture, int shared_bytes,
+    ck_cuda_kernel kernels[8], int *count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

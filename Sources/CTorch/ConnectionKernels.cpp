@@ -1,0 +1,112 @@
+#include "ConnectionKernels.hpp"
+
+#include <ATen/Parallel.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include "ckernels_cuda.h"
+
+namespace wideband {
+namespace kernels {
+namespace {
+
+void requireProcessor(bool succeeded) {
+  TORCH_CHECK(succeeded, "the kernel refused the sizes or had no memory");
+}
+
+void requireGPU(bool succeeded) { TORCH_CHECK(succeeded, ck_cuda_error()); }
+
+const void *address(const at::Tensor &tensor) { return tensor.defined() ? tensor.const_data_ptr() : nullptr; }
+void *place(const at::Tensor &tensor) { return tensor.defined() ? tensor.mutable_data_ptr() : nullptr; }
+float *floats(const at::Tensor &tensor) { return static_cast<float *>(place(tensor)); }
+
+/// The GPU of a tensor, and the stream on which libtorch's own operators run there now.
+ck_cuda_target target(const at::Tensor &tensor, float *scratch = nullptr) {
+  const auto device = tensor.device();
+  const auto stream = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
+  return {
+      static_cast<int>(device.index()), stream.native_handle(),
+      tensor.scalar_type() == at::kFloat ? CK_CUDA_FLOAT32 : CK_CUDA_BFLOAT16, scratch};
+}
+
+}  // namespace
+
+bool take(const at::Tensor &state) {
+  if (state.is_cuda()) return state.scalar_type() == at::kFloat || state.scalar_type() == at::kBFloat16;
+  return state.is_cpu() && state.scalar_type() == at::kFloat;
+}
+
+std::string refusal(const ck_connection &connection, const at::Tensor &state) {
+  if (!state.is_cuda()) return "";
+  const auto where = target(state);
+  return ck_cuda_connection_is_supported(&connection, &where) ? "" : ck_cuda_error();
+}
+
+at::Tensor prepared(const at::Tensor &tensor) {
+  auto contiguous = tensor.contiguous();
+  const bool isAligned = reinterpret_cast<uintptr_t>(contiguous.const_data_ptr()) % 16 == 0;
+  return !contiguous.is_cuda() || isAligned ? contiguous : contiguous.clone();
+}
+
+void read(const ck_connection &connection, int64_t tokens, const at::Tensor &state, const at::Tensor &input) {
+  if (state.is_cuda()) {
+    const auto where = target(state);
+    return requireGPU(ck_cuda_connection_read(&connection, tokens, address(state), place(input), &where));
+  }
+  requireProcessor(ck_connection_read(&connection, tokens, data(state), mutableData(input), at::get_num_threads()));
+}
+
+void write(
+    const ck_connection &connection, const ck_connection *next, int64_t tokens, const at::Tensor &state,
+    const at::Tensor &output, const at::Tensor &nextState, const at::Tensor &beta, const at::Tensor &nextInput) {
+  if (state.is_cuda()) {
+    const auto where = target(state);
+    const bool succeeded =
+        next ? ck_cuda_connection_write_read(
+                   &connection, next, tokens, address(state), address(output), place(nextState), place(beta),
+                   place(nextInput), &where)
+             : ck_cuda_connection_write(
+                   &connection, tokens, address(state), address(output), place(nextState), place(beta), &where);
+    return requireGPU(succeeded);
+  }
+  requireProcessor(ck_connection_write_read(
+      &connection, next, tokens, data(state), data(output), mutableData(nextState), floats(beta), floats(nextInput),
+      at::get_num_threads()));
+}
+
+void writeBackward(
+    const ck_connection &connection, int64_t tokens, const at::Tensor &beta, const at::Tensor &nextStateGradient,
+    const at::Tensor &outputGradient) {
+  if (beta.is_cuda()) {
+    const auto where = target(beta);
+    return requireGPU(ck_cuda_connection_write_backward(
+        &connection, tokens, address(beta), address(nextStateGradient), place(outputGradient), &where));
+  }
+  requireProcessor(ck_connection_write_backward(
+      &connection, tokens, nullptr, data(beta), data(nextStateGradient), mutableData(outputGradient),
+      at::get_num_threads()));
+}
+
+void backward(
+    const ck_connection &connection, const ck_connection *previous, int64_t tokens, const at::Tensor &state,
+    const at::Tensor &output, const at::Tensor &inputGradient, const at::Tensor &nextStateGradient,
+    const at::Tensor &previousBeta, const at::Tensor &stateGradient, const at::Tensor &previousOutputGradient,
+    const ck_connection_gradients &gradients) {
+  if (state.is_cuda()) {
+    auto where = target(state);
+    const int64_t count = ck_cuda_scratch_count(&connection, tokens, &where);
+    requireGPU(count > 0);
+    // Freed before the kernels have run: libtorch gives it to nobody but later work of the same stream.
+    auto scratch = at::empty({count}, state.options().dtype(at::kFloat));
+    where.scratch = floats(scratch);
+    return requireGPU(ck_cuda_connection_backward_write_backward(
+        &connection, tokens, address(state), address(output), address(inputGradient), address(nextStateGradient),
+        address(previousBeta), place(stateGradient), place(previousOutputGradient), &gradients, &where));
+  }
+  requireProcessor(ck_connection_backward_write_backward(
+      &connection, previous, tokens, data(state), data(output), data(inputGradient), data(nextStateGradient), nullptr,
+      data(previousBeta), mutableData(stateGradient), floats(previousOutputGradient), &gradients,
+      at::get_num_threads()));
+}
+
+}  // namespace kernels
+}  // namespace wideband

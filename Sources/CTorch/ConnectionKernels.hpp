@@ -1,0 +1,42 @@
+// The fused kernels of connections on tensors: the processor's or the GPU's, as the state lies in the memory of either.
+#pragma once
+
+#include <string>
+
+#include "Internal.h"
+#include "ckernels.h"
+
+namespace wideband {
+namespace kernels {
+
+/// Whether there are kernels for a state of this device and dtype, by itself.
+bool take(const at::Tensor &state);
+
+/// Why there are none for such a connection on the state's device; empty where there are.
+std::string refusal(const ck_connection &connection, const at::Tensor &state);
+
+/// `tensor` as the kernels want it: contiguous, and on a GPU beginning at a multiple of 16 bytes.
+at::Tensor prepared(const at::Tensor &tensor);
+
+// As the functions of the same names in ckernels.h. Undefined tensors are null. Throw where a kernel fails.
+
+void read(const ck_connection &connection, int64_t tokens, const at::Tensor &state, const at::Tensor &input);
+
+/// A write, and with a connection `next` also what that reads.
+void write(
+    const ck_connection &connection, const ck_connection *next, int64_t tokens, const at::Tensor &state,
+    const at::Tensor &output, const at::Tensor &nextState, const at::Tensor &beta, const at::Tensor &nextInput);
+
+void writeBackward(
+    const ck_connection &connection, int64_t tokens, const at::Tensor &beta, const at::Tensor &nextStateGradient,
+    const at::Tensor &outputGradient);
+
+/// The backward pass of a connection, and with a `previous` one also that of its write.
+void backward(
+    const ck_connection &connection, const ck_connection *previous, int64_t tokens, const at::Tensor &state,
+    const at::Tensor &output, const at::Tensor &inputGradient, const at::Tensor &nextStateGradient,
+    const at::Tensor &previousBeta, const at::Tensor &stateGradient, const at::Tensor &previousOutputGradient,
+    const ck_connection_gradients &gradients);
+
+}  // namespace kernels
+}  // namespace wideband

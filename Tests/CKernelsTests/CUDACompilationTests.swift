@@ -1,0 +1,120 @@
+#if os(Linux) && arch(x86_64)
+  import CKernels
+  import Testing
+
+  /// The GPU's kernels through NVIDIA's compiler, without a GPU: they compile, and fit.
+  @Suite struct CUDACompilationTests {
+    /// A kind of connection for a GPU of compute capability `architecture` / 10.
+    struct Kind: CustomStringConvertible {
+      let m, n, C: Int64
+      var element = CK_CUDA_BFLOAT16
+      var isDynamic = true
+      let architecture: Int32
+
+      var description: String {
+        "(\(m), \(n)) C \(C) \(element == CK_CUDA_BFLOAT16 ? "bfloat16" : "float32") "
+          + "\(isDynamic ? "dynamic" : "static") sm_\(architecture)"
+      }
+
+      /// The most shared memory that a block can have, from NVIDIA's tables.
+      var sharedBytes: Int32 { architecture == 80 ? 163 << 10 : 227 << 10 }
+
+      static let all: [Kind] = [80, 90].flatMap { (architecture: Int32) -> [Kind] in
+        [(2, 3), (4, 8), (4, 16), (4, 32), (8, 32), (8, 64)].map { m, n in
+          Kind(m: m, n: n, C: 256, architecture: architecture)
+        } + [
+          // The widths of a backbone of 2,048 channels that are not among them.
+          Kind(m: 2, n: 3, C: 1024, architecture: architecture),
+          Kind(m: 4, n: 16, C: 512, architecture: architecture),
+          Kind(m: 3, n: 7, C: 33, architecture: architecture),
+          Kind(m: 3, n: 7, C: 33, element: CK_CUDA_FLOAT32, architecture: architecture),
+          Kind(m: 2, n: 3, C: 256, element: CK_CUDA_FLOAT32, architecture: architecture),
+          Kind(m: 4, n: 32, C: 64, element: CK_CUDA_FLOAT32, architecture: architecture),
+          Kind(m: 4, n: 16, C: 256, isDynamic: false, architecture: architecture),
+        ]
+      }
+    }
+
+    @Test(arguments: Kind.all) func kernelsCompileAndFit(kind: Kind) throws {
+      var kernels = [ck_cuda_kernel](repeating: ck_cuda_kernel(), count: 8)
+      var count: Int32 = 0
+      let text = withConnection(kind) {
+        ck_cuda_compile($0, kind.element, kind.architecture, kind.sharedBytes, &kernels, &count)
+      }
+      let report = try #require(text.map { String(cString: $0) }, "\(String(cString: ck_cuda_error()))")
+      #expect(!report.contains("warning"), "\(report)")
+      #expect(count == 8, "all fit, fused")
+      for kernel in kernels.prefix(Int(count)) {
+        let name = String(cString: kernel.name)
+        let usage = try #require(resources(of: name, in: report), "\(name) is not in the report")
+        #expect(usage.spilledBytes == 0, "\(name)")
+        #expect(usage.registers * Int(kernel.threads) <= 65_536, "\(name) uses \(usage.registers) registers")
+        #expect(kernel.shared_bytes <= kind.sharedBytes, "\(name)")
+      }
+    }
+
+    @Test func statesBeyondSharedMemoryAreRefused() {
+      let kind = Kind(m: 8, n: 64, C: 1024, architecture: 90)
+      #expect(
+        refusal(kind)
+          == "a token's state of 64 slots of 1024 channels leaves too little of the GPU's 232448 bytes of shared memory"
+      )
+    }
+
+    @Test func impossibleSizesAreRefused() {
+      for (m, n, C) in [(0, 3, 4), (4, 3, 4), (2, 3, 0), (2, 1 << 40, 4), (2, 3, 1 << 40)] as [(Int64, Int64, Int64)] {
+        #expect(
+          refusal(Kind(m: m, n: n, C: C, architecture: 90))
+            == "there are no kernels for a fraction rate of \(m) and \(n) slots of \(C) channels")
+      }
+    }
+
+    private func refusal(_ kind: Kind) -> String {
+      var kernels = [ck_cuda_kernel](repeating: ck_cuda_kernel(), count: 8)
+      var count: Int32 = 0
+      let report = withConnection(kind) {
+        ck_cuda_compile($0, kind.element, kind.architecture, kind.sharedBytes, &kernels, &count)
+      }
+      return report == nil ? String(cString: ck_cuda_error()) : "no error"
+    }
+
+    /// A connection of this kind; its weights are never looked at.
+    private func withConnection<R>(_ kind: Kind, _ body: (UnsafePointer<ck_connection>) -> R) -> R {
+      let weights: [Float] = [0]
+      return weights.withUnsafeBufferPointer { memory in
+        let some = memory.baseAddress
+        let map = kind.isDynamic ? some : nil
+        var connection = ck_connection(
+          fraction_rate: kind.m, slots: kind.n, slot_width: kind.C, epsilon: 1e-5, static_alpha: some,
+          static_beta: some, dynamic_alpha: map, dynamic_beta: map, alpha_scale: map, beta_scale: map, gain: map)
+        return body(&connection)
+      }
+    }
+
+    private func resources(of name: String, in report: String) -> (registers: Int, spilledBytes: Int)? {
+      let lines = report.split(separator: "\n")
+      guard let start = lines.firstIndex(where: { $0.contains("Compiling entry function '\(name)'") }) else {
+        return nil
+      }
+      let own = lines[(start + 1)...].prefix { !$0.contains("Compiling entry function") }
+      func number(before word: String) -> Int? {
+        own.lazy.compactMap { line in
+          line.range(of: word).flatMap { Int(line[..<$0.lowerBound].split(separator: " ").last ?? "") }
+        }.first
+      }
+      guard let registers = number(before: " registers"), let stores = number(before: " bytes spill stores"),
+        let loads = number(before: " bytes spill loads")
+      else { return nil }
+      return (registers, stores + loads)
+    }
+  }
+
+  extension StringProtocol {
+    /// Where `word` first stands.
+    fileprivate func range(of word: String) -> Range<Index>? {
+      indices.lazy.compactMap { start in
+        self[start...].hasPrefix(word) ? start..<index(start, offsetBy: word.count) : nil
+      }.first
+    }
+  }
+#endif

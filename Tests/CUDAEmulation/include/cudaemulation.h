@@ -1,0 +1,46 @@
+// The GPU's kernels on the processor: their own source text, with every thread of a block as a fiber of its own and the
+// instructions in Device.cuh done by ordinary code. Slow, and made for small sizes: it shows that a kernel computes the
+// right thing, where no GPU is at hand.
+#ifndef WIDEBAND_CUDA_EMULATION_H
+#define WIDEBAND_CUDA_EMULATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ckernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// One program: the kernels of one kind of connection, and how they divide their work.
+typedef struct cuda_emulation {
+  int64_t fraction_rate, slots, slot_width;
+  int element_bytes;  ///< 2 for bfloat16, 4 for float32
+  bool is_dynamic;
+  bool uses_tensor_cores;
+  bool keeps_sums;  ///< whether sums of gradients lie in shared memory
+  bool keeps_maps_in_registers;
+  int forward_stages, backward_stages;
+} cuda_emulation;
+
+int cuda_emulation_count(void);
+cuda_emulation cuda_emulation_describe(int program);
+
+/// The arguments of `ck_connection_write_read`, and the blocks of threads to run; a null `writer` is a read alone, a
+/// null `reader` a write alone. States hold the program's elements. False if a kernel wrote beyond its shared memory.
+bool cuda_emulation_forward(
+    int program, const ck_connection *writer, const ck_connection *reader, int64_t tokens, const void *state,
+    const void *output, void *next_state, void *beta, void *input, int blocks);
+
+/// The arguments of `ck_connection_backward_write_backward`; a null `connection` is the backward pass of a write alone,
+/// a null `previous_beta` that of a connection alone.
+bool cuda_emulation_backward(
+    int program, const ck_connection *connection, int64_t tokens, const void *state, const void *output,
+    const void *input_gradient, const void *next_state_gradient, const void *previous_beta, void *state_gradient,
+    void *previous_output_gradient, const ck_connection_gradients *gradients, int blocks);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
