@@ -3,6 +3,8 @@
 
 void wb_tensor_release(wb_tensor *tensor) { delete tensor; }
 
+wb_tensor *wb_tensor_retain(const wb_tensor *tensor) { return wideband::handle(tensor->value); }
+
 int wb_tensor_rank(const wb_tensor *tensor) { return static_cast<int>(tensor->value.dim()); }
 
 int64_t wb_tensor_size(const wb_tensor *tensor, int axis) { return tensor->value.sizes()[axis]; }

@@ -44,6 +44,20 @@ struct Layer {
 
   /// The state `[B, T, n, C]` after this layer.
   func callAsFunction(_ state: State, in pass: Pass) -> State {
+    guard pass.recomputesLayers else { return computed(state, in: pass) }
+    let results = state.tensor.recomputing { state in
+      let inner = Pass(like: pass)
+      let after = computed(State(state), in: inner).tensor
+      return [after] + inner.routerLogits + inner.expertLoads
+    }
+    if results.count == 3 {
+      pass.routerLogits.append(results[1])
+      pass.expertLoads.append(results[2])
+    }
+    return State(results.first ?? state.tensor)
+  }
+
+  private func computed(_ state: State, in pass: Pass) -> State {
     pass.observer?(attentionConnection, state.tensor)
     let attended = attentionConnection(state) { x in
       attention(x.rmsNorm(attentionNorm, epsilon: epsilon), in: pass)

@@ -15,6 +15,8 @@ public final class Pass {
   public internal(set) var routerLogits: [Tensor] = []
   /// Tokens that each expert was sent, `[E]`, of each mixture-of-experts layer that has run.
   public internal(set) var expertLoads: [Tensor] = []
+  /// Whether layers keep their input alone and are computed again in the backward pass, which saves memory.
+  public var recomputesLayers = false
   /// Called before each connection with the state that enters it.
   public var observer: ((any Connection, Tensor) -> Void)?
 
@@ -35,6 +37,14 @@ public final class Pass {
     self.memory = memory
     self.mask = mask
     self.gate = gate
+  }
+
+  /// A pass over the same tokens that has collected nothing yet.
+  init(like other: Pass) {
+    rotary = other.rotary
+    memory = other.memory
+    mask = other.mask
+    gate = other.gate
   }
 
   /// A pass over whole rows of `length` tokens that start at position 0.

@@ -43,6 +43,39 @@ extension Tensor {
     }
   }
 
+  /// What `part` makes of this tensor; of all that it computes on the way nothing is kept, and the backward pass computes
+  /// it again. `part` must give the same every time, at most 16 tensors, and none after a failure.
+  public func recomputing(_ part: @escaping (Tensor) -> [Tensor]) -> [Tensor] {
+    guard let pointer else {
+      ErrorScope.current.recordEarlierFailure()
+      return []
+    }
+    let kernels = Kernels.selected
+    let context = Unmanaged.passRetained(Part { input in Kernels.$selected.withValue(kernels) { part(input) } })
+    let run: wb_part = { (context, input, results, capacity) -> Int32 in
+      guard let context, let input, let results else { return -1 }
+      let outputs = Unmanaged<Part>.fromOpaque(context).takeUnretainedValue().run(Tensor(borrowing: input))
+      guard outputs.count <= capacity, !outputs.contains(where: \.isEmpty) else { return -1 }
+      for (index, output) in outputs.enumerated() {
+        results[index] = output.pointer.flatMap { wb_tensor_retain($0) }
+      }
+      return Int32(outputs.count)
+    }
+    return withUnsafeTemporaryAllocation(of: OpaquePointer?.self, capacity: 16) { results in
+      let count = wb_recomputed(
+        pointer, run, context.toOpaque(), { context in context.map { Unmanaged<Part>.fromOpaque($0).release() } },
+        results.baseAddress, 16)
+      if count < 0 { ErrorScope.current.record(TorchError("recompute(\(dtype)\(shape)): \(lastError())")) }
+      return (0..<Swift.max(0, Int(count))).map { Tensor(owning: results[$0]) }
+    }
+  }
+
+  /// A function that C calls.
+  private final class Part {
+    let run: (Tensor) -> [Tensor]
+    init(_ run: @escaping (Tensor) -> [Tensor]) { self.run = run }
+  }
+
   /// The same values, cut off from what they were made of.
   public func detached() -> Tensor { Self.detachOperator(.tensor(self)) }
 }

@@ -21,6 +21,9 @@ public struct Tensor: @unchecked Sendable {
 
   private init(handle: Handle) { self.handle = handle }
 
+  /// A tensor of its own for a handle that stays somebody else's.
+  init(borrowing pointer: OpaquePointer) { handle = Handle(wb_tensor_retain(pointer)) }
+
   init(owning pointer: OpaquePointer?) { handle = Handle(pointer) }
 
   /// Takes over what a C function returned, or records why it returned nothing.

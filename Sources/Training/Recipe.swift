@@ -38,6 +38,9 @@ public struct Recipe: Codable, Hashable, Sendable {
     public var tokensPerStep: Int
     /// Rows that go through the model at once; the rest is accumulated.
     public var rowsPerBatch: Int
+    /// Whether layers keep their input alone and are computed again in the backward pass: a quarter more arithmetic
+    /// for a fraction of the memory. Left out, they keep everything.
+    public var activationCheckpointing: Bool?
     /// What weights and the order of the data are drawn from.
     public var seed: UInt64
 
@@ -47,6 +50,7 @@ public struct Recipe: Codable, Hashable, Sendable {
       case sequenceLength = "sequence_length"
       case tokensPerStep = "tokens_per_step"
       case rowsPerBatch = "rows_per_batch"
+      case activationCheckpointing = "activation_checkpointing"
       case seed
     }
 

@@ -115,6 +115,7 @@ public final class Trainer {
   ) throws -> (losses: [(name: String, value: Double)], loads: [[Double]]) {
     try withTorch {
       let pass = batch.pass(recipe.model, gate: gate)
+      pass.recomputesLayers = recipe.training.activationCheckpointing ?? false
       let losses =
         tuning?.losses(model, batch, in: pass) ?? model.losses(batch.tokens, targets: batch.targets, in: pass)
       let parts = recipe.training.accumulation

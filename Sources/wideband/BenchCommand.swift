@@ -35,6 +35,8 @@ struct BenchCommand: ParsableCommand {
     var length = 256
     @Option(help: ArgumentHelp("Steps that are timed.", valueName: "number"))
     var steps = 7
+    @Flag(help: "Keep each layer's input alone, and compute the layer again in the backward pass.")
+    var activationCheckpointing = false
     @Flag(help: "Print one line of JSON.")
     var json = false
     @OptionGroup var machine: MachineOptions
@@ -49,7 +51,8 @@ struct BenchCommand: ParsableCommand {
       try machine.apply {
         let device = try Device(machine.device)
         let bench = try StepBenchmark(
-          ModelConfiguration(file: URL(filePath: config)), batch: batch, length: length, on: device)
+          ModelConfiguration(file: URL(filePath: config)), batch: batch, length: length,
+          recomputesLayers: activationCheckpointing, on: device)
         for _ in 0..<3 { _ = try bench.step() }
         let times = try (0..<steps).map { _ in try bench.step() }.sorted()
         let seconds = times[times.count / 2]
@@ -71,9 +74,13 @@ private struct StepBenchmark {
   private let tokens: Tensor
   private let targets: Tensor
   private let device: Device
+  private let recomputesLayers: Bool
 
-  init(_ configuration: ModelConfiguration, batch: Int, length: Int, on device: Device) throws {
+  init(
+    _ configuration: ModelConfiguration, batch: Int, length: Int, recomputesLayers: Bool, on device: Device
+  ) throws {
     self.device = device
+    self.recomputesLayers = recomputesLayers
     let weights = WeightStore(seed: 0, on: device)
     model = try LanguageModel(
       configuration, weights: weights, computingIn: device.computeDType)
@@ -95,6 +102,7 @@ private struct StepBenchmark {
     let start = clock.now
     try withTorch {
       let pass = Pass(length: tokens.size(1), configuration: model.configuration, on: device)
+      pass.recomputesLayers = recomputesLayers
       model.losses(tokens, targets: targets, in: pass).total.backward()
       optimizer.step(learningRate: 1e-3, scale: 1)
     }

@@ -57,6 +57,8 @@ int wb_operator_call(const wb_operator *op, const wb_argument *arguments, int co
 // Tensors.
 
 void wb_tensor_release(wb_tensor *tensor);
+/// Another handle of the same tensor.
+wb_tensor *wb_tensor_retain(const wb_tensor *tensor);
 int wb_tensor_rank(const wb_tensor *tensor);
 int64_t wb_tensor_size(const wb_tensor *tensor, int axis);
 int64_t wb_tensor_count(const wb_tensor *tensor);
@@ -76,6 +78,15 @@ bool wb_tensor_requires_gradient(const wb_tensor *tensor);
 wb_tensor *wb_tensor_gradient(const wb_tensor *tensor);
 void wb_tensor_clear_gradient(wb_tensor *tensor);
 bool wb_tensor_backward(const wb_tensor *tensor);
+
+/// A part of a pass: writes at most `capacity` results, to be owned by the caller, and returns their number; -1 if it
+/// failed. The input stays the caller's.
+typedef int (*wb_part)(void *context, const wb_tensor *input, wb_tensor **results, int capacity);
+
+/// The results of `part` for `input`, of which nothing is kept: the backward pass runs it again. `release(context)` runs
+/// when that is no longer possible. Returns the number of results, at most 16, or -1.
+int wb_recomputed(
+    const wb_tensor *input, wb_part part, void *context, void (*release)(void *), wb_tensor **results, int capacity);
 
 // Random numbers.
 
