@@ -80,6 +80,25 @@ struct ChatTests {
     #expect(talk.status == 0, "\(talk.errors)")
   }
 
+  /// Of a tokenizer of one's own.
+  @Test func aTokenizerForConversations() throws {
+    try folder.write("text.txt", "Say it. It is said.")
+    try folder.write(
+      "chat.jsonl", #"{"messages": [{"role": "user", "content": "Say"}, {"role": "assistant", "content": "It"}]}"#)
+    func prepare() throws -> Executable.Result {
+      try Executable.run("data", "prepare", "--tokenizer", "own", "--output", "data", "chat.jsonl", in: folder.url)
+    }
+    #expect(
+      try Executable.run("tokenizer", "train", "--size", "262", "--output", "own", "text.txt", in: folder.url).status
+        == 0)
+    expectError(
+      try prepare(), "chat.jsonl: holds conversations, but the tokenizer has no \"<|im_end|>\" to end an answer with")
+    #expect(
+      try Executable.run("tokenizer", "train", "--chat", "--size", "262", "--output", "own", "text.txt", in: folder.url)
+        .status == 0)
+    #expect(try prepare().output.hasPrefix("data (written): "))
+  }
+
   @Test func whatCannotBe() throws {
     try folder.write("tool.jsonl", #"{"messages": [{"role": "tool", "content": "x"}]}"#)
     expectError(
