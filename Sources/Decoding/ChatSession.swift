@@ -51,7 +51,7 @@ public final class ChatSession: @unchecked Sendable {
   /// What was said, the system's words first. A question stands here once it has an answer, whole or interrupted.
   public var messages: [Message] { lock.withLock { turns } }
 
-  /// Forgets all questions and answers.
+  /// Forgets all questions and answers. An answer that is being written joins the conversation when it ends.
   public func reset() { lock.withLock { turns = system.map { [Message(.system, $0)] } ?? [] } }
 
   /// Answers a question, calling `onText` with each piece as it comes.
