@@ -67,6 +67,15 @@ bool run(const BackwardJob &job, int threads) {
 
 bool isPossible(const NormJob &job) { return job.rows >= 0 && job.width >= 1; }
 
+bool isPossible(const RotaryNormJob &job) {
+  return job.tokens >= 0 && job.heads >= 1 && job.width >= 2 && job.width % 2 == 0 && job.width <= largest &&
+         job.period >= 1;
+}
+
+bool isPossible(const GroupNormJob &job) {
+  return job.rows >= 0 && job.groups >= 1 && job.groups <= largest && job.width >= 1 && job.width <= largest;
+}
+
 }  // namespace
 }  // namespace ckernels
 
@@ -166,6 +175,106 @@ bool ck_rms_norm_backward(
       .xGradient = x_gradient,
       .weightGradient = weight_gradient};
   return isPossible(job) && (rows == 0 || code().normBackward(job, threads));
+}
+
+bool ck_group_norm(
+    int64_t rows, int64_t groups, int64_t width, const float *x, const float *weight, const float *bias, float epsilon,
+    float *y, float *statistics, int threads) {
+  const GroupNormJob job{
+      .rows = rows,
+      .groups = groups,
+      .width = width,
+      .x = x,
+      .weight = weight,
+      .bias = bias,
+      .epsilon = epsilon,
+      .y = y,
+      .statistics = statistics};
+  return isPossible(job) && (rows == 0 || code().groupNorm(job, threads));
+}
+
+bool ck_group_norm_backward(
+    int64_t rows, int64_t groups, int64_t width, const float *x, const float *weight, const float *statistics,
+    const float *y_gradient, float *x_gradient, float *weight_gradient, float *bias_gradient, int threads) {
+  const GroupNormJob job{
+      .rows = rows,
+      .groups = groups,
+      .width = width,
+      .x = x,
+      .weight = weight,
+      .savedStatistics = statistics,
+      .yGradient = y_gradient,
+      .xGradient = x_gradient,
+      .weightGradient = weight_gradient,
+      .biasGradient = bias_gradient};
+  return isPossible(job) && (rows == 0 || code().groupNormBackward(job, threads));
+}
+
+bool ck_swiglu(int64_t count, const float *gate, const float *up, float *product, int threads) {
+  const SwiGLUJob job{.count = count, .gate = gate, .up = up, .product = product};
+  return count >= 0 && (count == 0 || code().swiglu(job, threads));
+}
+
+bool ck_swiglu_backward(
+    int64_t count, const float *gate, const float *up, const float *product_gradient, float *product,
+    float *gate_gradient, float *up_gradient, int threads) {
+  const SwiGLUJob job{
+      .count = count,
+      .gate = gate,
+      .up = up,
+      .product = product,
+      .productGradient = product_gradient,
+      .gateGradient = gate_gradient,
+      .upGradient = up_gradient};
+  return count >= 0 && (count == 0 || code().swiglu(job, threads));
+}
+
+bool ck_rotary_norm(
+    int64_t tokens, int64_t heads, int64_t width, int64_t period, const float *x, const float *weight,
+    const float *cosine, const float *sine, float epsilon, float *y, float *scale, int threads) {
+  const RotaryNormJob job{
+      .tokens = tokens,
+      .heads = heads,
+      .width = width,
+      .period = period,
+      .x = x,
+      .weight = weight,
+      .cosine = cosine,
+      .sine = sine,
+      .epsilon = epsilon,
+      .y = y,
+      .scale = scale};
+  return isPossible(job) && (tokens == 0 || code().rotaryNorm(job, threads));
+}
+
+bool ck_rotary_norm_backward(
+    int64_t tokens, int64_t heads, int64_t width, int64_t period, const float *x, const float *weight,
+    const float *cosine, const float *sine, const float *scale, const float *y_gradient, float *x_gradient,
+    float *weight_gradient, int threads) {
+  const RotaryNormJob job{
+      .tokens = tokens,
+      .heads = heads,
+      .width = width,
+      .period = period,
+      .x = x,
+      .weight = weight,
+      .cosine = cosine,
+      .sine = sine,
+      .savedScale = scale,
+      .yGradient = y_gradient,
+      .xGradient = x_gradient,
+      .weightGradient = weight_gradient};
+  return isPossible(job) && (tokens == 0 || code().rotaryNormBackward(job, threads));
+}
+
+bool ck_cross_entropy(
+    int64_t rows, int64_t width, float *logits, const int64_t *targets, float *losses, bool leaves_gradient,
+    float scale, int threads) {
+  const CrossEntropyJob job{rows, width, logits, targets, losses, leaves_gradient, scale};
+  if (rows < 0 || width < 1) return false;
+  for (int64_t row = 0; row < rows; row++)
+    if (targets[row] >= width) return false;
+  return rows == 0 || code().crossEntropy(job, threads);
 }
 
 const char *ck_vector_code(void) { return code().name; }

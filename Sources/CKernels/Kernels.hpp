@@ -47,12 +47,67 @@ struct NormJob {
   float *weightGradient;
 };
 
+struct GroupNormJob {
+  int64_t rows, groups, width;
+  const float *x;
+  const float *weight;
+  const float *bias;
+  float epsilon;
+  float *y;
+  float *statistics;
+  const float *savedStatistics;
+  const float *yGradient;
+  float *xGradient;
+  float *weightGradient;
+  float *biasGradient;
+};
+
+struct SwiGLUJob {
+  int64_t count;
+  const float *gate;
+  const float *up;
+  float *product;
+  const float *productGradient;  ///< null for the forward pass
+  float *gateGradient;
+  float *upGradient;
+};
+
+struct RotaryNormJob {
+  int64_t tokens, heads, width, period;
+  const float *x;
+  const float *weight;
+  const float *cosine;
+  const float *sine;
+  float epsilon;
+  float *y;
+  float *scale;
+  const float *savedScale;
+  const float *yGradient;
+  float *xGradient;
+  float *weightGradient;
+};
+
+struct CrossEntropyJob {
+  int64_t rows, width;
+  float *logits;
+  const int64_t *targets;
+  float *losses;
+  bool leavesGradient;
+  float scale;
+};
+
 struct VectorCode {
   const char *name;
   bool (*forward)(const ForwardJob &job, int threads);
   bool (*backward)(const BackwardJob &job, int threads);
   bool (*norm)(const NormJob &job, int threads);
   bool (*normBackward)(const NormJob &job, int threads);
+  bool (*groupNorm)(const GroupNormJob &job, int threads);
+  bool (*groupNormBackward)(const GroupNormJob &job, int threads);
+  bool (*swiglu)(const SwiGLUJob &job, int threads);
+  bool (*rotaryNorm)(const RotaryNormJob &job, int threads);
+  bool (*rotaryNormBackward)(const RotaryNormJob &job, int threads);
+  bool (*crossEntropy)(const CrossEntropyJob &job, int threads);
 };
 
 #if defined(__x86_64__)

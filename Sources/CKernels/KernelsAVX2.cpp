@@ -23,7 +23,18 @@
 namespace ckernels {
 
 const VectorCode avx2Code{
-    "avx2", avx2::forward, avx2::backward, avx2::norm, avx2::normBackward};
+    "avx2",
+    avx2::forward,
+    avx2::backward,
+    avx2::norm,
+    avx2::normBackward,
+    avx2::groupNorm,
+    avx2::groupNormBackward,
+    avx2::swiglu,
+    avx2::rotaryNorm,
+    avx2::rotaryNormBackward,
+    avx2::crossEntropy,
+};
 
 }  // namespace ckernels
 #endif

@@ -24,7 +24,18 @@
 namespace ckernels {
 
 const VectorCode avx512Code{
-    "avx512", avx512::forward, avx512::backward, avx512::norm, avx512::normBackward};
+    "avx512",
+    avx512::forward,
+    avx512::backward,
+    avx512::norm,
+    avx512::normBackward,
+    avx512::groupNorm,
+    avx512::groupNormBackward,
+    avx512::swiglu,
+    avx512::rotaryNorm,
+    avx512::rotaryNormBackward,
+    avx512::crossEntropy,
+};
 
 }  // namespace ckernels
 #endif

@@ -22,6 +22,17 @@
 namespace ckernels {
 
 const VectorCode portableCode{
-    "portable", portable::forward, portable::backward, portable::norm, portable::normBackward};
+    "portable",
+    portable::forward,
+    portable::backward,
+    portable::norm,
+    portable::normBackward,
+    portable::groupNorm,
+    portable::groupNormBackward,
+    portable::swiglu,
+    portable::rotaryNorm,
+    portable::rotaryNormBackward,
+    portable::crossEntropy,
+};
 
 }  // namespace ckernels

@@ -64,3 +64,27 @@ CK_INLINE Vector hyperbolicTangent(Vector x) {
   q = q * s + 1.0f;
   return x * p / q;
 }
+
+/// e^x within two units in the last place, for x from -87 to 88; beyond that the value at the bound. A NaN stays one.
+///
+/// x = k ln 2 + r with |r| at most ln 2 / 2: k goes into the exponent, and e^r is a polynomial.
+CK_INLINE Vector exponential(Vector x) {
+  typedef int Integers __attribute__((ext_vector_type(CK_LANES)));
+  const Vector low = -87.0f, high = 88.0f;
+  x = high < x ? high : x;
+  x = low > x ? low : x;
+  // Adding and taking away 1.5 * 2^23 rounds to a whole number.
+  const Vector rounding = 12582912.0f, k = (x * 1.44269504f + rounding) - rounding;
+  const Vector r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
+  Vector p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const Integers exponent = (__builtin_convertvector(k == k ? k : Vector(0.0f), Integers) + 127) << 23;
+  return p * __builtin_bit_cast(Vector, exponent);
+}
+
+/// 1 / (1 + e^-x).
+CK_INLINE Vector logistic(Vector x) { return 1.0f / (1.0f + exponential(-x)); }

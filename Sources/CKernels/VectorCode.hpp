@@ -31,5 +31,13 @@ namespace CK_CODE {
 
 #include "RMSNorm.hpp"
 
+#include "GroupNorm.hpp"
+
+#include "SwiGLU.hpp"
+
+#include "RotaryNorm.hpp"
+
+#include "CrossEntropy.hpp"
+
 }  // namespace CK_CODE
 }  // namespace ckernels

@@ -1,4 +1,5 @@
-// A hyper-connection through the fused kernels as two autograd functions, one before the sublayer and one after.
+// A hyper-connection through the fused kernels as two autograd functions, one before the sublayer and one after;
+// between two connections one function is the write of the first and the read of the second.
 //
 // The backward pass of the whole connection needs the gradients of the sublayer's input and of the next state
 // together. The write's backward comes first: it leaves the next state's gradient in the pending write, and passes on
@@ -41,6 +42,13 @@ struct Pending : torch::CustomClassHolder {
             data(weights[2]), data(weights[3]), data(weights[4]), data(weights[5]), data(weights[6])};
   }
 
+  /// Keeps what the backward pass needs of a write, and gives the place for the write coefficients.
+  float *keep(const at::Tensor &written) {
+    output = written.detach();
+    beta = at::empty({tokens(), rate(), slots()}, state.options());
+    return mutableData(beta);
+  }
+
   /// The shape of a sublayer's input and output.
   std::vector<int64_t> narrow() const {
     auto shape = state.sizes().vec();
@@ -52,21 +60,62 @@ struct Pending : torch::CustomClassHolder {
 
 using PendingPointer = c10::intrusive_ptr<Pending>;
 
-PendingPointer pending(AutogradContext *context) {
-  return c10::static_intrusive_pointer_cast<Pending>(context->saved_data["pending"].toCapsule());
+PendingPointer recall(AutogradContext *context, const char *name) {
+  return c10::static_intrusive_pointer_cast<Pending>(context->saved_data[name].toCapsule());
 }
 
-void remember(AutogradContext *context, const PendingPointer &pending) {
-  context->saved_data["pending"] = c10::IValue::make_capsule(pending);
+void remember(AutogradContext *context, const char *name, const PendingPointer &pending) {
+  context->saved_data[name] = c10::IValue::make_capsule(pending);
 }
 
 void require(bool succeeded) { TORCH_CHECK(succeeded, "the kernel refused the sizes or had no memory"); }
 
+/// The gradients of a connection's weights, in their order, to which the kernel adds.
+variable_list weightGradients(const Weights &weights, ck_connection_gradients &targets) {
+  variable_list gradients;
+  std::array<float **, 7> places{&targets.static_alpha,  &targets.static_beta, &targets.dynamic_alpha,
+                                 &targets.dynamic_beta,  &targets.alpha_scale, &targets.beta_scale,
+                                 &targets.gain};
+  for (size_t i = 0; i < places.size(); i++) {
+    gradients.push_back(weights[i].defined() ? at::zeros_like(weights[i]) : at::Tensor());
+    if (weights[i].defined()) *places[i] = mutableData(gradients.back());
+  }
+  return gradients;
+}
+
+/// Second half of a connection's backward pass, when its sublayer's is done. The gradient of its state becomes
+/// `stateGradient`; with a `previous` connection, whose write gave that state, also its sublayer's output's gradient.
+variable_list finish(
+    Pending &connection, const at::Tensor &inputGradient, at::Tensor &stateGradient, const Pending *previous,
+    at::Tensor *previousOutputGradient) {
+  TORCH_CHECK(connection.nextGradient.defined(), "a connection's backward pass ran twice, or its write never did");
+  auto upstream = inputGradient.contiguous();
+  stateGradient = at::empty_like(connection.state);
+  ck_connection_gradients targets{};
+  auto gradients = weightGradients(connection.weights, targets);
+  auto kernel = connection.kernel();
+  ck_connection writer{};
+  if (previous) {
+    writer = previous->kernel();
+    *previousOutputGradient = at::empty(previous->narrow(), upstream.options());
+  }
+  require(ck_connection_backward_write_backward(
+      &kernel, previous ? &writer : nullptr, connection.tokens(), data(connection.state), data(connection.output),
+      data(upstream), data(connection.nextGradient), nullptr, previous ? data(previous->beta) : nullptr,
+      mutableData(stateGradient), previous ? mutableData(*previousOutputGradient) : nullptr, &targets,
+      at::get_num_threads()));
+  connection.nextGradient.reset();
+  connection.output.reset();
+  connection.state.reset();
+  return gradients;
+}
+
+/// Reads a sublayer's input out of a state.
 struct Read : torch::autograd::Function<Read> {
   static at::Tensor forward(
       AutogradContext *context, const at::Tensor &state, const at::Tensor &, const at::Tensor &, const at::Tensor &,
       const at::Tensor &, const at::Tensor &, const at::Tensor &, const at::Tensor &, const PendingPointer &pending) {
-    remember(context, pending);
+    remember(context, "pending", pending);
     auto input = at::empty(pending->narrow(), state.options());
     auto kernel = pending->kernel();
     require(ck_connection_read(
@@ -75,45 +124,24 @@ struct Read : torch::autograd::Function<Read> {
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
-    auto saved = pending(context);
-    TORCH_CHECK(saved->nextGradient.defined(), "a connection's backward pass ran twice, or its write never did");
-    auto inputGradient = gradients[0].contiguous();
-    auto stateGradient = at::empty_like(saved->state);
-    variable_list results{stateGradient};
-    ck_connection_gradients targets{};
-    std::array<float **, 7> places{&targets.static_alpha,  &targets.static_beta, &targets.dynamic_alpha,
-                                   &targets.dynamic_beta,  &targets.alpha_scale, &targets.beta_scale,
-                                   &targets.gain};
-    for (size_t i = 0; i < places.size(); i++) {
-      const at::Tensor &weight = saved->weights[i];
-      results.push_back(weight.defined() ? at::zeros_like(weight) : at::Tensor());
-      if (weight.defined()) *places[i] = mutableData(results.back());
-    }
-    auto kernel = saved->kernel();
-    require(ck_connection_backward(
-        &kernel, saved->tokens(), data(saved->state), data(saved->output), data(inputGradient),
-        data(saved->nextGradient), mutableData(stateGradient), &targets, at::get_num_threads()));
-    saved->nextGradient.reset();
-    saved->output.reset();
+    variable_list results(1);
+    auto weights = finish(*recall(context, "pending"), gradients[0], results[0], nullptr, nullptr);
+    results.insert(results.end(), weights.begin(), weights.end());
     results.emplace_back();
     return results;
   }
 };
 
+/// Writes a sublayer's output. `input` is what the read gave: its node must run after this one even where the
+/// sublayer did not look at it.
 struct Write : torch::autograd::Function<Write> {
-  /// `input` is what the read gave: its node must run after this one even where the sublayer did not look at it.
   static at::Tensor forward(
       AutogradContext *context, const at::Tensor &output, const at::Tensor & /*input*/, const PendingPointer &pending,
       bool isRecording) {
-    remember(context, pending);
+    remember(context, "pending", pending);
     auto next = at::empty_like(pending->state);
     auto kernel = pending->kernel();
-    float *beta = nullptr;
-    if (isRecording) {
-      pending->output = output.detach();
-      pending->beta = at::empty({pending->tokens(), pending->rate(), pending->slots()}, next.options());
-      beta = mutableData(pending->beta);
-    }
+    float *beta = isRecording ? pending->keep(output) : nullptr;
     require(ck_connection_write(
         &kernel, pending->tokens(), data(pending->state), data(output), mutableData(next), beta,
         at::get_num_threads()));
@@ -121,7 +149,7 @@ struct Write : torch::autograd::Function<Write> {
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
-    auto saved = pending(context);
+    auto saved = recall(context, "pending");
     saved->nextGradient = gradients[0].contiguous();
     auto outputGradient = at::empty(saved->narrow(), saved->state.options());
     auto kernel = saved->kernel();
@@ -130,6 +158,36 @@ struct Write : torch::autograd::Function<Write> {
         mutableData(outputGradient), at::get_num_threads()));
     saved->beta.reset();
     return {outputGradient, at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+/// Writes a sublayer's output and reads the next sublayer's input in one pass; the state between them is known to the
+/// two connections alone, and so is its gradient.
+struct WriteRead : torch::autograd::Function<WriteRead> {
+  static at::Tensor forward(
+      AutogradContext *context, const at::Tensor &output, const at::Tensor & /*input*/, const at::Tensor &,
+      const at::Tensor &, const at::Tensor &, const at::Tensor &, const at::Tensor &, const at::Tensor &,
+      const at::Tensor &, const PendingPointer &pending, const PendingPointer &next, bool isRecording) {
+    remember(context, "pending", pending);
+    remember(context, "next", next);
+    next->state = at::empty_like(pending->state);
+    auto input = at::empty(next->narrow(), output.options());
+    auto writer = pending->kernel(), reader = next->kernel();
+    float *beta = isRecording ? pending->keep(output) : nullptr;
+    require(ck_connection_write_read(
+        &writer, &reader, pending->tokens(), data(pending->state), data(output), mutableData(next->state), beta,
+        mutableData(input), at::get_num_threads()));
+    return input;
+  }
+
+  static variable_list backward(AutogradContext *context, variable_list gradients) {
+    auto saved = recall(context, "pending"), next = recall(context, "next");
+    variable_list results(2);
+    auto weights = finish(*next, gradients[0], saved->nextGradient, saved.get(), &results[0]);
+    saved->beta.reset();
+    results.insert(results.end(), weights.begin(), weights.end());
+    results.resize(results.size() + 3);
+    return results;
   }
 };
 
@@ -156,12 +214,45 @@ void requireFitting(const Pending &pending) {
   }
 }
 
+/// What a connection with these weights leaves for its write; `tracked` are the weights as autograd sees them.
+PendingPointer opened(const wb_tensor *const weights[7], double epsilon, const at::Tensor &state, Weights &tracked) {
+  auto pending = c10::make_intrusive<Pending>();
+  // An autograd function takes no undefined tensor: what a static connection lacks is empty instead.
+  tracked.fill(at::empty({0}));
+  for (size_t i = 0; i < tracked.size(); i++) {
+    if (!weights[i]) continue;
+    TORCH_CHECK(isSupported(weights[i]->value), "weights are float32 on the processor");
+    tracked[i] = weights[i]->value.contiguous();
+    pending->weights[i] = tracked[i].detach();
+  }
+  pending->epsilon = epsilon;
+  pending->state = state;
+  requireFitting(*pending);
+  return pending;
+}
+
 }  // namespace
 }  // namespace wideband
 
 struct wb_pending_write {
   wideband::PendingPointer value;
   at::Tensor input;
+  bool isClosed = false;
+
+  /// The sublayer's output, checked; the backward pass knows one write for each read.
+  at::Tensor close(const wb_tensor *output) {
+    auto contiguous = output->value.contiguous();
+    TORCH_CHECK(
+        wideband::isSupported(contiguous) && contiguous.sizes().vec() == value->narrow(), "the sublayer's output ",
+        contiguous.sizes(), " does not match its input");
+    TORCH_CHECK(!isClosed, "a connection's write was asked for twice");
+    isClosed = true;
+    return contiguous;
+  }
+
+  bool isRecording(const at::Tensor &output) const {
+    return at::GradMode::is_enabled() && (output.requires_grad() || input.requires_grad());
+  }
 };
 
 bool wb_connection_is_supported(const wb_tensor *state) {
@@ -172,20 +263,9 @@ bool wb_connection_is_supported(const wb_tensor *state) {
 wb_tensor *wb_connection_read(
     const wb_tensor *const weights[7], double epsilon, const wb_tensor *state, wb_pending_write **pending) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    auto value = c10::make_intrusive<wideband::Pending>();
-    wideband::Weights tracked;
-    // An autograd function takes no undefined tensor: what a static connection lacks is empty instead.
-    tracked.fill(at::empty({0}));
-    for (size_t i = 0; i < tracked.size(); i++) {
-      if (!weights[i]) continue;
-      TORCH_CHECK(wideband::isSupported(weights[i]->value), "weights are float32 on the processor");
-      tracked[i] = weights[i]->value.contiguous();
-      value->weights[i] = tracked[i].detach();
-    }
     auto contiguous = state->value.contiguous();
-    value->epsilon = epsilon;
-    value->state = contiguous.detach();
-    wideband::requireFitting(*value);
+    wideband::Weights tracked;
+    auto value = wideband::opened(weights, epsilon, contiguous.detach(), tracked);
     auto input = wideband::Read::apply(
         contiguous, tracked[0], tracked[1], tracked[2], tracked[3], tracked[4], tracked[5], tracked[6], value);
     *pending = new wb_pending_write{value, input};
@@ -193,15 +273,27 @@ wb_tensor *wb_connection_read(
   });
 }
 
-wb_tensor *wb_connection_write(const wb_pending_write *pending, const wb_tensor *output) {
+wb_tensor *wb_connection_write(wb_pending_write *pending, const wb_tensor *output) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    auto contiguous = output->value.contiguous();
-    TORCH_CHECK(
-        wideband::isSupported(contiguous) && contiguous.sizes().vec() == pending->value->narrow(),
-        "the sublayer's output ", contiguous.sizes(), " does not match its input");
-    const at::Tensor &input = pending->input;
-    bool isRecording = at::GradMode::is_enabled() && (contiguous.requires_grad() || input.requires_grad());
-    return wideband::handle(wideband::Write::apply(contiguous, input, pending->value, isRecording));
+    auto contiguous = pending->close(output);
+    return wideband::handle(wideband::Write::apply(
+        contiguous, pending->input, pending->value, pending->isRecording(contiguous)));
+  });
+}
+
+wb_tensor *wb_connection_write_read(
+    wb_pending_write *pending, const wb_tensor *output, const wb_tensor *const weights[7], double epsilon,
+    wb_pending_write **next) {
+  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+    wideband::Weights tracked;
+    auto value = wideband::opened(weights, epsilon, pending->value->state, tracked);
+    TORCH_CHECK(value->rate() == pending->value->rate(), "two neighbouring connections have different fraction rates");
+    auto contiguous = pending->close(output);
+    auto input = wideband::WriteRead::apply(
+        contiguous, pending->input, tracked[0], tracked[1], tracked[2], tracked[3], tracked[4], tracked[5], tracked[6],
+        pending->value, value, pending->isRecording(contiguous));
+    *next = new wb_pending_write{value, input};
+    return wideband::handle(input);
   });
 }
 

@@ -34,7 +34,7 @@ public final class DecodingSession {
   ///   holds; `TorchError`. The text then ends where the last complete pass ended.
   public func append(_ new: [Int], check: () throws -> Void = {}) throws -> Tensor {
     guard !new.isEmpty else { throw GenerationError("no tokens to read: expected at least one") }
-    try requireInRange(new)
+    try model.configuration.requireTokens(new, after: tokens.count)
     var rest = new[...]
     while true {
       try check()
@@ -79,18 +79,20 @@ public final class DecodingSession {
     let pass = Pass(positions: positions, configuration: model.configuration, memory: cache, mask: mask)
     return model.trunk(row(Array(new)), in: pass)
   }
+}
 
-  private func requireInRange(_ new: [Int]) throws {
-    let size = model.configuration.vocabularySize
-    if let index = new.firstIndex(where: { !(0..<size).contains($0) }) {
+extension ModelConfiguration {
+  /// Refuses tokens outside the vocabulary, and more of them than the context holds behind `count` others.
+  func requireTokens(_ new: [Int], after count: Int) throws {
+    if let index = new.firstIndex(where: { !(0..<vocabularySize).contains($0) }) {
       throw GenerationError(
-        "token id \(new[index]) at position \(tokens.count + index): "
-          + "expected 0 to \(size - 1), as vocab_size is \(size)")
+        "token id \(new[index]) at position \(count + index): "
+          + "expected 0 to \(vocabularySize - 1), as vocab_size is \(vocabularySize)")
     }
-    let limit = model.configuration.contextLength
-    guard new.count <= limit - tokens.count else {
+    guard new.count <= contextLength - count else {
       throw GenerationError(
-        "\(tokens.count + new.count) tokens exceed the model's context, which holds \(limit) (max_position_embeddings)")
+        "\(count + new.count) tokens exceed the model's context, which holds \(contextLength) "
+          + "(max_position_embeddings)")
     }
   }
 }

@@ -11,8 +11,8 @@ struct ExpectedOutputs {
   let losses: [String]
   /// What follows "grad." in the names of gradients.
   let gradients: [String]
-  /// Whether there are outputs of direct decoding.
-  let hasGatedOutputs: Bool
+  /// The cycles for which a continuation decoded directly is expected.
+  let cycles: [Int]
   private let file: SafetensorsFile
 
   /// - Throws: `CheckpointError` if the file cannot be read; `GenerationError` if it holds something that is not known.
@@ -24,9 +24,10 @@ struct ExpectedOutputs {
     }
     losses = suffixes("loss.")
     gradients = suffixes("grad.")
-    let gated = Set(["gate", "gated_logits", "gated_loss"] + suffixes("greedy.cycle_").map { "greedy.cycle_\($0)" })
-    hasGatedOutputs = !gated.isDisjoint(with: file.names)
-    let known = gated.union(["tokens", "targets", "logits", "prompt", "greedy.plain"])
+    cycles = suffixes("greedy.cycle_").compactMap { Int($0) }.sorted()
+    let known = Set(
+      ["tokens", "targets", "logits", "prompt", "greedy.plain", "gate", "gated_logits", "gated_loss"]
+        + cycles.map { "greedy.cycle_\($0)" })
     if let name = file.names.first(where: { name in
       !known.contains(name) && !name.hasPrefix("loss.") && !name.hasPrefix("grad.")
     }) {

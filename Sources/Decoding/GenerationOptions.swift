@@ -8,6 +8,8 @@ public struct GenerationOptions: Hashable, Sendable {
   public var maximumTokens = 256
   /// Texts that end the generation; neither they nor what follows them is given out.
   public var stopStrings: [String] = []
+  /// Tokens of a cycle, to decode directly with the model's layer split; nil for ordinary decoding.
+  public var cycle: Int?
   /// Whether keys and values are kept; without them every token computes the whole text anew, with the same result.
   public var usesCache = true
 

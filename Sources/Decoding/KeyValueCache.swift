@@ -36,6 +36,12 @@ public final class KeyValueCache: KeyValueMemory {
   /// Positions for which layers have memory.
   public var capacity: Int { layers.compactMap { $0.block?.keys.size(2) }.min() ?? 0 }
 
+  /// What queries find among a layer's keys and values, the new ones included.
+  public func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor?) -> Tensor {
+    let all = extend(layer: layer, keys: keys, values: values)
+    return .attention(queries, all.keys, all.values, mask: mask)
+  }
+
   /// Stores new keys and values `[B, K, T, hd]` of a layer behind those that it has, and gives back views of all of
   /// them, `[B, K, S, hd]`.
   public func extend(layer: Int, keys: Tensor, values: Tensor) -> (keys: Tensor, values: Tensor) {
@@ -51,9 +57,15 @@ public final class KeyValueCache: KeyValueMemory {
   }
 
   /// Forgets all positions from `length` on, so that another continuation can take their place.
-  public func truncate(to length: Int) {
-    for layer in layers.indices { layers[layer].length = min(layers[layer].length, max(0, length)) }
+  public func truncate(to length: Int) { truncate(to: length, layers: layers.indices) }
+
+  /// Forgets some layers' positions from `length` on.
+  public func truncate(to length: Int, layers range: Range<Int>) {
+    for layer in range { layers[layer].length = min(layers[layer].length, max(0, length)) }
   }
+
+  /// Positions that a layer holds.
+  public func length(layer: Int) -> Int { layers[layer].length }
 
   /// Forgets everything but keeps the memory.
   public func reset() { truncate(to: 0) }

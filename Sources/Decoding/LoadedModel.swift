@@ -35,10 +35,15 @@ public struct LoadedModel: @unchecked Sendable {
   /// - Parameters:
   ///   - dtype: the type of weights and activations; nil for that of the file, whose weights are then used where they
   ///     are mapped into memory, without a copy.
+  ///   - adjusting: changes the configuration of the folder, such as its layer split, before the model is made of it.
   /// - Throws: `CheckpointError`, `TokenizationError` or `GenerationError` naming the file and what is wrong with it.
-  public init(_ url: URL, on device: Device = .cpu, dtype: DType? = nil) throws {
+  public init(
+    _ url: URL, on device: Device = .cpu, dtype: DType? = nil,
+    adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
+  ) throws {
     let folder = ModelFolder(url)
-    let configuration = try ModelConfiguration(folder)
+    var configuration = try ModelConfiguration(folder)
+    try adjusting(&configuration)
     tokenizer = try Tokenizer(contentsOf: folder.url.appending(path: "tokenizer.json"))
     guard tokenizer.vocabularySize <= configuration.vocabularySize else {
       throw GenerationError(

@@ -20,7 +20,7 @@ struct TokenGeneration {
   /// - Throws: `GenerationError` for options that mean nothing and for a prompt with a token outside the vocabulary or
   ///   as long as the model's context; what `check` and `accept` throw.
   func run(
-    prompt: [Int], in session: DecodingSession? = nil, check: () throws -> Void = {},
+    prompt: [Int], in session: (any GrowingText)? = nil, check: () throws -> Void = {},
     accept: (Int) throws -> GenerationResult.FinishReason? = { _ in nil }
   ) throws -> GenerationResult {
     try options.validate()
@@ -32,36 +32,37 @@ struct TokenGeneration {
     }
     let seed = options.seed ?? .random(in: 0 ... .max)
     let sampler = try Sampler(options.sampling, seed: seed)
-    let session = session ?? DecodingSession(model, usesCache: options.usesCache)
+    let text: any GrowingText =
+      try session ?? options.cycle.map { try DirectDecodingSession(model, cycle: $0, usesCache: options.usesCache) }
+      ?? DecodingSession(model, usesCache: options.usesCache)
     var result = GenerationResult(seed: seed)
     result.promptTokenCount = prompt.count
     // The last token is read anew, for the logits of what follows it.
-    result.reusedTokenCount = zip(session.tokens, prompt.dropLast()).prefix { $0 == $1 }.count
-    session.truncate(to: result.reusedTokenCount)
+    result.reusedTokenCount = zip(text.tokens, prompt.dropLast()).prefix { $0 == $1 }.count
+    text.truncate(to: result.reusedTokenCount)
 
     let clock = ContinuousClock()
     let start = clock.now
     var firstChoice: ContinuousClock.Instant?
-    var next = try choose(sampler, session, reading: Array(prompt[result.reusedTokenCount...]), check)
+    var next = try choose(
+      sampler, text.read(Array(prompt[result.reusedTokenCount...]), check: check), after: text.tokens)
     while true {
       if firstChoice == nil { firstChoice = clock.now } else { result.decodedTokenCount += 1 }
       if let reason = try finish(next, limit - prompt.count, &result, accept) {
         result.finishReason = reason
         break
       }
-      next = try choose(sampler, session, reading: [next], check)
+      try check()
+      next = try choose(sampler, text.append(next), after: text.tokens)
     }
     result.prefillSeconds = (firstChoice ?? start).seconds(since: start)
     result.decodingSeconds = clock.now.seconds(since: firstChoice ?? start)
     return result
   }
 
-  private func choose(
-    _ sampler: Sampler, _ session: DecodingSession, reading tokens: [Int], _ check: () throws -> Void
-  ) throws -> Int {
-    let logits = try session.append(tokens, check: check)
+  private func choose(_ sampler: Sampler, _ logits: Tensor, after tokens: [Int]) throws -> Int {
     let allowed = try withTorch { logits.slice(0, 0..<(choices ?? logits.size(0))) }
-    return try sampler.next(allowed, after: session.tokens)
+    return try sampler.next(allowed, after: tokens)
   }
 
   /// Takes a token into the result; gives the reason to finish with it, if there is one.
@@ -75,6 +76,25 @@ struct TokenGeneration {
     if result.tokens.count >= options.maximumTokens { return .maximumTokens }
     return result.tokens.count >= room ? .contextLength : nil
   }
+}
+
+/// A text that a model reads and continues, however it computes.
+protocol GrowingText: AnyObject {
+  /// All tokens so far.
+  var tokens: [Int] { get }
+  /// Adds a prompt and gives the logits `[V]` of the token that follows it.
+  func read(_ prompt: [Int], check: () throws -> Void) throws -> Tensor
+  /// Adds a generated token and gives the logits `[V]` of the token that follows it.
+  func append(_ token: Int) throws -> Tensor
+  /// Forgets all tokens from `count` on.
+  func truncate(to count: Int)
+}
+
+extension DirectDecodingSession: GrowingText {}
+
+extension DecodingSession: GrowingText {
+  func read(_ prompt: [Int], check: () throws -> Void) throws -> Tensor { try append(prompt, check: check) }
+  func append(_ token: Int) throws -> Tensor { try append([token]) }
 }
 
 extension ContinuousClock.Instant {

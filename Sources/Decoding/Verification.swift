@@ -26,6 +26,8 @@ public struct Verification: Sendable {
 
   /// The model's own continuation against the expected one, decoded with a key/value cache.
   public struct Greedy: Sendable {
+    /// Tokens of a cycle where it was decoded directly, nil where it was not.
+    public let cycle: Int?
     /// Tokens that were compared.
     public let count: Int
     /// How many came before the first that differs; nil if none differs.
@@ -37,14 +39,12 @@ public struct Verification: Sendable {
   /// The largest error of a gradient that passes.
   public static let gradientTolerance = 1e-4
 
-  /// Logits and losses.
+  /// Logits and losses, the gated ones behind the others.
   public let outputs: [Measurement]
   /// The gradient of the total loss with respect to every weight for which one is expected.
   public let gradients: [Measurement]
-  /// The greedy continuation, if one is expected.
-  public let greedy: Greedy?
-  /// Whether there are expected outputs of direct decoding, which are not looked at.
-  public let skipsGatedOutputs: Bool
+  /// The greedy continuations that are expected: the ordinary one, then those decoded directly.
+  public let greedy: [Greedy]
 
   /// The gradient that is furthest off.
   public var worstGradient: Measurement? {
@@ -52,7 +52,9 @@ public struct Verification: Sendable {
   }
 
   /// Whether everything is within its tolerance and all greedy tokens agree.
-  public var passes: Bool { (outputs + gradients).allSatisfy(\.passes) && greedy?.firstDifference == nil }
+  public var passes: Bool {
+    (outputs + gradients).allSatisfy(\.passes) && greedy.allSatisfy { $0.firstDifference == nil }
+  }
 
   /// Verifies the model in the folder at `url`.
   ///
@@ -66,13 +68,12 @@ public struct Verification: Sendable {
       let weights = WeightStore(stored: try configuration.weights(in: folder), dtype: .float32, mutable: true)
       let model = try LanguageModel(configuration, weights: weights)
       let subject = Subject(model: model, expected: expected, tokens: try expected.ids("tokens", in: model.vocabulary))
-      outputs = try [subject.logits()] + subject.losses()
+      outputs = try [subject.logits()] + subject.losses() + subject.gatedOutputs()
       gradients = try subject.gradients()
       greedy = try subject.greedy()
     } catch let error where error is TorchError || error is ConfigurationError {
       throw GenerationError("\(folder.url.path): \(error)")
     }
-    skipsGatedOutputs = expected.hasGatedOutputs
   }
 }
 
@@ -118,20 +119,44 @@ private struct Subject {
     }
   }
 
-  func greedy() throws -> Verification.Greedy? {
-    guard expected.has("greedy.plain") else { return nil }
-    let reference = try expected.rows(expected.ids("greedy.plain", in: model.vocabulary))[0]
+  /// Logits and the next token's loss with the expected gate.
+  func gatedOutputs() throws -> [Verification.Measurement] {
+    guard expected.has("gate") else { return [] }
+    let gate = try expected.ids("gate", in: 0..<2)
+    guard gate.shape == tokens.shape else {
+      throw expected.error("tensor 'gate' has shape \(gate.shape): expected that of 'tokens', \(tokens.shape)")
+    }
+    // Phases matter only in whether they are 0, which is where the gate is open.
+    let phases = try withTorch { (gate .== 0).to(.int64) }
+    let cycleGate = try CycleGate(phases: phases, model.configuration)
+    func pass() -> Pass { Pass(length: tokens.size(1), configuration: model.configuration, gate: cycleGate) }
+    let logits = try withTorch { withoutGradients { model.logits(of: model.trunk(tokens, in: pass())) } }
+    let measured = try measure("gated_logits", logits, "gated_logits", Verification.outputTolerance)
+    guard expected.has("gated_loss") else { return [measured] }
+    let loss = try withTorch { try withoutGradients { try computeLosses(in: pass()).nextToken } }
+    return [measured, try measure("gated_loss", loss, "gated_loss", Verification.outputTolerance)]
+  }
+
+  func greedy() throws -> [Verification.Greedy] {
+    let ordinary = expected.has("greedy.plain") ? [try greedy("greedy.plain", cycle: nil)] : []
+    return try ordinary + expected.cycles.map { try greedy("greedy.cycle_\($0)", cycle: $0) }
+  }
+
+  private func greedy(_ name: String, cycle: Int?) throws -> Verification.Greedy {
+    let reference = try expected.rows(expected.ids(name, in: model.vocabulary))[0]
     let prompt = try prompt(of: reference)
     guard !prompt.isEmpty, reference.starts(with: prompt), reference.count > prompt.count else {
-      throw expected.error("tensor 'greedy.plain' does not continue 'prompt', or the first row of 'tokens' without one")
+      throw expected.error("tensor '\(name)' does not continue 'prompt', or the first row of 'tokens' without one")
     }
     let continuation = reference.dropFirst(prompt.count)
     var options = GenerationOptions()
+    options.cycle = cycle
     options.sampling = .greedy
     options.maximumTokens = continuation.count
     let ours = try TokenGeneration(model: model, options: options).run(prompt: prompt).tokens
     let agreeing = zip(ours, continuation).prefix { $0 == $1 }.count
-    return .init(count: continuation.count, firstDifference: agreeing == continuation.count ? nil : agreeing)
+    return .init(
+      cycle: cycle, count: continuation.count, firstDifference: agreeing == continuation.count ? nil : agreeing)
   }
 
   /// The expected prompt; where it is not kept, what the greedy text has in common with the first row of tokens.
@@ -141,13 +166,13 @@ private struct Subject {
     return zip(row, reference).prefix { $0 == $1 }.map(\.0)
   }
 
-  private func computeLosses() throws -> Losses {
+  private func computeLosses(in pass: Pass? = nil) throws -> Losses {
     let targets = try expected.ids("targets", in: model.vocabulary, ignored: -100)
     guard targets.shape == tokens.shape else {
       throw expected.error("tensor 'targets' has shape \(targets.shape): expected that of 'tokens', \(tokens.shape)")
     }
-    let pass = Pass(length: tokens.size(1), configuration: model.configuration)
-    return model.losses(tokens, targets: targets, in: pass)
+    let ordinary = Pass(length: tokens.size(1), configuration: model.configuration)
+    return model.losses(tokens, targets: targets, in: pass ?? ordinary)
   }
 
   private func measure(

@@ -11,11 +11,11 @@ public struct Attention {
   private let keyNorm: Tensor
   private let headSize: Int
   private let epsilon: Double
-  /// Which layer's keys and values these are; nil for a layer that never runs from a memory.
-  private let layer: Int?
+  /// Which layer's keys and values these are; those of prediction depths follow the model's own layers.
+  private let layer: Int
 
   /// The attention whose weights lie in `scope` ("self_attn").
-  init(_ configuration: ModelConfiguration, layer: Int?, start: InitialValues, in scope: Scope) throws {
+  init(_ configuration: ModelConfiguration, layer: Int, start: InitialValues, in scope: Scope) throws {
     let D = configuration.hiddenSize
     headSize = configuration.headSize
     let queries = configuration.headCount * headSize
@@ -33,14 +33,22 @@ public struct Attention {
   /// `[B, T, D]`, already normalised, to `[B, T, D]`.
   func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor {
     let heads = [x.size(0), x.size(1), -1, headSize]
-    let q = Rotary.turn(x.linear(query).reshaped(heads).rmsNorm(queryNorm, epsilon: epsilon), pass.rotary)
-    var k = Rotary.turn(x.linear(key).reshaped(heads).rmsNorm(keyNorm, epsilon: epsilon), pass.rotary)
-      .transposed(1, 2)
-    var v = x.linear(value).reshaped(heads).transposed(1, 2)
-    let isWhole = pass.memory == nil
-    if let memory = pass.memory, let layer { (k, v) = memory.extend(layer: layer, keys: k, values: v) }
-    let attended = Tensor.attention(
-      q.transposed(1, 2), k, v, mask: pass.mask, causal: isWhole && pass.mask == nil)
+    let q = turned(x.linear(query).reshaped(heads), queryNorm, in: pass)
+    let k = turned(x.linear(key).reshaped(heads), keyNorm, in: pass).transposed(1, 2)
+    let v = x.linear(value).reshaped(heads).transposed(1, 2)
+    let attended =
+      if let memory = pass.memory {
+        memory.attend(layer: layer, queries: q.transposed(1, 2), keys: k, values: v, mask: pass.mask)
+      } else {
+        Tensor.attention(q.transposed(1, 2), k, v, mask: pass.mask, causal: pass.mask == nil)
+      }
     return attended.transposed(1, 2).flattened(-2).linear(output)
+  }
+
+  /// Heads `[B, T, H, hd]`, each normalised and turned by the angles of its position.
+  private func turned(_ heads: Tensor, _ norm: Tensor, in pass: Pass) -> Tensor {
+    let (cosine, sine) = pass.rotary
+    return heads.fusedRotaryNorm(norm, cosine: cosine, sine: sine, epsilon: epsilon)
+      ?? Rotary.turn(heads.rmsNorm(norm, epsilon: epsilon), pass.rotary)
   }
 }

@@ -20,7 +20,9 @@ struct SwiGLU: FeedForward {
     down = try scope["down_proj"].tensor("weight", [D, F], start.linear(inputs: F))
   }
 
-  func callAsFunction(_ x: Tensor) -> Tensor { (x.linear(gate).silu() * x.linear(up)).linear(down) }
+  func callAsFunction(_ x: Tensor) -> Tensor {
+    x.fusedSwiGLU(gate: gate, up: up, down: down) ?? (x.linear(gate).silu() * x.linear(up)).linear(down)
+  }
 
   func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor { self(x) }
 }

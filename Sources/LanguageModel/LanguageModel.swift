@@ -14,8 +14,8 @@ public struct LanguageModel {
 
   private let embedding: OverWidthEmbedding
   private let layers: [Layer]
-  private let readout: Readout
-  private let head: Tensor
+  let readout: Readout
+  let head: Tensor
   private let depths: [MultiTokenPrediction]
 
   /// The model of a configuration, with weights that the store makes or has loaded.
@@ -38,7 +38,7 @@ public struct LanguageModel {
       vocabularySize: configuration.vocabularySize, hiddenSize: D, width: configuration.virtualWidth, start: start,
       computingIn: dtype, in: model)
     layers = try (0..<configuration.layerCount).map {
-      try Layer(configuration, index: $0, hasMemory: true, start: start, in: model["layers"][$0])
+      try Layer(configuration, index: $0, memoryIndex: $0, start: start, in: model["layers"][$0])
     }
     readout = try Readout(configuration, start: start, in: model)
     head =
@@ -46,35 +46,50 @@ public struct LanguageModel {
       ? embedding.table
       : try weights.root["lm_head"].tensor("weight", [configuration.vocabularySize, D], .normal(0.02))
     depths = try (0..<(configuration.multiTokenPrediction?.depth ?? 0)).map {
-      try MultiTokenPrediction(configuration, start: start, in: model["mtp"][$0])
+      try MultiTokenPrediction(configuration, depth: $0, start: start, in: model["mtp"][$0])
     }
     try weights.requireNothingLeft()
   }
 
-  /// The state `[B, T, n, C]` after the last layer, for integer tokens `[B, T]`.
+  /// The state `[B, T, n, C]` that enters the first layer, for integer tokens `[B, T]`.
+  public func embedded(_ tokens: Tensor) -> Tensor { embedding(tokens) }
+
+  /// The state `[B, T, n, C]` after some consecutive layers, from the one before them.
+  public func run(_ range: Range<Int>, from state: Tensor, in pass: Pass) -> Tensor {
+    layers[range].reduce(State(state)) { state, layer in layer(state, in: pass) }.tensor
+  }
+
+  /// The state `[B, T, n, C]` after the last layer, for integer tokens `[B, T]`; gated where the pass says so.
   public func trunk(_ tokens: Tensor, in pass: Pass) -> Tensor {
-    layers.reduce(embedding(tokens)) { state, layer in layer(state, in: pass) }
+    guard let gate = pass.gate else { return run(0..<layers.count, from: embedded(tokens), in: pass) }
+    let groups = gate.split.groups(layerCount: layers.count)
+    let encoded = run(groups.encoding, from: embedded(tokens), in: pass)
+    let thought = run(groups.thinking, from: encoded, in: pass)
+    return run(groups.decoding, from: gate(encoded: encoded, thought: thought), in: pass)
   }
 
   /// Logits `[B, T, V]` from the state after the last layer, in float32.
-  public func logits(of state: Tensor) -> Tensor { readout(state).linear(head).to(.float32) }
+  public func logits(of state: Tensor) -> Tensor { scores(readout(state)) }
+
+  /// Logits `[..., V]` of what the head sees, `[..., D]`, in float32.
+  func scores(_ output: Tensor) -> Tensor { output.linear(head).to(.float32) }
 
   /// Logits `[B, T, V]` of the next token, for integer tokens `[B, T]`.
   public func logits(_ tokens: Tensor) -> Tensor {
     logits(of: trunk(tokens, in: Pass(length: tokens.size(1), configuration: configuration, on: tokens.device)))
   }
 
-  /// Logits `[B, T, V]` of each prediction depth in turn: depth k (from 0) knows `targets[t+k]` and predicts
-  /// `targets[t+k+1]`.
+  /// What the head sees, `[B, T, D]`, of each prediction depth in turn: depth k (from 0) knows `targets[t+k]` and
+  /// predicts `targets[t+k+1]`.
   ///
   /// Targets beyond a row's end are taken from its start; what they lead to is never scored.
-  func deeperLogits(from state: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
+  func deeperOutputs(from state: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
     var state = state
     // An ignored target has no embedding; the depth sees token 0 in its place, as nothing there is scored.
     let known = targets.masked(targets .< 0, 0)
     return depths.enumerated().map { k, depth in
       state = depth(state, embedded: embedding(known.rolled(-k, axis: 1)), in: pass)
-      return depth.readout(state).linear(head).to(.float32)
+      return depth.readout(state)
     }
   }
 }

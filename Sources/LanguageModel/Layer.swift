@@ -15,16 +15,16 @@ struct Layer {
   ///
   /// - Parameters:
   ///   - index: the layer's place in the model, which decides whether it has experts.
-  ///   - hasMemory: whether its keys and values may come from a memory.
+  ///   - memoryIndex: the place of its keys and values in a memory.
   init(
-    _ configuration: ModelConfiguration, index: Int, hasMemory: Bool, start: InitialValues, in scope: Scope
+    _ configuration: ModelConfiguration, index: Int, memoryIndex: Int, start: InitialValues, in scope: Scope
   ) throws {
     let D = configuration.hiddenSize
     epsilon = configuration.normEpsilon
     attentionConnection = try Self.connection(configuration, in: scope["attention_connection"])
     attentionNorm = try scope["input_layernorm"].tensor("weight", [D], .ones)
     attention = try Attention(
-      configuration, layer: hasMemory ? index : nil, start: start, in: scope["self_attn"])
+      configuration, layer: memoryIndex, start: start, in: scope["self_attn"])
     feedConnection = try Self.connection(configuration, in: scope["mlp_connection"])
     feedNorm = try scope["post_attention_layernorm"].tensor("weight", [D], .ones)
     if let experts = configuration.experts, configuration.hasExperts(layer: index) {
@@ -43,12 +43,12 @@ struct Layer {
   }
 
   /// The state `[B, T, n, C]` after this layer.
-  func callAsFunction(_ state: Tensor, in pass: Pass) -> Tensor {
-    pass.observer?(attentionConnection, state)
+  func callAsFunction(_ state: State, in pass: Pass) -> State {
+    pass.observer?(attentionConnection, state.tensor)
     let attended = attentionConnection(state) { x in
       attention(x.rmsNorm(attentionNorm, epsilon: epsilon), in: pass)
     }
-    pass.observer?(feedConnection, attended)
+    pass.observer?(feedConnection, attended.tensor)
     return feedConnection(attended) { x in feed(x.rmsNorm(feedNorm, epsilon: epsilon), in: pass) }
   }
 }

@@ -131,6 +131,14 @@ public struct ModelConfiguration: Hashable, Sendable {
     /// How a head's thinking output enters the decoding layers.
     public var gate: Gate
 
+    /// A split of a model's layers.
+    public init(encodingLayers: Int, decodingLayers: Int, cycle: Int, gate: Gate) {
+      self.encodingLayers = encodingLayers
+      self.decodingLayers = decodingLayers
+      self.cycle = cycle
+      self.gate = gate
+    }
+
     /// The names in `config.json`.
     public enum CodingKeys: String, CodingKey, CaseIterable {
       case encodingLayers = "encoding_layers"

@@ -17,7 +17,7 @@ struct MultiTokenPrediction {
   private let epsilon: Double
 
   /// The depth whose weights lie in `scope` ("model.mtp.k").
-  init(_ configuration: ModelConfiguration, start: InitialValues, in scope: Scope) throws {
+  init(_ configuration: ModelConfiguration, depth: Int, start: InitialValues, in scope: Scope) throws {
     let D = configuration.hiddenSize
     let wide = configuration.virtualWidth?.width(hiddenSize: D) ?? D
     let C = configuration.virtualWidth?.slotWidth(hiddenSize: D) ?? D
@@ -25,7 +25,8 @@ struct MultiTokenPrediction {
     hiddenNorm = try scope["hidden_norm"].tensor("weight", [wide], .ones)
     embeddingNorm = try scope["embedding_norm"].tensor("weight", [wide], .ones)
     mix = try scope["proj"].tensor("weight", [C, 2 * C], start.linear(inputs: 2 * C))
-    layer = try Layer(configuration, index: 0, hasMemory: false, start: start, in: scope["layers"][0])
+    layer = try Layer(
+      configuration, index: 0, memoryIndex: configuration.layerCount + depth, start: start, in: scope["layers"][0])
     readout = try Readout(configuration, start: start, in: scope)
   }
 
@@ -33,6 +34,6 @@ struct MultiTokenPrediction {
   func callAsFunction(_ state: Tensor, embedded: Tensor, in pass: Pass) -> Tensor {
     let hidden = state.flattened(-2).rmsNorm(hiddenNorm, epsilon: epsilon).reshaped(state.shape)
     let known = embedded.flattened(-2).rmsNorm(embeddingNorm, epsilon: epsilon).reshaped(state.shape)
-    return layer(Tensor.concatenate([hidden, known], axis: -1).linear(mix), in: pass)
+    return layer(State(Tensor.concatenate([hidden, known], axis: -1).linear(mix)), in: pass).tensor
   }
 }

@@ -7,10 +7,14 @@ extension Pass {
   ///   - positions: integer positions `[B, T]`, from 0 in every document.
   ///   - documents: `[B, T]`, the same number wherever a row's tokens belong to the same document.
   ///   - configuration: the model's.
-  public convenience init(positions: Tensor, documents: Tensor, configuration: ModelConfiguration) {
+  ///   - gate: which tokens are cycle heads; nil for the ordinary model.
+  public convenience init(
+    positions: Tensor, documents: Tensor, configuration: ModelConfiguration, gate: CycleGate? = nil
+  ) {
     let order = Tensor.range(0..<documents.size(1), on: documents.device)
     let isLater = order.unsqueezed(1) .< order.unsqueezed(0)
     let isSame = documents.unsqueezed(2) .== documents.unsqueezed(1)
-    self.init(positions: positions, configuration: configuration, mask: isSame.masked(isLater, 0).unsqueezed(1))
+    self.init(
+      positions: positions, configuration: configuration, mask: isSame.masked(isLater, 0).unsqueezed(1), gate: gate)
   }
 }

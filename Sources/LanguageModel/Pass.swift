@@ -9,6 +9,8 @@ public final class Pass {
   let memory: (any KeyValueMemory)?
   /// True where a query may look, when neither "everything" nor "up to itself" says it.
   let mask: Tensor?
+  /// Which tokens are cycle heads, when the model decodes directly; nil for the ordinary model.
+  public let gate: CycleGate?
   /// The router's logits `[tokens, E]` of each mixture-of-experts layer that has run.
   public internal(set) var routerLogits: [Tensor] = []
   /// Tokens that each expert was sent, `[E]`, of each mixture-of-experts layer that has run.
@@ -24,24 +26,32 @@ public final class Pass {
   ///   - memory: keys and values of earlier positions, which this pass extends.
   ///   - mask: `[T, S]` or broadcastable to `[B, 1, T, S]`, true where a query may look at a key; nil for causal
   ///     order without a memory and for everything with one.
+  ///   - gate: which tokens are cycle heads; nil for the ordinary model.
   public init(
-    positions: Tensor, configuration: ModelConfiguration, memory: (any KeyValueMemory)? = nil, mask: Tensor? = nil
+    positions: Tensor, configuration: ModelConfiguration, memory: (any KeyValueMemory)? = nil, mask: Tensor? = nil,
+    gate: CycleGate? = nil
   ) {
     rotary = Rotary.tables(positions, headSize: configuration.headSize, theta: configuration.ropeTheta)
     self.memory = memory
     self.mask = mask
+    self.gate = gate
   }
 
   /// A pass over whole rows of `length` tokens that start at position 0.
-  public convenience init(length: Int, configuration: ModelConfiguration, on device: Device = .cpu) {
-    self.init(positions: .range(0..<length, on: device), configuration: configuration)
+  public convenience init(
+    length: Int, configuration: ModelConfiguration, gate: CycleGate? = nil, on device: Device = .cpu
+  ) {
+    self.init(positions: .range(0..<length, on: device), configuration: configuration, gate: gate)
   }
 }
 
 /// Keeps the keys and values of the positions that have been seen, layer by layer.
 public protocol KeyValueMemory: AnyObject {
-  /// Stores new keys and values `[B, K, T, hd]` of a layer and gives back all of them, `[B, K, S, hd]`.
-  func extend(layer: Int, keys: Tensor, values: Tensor) -> (keys: Tensor, values: Tensor)
+  /// Stores new keys and values `[B, K, T, hd]` of a layer, and gives what queries `[B, H, T, hd]` of the same
+  /// positions find among all of them: `[B, H, T, hd]`.
+  ///
+  /// - Parameter mask: the pass's, true where a query may look; nil for everything.
+  func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor?) -> Tensor
 }
 
 /// Rotary position embedding: pairs of channels turned by angles that grow with the position.

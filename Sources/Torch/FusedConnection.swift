@@ -17,7 +17,7 @@ public struct FusedConnection {
   public let input: Tensor
   private let pending: Pending
 
-  private final class Pending {
+  fileprivate final class Pending {
     let pointer: OpaquePointer?
     init(_ pointer: OpaquePointer?) { self.pointer = pointer }
     deinit { if let pointer { wb_pending_write_release(pointer) } }
@@ -34,24 +34,62 @@ public struct FusedConnection {
     ) {
       tensors = [staticAlpha, staticBeta, dynamicAlpha, dynamicBeta, alphaScale, betaScale, gain]
     }
+
+    fileprivate var areSupported: Bool {
+      tensors.allSatisfy { $0.map { $0.dtype == .float32 && $0.device == .cpu && !$0.isEmpty } ?? true }
+    }
+
+    fileprivate var pointers: [OpaquePointer?] { tensors.map { $0?.pointer } }
   }
 
   /// Reads a sublayer's input out of a state `[..., n, C]`; nil where there is no kernel for it.
   public init?(reading state: Tensor, _ weights: Weights, epsilon: Double) {
     guard Kernels.selected == .fused, let source = state.pointer, wb_connection_is_supported(source),
-      weights.tensors.allSatisfy({ $0.map { $0.dtype == .float32 && $0.device == .cpu && !$0.isEmpty } ?? true })
+      weights.areSupported
     else { return nil }
     var write: OpaquePointer?
-    let pointers: [OpaquePointer?] = weights.tensors.map { $0?.pointer }
-    let result = wb_connection_read(pointers, epsilon, source, &write)
+    let result = wb_connection_read(weights.pointers, epsilon, source, &write)
     input = Tensor(result: result, of: "connection_read(\(state.dtype)\(state.shape))")
     pending = Pending(write)
   }
 
-  /// The state `[..., n, C]` after the sublayer gave `output` `[..., D]`.
-  public func write(_ output: Tensor) -> Tensor {
-    guard let write = pending.pointer, let source = output.pointer else { return .empty }
-    return Tensor(
-      result: wb_connection_write(write, source), of: "connection_write(\(output.dtype)\(output.shape))")
+  /// Does a pending write and reads from the state that it gives, in one pass over the memory of both; nil where the
+  /// write has been done already or there is no kernel for it.
+  public init?(reading write: Write, _ weights: Weights, epsilon: Double) {
+    guard Kernels.selected == .fused, !write.isDone, let previous = write.pending.pointer,
+      let source = write.output.pointer, weights.areSupported
+    else { return nil }
+    var next: OpaquePointer?
+    let result = wb_connection_write_read(previous, source, weights.pointers, epsilon, &next)
+    input = Tensor(
+      result: result, of: "connection_write_read(\(write.output.dtype)\(write.output.shape))")
+    pending = Pending(next)
+  }
+
+  /// The write, still to be done, of the sublayer's `output` `[..., D]`.
+  public func write(_ output: Tensor) -> Write { Write(pending, output) }
+
+  /// A sublayer's output that has not been written to the state yet.
+  public final class Write {
+    fileprivate let pending: Pending
+    fileprivate let output: Tensor
+    private var written: Tensor?
+
+    fileprivate init(_ pending: Pending, _ output: Tensor) {
+      self.pending = pending
+      self.output = output
+    }
+
+    fileprivate var isDone: Bool { written != nil }
+
+    /// The state `[..., n, C]` after the sublayer; the first call does the write.
+    public var state: Tensor {
+      if let written { return written }
+      guard let write = pending.pointer, let source = output.pointer else { return .empty }
+      let state = Tensor(
+        result: wb_connection_write(write, source), of: "connection_write(\(output.dtype)\(output.shape))")
+      written = state
+      return state
+    }
   }
 }

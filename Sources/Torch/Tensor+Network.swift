@@ -5,7 +5,6 @@ extension Tensor {
   private static let matmulOperator = Operator("matmul")
   private static let linearOperator = Operator("linear")
   private static let einsumOperator = Operator("einsum")
-  private static let groupNormOperator = Operator("group_norm")
   private static let attentionOperator = Operator("scaled_dot_product_attention")
   private static let crossEntropyOperator = Operator("cross_entropy_loss")
 
@@ -13,7 +12,13 @@ extension Tensor {
   public func matmul(_ other: Tensor) -> Tensor { Self.matmulOperator(.tensor(self), .tensor(other)) }
 
   /// x Wᵀ for x `[..., in]` and weight `[out, in]`, which is cast to x's dtype.
-  public func linear(_ weight: Tensor) -> Tensor { Self.linearOperator(.tensor(self), .tensor(weight.to(dtype))) }
+  public func linear(_ weight: Tensor) -> Tensor {
+    let weight = weight.to(dtype)
+    guard Kernels.selected == .fused, let pointer, let map = weight.pointer else {
+      return Self.linearOperator(.tensor(self), .tensor(weight))
+    }
+    return Tensor(result: wb_linear(pointer, map), of: "linear(\(dtype)\(shape), \(weight.dtype)\(weight.shape))")
+  }
 
   /// Products and sums over named axes, as in `"bqhd,bkhd->bhqk"`.
   public static func einsum(_ equation: String, _ operands: Tensor...) -> Tensor {
@@ -30,11 +35,15 @@ extension Tensor {
       result: wb_rms_norm(pointer, gain, epsilon), of: "rms_norm(\(dtype)\(shape), \(weight.dtype)\(weight.shape))")
   }
 
-  /// x `[N, d]` normalised to zero mean and unit variance in `groups` runs of channels, then affine; in float32.
+  /// x `[..., d]` normalised to zero mean and unit variance in `groups` runs of channels, then affine; in float32.
   public func groupNorm(groups: Int, weight: Tensor, bias: Tensor, epsilon: Double) -> Tensor {
-    let normal = Self.groupNormOperator(
-      .tensor(to(.float32)), .int(groups), .tensor(weight.to(.float32)), .tensor(bias.to(.float32)), .double(epsilon))
-    return normal.to(dtype)
+    guard let pointer, let gain = weight.pointer, let offset = bias.pointer else {
+      ErrorScope.current.recordEarlierFailure()
+      return .empty
+    }
+    return Tensor(
+      result: wb_group_norm(pointer, Int64(groups), gain, offset, epsilon),
+      of: "group_norm(\(dtype)\(shape), \(groups), \(weight.dtype)\(weight.shape), \(bias.dtype)\(bias.shape))")
   }
 
   /// softmax(q kᵀ / √hd) v for q `[B, H, Q, hd]`, k and v `[B, K, S, hd]` with K dividing H.
@@ -52,8 +61,22 @@ extension Tensor {
 
   /// The mean over rows of -log softmax(logits `[N, V]`)[target `[N]`], leaving out rows whose target is `ignoring`.
   public func crossEntropy(_ targets: Tensor, ignoring: Int = -100) -> Tensor {
-    let mean = 1
-    return Self.crossEntropyOperator(
-      .tensor(to(.float32)), .tensor(targets), .none, .int(mean), .int(ignoring))
+    crossEntropy(targets, ignoring: ignoring, reduction: 1)
+  }
+
+  /// The same for each row, `[N]`; 0 where the target is `ignoring`.
+  public func crossEntropies(_ targets: Tensor, ignoring: Int = -100) -> Tensor {
+    crossEntropy(targets, ignoring: ignoring, reduction: 0)
+  }
+
+  private func crossEntropy(_ targets: Tensor, ignoring: Int, reduction: Int) -> Tensor {
+    Self.crossEntropyOperator(
+      .tensor(to(.float32)), .tensor(targets), .none, .int(reduction), .int(ignoring))
+  }
+
+  /// KL(p ‖ q) of each row, `[N]`, for p = softmax(known `[N, V]`) and q = softmax(self), in float32.
+  public func divergences(from known: Tensor) -> Tensor {
+    let expected = known.to(.float32).logSoftmax(-1)
+    return (expected.exp() * (expected - to(.float32).logSoftmax(-1))).sum(-1)
   }
 }

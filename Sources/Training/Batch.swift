@@ -34,9 +34,14 @@ public struct Batch {
   public func rows(_ range: Range<Int>) -> Batch { map { $0.slice(0, range) } }
 
   /// A pass of a model over these rows, in which documents that share a row are kept apart.
-  public func pass(_ configuration: ModelConfiguration) -> Pass {
-    guard let packing else { return Pass(length: tokens.size(1), configuration: configuration, on: tokens.device) }
-    return Pass(positions: packing.positions, documents: packing.documents, configuration: configuration)
+  ///
+  /// - Parameter gate: which tokens are cycle heads; nil for the ordinary model.
+  public func pass(_ configuration: ModelConfiguration, gate: CycleGate? = nil) -> Pass {
+    guard let packing else {
+      return Pass(length: tokens.size(1), configuration: configuration, gate: gate, on: tokens.device)
+    }
+    return Pass(
+      positions: packing.positions, documents: packing.documents, configuration: configuration, gate: gate)
   }
 
   private func map(_ change: (Tensor) -> Tensor) -> Batch {

@@ -12,6 +12,8 @@ public struct Evaluation: Codable, Hashable, Sendable {
   public let deeperLosses: [Double]
   /// The next-token loss in bits over the bytes that the predicted tokens stand for.
   public let bitsPerByte: Double
+  /// The mean next-token loss of each phase that occurred, by name; nil where nothing was gated.
+  public let phaseLosses: [String: Double]?
   /// Tokens that were predicted.
   public let tokenCount: Int
 
@@ -21,17 +23,21 @@ public struct Evaluation: Codable, Hashable, Sendable {
   ///   - batches: rows of tokens; targets of -100 are left out of everything.
   ///   - byteLengths: bytes that each token stands for, `[V]`; tokens of zero bytes, such as the end of a text, do
   ///     not count.
+  ///   - gate: the gate over a batch, which may depend on its number; nil for the ordinary model.
   public init(
-    _ model: LanguageModel, on batches: some Sequence<Batch>, byteLengths: Tensor
+    _ model: LanguageModel, on batches: some Sequence<Batch>, byteLengths: Tensor,
+    gate: (_ number: Int, _ batch: Batch) throws -> CycleGate? = { _, _ in nil }
   ) throws {
     var nats = 0.0
     var tokens = 0
     var bytes = 0.0
     var natsOfText = 0.0
     var deeper: [Double] = []
-    for batch in batches {
+    var phases = PhaseLosses()
+    for (number, batch) in batches.enumerated() {
+      let cycleGate = try gate(number, batch)
       let sums = try withTorch {
-        try withoutGradients { try Self.sums(model, batch, byteLengths) }
+        try withoutGradients { try Self.sums(model, batch, byteLengths, cycleGate, &phases) }
       }
       nats += sums.nats
       natsOfText += sums.natsOfText
@@ -41,6 +47,8 @@ public struct Evaluation: Codable, Hashable, Sendable {
       for (k, loss) in sums.deeper.enumerated() { deeper[k] += loss * Double(sums.tokens) }
     }
     tokenCount = tokens
+    phaseLosses =
+      phases.named.isEmpty ? nil : Dictionary(uniqueKeysWithValues: phases.named.map { ($0.name, $0.value) })
     nextTokenLoss = nats / Double(max(1, tokens))
     deeperLosses = deeper.map { $0 / Double(max(1, tokens)) }
     bitsPerByte = natsOfText / log(2) / max(1, bytes)
@@ -55,14 +63,15 @@ public struct Evaluation: Codable, Hashable, Sendable {
   }
 
   private static func sums(
-    _ model: LanguageModel, _ batch: Batch, _ byteLengths: Tensor
+    _ model: LanguageModel, _ batch: Batch, _ byteLengths: Tensor, _ gate: CycleGate?, _ phases: inout PhaseLosses
   ) throws -> Sums {
-    let pass = batch.pass(model.configuration)
+    let pass = batch.pass(model.configuration, gate: gate)
     let state = model.trunk(batch.tokens, in: pass)
     let scores = model.logits(of: state).logSoftmax(-1)
     let isIgnored = batch.targets .< 0
     let targets = batch.targets.masked(isIgnored, 0)
     let losses = -scores.gather(targets.unsqueezed(-1), axis: -1).squeezed(-1).to(.float64).masked(isIgnored, 0)
+    if let gate { try phases.add(losses, phases: gate.phases, targets: batch.targets) }
     let lengths = byteLengths.rows(targets.flattened()).reshaped(targets.shape).to(.float64).masked(isIgnored, 0)
     let counted = (lengths .> 0).to(.float64)
     return try Sums(

@@ -19,10 +19,19 @@ extension Recipe {
   ///   - name: what an error calls the text, such as its file.
   ///   - changes: `key.path=value` each, as given to `--set`; the value is YAML.
   ///   - vocabularySize: what `model.vocab_size` is where the recipe leaves it out.
+  ///   - start: what the model folder says that the run starts from; the recipe may then leave its model and the
+  ///     initial values out.
   /// - Throws: `RecipeError` for YAML that does not parse, a key that does not exist (with the nearest that does), a
   ///   value of the wrong kind, and sizes that do not fit each other.
-  public init(yaml text: String, name: String, changes: [String] = [], vocabularySize: Int? = nil) throws {
+  public init(
+    yaml text: String, name: String, changes: [String] = [], vocabularySize: Int? = nil,
+    startingFrom start: ModelConfiguration? = nil
+  ) throws {
     var root = try Self.node(yaml: text, name: name, changes: changes)
+    if let start { try Self.fill(&root, from: start) }
+    guard root["model"] != nil || root["direct_decoding"] == nil else {
+      throw RecipeError("\(name): no model: expected --from, or a key 'from' or 'model'")
+    }
     if let vocabularySize, root["model"]?["vocab_size"] == nil {
       try Self.apply("model.vocab_size=\(vocabularySize)", to: &root)
     }
@@ -33,7 +42,32 @@ extension Recipe {
     } catch let error as ConfigurationError {
       throw RecipeError("\(name): model.\(error)")
     }
+    if let start, let own = from { try requireModel(start, of: own, name) }
+    if let directDecoding { model.directDecoding = directDecoding.split }
     try validate(name)
+  }
+
+  /// Puts what a model folder says in place of what a recipe leaves out.
+  private static func fill(_ root: inout Node, from start: ModelConfiguration) throws {
+    let encoder = JSONEncoder()
+    func node(_ value: some Encodable) throws -> Node {
+      try Yams.compose(yaml: String(decoding: encoder.encode(value), as: UTF8.self)) ?? Node("")
+    }
+    for (key, value) in try node(start).mapping ?? [:] where root["model"]?[key] == nil {
+      root = set(value, at: ["model", key.string ?? ""], in: root)
+    }
+    if root["initial_values"] == nil { root = set(try node(InitialValues.standard), at: ["initial_values"], in: root) }
+  }
+
+  /// Fails if the recipe's model is another than that of the folder it starts from, apart from how it is decoded.
+  private func requireModel(_ start: ModelConfiguration, of folder: String, _ name: String) throws {
+    var (own, other) = (model, start)
+    own.directDecoding = nil
+    other.directDecoding = nil
+    if own.endOfTextTokens.isEmpty { own.endOfTextTokens = other.endOfTextTokens }
+    guard own == other else {
+      throw RecipeError("\(name): model is not that of \(folder)/config.json: expected the same, or no key 'model'")
+    }
   }
 
   /// The tree of a recipe's text after its changes, with no key that a recipe does not have.
@@ -52,6 +86,8 @@ extension Recipe {
 
   private static let keys = KeyTree.branch([
     "data": .leaf,
+    "from": .leaf,
+    "direct_decoding": .branch(KeyTree.leaves(DirectDecoding.CodingKeys.self)),
     "model": .branch(
       KeyTree.leaves(ModelConfiguration.CodingKeys.self, except: ["virtual_width", "multi_token_prediction"])
         .merging(
@@ -138,6 +174,9 @@ extension Recipe {
 
   /// The words that a key may have where it may not have any.
   private static let choices = [
+    "model.direct_decoding.gate": ModelConfiguration.DirectDecoding.Gate.allCases.map(\.rawValue),
+    "direct_decoding.gate": ModelConfiguration.DirectDecoding.Gate.allCases.map(\.rawValue),
+    "direct_decoding.objective": DirectDecoding.Objective.allCases.map(\.rawValue),
     "initial_values.reduce": InitialValues.Reduce.allCases.map(\.rawValue),
     "initial_values.expand": InitialValues.Expand.allCases.map(\.rawValue),
     "schedule.kind": ScheduleSettings.Kind.allCases.map(\.rawValue),
@@ -145,9 +184,12 @@ extension Recipe {
 }
 
 extension Recipe {
-  /// The data folder that a recipe with its changes names, before the rest of it is read: the data decides the
-  /// vocabulary that the rest may leave out.
-  public static func dataFolder(yaml text: String, name: String, changes: [String]) throws -> String? {
-    try node(yaml: text, name: name, changes: changes)["data"]?.string
+  /// The folders that a recipe with its changes names, before the rest of it is read: the data decides the vocabulary
+  /// that the rest may leave out, the model folder that a run starts from its whole model.
+  public static func folders(
+    yaml text: String, name: String, changes: [String]
+  ) throws -> (data: String?, from: String?) {
+    let root = try node(yaml: text, name: name, changes: changes)
+    return (root["data"]?.string, root["from"]?.string)
   }
 }

@@ -6,6 +6,7 @@ extension Recipe {
     func require(_ condition: Bool, _ sentence: @autoclosure () -> String) throws {
       if !condition { throw RecipeError("\(name): \(sentence())") }
     }
+    try validateDirectDecoding(require)
     do { try model.validate() } catch let error as ConfigurationError { throw RecipeError("\(name): model.\(error)") }
     for (key, deviation) in [("embedding", initialValues.embedding), ("linear", initialValues.linear)] {
       try require(

@@ -7,10 +7,14 @@ import VirtualWidth
 public struct Recipe: Codable, Hashable, Sendable {
   /// The folder of prepared data; a preset leaves it to the command line.
   public var data: String?
+  /// The model folder whose weights the run starts from; nil for fresh ones.
+  public var from: String?
   /// The model, with the keys of `config.json`.
   public var model: ModelConfiguration
   /// What fresh weights start from.
   public var initialValues: InitialValues
+  /// Tuning for Direct Multi-Token Decoding; nil for ordinary training.
+  public var directDecoding: DirectDecoding?
   /// Batches and how many of them.
   public var training: Plan
   /// AdamW.
@@ -143,8 +147,10 @@ public struct Recipe: Codable, Hashable, Sendable {
   /// The names in a recipe.
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case data
+    case from
     case model
     case initialValues = "initial_values"
+    case directDecoding = "direct_decoding"
     case training
     case optimizer
     case schedule

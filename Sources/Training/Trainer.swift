@@ -1,3 +1,4 @@
+import Checkpoint
 import Foundation
 import LanguageModel
 import Torch
@@ -22,6 +23,7 @@ public final class Trainer {
   private let device: Device
   private let schedule: Schedule
   private let byteLengths: Tensor
+  private let tuning: DirectTuning?
 
   /// A trainer at its first step, or at the step of a checkpoint.
   ///
@@ -39,22 +41,26 @@ public final class Trainer {
     byteLengths = validation.byteLengths.to(device)
     _ = try train.windowCount(length: recipe.training.sequenceLength)
     _ = try validation.windowCount(length: recipe.training.sequenceLength)
+    let stored = try checkpoint?.weights() ?? recipe.from.map { try ModelFolder(URL(filePath: $0)).readTensors() }
     let weights =
-      try checkpoint.map { WeightStore(stored: try $0.weights(), dtype: .float32, mutable: true, on: device) }
+      stored.map { WeightStore(stored: $0, dtype: .float32, mutable: true, on: device) }
       ?? WeightStore(seed: recipe.training.seed, on: device)
     model = try LanguageModel(
       recipe.model, weights: weights, start: recipe.initialValues, computingIn: device.computeDType)
-    for tensor in weights.tensors.values { tensor.requiringGradient() }
+    tuning = try recipe.directDecoding.map { try DirectTuning($0, recipe, on: device) }
+    let trained = tuning?.trained(weights.tensors) ?? weights.tensors
+    for tensor in trained.values { tensor.requiringGradient() }
     stepsTaken = checkpoint?.progress.step ?? 0
     optimizer = try AdamW(
-      weights.tensors, recipe.optimizer, step: stepsTaken, stored: try checkpoint?.moments())
+      trained, recipe.optimizer, step: stepsTaken, stored: try checkpoint?.moments())
   }
 
   /// What one step computed.
   public struct Step: Sendable {
     /// The step's number, from 1.
     public let number: Int
-    /// The loss of each part by name, averaged over the step's rows: `total`, `next_token`, …
+    /// The loss of each part by name, averaged over the step's rows: `total`, `next_token`, …; when
+    /// tuning for direct decoding also `phase_0`, `phase_1` …, the next token's by phase.
     public let losses: [(name: String, value: Double)]
     /// The norm of all gradients before clipping.
     public let gradientNorm: Double
@@ -74,15 +80,18 @@ public final class Trainer {
     ).to(device)
     var sums: [(name: String, value: Double)] = []
     var loads: [[Double]] = []
+    var phases = PhaseLosses()
     for part in 0..<plan.accumulation {
       let rows = (part * plan.rowsPerBatch)..<((part + 1) * plan.rowsPerBatch)
-      let measured = try accumulate(batch.rows(rows))
+      let part = batch.rows(rows)
+      let gate = try tuning?.gate(over: part, step: stepsTaken, firstRow: rows.lowerBound, of: plan.rowsPerStep)
+      let measured = try accumulate(part, gate, &phases)
       loads = measured.loads
       sums =
         sums.isEmpty
         ? measured.losses : zip(sums, measured.losses).map { ($0.name, $0.value + $1.value) }
     }
-    let losses = sums.map { ($0.name, $0.value / Double(plan.accumulation)) }
+    let losses = sums.map { ($0.name, $0.value / Double(plan.accumulation)) } + phases.named
     let norm = try withTorch { try withoutGradients { try optimizer.gradientNorm().item() } }
     guard losses.allSatisfy(\.1.isFinite), norm.isFinite else {
       throw TrainingError(
@@ -102,13 +111,17 @@ public final class Trainer {
 
   /// Adds the gradients of some rows, and gives their losses.
   private func accumulate(
-    _ batch: Batch
+    _ batch: Batch, _ gate: CycleGate?, _ phases: inout PhaseLosses
   ) throws -> (losses: [(name: String, value: Double)], loads: [[Double]]) {
     try withTorch {
-      let pass = batch.pass(recipe.model)
-      let losses = model.losses(batch.tokens, targets: batch.targets, in: pass)
+      let pass = batch.pass(recipe.model, gate: gate)
+      let losses =
+        tuning?.losses(model, batch, in: pass) ?? model.losses(batch.tokens, targets: batch.targets, in: pass)
       let parts = recipe.training.accumulation
       (parts == 1 ? losses.total : losses.total * (1 / Double(parts))).backward()
+      if let gate, let positions = losses.positions {
+        try phases.add(positions, phases: gate.phases, targets: batch.targets)
+      }
       let loads = try pass.expertLoads.map { try $0.elements(Double.self) }
       return (
         losses: try losses.named.map { ($0.name, try $0.value.item()) },
@@ -117,13 +130,16 @@ public final class Trainer {
     }
   }
 
-  /// The losses on held-out text: the same rows every time.
+  /// The losses on held-out text: the same rows every time, gated alike when tuning for direct decoding.
   public func evaluate() throws -> Evaluation {
     let plan = recipe.training
     let rows = max(1, min(plan.rowsPerBatch, recipe.validation.tokens / plan.sequenceLength))
     let batches = try validation.validationBatches(
       rows: rows, length: plan.sequenceLength, limit: recipe.validation.tokens)
-    return try Evaluation(model, on: batches.lazy.map { $0.to(self.device) }, byteLengths: byteLengths)
+    return try Evaluation(model, on: batches.lazy.map { $0.to(self.device) }, byteLengths: byteLengths) {
+      [tuning] number, batch in
+      try tuning?.gate(over: batch, step: number, firstRow: 0, of: batch.tokens.size(0))
+    }
   }
 
   /// How the connections behave on the first row of held-out text; nil for a plain model.

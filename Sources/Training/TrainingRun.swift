@@ -85,6 +85,9 @@ public final class TrainingRun {
         ("validation/next_token", evaluation.nextTokenLoss), ("validation/bits_per_byte", evaluation.bitsPerByte),
       ]
       for (k, loss) in evaluation.deeperLosses.enumerated() { values.append(("validation/next_\(k + 2)_token", loss)) }
+      for (name, loss) in (evaluation.phaseLosses ?? [:]).sorted(by: { $0.key < $1.key }) {
+        values.append(("validation/\(name)", loss))
+      }
       values.append(("peak_bytes", Double(ProcessMemory.peakBytes)))
       if let statistics = try trainer.connectionStatistics() {
         values.append(("connection/largest_carry_gain", statistics.largestCarryGain))

@@ -6,7 +6,14 @@ import Torch
 /// sublayer's input out of the state and writes its output back. Model code does not ask which connection it has.
 public protocol Connection {
   /// The state after the sublayer, from the state `[B, T, n, C]` before it.
-  func callAsFunction(_ state: Tensor, around sublayer: (Tensor) -> Tensor) -> Tensor
+  func callAsFunction(_ state: State, around sublayer: (Tensor) -> Tensor) -> State
+}
+
+extension Connection {
+  /// The state `[B, T, n, C]` after the sublayer as a tensor.
+  public func callAsFunction(_ state: Tensor, around sublayer: (Tensor) -> Tensor) -> Tensor {
+    self(State(state), around: sublayer).tensor
+  }
 }
 
 /// The plain residual connection: H + T(H). The state is `[B, T, 1, D]`.
@@ -15,7 +22,7 @@ public struct Residual: Connection {
   public init() {}
 
   /// The state `[B, T, 1, D]` after the sublayer.
-  public func callAsFunction(_ state: Tensor, around sublayer: (Tensor) -> Tensor) -> Tensor {
-    state + sublayer(state.flattened(-2)).unsqueezed(-2)
+  public func callAsFunction(_ state: State, around sublayer: (Tensor) -> Tensor) -> State {
+    State(state.tensor + sublayer(state.tensor.flattened(-2)).unsqueezed(-2))
   }
 }

@@ -36,16 +36,15 @@ public struct GeneralizedHyperConnection: Connection {
 
   /// The state `[B, T, n, C]` after the sublayer: in fused kernels where there are some for it, in tensor operators
   /// otherwise.
-  public func callAsFunction(_ state: Tensor, around sublayer: (Tensor) -> Tensor) -> Tensor {
-    if let fused = FusedConnection(reading: state, weights, epsilon: epsilon) {
-      return fused.write(sublayer(fused.input))
-    }
+  public func callAsFunction(_ state: State, around sublayer: (Tensor) -> Tensor) -> State {
+    if let fused = state.read(weights, epsilon: epsilon) { return State(fused.write(sublayer(fused.input))) }
+    let state = state.tensor
     let (alpha, beta) = coefficients(of: state)
     let mixed = alpha.transposed().matmul(state)
     let output = sublayer(mixed.slice(-2, 0..<fractionRate).flattened(-2))
     let carry = mixed.slice(-2, fractionRate...)
     let segments = output.reshaped(Array(carry.shape.dropLast(2)) + [fractionRate, carry.size(-1)])
-    return beta.matmul(segments) + carry
+    return State(beta.matmul(segments) + carry)
   }
 
   private var weights: FusedConnection.Weights {

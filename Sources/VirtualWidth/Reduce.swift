@@ -28,8 +28,6 @@ public struct Reduce {
   public func callAsFunction(_ state: Tensor) -> Tensor {
     let flat = state.flattened(-2)
     guard let norm else { return flat.linear(weight) }
-    let rows = flat.flattened(0, -2)
-    let normal = rows.groupNorm(groups: groups, weight: norm.weight, bias: norm.bias, epsilon: epsilon)
-    return normal.reshaped(flat.shape).linear(weight)
+    return flat.groupNorm(groups: groups, weight: norm.weight, bias: norm.bias, epsilon: epsilon).linear(weight)
   }
 }

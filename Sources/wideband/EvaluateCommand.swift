@@ -10,9 +10,13 @@ struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure a model's losses and bits per byte on held-out text.",
     discussion: """
+      With --cycle the model is decoded directly: bits per byte of each cycle length and of each phase in it, on the \
+      second half of every row, and how much of the untuned model's quality is left.
+
       EXAMPLES:
         wideband evaluate --model runs/wide/best --data data/tokens
         wideband evaluate --model runs/wide/best --data data/tokens --json
+        wideband evaluate --model runs/direct/best --data data/tokens --cycle 1,2,3,4,6 --untuned runs/wide/best
       """)
 
   @Option(help: ArgumentHelp("The model's folder.", valueName: "folder"))
@@ -25,6 +29,11 @@ struct Evaluate: ParsableCommand {
   var rows = 8
   @Option(help: ArgumentHelp("The most tokens to look at; all without it.", valueName: "number"))
   var tokens: Int?
+  @Option(help: ArgumentHelp("Decode directly, at each of these cycle lengths.", valueName: "numbers"))
+  var cycle: String?
+  @Option(help: ArgumentHelp("The folder of the model before it was tuned.", valueName: "folder"))
+  var untuned: String?
+  @OptionGroup var split: SplitOptions
   @Flag(help: "Print one line of JSON.")
   var json = false
   @OptionGroup var machine: MachineOptions
@@ -39,22 +48,72 @@ struct Evaluate: ParsableCommand {
     try machine.apply {
       let device = try Device(machine.device)
       let dataset = try TokenDataset(folder: data, split: .validation)
-      let loaded = try LoadedModel(URL(filePath: model), on: device, dtype: .float32)
-      try dataset.check(
-        fingerprint: loaded.tokenizer.fingerprint, vocabularySize: loaded.model.configuration.vocabularySize)
+      let cycles = try cycleLengths()
+      if untuned != nil, cycles == nil { throw CommandError("--untuned is given without --cycle: expected both") }
+      let loaded = try load(model, dataset, on: device, cycle: cycles?.max())
       let batches = try dataset.validationBatches(
         rows: rows, length: length, limit: tokens ?? .max)
-      let evaluation = try Evaluation(
-        loaded.model, on: batches.lazy.map { $0.to(device) },
-        byteLengths: dataset.byteLengths.to(device))
-      print(json ? try Self.line(evaluation) : Self.text(evaluation))
+      let moved = batches.lazy.map { $0.to(device) }
+      let byteLengths = dataset.byteLengths.to(device)
+      if let cycles {
+        let reference = try untuned.map { try load($0, dataset, on: device, cycle: nil) }
+        let evaluation = try DirectEvaluation(
+          loaded, cycles: cycles, untuned: reference, on: moved, byteLengths: byteLengths)
+        print(json ? try Self.line(evaluation) : Self.text(evaluation))
+      } else {
+        let evaluation = try Evaluation(loaded, on: moved, byteLengths: byteLengths)
+        print(json ? try Self.line(evaluation) : Self.text(evaluation))
+      }
     }
   }
 
-  private static func line(_ evaluation: Evaluation) throws -> String {
+  private func load(
+    _ folder: String, _ dataset: TokenDataset, on device: Device, cycle: Int?
+  ) throws -> LanguageModel {
+    let loaded = try LoadedModel(URL(filePath: folder), on: device, dtype: .float32) {
+      if folder == model { try split.apply(to: &$0, of: folder, cycle: cycle) }
+    }
+    try dataset.check(
+      fingerprint: loaded.tokenizer.fingerprint, vocabularySize: loaded.model.configuration.vocabularySize)
+    return loaded.model
+  }
+
+  /// The lengths that `--cycle` lists.
+  private func cycleLengths() throws -> [Int]? {
+    guard let cycle else { return nil }
+    return try cycle.split(separator: ",", omittingEmptySubsequences: false).map { text in
+      guard let length = Int(text), (1...1024).contains(length) else {
+        throw CommandError("--cycle is \(cycle): expected numbers from 1 to 1024 with commas between them")
+      }
+      return length
+    }
+  }
+
+  private static func line(_ evaluation: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     return String(decoding: try encoder.encode(evaluation), as: UTF8.self)
+  }
+
+  private static func text(_ evaluation: DirectEvaluation) -> String {
+    func row(_ columns: String...) -> String {
+      columns.prefix(5).map { String(repeating: " ", count: max(0, 14 - $0.count)) + $0 }.joined()
+        + columns.dropFirst(5).map { "   " + $0 }.joined()
+    }
+    func number(_ value: Double) -> String { String(format: "%.4f", value) }
+    func percent(_ value: Double?) -> String { value.map { String(format: "%.2f %%", 100 * $0) } ?? "-" }
+    var lines = [row("cycle", "bits per byte", "retention", "accuracy", "retention", "bits per byte by phase")]
+    if let untuned = evaluation.untuned {
+      lines.append(row("untuned", number(untuned.bitsPerByte), "-", percent(untuned.accuracy), "-"))
+    }
+    for cycle in evaluation.cycles {
+      lines.append(
+        row(
+          "\(cycle.cycle)", number(cycle.mean.bitsPerByte), percent(cycle.retention), percent(cycle.mean.accuracy),
+          percent(cycle.accuracyRetention), cycle.phases.map { number($0.bitsPerByte) }.joined(separator: " ")))
+    }
+    lines.append("\(evaluation.tokenCount) tokens, each of them at every phase")
+    return lines.joined(separator: "\n")
   }
 
   private static func text(_ evaluation: Evaluation) -> String {

@@ -12,10 +12,15 @@ struct Generate: ParsableCommand {
       standard error. The same seed gives the same text, with and without the cache. Tokens are chosen as the model's \
       generation_config.json says, where it has one and no option says otherwise.
 
+      With --cycle the model decodes directly: the thinking layers run once for so many tokens. The layer split is \
+      that of the folder, or given here for a model that was not tuned; such a model writes worse. --stats adds what \
+      a token reads, and decodes the same prompt ordinarily for comparison.
+
       EXAMPLES:
         wideband generate --model runs/bible --prompt "In the beginning"
         wideband generate --model runs/bible --prompt "And God" --temperature 0
         wideband generate --model runs/bible --prompt-file chapter.txt --stop "."
+        wideband generate --model runs/direct --prompt "And God" --cycle 4 --stats
         echo "Now it came to pass" | wideband generate --model runs/bible
       """)
 
@@ -31,6 +36,11 @@ struct Generate: ParsableCommand {
   @OptionGroup var sampling: SamplingFlags
   @Option(help: ArgumentHelp("End before this text; may be given several times.", valueName: "text"))
   var stop: [String] = []
+  @Option(help: ArgumentHelp("Decode directly, with this many tokens a cycle.", valueName: "number"))
+  var cycle: Int?
+  @OptionGroup var split: SplitOptions
+  @Flag(help: "Say what a token reads, and how fast it is beside ordinary decoding.")
+  var stats = false
   @Flag(name: .customLong("no-cache"), help: "Compute the whole text anew for every token.")
   var isWithoutCache = false
   @Option(help: ArgumentHelp("The type to compute in; that of the file without it.", valueName: "type"))
@@ -47,14 +57,29 @@ struct Generate: ParsableCommand {
     try options(.init()).validate()
     let text = try promptText()
     try machine.apply {
-      let loaded = try LoadedModel(URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype)
+      let loaded = try LoadedModel(URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype) {
+        try split.apply(to: &$0, of: model, cycle: cycle)
+      }
       let options = options(loaded.sampling)
       let result = try loaded.generate(text, options: options) {
         try FileHandle.standardOutput.write(contentsOf: Data($0.utf8))
       }
       try FileHandle.standardOutput.write(contentsOf: Data("\n".utf8))
-      try FileHandle.standardError.write(contentsOf: Data((Self.statistics(result) + "\n").utf8))
+      var lines = [Self.statistics(result)]
+      if stats { lines += try report(result, of: loaded, beside: text, options) }
+      try FileHandle.standardError.write(contentsOf: Data((lines.joined(separator: "\n") + "\n").utf8))
     }
+  }
+
+  /// What a token read, and how fast it was beside ordinary decoding of the same prompt.
+  private func report(
+    _ result: GenerationResult, of loaded: LoadedModel, beside text: String, _ options: GenerationOptions
+  ) throws -> [String] {
+    var ordinary = options
+    ordinary.cycle = nil
+    let comparison = try cycle == nil ? nil : loaded.generate(text, options: ordinary)
+    let cost = try DirectDecodingCost(loaded.model, cycle: cycle)
+    return DirectReport.lines(result, beside: comparison, cost: cost, model: loaded.model.configuration)
   }
 
   /// What is asked for, of a model that has sampling options of its own.
@@ -64,6 +89,7 @@ struct Generate: ParsableCommand {
     options.seed = sampling.seed
     options.maximumTokens = maxTokens
     options.stopStrings = stop
+    options.cycle = cycle
     options.usesCache = !isWithoutCache
     return options
   }

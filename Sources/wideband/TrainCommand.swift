@@ -20,6 +20,7 @@ struct Train: ParsableCommand {
         wideband train --recipe configs/quickstart-wide.yaml --data data/tokens --output runs/wide
         wideband train --recipe configs/quickstart-wide.yaml --data data/tokens --output runs/wider \\
           --set model.virtual_width.slots=32 --set training.steps=1000
+        wideband train --recipe configs/direct-select.yaml --data data/tokens --from runs/wide/best --output runs/direct
         wideband train --resume --output runs/wide
       """)
 
@@ -27,6 +28,8 @@ struct Train: ParsableCommand {
   var recipe: String?
   @Option(help: ArgumentHelp("The folder that `data prepare` made.", valueName: "folder"))
   var data: String?
+  @Option(help: ArgumentHelp("The model folder whose weights the run starts from.", valueName: "folder"))
+  var from: String?
   @Option(help: ArgumentHelp("The run folder.", valueName: "folder"))
   var output: String
   @Option(help: ArgumentHelp("Change a key of the recipe; may be given several times.", valueName: "key.path=value"))
@@ -36,8 +39,9 @@ struct Train: ParsableCommand {
   @OptionGroup var machine: MachineOptions
 
   func validate() throws {
-    if resume, recipe != nil || !set.isEmpty || data != nil {
-      throw ValidationError("--resume continues the recipe in the run folder: expected no --recipe, --data or --set")
+    if resume, recipe != nil || !set.isEmpty || data != nil || from != nil {
+      throw ValidationError(
+        "--resume continues the recipe in the run folder: expected no --recipe, --data, --from or --set")
     }
     if !resume, recipe == nil { throw ValidationError("--recipe is missing; --resume continues a run without one") }
   }
@@ -59,15 +63,18 @@ struct Train: ParsableCommand {
       throw CommandError("\(path): the recipe cannot be read")
     }
     var changes = set
-    if let data {
+    for (key, folder) in [("data", data), ("from", from)] {
+      guard let folder else { continue }
       // In YAML's single quotes nothing but the quote itself means anything.
-      changes.append("data='\(URL(filePath: data).standardizedFileURL.path.replacing("'", with: "''"))'")
+      changes.append("\(key)='\(URL(filePath: folder).standardizedFileURL.path.replacing("'", with: "''"))'")
     }
-    let draft = try Recipe.dataFolder(yaml: yaml, name: path, changes: changes)
-    guard let folder = draft else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
+    let folders = try Recipe.folders(yaml: yaml, name: path, changes: changes)
+    guard let folder = folders.data else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
     let training = try TokenDataset(folder: folder, split: .train)
+    let start = try folders.from.map { try ModelConfiguration(ModelFolder(URL(filePath: $0))) }
     var recipe = try Recipe(
-      yaml: yaml, name: path, changes: changes, vocabularySize: training.description.vocabularySize)
+      yaml: yaml, name: path, changes: changes, vocabularySize: training.description.vocabularySize,
+      startingFrom: start)
     if recipe.model.endOfTextTokens.isEmpty {
       recipe.model.endOfTextTokens = [Int(training.description.endOfText)]
     }
@@ -96,6 +103,10 @@ struct Train: ParsableCommand {
   ) throws -> Trainer {
     let folder = recipe.data ?? ""
     try training.check(fingerprint: tokenizer.fingerprint, vocabularySize: recipe.model.vocabularySize)
+    if checkpoint == nil, let start = recipe.from {
+      try training.check(
+        fingerprint: try loadTokenizer(start).fingerprint, vocabularySize: recipe.model.vocabularySize)
+    }
     return try Trainer(
       recipe, train: training, validation: try TokenDataset(folder: folder, split: .validation), on: device,
       from: checkpoint)
@@ -126,6 +137,7 @@ struct Train: ParsableCommand {
     options.maximumTokens = recipe.sample.tokens
     options.seed = recipe.training.seed
     options.sampling.temperature = 0.8
+    options.cycle = recipe.directDecoding?.split.cycle
     let loaded = LoadedModel(model: model, tokenizer: tokenizer, endOfTextTokens: model.configuration.endOfTextTokens)
     return recipe.sample.prompt + (try loaded.generate(recipe.sample.prompt, options: options).text)
   }

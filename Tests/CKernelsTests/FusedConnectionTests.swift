@@ -90,7 +90,7 @@ struct ConnectionCase: CustomStringConvertible {
     let found = try gradients(of: [state]) { leaves in
       loss(leaves[0]) { state, weights, sublayer in
         guard let fused = FusedConnection(reading: state, .init(weights), epsilon: 1e-5) else { return state }
-        return fused.write(sublayer(fused.input))
+        return fused.write(sublayer(fused.input)).state
       }
     }
     let expected = try gradients(of: [state.to(.float64)]) { leaves in
@@ -152,7 +152,7 @@ private func fused(_ each: ConnectionCase, seed: UInt64, scale: Double = 1) thro
     guard let fused = FusedConnection(reading: leaves[0], .init(inputs.weights(leaves)), epsilon: 1e-5) else {
       throw TorchError("there is no kernel")
     }
-    next = fused.write((fused.input * leaves[1]).silu())
+    next = fused.write((fused.input * leaves[1]).silu()).state
     return (next * inputs.direction).sum()
   }
   return [next.detached()] + slopes

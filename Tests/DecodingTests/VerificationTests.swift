@@ -15,10 +15,13 @@ import Torch
   if name.hasPrefix("models/") {
     #expect(verification.gradients.count > 10)
     #expect(verification.outputs.contains { $0.name == "loss.total" })
-    #expect(verification.greedy?.firstDifference == nil)
-    #expect((verification.greedy?.count ?? 0) > 5)
+    #expect(!verification.greedy.isEmpty)
+    #expect(verification.greedy.allSatisfy { $0.firstDifference == nil && $0.count > 5 })
   }
-  #expect(verification.skipsGatedOutputs == name.hasPrefix("models/direct-"))
+  let isDirect = name.hasPrefix("models/direct-")
+  #expect((verification.outputs.map(\.name).suffix(2) == ["gated_logits", "gated_loss"]) == isDirect)
+  let cycleCount = verification.greedy.count { $0.cycle != nil }
+  #expect(cycleCount == (isDirect ? 3 : 0))
 }
 
 /// A copy of a fixture with some of its expected tensors changed; nil removes one.
@@ -68,9 +71,32 @@ private func folder(
 @Test func aDifferentGreedyTokenIsFound() throws {
   let other = { (tokens: Tensor) in (tokens + (Tensor.range(0..<19) .== 9).to(.int64)).remainder(by: 61) }
   let verification = try Verification(folder("models/direct-plain", changing: ["greedy.plain": other]).url)
-  #expect(verification.greedy?.count == 14)
-  #expect(verification.greedy?.firstDifference == 4)
+  #expect(verification.greedy.map(\.count) == [14, 14, 14, 14])
+  #expect(verification.greedy.map(\.firstDifference) == [4, nil, nil, nil])
   #expect(!verification.passes)
+}
+
+@Test func deviationsOfGatedOutputsAreFound() throws {
+  let logits = try Verification(folder("models/direct-width-2", changing: ["gated_logits": { $0 * 1.0001 }]).url)
+  #expect(logits.outputs.filter { !$0.passes }.map(\.name) == ["gated_logits"])
+  let gate = try Verification(folder("models/direct-select", changing: ["gate": { ($0 .== 0).to(.int64) }]).url)
+  #expect(gate.outputs.filter { !$0.passes }.map(\.name) == ["gated_logits", "gated_loss"])
+  let other = { (tokens: Tensor) in (tokens + (Tensor.range(0..<19) .== 9).to(.int64)).remainder(by: 61) }
+  let greedy = try Verification(folder("models/direct-plain", changing: ["greedy.cycle_3": other]).url)
+  #expect(greedy.greedy.map(\.cycle) == [nil, 1, 2, 3])
+  #expect(greedy.greedy.map(\.firstDifference) == [nil, nil, nil, 4])
+  #expect(!greedy.passes)
+}
+
+@Test func gatedOutputsNeedALayerSplit() throws {
+  let folder = try TemporaryFolder(copying: "models/direct-plain")
+  let file = ModelFolder(folder.url).url.appending(path: "config.json")
+  let text = try String(contentsOf: file, encoding: .utf8)
+  try Data(text.replacing("\"direct_decoding\"", with: "\"indirect_decoding\"").utf8).write(to: file)
+  #expect(
+    message { _ = try Verification(folder.url) }
+      == "\(ModelFolder(folder.url).url.path): direct_decoding is missing: "
+      + "expected encoding_layers, decoding_layers, cycle and gate")
 }
 
 /// A change to one expected tensor that makes it unusable, and what is said about it.
@@ -97,6 +123,9 @@ struct Damage: Sendable {
     },
     Damage("targets", "tensor 'targets' has shape [2, 10]: expected that of 'tokens', [2, 11]") { $0.slice(1, 1...) },
     Damage("logits", "tensor 'logits' has shape [2, 10, 61]: the model gives [2, 11, 61]") { $0.slice(1, 1...) },
+    Damage("gate", "tensor 'gate' has shape [2, 10]: expected that of 'tokens', [2, 11]") {
+      ($0.rank == 2 ? $0 : .zeros([2, 11], .int64)).slice(1, 1...)
+    },
     Damage("loss.next_9_token", "tensor 'loss.next_9_token' is no loss of this model") { $0 },
     Damage("grad.model.what", "tensor 'grad.model.what' belongs to no weight of this model") { $0 },
     Damage("logit", "tensor 'logit' is nothing that can be verified") { $0 },

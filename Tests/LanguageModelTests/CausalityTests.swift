@@ -42,11 +42,11 @@ import Torch
     let model = try model(name)
     let (before, after) = try withTorch {
       let state = model.trunk(ids(), in: Pass(length: length, configuration: model.configuration))
-      func logits(_ targets: Tensor) -> [Tensor] {
-        model.deeperLogits(
+      func outputs(_ targets: Tensor) -> [Tensor] {
+        model.deeperOutputs(
           from: state, targets: targets, in: Pass(length: length, configuration: model.configuration))
       }
-      return (logits(ids()), logits(ids(changing: position)))
+      return (outputs(ids()), outputs(ids(changing: position)))
     }
     #expect(before.count == model.configuration.multiTokenPrediction?.depth)
     for (k, (one, other)) in zip(before, after).enumerated() {
@@ -57,13 +57,13 @@ import Torch
   /// The trunk's token at t + 1 reaches depth 0 at t only as a target.
   @Test func depthsReadTheStateOfTheirOwnPosition() throws {
     let model = try model("depths")
-    func logits(_ tokens: Tensor) throws -> [Tensor] {
+    func outputs(_ tokens: Tensor) throws -> [Tensor] {
       try withTorch {
         let pass = Pass(length: length, configuration: model.configuration)
-        return model.deeperLogits(from: model.trunk(tokens, in: pass), targets: ids(), in: pass)
+        return model.deeperOutputs(from: model.trunk(tokens, in: pass), targets: ids(), in: pass)
       }
     }
-    for (one, other) in try zip(logits(ids()), logits(ids(changing: 6))) {
+    for (one, other) in try zip(outputs(ids()), outputs(ids(changing: 6))) {
       #expect(try firstDifference(one, other) == 6)
     }
   }

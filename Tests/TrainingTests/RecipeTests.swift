@@ -29,7 +29,13 @@ struct RecipeTests {
 
   @Test(arguments: presets) func aPresetLoads(_ url: URL) throws {
     let text = try String(contentsOf: url, encoding: .utf8)
-    let recipe = try Recipe(yaml: text, name: url.lastPathComponent, vocabularySize: 4096)
+    // Tuning starts from a folder, which says what the model is.
+    let start: ModelConfiguration? =
+      text.contains("\ndirect_decoding:")
+      ? .init(vocabularySize: 4096, hiddenSize: 32, layerCount: 12, headCount: 4, intermediateSize: 64) : nil
+    let recipe = try Recipe(
+      yaml: text, name: url.lastPathComponent, changes: start == nil ? [] : ["from=somewhere"], vocabularySize: 4096,
+      startingFrom: start)
     #expect(recipe.model.vocabularySize == 4096)
     #expect(recipe.data == nil)
     #expect(text.hasPrefix("# "), "a preset is headed by what it is and the command that runs it")
@@ -97,8 +103,8 @@ struct RecipeTests {
 
   @Test func theDataFolderIsKnownBeforeTheVocabulary() throws {
     let text = try Self.text()
-    #expect(try Recipe.dataFolder(yaml: text, name: "r", changes: []) == nil)
-    #expect(try Recipe.dataFolder(yaml: text, name: "r", changes: ["data=here"]) == "here")
+    #expect(try Recipe.folders(yaml: text, name: "r", changes: []) == (nil, nil))
+    #expect(try Recipe.folders(yaml: text, name: "r", changes: ["data=here", "from=there"]) == ("here", "there"))
   }
 
   @Test(arguments: ["plain", "wide", "mixture"]) func yamlReadsBackEqual(_ name: String) throws {

@@ -15,12 +15,17 @@ struct TrainerFixture {
   private let validation: TokenDataset
 
   /// Training by a recipe that lies beside the tests: "plain", "wide" or "mixture".
-  init(_ name: String, _ changes: String...) throws {
-    folder = try TemporaryFolder()
+  init(_ name: String, _ changes: String...) throws { try self.init(in: TemporaryFolder(), name, changes) }
+
+  /// The same, with everything written to a folder that there is.
+  init(in folder: TemporaryFolder, _ name: String, _ changes: [String]) throws {
+    self.folder = folder
     var options = DataPreparation.Options()
     options.validationFraction = 0.2
-    _ = try DataPreparation([Fixtures.url("golden/genesis.txt").path], encoder: ByteEncoder(), options: options)
-      .run(into: folder("data"))
+    if !FileManager.default.fileExists(atPath: folder("data")) {
+      _ = try DataPreparation([Fixtures.url("golden/genesis.txt").path], encoder: ByteEncoder(), options: options)
+        .run(into: folder("data"))
+    }
     train = try TokenDataset(folder: folder("data"), split: .train)
     validation = try TokenDataset(folder: folder("data"), split: .validation)
     recipe = try Recipe(yaml: RecipeTests.text(name), name: name, changes: changes, vocabularySize: 257)

@@ -24,7 +24,7 @@ struct HelpTests {
       "--recipe is missing; --resume continues a run without one", status: 64)
     expectError(
       try Executable.run("train", "--resume", "--output", "x", "--set", "a=b"),
-      "--resume continues the recipe in the run folder: expected no --recipe, --data or --set", status: 64)
+      "--resume continues the recipe in the run folder: expected no --recipe, --data, --from or --set", status: 64)
     expectError(
       try Executable.run("train", "--recipe", "r", "--output", "x", "--threads", "0"),
       "--threads is 0: expected 1 to 1024", status: 64)

@@ -1,5 +1,5 @@
-// Fused CPU kernels on raw float32 memory: Generalized Hyper-Connections and root-mean-square normalisation, forward
-// and backward, behind a plain C interface.
+// Fused CPU kernels on raw float32 memory: Generalized Hyper-Connections, normalisation, and the parts of a transformer
+// layer that are no matrix products, forward and backward, behind a plain C interface.
 //
 // Shape letters: N tokens, m fraction rate, n slots (n >= m >= 1), C slot width. Every array is contiguous, row major,
 // and needs no more alignment than a float. An array that is written may not overlap any other argument.
@@ -110,6 +110,55 @@ bool ck_rms_norm(
 bool ck_rms_norm_backward(
     int64_t rows, int64_t width, const float *x, const float *weight, const float *scale, const float *y_gradient,
     float *x_gradient, float *weight_gradient, int threads);
+
+// Group normalisation.
+
+/// `y` [R,G,d] = (x - mean) * scale * weight + bias, with the mean of each group of d channels of `x` [R,G,d] and
+/// `scale` = 1 / sqrt(its variance + epsilon); `weight` and `bias` are [G,d]. `statistics` [R,G,2] receives mean and
+/// scale, which is what the backward pass needs beside x.
+bool ck_group_norm(
+    int64_t rows, int64_t groups, int64_t width, const float *x, const float *weight, const float *bias, float epsilon,
+    float *y, float *statistics, int threads);
+
+/// From `y_gradient` [R,G,d], `x`, `weight` and the saved `statistics`: `x_gradient` [R,G,d], and adds the gradients of
+/// weight and bias to `weight_gradient` and `bias_gradient` [G,d].
+bool ck_group_norm_backward(
+    int64_t rows, int64_t groups, int64_t width, const float *x, const float *weight, const float *statistics,
+    const float *y_gradient, float *x_gradient, float *weight_gradient, float *bias_gradient, int threads);
+
+// The parts of a transformer layer that are no products.
+
+/// `product` [count] = silu(`gate`) * `up`.
+bool ck_swiglu(int64_t count, const float *gate, const float *up, float *product, int threads);
+
+/// From the gradient of the product, [count] like all others: the gradients of gate and up, and the product again.
+/// `product` may be `product_gradient`.
+bool ck_swiglu_backward(
+    int64_t count, const float *gate, const float *up, const float *product_gradient, float *product,
+    float *gate_gradient, float *up_gradient, int threads);
+
+/// Each head of `x` [N,H,d] scaled to unit root-mean-square and by `weight` [d], then turned by the angles of its token:
+///
+///     y_c = v_c cos_c - v_(c+d/2) sin_c,  y_(c+d/2) = v_(c+d/2) cos_(c+d/2) + v_c sin_(c+d/2)     for c < d/2
+///
+/// `cosine` and `sine` are [period,d]; token t has the angles of row t mod period. `scale` [N,H] is kept for the
+/// backward pass. d is even.
+bool ck_rotary_norm(
+    int64_t tokens, int64_t heads, int64_t width, int64_t period, const float *x, const float *weight,
+    const float *cosine, const float *sine, float epsilon, float *y, float *scale, int threads);
+
+/// From `y_gradient` [N,H,d]: `x_gradient` [N,H,d], and adds the gradient of the weight to `weight_gradient` [d].
+bool ck_rotary_norm_backward(
+    int64_t tokens, int64_t heads, int64_t width, int64_t period, const float *x, const float *weight,
+    const float *cosine, const float *sine, const float *scale, const float *y_gradient, float *x_gradient,
+    float *weight_gradient, int threads);
+
+/// `losses` [R] = -log softmax(`logits` [R,V])[target]; a row whose target is negative has none and counts zero. If
+/// `leaves_gradient`, the logits become the gradient of `scale` times the sum of the losses. False, and nothing
+/// written, for a target of V or more.
+bool ck_cross_entropy(
+    int64_t rows, int64_t width, float *logits, const int64_t *targets, float *losses, bool leaves_gradient,
+    float scale, int threads);
 
 // The processor.
 

@@ -99,8 +99,31 @@ void wb_prepare_process(void);
 
 // Functions with a derivative of our own.
 
+/// x [..., in] times weight [out, in] transposed, in products that use the processor's widest vectors.
+wb_tensor *wb_linear(const wb_tensor *x, const wb_tensor *weight);
+
 /// x [..., d] scaled to unit root-mean-square over the last axis, times weight [d]; computed in float32.
 wb_tensor *wb_rms_norm(const wb_tensor *x, const wb_tensor *weight, double epsilon);
+
+/// Whether the functions below that say so take a tensor: float32 in the processor's memory, not empty.
+bool wb_is_fusible(const wb_tensor *tensor);
+
+/// down (silu(gate x) * up x) for x [..., D], gate and up [F, D], down [D', F]; fusible tensors alone.
+wb_tensor *wb_swiglu(const wb_tensor *x, const wb_tensor *gate, const wb_tensor *up, const wb_tensor *down);
+
+/// x [B, T, H, hd] scaled to unit root-mean-square over the last axis, times weight [hd], turned by the angles whose
+/// cosine and sine [1 or B, T, 1, hd] are given; fusible tensors alone.
+wb_tensor *wb_rotary_norm(
+    const wb_tensor *x, const wb_tensor *weight, const wb_tensor *cosine, const wb_tensor *sine, double epsilon);
+
+/// The mean of -log softmax(head x)[target] over the rows of x [..., D] whose int64 target is not negative, for a head
+/// [V, D]; fusible x and head alone.
+wb_tensor *wb_cross_entropy(const wb_tensor *x, const wb_tensor *head, const wb_tensor *targets);
+
+/// x [..., G d] with each of its `groups` runs of d channels scaled to zero mean and unit variance, times weight [G d]
+/// plus bias [G d]; computed in float32.
+wb_tensor *wb_group_norm(
+    const wb_tensor *x, int64_t groups, const wb_tensor *weight, const wb_tensor *bias, double epsilon);
 
 // Hyper-connections through the fused kernels.
 
@@ -115,8 +138,14 @@ bool wb_connection_is_supported(const wb_tensor *state);
 wb_tensor *wb_connection_read(
     const wb_tensor *const weights[7], double epsilon, const wb_tensor *state, wb_pending_write **pending);
 
-/// The state [..., n, C] after the sublayer gave `output` [..., D].
-wb_tensor *wb_connection_write(const wb_pending_write *pending, const wb_tensor *output);
+/// The state [..., n, C] after the sublayer gave `output` [..., D]. A pending write can be done once.
+wb_tensor *wb_connection_write(wb_pending_write *pending, const wb_tensor *output);
+
+/// The write of `output`, and in the same pass what the connection with `weights` reads from the state it gives:
+/// [..., D]. `*next` is that connection's pending write.
+wb_tensor *wb_connection_write_read(
+    wb_pending_write *pending, const wb_tensor *output, const wb_tensor *const weights[7], double epsilon,
+    wb_pending_write **next);
 
 void wb_pending_write_release(wb_pending_write *pending);
 

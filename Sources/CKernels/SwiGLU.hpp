@@ -1,0 +1,51 @@
+// silu(gate) * up, element by element, forward and backward.
+#pragma once
+
+struct SwiGLURun {
+  const SwiGLUJob &job;
+  int parts;
+
+  /// Shares are whole registers, so that one part alone has a ragged end.
+  Index first(int part) const {
+    const Index registers = (Index(job.count) + lanes - 1) / lanes;
+    return std::min(registers * part / parts * lanes, Index(job.count));
+  }
+};
+
+template <bool Part>
+CK_INLINE void swigluStep(const SwiGLUJob &job, Index at, Index count) {
+  const Vector gate = loadTile<Part>(job.gate + at, count);
+  storeTile<Part>(job.product + at, gate * logistic(gate) * loadTile<Part>(job.up + at, count), count);
+}
+
+template <bool Part>
+CK_INLINE void swigluGradientStep(const SwiGLUJob &job, Index at, Index count) {
+  const Vector gate = loadTile<Part>(job.gate + at, count), up = loadTile<Part>(job.up + at, count);
+  const Vector upstream = loadTile<Part>(job.productGradient + at, count), open = logistic(gate);
+  const Vector silu = gate * open;
+  storeTile<Part>(job.gateGradient + at, upstream * up * (open + silu * (1.0f - open)), count);
+  storeTile<Part>(job.upGradient + at, upstream * silu, count);
+  storeTile<Part>(job.product + at, silu * up, count);
+}
+
+inline void swigluPart(void *context, int part) {
+  const SwiGLURun &run = *static_cast<const SwiGLURun *>(context);
+  const Index last = run.first(part + 1);
+  Index at = run.first(part);
+  for (; at + lanes <= last; at += lanes) swigluStep<false>(run.job, at, 0);
+  if (at < last) swigluStep<true>(run.job, at, last - at);
+}
+
+inline void swigluBackwardPart(void *context, int part) {
+  const SwiGLURun &run = *static_cast<const SwiGLURun *>(context);
+  const Index last = run.first(part + 1);
+  Index at = run.first(part);
+  for (; at + lanes <= last; at += lanes) swigluGradientStep<false>(run.job, at, 0);
+  if (at < last) swigluGradientStep<true>(run.job, at, last - at);
+}
+
+inline bool swiglu(const SwiGLUJob &job, int threads) {
+  SwiGLURun run{job, usefulParts(job.count, job.count * 4, threads)};
+  forEachPart(run.parts, job.productGradient ? swigluBackwardPart : swigluPart, &run);
+  return true;
+}

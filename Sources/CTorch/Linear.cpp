@@ -1,0 +1,76 @@
+// The linear map as one autograd function whose three products go through `multiply`.
+#include <ATen/Context.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "Internal.h"
+#include "Products.hpp"
+
+namespace at::native {
+// result = beta result + alpha a b. libtorch exports it and ships no header for it.
+TORCH_API void mkldnn_matmul(const Tensor &a, const Tensor &b, const Tensor &result, float beta, float alpha);
+}  // namespace at::native
+
+namespace wideband {
+
+void multiply(const at::Tensor &a, const at::Tensor &b, const at::Tensor &result, bool isAdded) {
+  constexpr int64_t fewest = int64_t(1) << 20;
+  at::NoGradGuard guard;
+  at::Tensor out = result;
+  if (at::hasMKLDNN() && a.size(0) > 1 && b.size(1) > 1 && a.numel() * b.size(1) >= fewest) {
+    at::native::mkldnn_matmul(a, b, out, isAdded ? 1 : 0, 1);
+  } else if (isAdded) {
+    at::addmm_out(out, out, a, b);
+  } else {
+    at::mm_out(out, a, b);
+  }
+}
+
+at::Tensor mapped(const at::Tensor &x, const at::Tensor &weight) {
+  auto sizes = x.sizes().vec();
+  sizes.back() = weight.size(0);
+  auto y = at::empty(sizes, x.options());
+  multiply(asRows(x), weight.t(), asRows(y));
+  return y;
+}
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+struct Linear : torch::autograd::Function<Linear> {
+  static at::Tensor forward(AutogradContext *context, const at::Tensor &input, const at::Tensor &weight) {
+    auto x = input.contiguous(), w = weight.contiguous();
+    context->save_for_backward({x, w});
+    return mapped(x, w);
+  }
+
+  static variable_list backward(AutogradContext *context, variable_list gradients) {
+    auto saved = context->get_saved_variables();
+    const auto &x = saved[0], &weight = saved[1];
+    auto upstream = asRows(gradients[0].contiguous());
+    variable_list results(2);
+    if (context->needs_input_grad(0)) {
+      results[0] = at::empty_like(x);
+      multiply(upstream, weight, asRows(results[0]));
+    }
+    if (context->needs_input_grad(1)) {
+      results[1] = at::empty_like(weight);
+      multiply(upstream.t(), asRows(x), results[1]);
+    }
+    return results;
+  }
+};
+
+}  // namespace
+}  // namespace wideband
+
+wb_tensor *wb_linear(const wb_tensor *input, const wb_tensor *weight) {
+  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+    const auto &x = input->value, &w = weight->value;
+    if (!wideband::isFusible(x) || !wideband::isFusible(w)) return wideband::handle(at::linear(x, w));
+    TORCH_CHECK(
+        x.dim() > 0 && w.dim() == 2 && w.size(1) == x.size(-1), "the weight [out, in] does not fit the last axis");
+    return wideband::handle(wideband::Linear::apply(x, w));
+  });
+}

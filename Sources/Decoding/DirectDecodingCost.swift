@@ -1,0 +1,83 @@
+import LanguageModel
+import Torch
+
+/// What one token costs in layers and in bytes of weights, decoded ordinarily and directly.
+///
+/// A single text is decoded at the speed at which weights can be read. Directly, the thinking layers' weights are read
+/// once a cycle, everything else once a token, so that decoding cannot become faster than by `bound`:
+///
+///     layers  = (E + D) / L + T / (cycle · L)
+///     bound   = (L w + h) / ((E + D + T / cycle) w + h)      w a layer's bytes, h the readout's and the head's
+///
+/// Of a layer with experts a token reads the chosen ones; the `cycle` tokens of a head's block read as many different
+/// ones as evenly spread choices hit. Source of the formulas: arXiv 2510.11958.
+public struct DirectDecodingCost: Sendable {
+  /// The share of the layers that one token reads.
+  public let layersPerToken: Double
+  /// Bytes of weights that one token reads.
+  public let bytesPerToken: Double
+  /// Bytes of weights that one token reads in ordinary decoding.
+  public let ordinaryBytesPerToken: Double
+
+  /// How many times as fast as ordinary decoding it can be.
+  public var bound: Double { ordinaryBytesPerToken / bytesPerToken }
+
+  /// The cost of a model's token.
+  ///
+  /// - Parameter cycle: tokens of a cycle; nil for ordinary decoding.
+  /// - Throws: `ConfigurationError` if there is a cycle and the model has no layer split.
+  public init(_ model: LanguageModel, cycle: Int?) throws {
+    let weights = LayerWeights(model)
+    let L = model.configuration.layerCount
+    ordinaryBytesPerToken = weights.readout + (0..<L).reduce(0) { $0 + weights.bytes(layer: $1, tokens: 1) }
+    guard let cycle else {
+      layersPerToken = 1
+      bytesPerToken = ordinaryBytesPerToken
+      return
+    }
+    guard let split = model.configuration.directDecoding else { throw CycleGate.missingSplit }
+    let groups = split.groups(layerCount: L)
+    let always = Double(groups.encoding.count + groups.decoding.count)
+    layersPerToken = (always + Double(groups.thinking.count) / Double(cycle)) / Double(L)
+    let everyToken = (Array(groups.encoding) + Array(groups.decoding)).reduce(0) {
+      $0 + weights.bytes(layer: $1, tokens: 1)
+    }
+    let everyCycle = groups.thinking.reduce(0) { $0 + weights.bytes(layer: $1, tokens: cycle) }
+    bytesPerToken = weights.readout + everyToken + everyCycle / Double(cycle)
+  }
+}
+
+/// Bytes of a model's weights by where they are read.
+private struct LayerWeights {
+  /// What every token reads outside of the layers: the expansion of its embedding, reduce, final norm and head.
+  let readout: Double
+  private var dense: [Double]
+  private var experts: [Double]
+  private let configuration: ModelConfiguration
+
+  init(_ model: LanguageModel) {
+    configuration = model.configuration
+    dense = Array(repeating: 0, count: configuration.layerCount)
+    experts = dense
+    let head = configuration.isHeadTied ? "model.embed_tokens.weight" : "lm_head.weight"
+    var readout = 0.0
+    for (name, tensor) in model.weights.tensors {
+      let bytes = Double(tensor.count * tensor.dtype.size)
+      let path = name.split(separator: ".")
+      if path.count > 3, path[0] == "model", path[1] == "layers", let layer = Int(path[2]) {
+        if name.contains(".mlp.experts.") { experts[layer] += bytes } else { dense[layer] += bytes }
+      } else if name == head || ["model.embed_expand", "model.reduce", "model.norm."].contains(where: name.hasPrefix) {
+        readout += bytes
+      }
+    }
+    self.readout = readout
+  }
+
+  /// What `tokens` tokens in one pass read of a layer.
+  func bytes(layer: Int, tokens: Int) -> Double {
+    guard let chosen = configuration.experts else { return dense[layer] }
+    let missed = 1 - Double(chosen.perToken) / Double(chosen.count)
+    let share = 1 - (0..<tokens).reduce(1) { product, _ in product * missed }
+    return dense[layer] + share * experts[layer]
+  }
+}

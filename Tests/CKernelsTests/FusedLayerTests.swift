@@ -1,0 +1,137 @@
+import CKernels
+import TestSupport
+import Testing
+import Torch
+
+/// The fused parts of a transformer layer against their formulas in float64, on every vector code.
+@Suite struct FusedLayerTests {
+  @Test(arguments: ["avx512", "avx2", "portable"]) func kernelsFollowTheFormulas(code: String) async {
+    await #expect(processExitsWith: .success) { [code] in
+      guard ck_use_vector_code(code) else { return }
+      Machine.threadCount = 1
+      try swiglu()
+      try rotaryNorm()
+      try groupNorm()
+      try crossEntropy()
+    }
+  }
+
+  @Test func linearMapsOfAnySizeFollowTheFormula() throws {
+    // The products of the last three go through oneDNN.
+    for (rows, inputs, outputs) in [(1, 3, 5), (3, 1, 7), (129, 65, 257), (2048, 33, 65), (70, 1000, 301)] {
+      let random = try RandomTensors(seed: UInt64(inputs))
+      try compare(
+        "linear \(rows) \(inputs) \(outputs)", [random.normal(rows, inputs), random.normal(outputs, inputs)],
+        fused: { $0[0].linear($0[1]) }, exact: { $0[0].matmul($0[1].transposed()) })
+    }
+  }
+
+  @Test func aTargetBeyondTheVocabularyIsNamed() throws {
+    let text = message {
+      _ = Tensor.ones([2, 3]).fusedCrossEntropy(head: .ones([4, 3]), targets: Tensor([1, 4] as [Int64], shape: [2]))
+    }
+    #expect(
+      text == "cross_entropy(float32[2, 3], [4, 3], int64[2]): Target 4 is out of bounds: expected less than 4")
+  }
+
+  @Test func composedOperatorsAreLeftAlone() {
+    Kernels.$selected.withValue(.composed) {
+      let x = Tensor.ones([2, 3])
+      #expect(x.fusedSwiGLU(gate: .ones([4, 3]), up: .ones([4, 3]), down: .ones([3, 4])) == nil)
+      #expect(x.fusedCrossEntropy(head: .ones([4, 3]), targets: .zeros([2], .int64)) == nil)
+    }
+  }
+}
+
+private func swiglu() throws {
+  for (rows, D, F) in [(1, 3, 5), (7, 16, 33), (5, 8, 1), (64, 130, 250), (3, 1, 100)] {
+    let random = try RandomTensors(seed: UInt64(F))
+    try compare(
+      "swiglu \(rows) \(D) \(F)",
+      [random.normal(rows, D, deviation: 3), random.normal(F, D), random.normal(F, D), random.normal(D, F)],
+      fused: { $0[0].fusedSwiGLU(gate: $0[1], up: $0[2], down: $0[3]) },
+      exact: { leaves in
+        let gate = leaves[0].matmul(leaves[1].transposed())
+        return (gate.silu() * leaves[0].matmul(leaves[2].transposed())).matmul(leaves[3].transposed())
+      })
+  }
+}
+
+private func rotaryNorm() throws {
+  for (B, T, H, hd) in [(1, 1, 1, 2), (2, 5, 3, 6), (2, 70, 2, 64), (1, 3, 4, 34), (3, 2, 1, 128), (2, 4, 5, 32)] {
+    let random = try RandomTensors(seed: UInt64(hd + T))
+    for rows in [1, B] {
+      let angles = random.normal(rows, T, 1, hd, deviation: 2)
+      let (cosine, sine) = (angles.cos(), (angles * 0.7).cos())
+      try compare(
+        "rotary norm \(B) \(T) \(H) \(hd) with \(rows)",
+        [random.normal(B, T, H, hd, deviation: 3), random.normal(hd, around: 1, deviation: 0.3)],
+        fused: { $0[0].fusedRotaryNorm($0[1], cosine: cosine, sine: sine, epsilon: 0.1) },
+        exact: { leaves in
+          let x = leaves[0] / ((leaves[0] * leaves[0]).mean(-1, keep: true) + 0.1).squareRoot() * leaves[1]
+          let turned = Tensor.concatenate([-x.slice(-1, (hd / 2)...), x.slice(-1, 0..<(hd / 2))], axis: -1)
+          return x * cosine.to(.float64) + turned * sine.to(.float64)
+        })
+    }
+  }
+}
+
+private func groupNorm() throws {
+  for (rows, groups, width) in [(1, 1, 2), (5, 3, 7), (70, 2, 16), (130, 4, 33), (2, 1, 1000), (3, 16, 64)] {
+    let random = try RandomTensors(seed: UInt64(width))
+    try compare(
+      "group norm \(rows) \(groups) \(width)",
+      [
+        random.normal(rows, groups * width, around: 5, deviation: 3),
+        random.normal(groups * width, around: 1, deviation: 0.3), random.normal(groups * width),
+      ],
+      fused: { $0[0].groupNorm(groups: groups, weight: $0[1], bias: $0[2], epsilon: 0.1) },
+      exact: { leaves in
+        let x = leaves[0].reshaped([rows, groups, width])
+        let centered = x - x.mean(-1, keep: true)
+        let normal = centered / ((centered * centered).mean(-1, keep: true) + 0.1).squareRoot()
+        return normal.reshaped([rows, groups * width]) * leaves[1] + leaves[2]
+      })
+  }
+}
+
+private func crossEntropy() throws {
+  // The last has more logits than exist at once.
+  for (rows, D, V) in [(1, 2, 3), (7, 5, 33), (6, 16, 1001), (9, 3, 1), (70, 2, 150_000)] {
+    let random = try RandomTensors(seed: UInt64(V))
+    let tokens = random.tokens(rows, below: V)
+    let isIgnored = tokens .< Double(V > 1 && rows > 6 ? V / 3 : 0)
+    let targets = tokens.masked(isIgnored, -100)
+    try compare(
+      "cross entropy \(rows) \(D) \(V)", [random.normal(rows, D, deviation: 3), random.normal(V, D)],
+      fused: { $0[0].fusedCrossEntropy(head: $0[1], targets: targets) },
+      exact: { leaves in
+        let scores = leaves[0].matmul(leaves[1].transposed()).logSoftmax(-1)
+        let chosen = scores.gather(tokens.unsqueezed(-1), axis: -1).flattened()
+        let isScored = Tensor.ones([rows], .float64).masked(isIgnored, 0)
+        return -(chosen * isScored).sum() / isScored.sum()
+      })
+  }
+}
+
+/// Holds a result and the gradients of all inputs to the same in float64, and two runs to each other.
+private func compare(
+  _ name: String, _ inputs: [Tensor], fused: ([Tensor]) -> Tensor?, exact: ([Tensor]) -> Tensor
+) throws {
+  func run(_ inputs: [Tensor], _ formula: ([Tensor]) -> Tensor?) throws -> [Tensor] {
+    var result = Tensor.zeros([0])
+    let slopes = try gradients(of: inputs) { leaves in
+      guard let found = formula(leaves) else { throw TorchError("\(name): there is no fused form") }
+      result = found
+      let weights = (Tensor.range(0..<found.shape.reduce(1, *), .float64) * 0.7).cos().reshaped(found.shape)
+      return (found.to(.float64) * weights).sum()
+    }
+    return [result.detached()] + slopes
+  }
+  let (first, second) = try (run(inputs, fused), run(inputs, fused))
+  let expected = try run(inputs.map { $0.to(.float64) }, exact)
+  for (index, (one, value)) in zip(first, expected).enumerated() {
+    #expect(try areIdentical(one, second[index]), "\(name): \(index) differs from run to run")
+    #expect(try relativeError(of: one, to: value) < (index == 0 ? 2e-5 : 1e-4), "\(name): \(index)")
+  }
+}

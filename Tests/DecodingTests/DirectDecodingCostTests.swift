@@ -1,0 +1,31 @@
+import LanguageModel
+import Testing
+import Torch
+
+@testable import Decoding
+
+@Test func layersAndBytesPerTokenAreThoseOfTheFormula() throws {
+  let model = try DirectModel(kind: .plain, encoding: 1, decoding: 1, gate: .add).model()
+  // D 24, four query and two key/value heads of 8, F 40; norms of two times 24 and two times 8.
+  let layer = 4.0 * Double(24 * (32 + 16 + 16) + 32 * 24 + 3 * 24 * 40 + 2 * 24 + 2 * 8)
+  let head = 4.0 * Double(61 * 24 + 24)
+  let ordinary = try DirectDecodingCost(model, cycle: nil)
+  #expect(ordinary.layersPerToken == 1)
+  #expect(ordinary.bytesPerToken == 5 * layer + head)
+  #expect(ordinary.bound == 1)
+  let direct = try DirectDecodingCost(model, cycle: 4)
+  #expect(direct.layersPerToken == (2 + 0.75) / 5)
+  #expect(direct.bytesPerToken == 2.75 * layer + head)
+  #expect(direct.bound == (5 * layer + head) / (2.75 * layer + head))
+}
+
+@Test func aBlockOfTokensReadsMoreExperts() throws {
+  let model = try DirectModel(kind: .experts, encoding: 1, decoding: 1, gate: .add).model()
+  let expert = 4.0 * Double(3 * 24 * 16)
+  let one = try DirectDecodingCost(model, cycle: 1)
+  let two = try DirectDecodingCost(model, cycle: 2)
+  #expect(abs(one.bytesPerToken - one.ordinaryBytesPerToken) < 1e-6)
+  // Three thinking layers: of four experts one token chooses two, two tokens three on average.
+  let dense = (one.ordinaryBytesPerToken - 4.0 * Double(61 * 24 + 24) - 10 * expert) / 5
+  #expect(abs(one.bytesPerToken - two.bytesPerToken - 3 * (dense / 2 + (2 - 1.5) * expert)) < 1e-6)
+}

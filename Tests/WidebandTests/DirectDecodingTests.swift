@@ -1,0 +1,78 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Direct decoding through the command.
+struct DirectDecodingTests {
+  private let folder: TemporaryFolder
+  private var path: String { folder.url.path }
+
+  init() throws { folder = try Workspace.shared().copyOfModel() }
+
+  private func generate(_ arguments: String...) throws -> Executable.Result {
+    try Executable.run(
+      ["generate", "--model", path, "--prompt", "And God", "--temperature", "0", "--max-tokens", "12"] + arguments)
+  }
+
+  /// Puts a layer split into the folder.
+  private func tune(_ split: String) throws {
+    let file = folder("config.json")
+    let text = try String(contentsOf: file, encoding: .utf8)
+    let brace = try #require(text.firstIndex(of: "{"))
+    let changed = text.replacingCharacters(in: brace...brace, with: "{\"direct_decoding\": \(split),")
+    try Data(changed.utf8).write(to: file)
+  }
+
+  @Test func aSplitMayBeGivenOrKeptInTheFolder() throws {
+    let given = try generate("--cycle", "3", "--decoding-layers", "1", "--gate", "add")
+    #expect(given.status == 0)
+    try tune("{\"encoding_layers\": 0, \"decoding_layers\": 1, \"cycle\": 3, \"gate\": \"add\"}")
+    let kept = try generate("--cycle", "3")
+    #expect(kept.output == given.output)
+    #expect(try generate("--cycle", "3", "--no-cache").output == given.output)
+    #expect(try generate("--cycle", "3", "--gate", "add", "--decoding-layers", "1").output == given.output)
+  }
+
+  @Test func aCycleOfOneWithTheSelectGateIsOrdinary() throws {
+    #expect(try generate("--cycle", "1", "--decoding-layers", "1").output == generate().output)
+  }
+
+  @Test func statisticsSayWhatATokenReads() throws {
+    let direct = try generate("--cycle", "4", "--decoding-layers", "1", "--stats")
+    let lines = direct.errors.split(separator: "\n")
+    #expect(lines.count == 3)
+    #expect(lines[1].hasPrefix("reads 62.5 % of the layers a token (E 0, T 1, D 1 of 2 layers, gate select), "))
+    #expect(lines[1].hasSuffix(" GB/s"))
+    #expect(lines[2].hasPrefix("ordinary decoding "))
+    #expect(lines[2].contains(" times as fast, by the weights at most 1."))
+    let ordinary = try generate("--stats").errors.split(separator: "\n")
+    #expect(ordinary.count == 2)
+    #expect(ordinary[1].hasPrefix("reads 100.0 % of the layers a token, "))
+  }
+
+  @Test func splitsThatCannotBeAreRefused() throws {
+    expectError(
+      try generate("--cycle", "2"),
+      "\(path)/config.json has no direct_decoding: expected --decoding-layers beside --cycle")
+    expectError(
+      try generate("--cycle", "2", "--encoding-layers", "1", "--decoding-layers", "2"),
+      "--encoding-layers is 1 and --decoding-layers 2: expected together at most the model's 2 layers")
+    expectError(
+      try generate("--cycle", "0", "--decoding-layers", "1"), "--cycle is 0: expected 1 to 1024")
+    expectError(
+      try generate("--gate", "add"), "--gate is given without --cycle: expected both, or neither")
+  }
+
+  @Test func aSplitAgainstTheFoldersIsRefused() throws {
+    try tune("{\"encoding_layers\": 0, \"decoding_layers\": 1, \"cycle\": 3, \"gate\": \"add\"}")
+    expectError(
+      try generate("--cycle", "3", "--decoding-layers", "2"),
+      "--decoding-layers is 2: expected 1, the direct_decoding.decoding_layers of \(path)/config.json, or nothing")
+    expectError(
+      try generate("--cycle", "3", "--gate", "select"),
+      "--gate is select: expected add, the direct_decoding.gate of \(path)/config.json, or nothing")
+    expectError(
+      try generate("--cycle", "4"),
+      "cycle is 4: expected 1 to 3, the longest that the model was tuned for (direct_decoding.cycle)")
+  }
+}
