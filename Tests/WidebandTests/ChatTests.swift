@@ -37,6 +37,16 @@ struct ChatTests {
     #expect(result.output.count > 2 * once.output.count)
   }
 
+  @Test func directDecoding() throws {
+    let result = try Executable.run(
+      arguments + ["--cycle", "2", "--decoding-layers", "1"], input: "Hello\nAnd more\n", in: folder.url)
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(!result.output.isEmpty)
+    expectError(
+      try Executable.run(arguments + ["--cycle", "2"], in: folder.url),
+      "model/config.json has no direct_decoding: expected --decoding-layers beside --cycle")
+  }
+
   @Test func aQuestionTooLongIsNoEnd() throws {
     let long = String(repeating: "long ", count: 5000)
     let result = try Executable.run(arguments, input: "\(long)\nHello\n", in: folder.url)
