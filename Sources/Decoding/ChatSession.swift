@@ -6,7 +6,8 @@ import Tokenization
 ///     let chat = try ChatSession(model, system: "You answer briefly.")
 ///     for try await case .text(let piece) in chat.stream("What is light?") { print(piece, terminator: "") }
 ///
-/// What a new question has in common with the text so far is not computed again. Several threads may use a session; its
+/// What a new question has in common with the text so far is not computed again; of a text that is decoded directly it
+/// keeps the phases it was written with. Several threads may use a session; its
 /// answers are computed one after the other.
 public final class ChatSession: @unchecked Sendable {
   /// The model.
@@ -16,7 +17,7 @@ public final class ChatSession: @unchecked Sendable {
 
   private let system: String?
   private let options: GenerationOptions
-  private let session: DecodingSession
+  private let session: any GrowingText
   private let turnEnd: Int
   /// Held while an answer is computed: guards the session.
   private let turn = NSLock()
@@ -29,7 +30,7 @@ public final class ChatSession: @unchecked Sendable {
   ///   - system: what the model is told before the first question.
   ///   - prompt: what every answer begins with.
   ///   - options: how answers are written; nil for the model's own way, up to 1024 tokens.
-  /// - Throws: `GenerationError` for options that mean nothing, `TokenizationError` for empty words of the system and a
+  /// - Throws: `GenerationError` for options that mean nothing or that this model cannot follow, `TokenizationError` for empty words of the system and a
   ///   tokenizer without the tokens of a conversation.
   public init(
     _ model: LoadedModel, system: String? = nil, prompt: AnswerPrompt = .thinking, options: GenerationOptions? = nil
@@ -44,14 +45,14 @@ public final class ChatSession: @unchecked Sendable {
     try self.options.validate()
     if let system { _ = try Conversation([Message(.system, system)]) }
     turnEnd = Int(try model.tokenizer.endOfTurn)
-    session = DecodingSession(model.model, usesCache: self.options.usesCache)
+    session = try self.options.emptyText(of: model.model)
     reset()
   }
 
   /// What was said, the system's words first. A question stands here once it has an answer, whole or interrupted.
   public var messages: [Message] { lock.withLock { turns } }
 
-  /// Forgets all questions and answers.
+  /// Forgets all questions and answers. An answer that is being written joins the conversation when it ends.
   public func reset() { lock.withLock { turns = system.map { [Message(.system, $0)] } ?? [] } }
 
   /// Answers a question, calling `onText` with each piece as it comes.

@@ -39,7 +39,7 @@ extension LoadedModel {
   ///   - session: a text that is changed into the prompt, as far as it differs, and then continued; nil for a new one.
   ///   - ends: tokens that end the text, besides the model's own.
   func generate(
-    _ prompt: [Int], options: GenerationOptions, in session: DecodingSession? = nil, endingAt ends: [Int] = [],
+    _ prompt: [Int], options: GenerationOptions, in session: (any GrowingText)? = nil, endingAt ends: [Int] = [],
     check: () throws -> Void, onText: (String) throws -> Void
   ) throws -> GenerationResult {
     let generation = TokenGeneration(

@@ -32,9 +32,7 @@ struct TokenGeneration {
     }
     let seed = options.seed ?? .random(in: 0 ... .max)
     let sampler = try Sampler(options.sampling, seed: seed)
-    let text: any GrowingText =
-      try session ?? options.cycle.map { try DirectDecodingSession(model, cycle: $0, usesCache: options.usesCache) }
-      ?? DecodingSession(model, usesCache: options.usesCache)
+    let text = try session ?? options.emptyText(of: model)
     var result = GenerationResult(seed: seed)
     result.promptTokenCount = prompt.count
     // The last token is read anew, for the logits of what follows it.
@@ -88,6 +86,14 @@ protocol GrowingText: AnyObject {
   func append(_ token: Int) throws -> Tensor
   /// Forgets all tokens from `count` on.
   func truncate(to count: Int)
+}
+
+extension GenerationOptions {
+  /// A text of a model, computed as these options say.
+  func emptyText(of model: LanguageModel) throws -> any GrowingText {
+    try cycle.map { try DirectDecodingSession(model, cycle: $0, usesCache: usesCache) }
+      ?? DecodingSession(model, usesCache: usesCache)
+  }
 }
 
 extension DirectDecodingSession: GrowingText {}

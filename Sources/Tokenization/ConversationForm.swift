@@ -43,6 +43,9 @@ extension Conversation {
     let bytesBeforeAnswer: Int?
   }
 
+  /// The tokens that a tokenizer needs for conversations.
+  public static let requiredTokens = [turnStart, turnEnd]
+
   static let turnStart = "<|im_start|>"
   static let turnEnd = "<|im_end|>"
   private static let emptyThought = "<think>\n\n</think>\n\n"
@@ -111,7 +114,7 @@ extension Tokenizer {
   /// - Throws: ``TokenizationError`` if this tokenizer does not have the tokens that turns begin and end with.
   public var endOfTurn: Int32 {
     get throws {
-      let ids = try [Conversation.turnStart, Conversation.turnEnd].map { token in
+      let ids = try Conversation.requiredTokens.map { token in
         guard let added = addedTokens.first(where: { $0.content == token }) else {
           throw TokenizationError("the tokenizer has no added token \"\(token)\", expected one for conversations")
         }

@@ -17,6 +17,7 @@ struct Chat: ParsableCommand {
       EXAMPLES:
         wideband chat --model Qwen3-0.6B
         wideband chat --model Qwen3-0.6B --no-thinking --system "You answer briefly." --temperature 0.7
+        wideband chat --model runs/direct/best --cycle 4
       """)
 
   @Option(help: ArgumentHelp("The model's folder.", valueName: "folder"))
@@ -28,6 +29,9 @@ struct Chat: ParsableCommand {
   @Option(help: ArgumentHelp("Tokens of an answer at most.", valueName: "number"))
   var maxTokens = 1024
   @OptionGroup var sampling: SamplingFlags
+  @Option(help: ArgumentHelp("Decode directly, with this many tokens a cycle.", valueName: "number"))
+  var cycle: Int?
+  @OptionGroup var split: SplitOptions
   @Option(help: ArgumentHelp("The type to compute in; that of the file without it.", valueName: "type"))
   var dtype: WeightType?
   @OptionGroup var machine: MachineOptions
@@ -35,7 +39,9 @@ struct Chat: ParsableCommand {
   func run() throws {
     try options(.init()).validate()
     try machine.apply {
-      let loaded = try LoadedModel(URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype)
+      let loaded = try LoadedModel(URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype) {
+        try split.apply(to: &$0, of: model, cycle: cycle)
+      }
       let session = try ChatSession(
         loaded, system: system, prompt: isWithoutThinking ? .direct : .thinking, options: options(loaded.sampling))
       try converse(session)
@@ -47,6 +53,7 @@ struct Chat: ParsableCommand {
     options.sampling = sampling.applied(to: defaults)
     options.seed = sampling.seed
     options.maximumTokens = maxTokens
+    options.cycle = cycle
     return options
   }
 

@@ -35,9 +35,12 @@ struct TokenizerCommand: ParsableCommand {
     var size = 4096
     @Option(help: ArgumentHelp("The folder to write into.", valueName: "folder"))
     var output: String
+    @Flag(help: "Add the special tokens that conversations need.")
+    var chat = false
 
     func run() throws {
-      let trainer = try BytePairTrainer(vocabularySize: size)
+      let specialTokens = ["<|endoftext|>"] + (chat ? Conversation.requiredTokens : [])
+      let trainer = try BytePairTrainer(vocabularySize: size, specialTokens: specialTokens)
       let corpus = try TextCorpus(paths)
       let result = Result { try trainer.train(corpus) }
       if let failure = corpus.failure { throw failure }

@@ -1,6 +1,8 @@
 import Foundation
+import LanguageModel
 import Testing
 import Tokenization
+import Torch
 
 @testable import Decoding
 
@@ -36,6 +38,36 @@ private var options: GenerationOptions {
       #expect(before.count == 1 ? result.reusedTokenCount == 0 : result.reusedTokenCount >= 11 * (before.count - 1) / 2)
       #expect(result.promptTokenCount == expected.promptTokenCount)
     }
+  }
+
+  /// A model that decodes directly, whose last layer runs for every token.
+  private func direct() throws -> LoadedModel {
+    var configuration = model.model.configuration
+    configuration.directDecoding = .init(encodingLayers: 0, decodingLayers: 1, cycle: 3, gate: .add)
+    return LoadedModel(
+      model: try LanguageModel(configuration, weights: WeightStore(seed: 3)), tokenizer: model.tokenizer,
+      endOfTextTokens: [])
+  }
+
+  /// Where answers are read anew their gate is open; where they stay as they were written they keep their phases, as a
+  /// session does that computes everything anew for every token.
+  @Test(arguments: AnswerPrompt.allCases) func directDecodingGoesOnFromTurnToTurn(prompt: AnswerPrompt) throws {
+    let model = try direct()
+    var (options, slow) = (options, options)
+    options.cycle = 3
+    (slow.cycle, slow.usesCache) = (3, false)
+    let chat = try ChatSession(model, prompt: prompt, options: options)
+    let recomputed = try ChatSession(model, prompt: prompt, options: slow)
+    for question in ["Hello", "What is light?", "And dark?"] {
+      let before = chat.messages + [Message(.user, question)]
+      let answer = try chat.answer(question)
+      #expect(try recomputed.answer(question).tokens == answer.tokens)
+      guard prompt == .direct else { continue }
+      let tokens = try model.tokenizer.encode(try Conversation(before), prompt: prompt).tokens.map(Int.init)
+      #expect(try model.generate(tokens, options: options).tokens == answer.tokens)
+    }
+    #expect(
+      message { _ = try ChatSession(self.model, options: options) } == "\(CycleGate.missingSplit)")
   }
 
   @Test func aResetForgetsAllButTheSystem() throws {

@@ -138,8 +138,13 @@ func aBrokenConfigurationIsRefused(json: String, error: String) throws {
 func aFolderIsComputedInItsOwnType(name: String) throws {
   let folder = ModelFolder(Fixtures.url(name))
   let configuration = try ModelConfiguration(folder)
-  let weights = WeightStore(stored: try configuration.weights(in: folder), mutable: false)
+  let mapped = try configuration.weights(in: folder)
+  let weights = WeightStore(stored: mapped, mutable: false)
   let model = try LanguageModel(configuration, weights: weights, computingIn: .bfloat16)
+  func address(_ tensor: Tensor?) throws -> UnsafeRawPointer? { try tensor?.withContiguousBytes { $0.baseAddress } }
+  for (name, weight) in weights.tensors {
+    #expect(try address(weight) == address(mapped[name]), "\(name) is not where it is mapped")
+  }
   #expect(weights.tensors.values.allSatisfy { $0.dtype == .bfloat16 })
   let expected = try SafetensorsFile(folder.url.appending(path: "expected.safetensors")).tensors()
   let tokens = try #require(expected["tokens"])

@@ -37,6 +37,16 @@ struct ChatTests {
     #expect(result.output.count > 2 * once.output.count)
   }
 
+  @Test func directDecoding() throws {
+    let result = try Executable.run(
+      arguments + ["--cycle", "2", "--decoding-layers", "1"], input: "Hello\nAnd more\n", in: folder.url)
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(!result.output.isEmpty)
+    expectError(
+      try Executable.run(arguments + ["--cycle", "2"], in: folder.url),
+      "model/config.json has no direct_decoding: expected --decoding-layers beside --cycle")
+  }
+
   @Test func aQuestionTooLongIsNoEnd() throws {
     let long = String(repeating: "long ", count: 5000)
     let result = try Executable.run(arguments, input: "\(long)\nHello\n", in: folder.url)
@@ -78,6 +88,25 @@ struct ChatTests {
     let talk = try Executable.run(
       "chat", "--model", "run/best", "--max-tokens", "4", "--seed", "1", input: "Say 3\n", in: folder.url)
     #expect(talk.status == 0, "\(talk.errors)")
+  }
+
+  /// Of a tokenizer of one's own.
+  @Test func aTokenizerForConversations() throws {
+    try folder.write("text.txt", "Say it. It is said.")
+    try folder.write(
+      "chat.jsonl", #"{"messages": [{"role": "user", "content": "Say"}, {"role": "assistant", "content": "It"}]}"#)
+    func prepare() throws -> Executable.Result {
+      try Executable.run("data", "prepare", "--tokenizer", "own", "--output", "data", "chat.jsonl", in: folder.url)
+    }
+    #expect(
+      try Executable.run("tokenizer", "train", "--size", "262", "--output", "own", "text.txt", in: folder.url).status
+        == 0)
+    expectError(
+      try prepare(), "chat.jsonl: holds conversations, but the tokenizer has no \"<|im_end|>\" to end an answer with")
+    #expect(
+      try Executable.run("tokenizer", "train", "--chat", "--size", "262", "--output", "own", "text.txt", in: folder.url)
+        .status == 0)
+    #expect(try prepare().output.hasPrefix("data (written): "))
   }
 
   @Test func whatCannotBe() throws {

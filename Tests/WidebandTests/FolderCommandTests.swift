@@ -40,6 +40,24 @@ struct FolderCommandTests {
     #expect(text.errors.contains("3 new tokens"))
   }
 
+  @Test func tokensAreChosenAsTheFolderSaysUnlessToldOtherwise() throws {
+    #expect(try start("model", "--tokenizer", tokenizer, "--dtype", "float32").status == 0)
+    func text(_ arguments: String...) throws -> String {
+      let result = try Executable.run(
+        ["generate", "--model", "model", "--prompt", "Hello", "--max-tokens", "16"] + arguments, in: folder.url)
+      #expect(result.status == 0, "\(result.errors)")
+      return result.output
+    }
+    let greedy = try text("--temperature", "0", "--seed", "1")
+    #expect(try text("--seed", "1") != greedy)
+    try folder.write("model/generation_config.json", #"{"do_sample": false}"#)
+    #expect(try text("--seed", "1") == greedy)
+    #expect(try text("--seed", "1", "--temperature", "1") != greedy)
+    try folder.write("model/generation_config.json", #"{"do_sample": true, "top_k": 1}"#)
+    #expect(try text("--seed", "1") == greedy)
+    #expect(try text("--seed", "1", "--top-k", "3000") != greedy)
+  }
+
   @Test func theSeedDecides() throws {
     #expect(try start("one", "--seed", "7", "--dtype", "float32").status == 0)
     #expect(try start("two", "--seed", "7", "--dtype", "float32").status == 0)

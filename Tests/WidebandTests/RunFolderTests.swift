@@ -69,6 +69,15 @@ struct RunFolderTests {
     #expect(try Executable.run("train", "--resume", "--output", "run", in: folder.url).status == 0)
   }
 
+  @Test func aFullDiskLeavesNoHalfTokenizer() throws {
+    let result = try Executable.run(
+      blocks: 4, "tokenizer", "train", "--size", "300", "--output", "out", workspace("text.txt"), in: folder.url)
+    #expect(result.status == 1)
+    #expect(result.errors.hasPrefix("Error: \(folder("out/tokenizer.json").path): cannot write "))
+    #expect(result.errors.hasSuffix(" bytes: File too large\n"))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("out").path) == [])
+  }
+
   @Test func aFullDiskLeavesNoHalfData() throws {
     let result = try Executable.run(
       blocks: 4, "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "tokens", workspace("text.txt"),
