@@ -35,9 +35,34 @@ struct ReductionArguments {
   int blocks;
 };
 
+struct NormArguments {
+  const void *x;
+  const float *weight;
+  void *y;
+  float *scale;  ///< or null
+  const float *savedScale;
+  const void *yGradient;
+  void *xGradient;
+  float *sums;  ///< a row for every block of threads
+  float *weightGradient;
+  long long rows;
+  int blocks;
+  float epsilon;
+};
+
 constexpr int roundUp(int value, int unit) { return (value + unit - 1) / unit * unit; }
 constexpr int smaller(int a, int b) { return a < b ? a : b; }
 constexpr int larger(int a, int b) { return a > b ? a : b; }
+
+/// Lanes that share a row of `width` channels when it is normalised, and the pieces of `vector` channels that each has.
+constexpr int normLanes(int width, int vector) {
+  int lanes = 1;
+  while (lanes < 32 && lanes * vector < width) lanes *= 2;
+  return lanes;
+}
+constexpr int normPieces(int width, int vector) {
+  return (width + normLanes(width, vector) * vector - 1) / (normLanes(width, vector) * vector);
+}
 
 /// One kind of connection, and how a block of threads divides the work on a token of it.
 struct Shape {
