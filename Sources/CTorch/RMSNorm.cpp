@@ -20,7 +20,8 @@ bool isFused(const at::Tensor &x, const at::Tensor &weight) {
 }
 
 bool isFusedOnGPU(const at::Tensor &x, const at::Tensor &weight) {
-  if (!wideband::isForCUDAKernels(x) || weight.device() != x.device() || weight.scalar_type() != at::kFloat) return false;
+  const bool isFitting = weight.device() == x.device() && weight.scalar_type() == at::kFloat;
+  if (!wideband::isForCUDAKernels(x) || !isFitting) return false;
   const auto target = wideband::cudaTarget(x);
   if (ck_cuda_rms_norm_is_supported(x.size(-1), &target)) return true;
   wideband::reportRefusal("norms", ck_cuda_error());

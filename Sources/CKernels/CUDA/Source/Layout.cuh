@@ -124,7 +124,8 @@ struct ForwardLayout {
 
   constexpr ForwardLayout(const Shape &shape, bool writes, bool reads, int stages)
       : stage((shape.n + (writes ? shape.m : 0)) * shape.row()), zeros(stages * stage), writerMaps(zeros),
-        readerMaps(0), products(0), productRow(0), productCount(0), squares(0), mix(0), read(0), nextState(0), bytes(0) {
+        readerMaps(0), products(0), productRow(0), productCount(0), squares(0), mix(0), read(0), nextState(0),
+        bytes(0) {
     const bool keepsMaps = shape.usesTensorCores && shape.isDynamic;
     writerMaps += shape.usesTensorCores ? shape.row() : 0;
     readerMaps = writerMaps + (keepsMaps && writes ? shape.mixed() * shape.row() : 0);
@@ -141,7 +142,8 @@ struct ForwardLayout {
 
 /// Offsets into the shared memory of a backward kernel: of a connection, of the write before it, or of both.
 struct BackwardLayout {
-  int stage;  ///< bytes of one token's inputs: input gradient [m], next state's gradient [n], state [n], output [m], beta
+  /// Bytes of one token's inputs: input gradient [m], next state's gradient [n], state [n], output [m], beta [m].
+  int stage;
   int nextStateGradient, state, output, beta;  ///< within a stage
   int zeros, maps, products, productRow, productCount, squares, diagonal, stateGradient, tableSums, mapSums, bytes;
 

@@ -1,6 +1,6 @@
-// Root-mean-square normalisation of rows. The program is that of a connection of one slot, whose channels are a row: some
-// neighbouring lanes of a warp have a row, each lane the same channels of every row, which it reads twice: the second
-// time from the nearest cache.
+// Root-mean-square normalisation of rows. The program is that of a connection of one slot, whose channels are a row:
+// some neighbouring lanes of a warp have a row, each lane the same channels of every row, which it reads twice, the
+// second time from the nearest cache.
 namespace ckernels {
 namespace cuda {
 namespace norm {
@@ -30,7 +30,8 @@ template <class Work>
 WB_DEVICE void forEachRow(long long rows, Work work) {
   const long long step = (long long)blockCount() * warps * together;
   const int own = threadIndex() % 32 / lanes;
-  for (long long first = ((long long)blockIndex() * warps + threadIndex() / 32) * together; first < rows; first += step) {
+  const long long start = ((long long)blockIndex() * warps + threadIndex() / 32) * together;
+  for (long long first = start; first < rows; first += step) {
     const bool isThere = first + own < rows;
     work(isThere ? first + own : rows - 1, isThere);
   }
