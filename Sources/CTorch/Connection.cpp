@@ -248,7 +248,13 @@ bool wb_connection_is_supported(const wb_tensor *const weights[7], const wb_tens
   return wideband::guarded(false, [&] {
     const at::Tensor &value = state->value;
     // A slot of one channel normalises to its sign: the kernels' form of the derivative would be all cancellation.
-    if (!wideband::kernels::take(value) || value.dim() < 2 || value.size(-1) < 2) return false;
+    if (value.dim() < 2 || value.size(-1) < 2) return false;
+    if (!wideband::kernels::take(value)) {
+      if (!value.is_cpu())
+        wideband::reportRefusal(
+            "connections", c10::str("there are no kernels for ", value.scalar_type(), " on ", value.device()));
+      return false;
+    }
     if (!weights[1] || weights[1]->value.dim() != 2) return true;
     ck_connection kind{weights[1]->value.size(1), value.size(-2), value.size(-1)};
     if (weights[2]) kind.dynamic_alpha = wideband::data(weights[2]->value);

@@ -134,7 +134,8 @@ void Kernel::launch(int blocks, void *stream, const void *arguments) const {
   void *parameters[] = {const_cast<void *>(arguments)};
   cuda.check(
       cuda.launchKernel(
-          function, unsigned(blocks), 1, 1, unsigned(threads), 1, 1, unsigned(sharedBytes), stream, parameters, nullptr),
+          function, unsigned(blocks), 1, 1, unsigned(threads), 1, 1, unsigned(sharedBytes), stream, parameters,
+          nullptr),
       "cuLaunchKernel");
 }
 
