@@ -9,10 +9,8 @@
 #include <torch/custom_class.h>
 
 #include <array>
-#include <cstdio>
-#include <mutex>
-#include <set>
 
+#include "CUDAKernels.hpp"
 #include "ConnectionKernels.hpp"
 
 namespace wideband {
@@ -87,7 +85,7 @@ variable_list finish(
     Pending &connection, const at::Tensor &inputGradient, at::Tensor &stateGradient, const Pending *previous,
     at::Tensor *previousOutputGradient) {
   TORCH_CHECK(connection.nextGradient.defined(), "a connection's backward pass ran twice, or its write never did");
-  auto upstream = kernels::prepared(inputGradient);
+  auto upstream = prepared(inputGradient);
   stateGradient = at::empty_like(connection.state);
   ck_connection_gradients targets{};
   auto gradients = weightGradients(connection.weights, targets);
@@ -143,7 +141,7 @@ struct Write : torch::autograd::Function<Write> {
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
     auto saved = recall(context, "pending");
-    saved->nextGradient = kernels::prepared(gradients[0]);
+    saved->nextGradient = prepared(gradients[0]);
     auto outputGradient = at::empty(saved->narrow(), saved->state.options());
     kernels::writeBackward(saved->kernel(), saved->tokens(), saved->beta, saved->nextGradient, outputGradient);
     saved->beta.reset();
@@ -185,15 +183,6 @@ bool fits(const at::Tensor &weight, const at::Tensor &state) {
   return weight.device() == state.device() && weight.scalar_type() == at::kFloat;
 }
 
-/// Says once in a process why connections go without kernels.
-void report(const std::string &reason) {
-  static std::mutex mutex;
-  static std::set<std::string> reported;
-  std::lock_guard<std::mutex> lock(mutex);
-  if (reported.insert(reason).second)
-    std::fprintf(stderr, "connections are computed by composed operators: %s\n", reason.c_str());
-}
-
 /// The kernels trust the sizes they are told: weights that do not fit the state go no further.
 void requireFitting(const Pending &pending) {
   const auto &weights = pending.weights;
@@ -222,7 +211,7 @@ PendingPointer opened(const wb_tensor *const weights[7], double epsilon, const a
     if (!weights[i]) continue;
     TORCH_CHECK(fits(weights[i]->value, state), "weights are float32 on the device of the state");
     tracked[i] = weights[i]->value.contiguous();
-    pending->weights[i] = kernels::prepared(tracked[i].detach());
+    pending->weights[i] = prepared(tracked[i].detach());
   }
   pending->epsilon = epsilon;
   pending->state = state;
@@ -240,7 +229,7 @@ struct wb_pending_write {
 
   /// The sublayer's output, checked; the backward pass knows one write for each read.
   at::Tensor close(const wb_tensor *output) {
-    auto contiguous = wideband::kernels::prepared(output->value);
+    auto contiguous = wideband::prepared(output->value);
     TORCH_CHECK(
         contiguous.device() == value->state.device() && contiguous.scalar_type() == value->state.scalar_type() &&
             contiguous.sizes().vec() == value->narrow(),
@@ -259,12 +248,18 @@ bool wb_connection_is_supported(const wb_tensor *const weights[7], const wb_tens
   return wideband::guarded(false, [&] {
     const at::Tensor &value = state->value;
     // A slot of one channel normalises to its sign: the kernels' form of the derivative would be all cancellation.
-    if (!wideband::kernels::take(value) || value.dim() < 2 || value.size(-1) < 2) return false;
+    if (value.dim() < 2 || value.size(-1) < 2) return false;
+    if (!wideband::kernels::take(value)) {
+      if (!value.is_cpu())
+        wideband::reportRefusal(
+            "connections", c10::str("there are no kernels for ", value.scalar_type(), " on ", value.device()));
+      return false;
+    }
     if (!weights[1] || weights[1]->value.dim() != 2) return true;
     ck_connection kind{weights[1]->value.size(1), value.size(-2), value.size(-1)};
     if (weights[2]) kind.dynamic_alpha = wideband::data(weights[2]->value);
     const std::string reason = wideband::kernels::refusal(kind, value);
-    if (!reason.empty()) wideband::report(reason);
+    if (!reason.empty()) wideband::reportRefusal("connections", reason);
     return reason.empty();
   });
 }
@@ -272,7 +267,7 @@ bool wb_connection_is_supported(const wb_tensor *const weights[7], const wb_tens
 wb_tensor *wb_connection_read(
     const wb_tensor *const weights[7], double epsilon, const wb_tensor *state, wb_pending_write **pending) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    auto contiguous = wideband::kernels::prepared(state->value);
+    auto contiguous = wideband::prepared(state->value);
     wideband::Weights tracked;
     auto value = wideband::opened(weights, epsilon, contiguous.detach(), tracked);
     auto input = wideband::Read::apply(

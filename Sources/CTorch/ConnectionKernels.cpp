@@ -1,9 +1,8 @@
 #include "ConnectionKernels.hpp"
 
 #include <ATen/Parallel.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 
-#include "ckernels_cuda.h"
+#include "CUDAKernels.hpp"
 
 namespace wideband {
 namespace kernels {
@@ -19,37 +18,21 @@ const void *address(const at::Tensor &tensor) { return tensor.defined() ? tensor
 void *place(const at::Tensor &tensor) { return tensor.defined() ? tensor.mutable_data_ptr() : nullptr; }
 float *floats(const at::Tensor &tensor) { return static_cast<float *>(place(tensor)); }
 
-/// The GPU of a tensor, and the stream on which libtorch's own operators run there now.
-ck_cuda_target target(const at::Tensor &tensor, float *scratch = nullptr) {
-  const auto device = tensor.device();
-  const auto stream = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
-  return {
-      static_cast<int>(device.index()), stream.native_handle(),
-      tensor.scalar_type() == at::kFloat ? CK_CUDA_FLOAT32 : CK_CUDA_BFLOAT16, scratch};
-}
-
 }  // namespace
 
 bool take(const at::Tensor &state) {
-  if (state.is_cuda()) return state.scalar_type() == at::kFloat || state.scalar_type() == at::kBFloat16;
-  return state.is_cpu() && state.scalar_type() == at::kFloat;
+  return isForCUDAKernels(state) || (state.is_cpu() && state.scalar_type() == at::kFloat);
 }
 
 std::string refusal(const ck_connection &connection, const at::Tensor &state) {
   if (!state.is_cuda()) return "";
-  const auto where = target(state);
+  const auto where = cudaTarget(state);
   return ck_cuda_connection_is_supported(&connection, &where) ? "" : ck_cuda_error();
-}
-
-at::Tensor prepared(const at::Tensor &tensor) {
-  auto contiguous = tensor.contiguous();
-  const bool isAligned = reinterpret_cast<uintptr_t>(contiguous.const_data_ptr()) % 16 == 0;
-  return !contiguous.is_cuda() || isAligned ? contiguous : contiguous.clone();
 }
 
 void read(const ck_connection &connection, int64_t tokens, const at::Tensor &state, const at::Tensor &input) {
   if (state.is_cuda()) {
-    const auto where = target(state);
+    const auto where = cudaTarget(state);
     return requireGPU(ck_cuda_connection_read(&connection, tokens, address(state), place(input), &where));
   }
   requireProcessor(ck_connection_read(&connection, tokens, data(state), mutableData(input), at::get_num_threads()));
@@ -59,7 +42,7 @@ void write(
     const ck_connection &connection, const ck_connection *next, int64_t tokens, const at::Tensor &state,
     const at::Tensor &output, const at::Tensor &nextState, const at::Tensor &beta, const at::Tensor &nextInput) {
   if (state.is_cuda()) {
-    const auto where = target(state);
+    const auto where = cudaTarget(state);
     const bool succeeded =
         next ? ck_cuda_connection_write_read(
                    &connection, next, tokens, address(state), address(output), place(nextState), place(beta),
@@ -77,7 +60,7 @@ void writeBackward(
     const ck_connection &connection, int64_t tokens, const at::Tensor &beta, const at::Tensor &nextStateGradient,
     const at::Tensor &outputGradient) {
   if (beta.is_cuda()) {
-    const auto where = target(beta);
+    const auto where = cudaTarget(beta);
     return requireGPU(ck_cuda_connection_write_backward(
         &connection, tokens, address(beta), address(nextStateGradient), place(outputGradient), &where));
   }
@@ -92,7 +75,7 @@ void backward(
     const at::Tensor &previousBeta, const at::Tensor &stateGradient, const at::Tensor &previousOutputGradient,
     const ck_connection_gradients &gradients) {
   if (state.is_cuda()) {
-    auto where = target(state);
+    auto where = cudaTarget(state);
     const int64_t count = ck_cuda_scratch_count(&connection, tokens, &where);
     requireGPU(count > 0);
     // Freed before the kernels have run: libtorch gives it to nobody but later work of the same stream.

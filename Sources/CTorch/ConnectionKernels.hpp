@@ -15,9 +15,6 @@ bool take(const at::Tensor &state);
 /// Why there are none for such a connection on the state's device; empty where there are.
 std::string refusal(const ck_connection &connection, const at::Tensor &state);
 
-/// `tensor` as the kernels want it: contiguous, and on a GPU beginning at a multiple of 16 bytes.
-at::Tensor prepared(const at::Tensor &tensor);
-
 // As the functions of the same names in ckernels.h. Undefined tensors are null. Throw where a kernel fails.
 
 void read(const ck_connection &connection, int64_t tokens, const at::Tensor &state, const at::Tensor &input);

@@ -1,8 +1,10 @@
 // Root-mean-square normalisation as one autograd function: it saves its input and one number a row, where composed
-// operators save four tensors the size of the input. One fused pass on the processor in float32, ATen elsewhere.
+// operators save four tensors the size of the input. One fused pass on the processor in float32 and on a GPU in float32
+// or bfloat16, ATen elsewhere.
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "CUDAKernels.hpp"
 #include "Internal.h"
 #include "ckernels.h"
 
@@ -17,10 +19,20 @@ bool isFused(const at::Tensor &x, const at::Tensor &weight) {
   return x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat;
 }
 
+bool isFusedOnGPU(const at::Tensor &x, const at::Tensor &weight) {
+  const bool isFitting = weight.device() == x.device() && weight.scalar_type() == at::kFloat;
+  if (!wideband::isForCUDAKernels(x) || !isFitting) return false;
+  const auto target = wideband::cudaTarget(x);
+  if (ck_cuda_rms_norm_is_supported(x.size(-1), &target)) return true;
+  wideband::reportRefusal("norms", ck_cuda_error());
+  return false;
+}
+
 struct RMSNorm : torch::autograd::Function<RMSNorm> {
   static at::Tensor forward(AutogradContext *context, const at::Tensor &input, const at::Tensor &weight, double epsilon) {
     TORCH_CHECK(
         input.dim() > 0 && weight.dim() == 1 && weight.size(0) == input.size(-1), "the weight does not fit the last axis");
+    if (isFusedOnGPU(input, weight)) return forwardOnGPU(context, input, weight, epsilon);
     if (!isFused(input, weight)) {
       auto wide = input.to(at::kFloat);
       auto scale = at::rsqrt(at::mean(wide.square(), {-1}, true).add_(epsilon));
@@ -42,6 +54,7 @@ struct RMSNorm : torch::autograd::Function<RMSNorm> {
   static variable_list backward(AutogradContext *context, variable_list gradients) {
     auto saved = context->get_saved_variables();
     const auto &x = saved[0], &weight = saved[1], &scale = saved[2];
+    if (isFusedOnGPU(x, weight)) return backwardOnGPU(x, weight, scale, gradients[0]);
     if (!isFused(x, weight)) return composedBackward(x, weight, scale, gradients[0]);
     auto upstream = gradients[0].to(at::kFloat).contiguous();
     auto inputGradient = at::empty_like(x);
@@ -50,6 +63,39 @@ struct RMSNorm : torch::autograd::Function<RMSNorm> {
         scale.numel(), x.size(-1), data(x), data(weight),
         data(scale), data(upstream), mutableData(inputGradient),
         mutableData(weightGradient), at::get_num_threads()), "the kernel had no memory");
+    return {inputGradient, weightGradient, at::Tensor()};
+  }
+
+  static at::Tensor forwardOnGPU(
+      AutogradContext *context, const at::Tensor &input, const at::Tensor &weight, double epsilon) {
+    auto x = wideband::prepared(input), gain = wideband::prepared(weight);
+    const int64_t rows = x.numel() / x.size(-1);
+    auto y = at::empty_like(x);
+    auto scale = at::empty({rows}, gain.options());
+    const auto target = wideband::cudaTarget(x);
+    TORCH_CHECK(
+        ck_cuda_rms_norm(
+            rows, x.size(-1), x.const_data_ptr(), data(gain), static_cast<float>(epsilon), y.mutable_data_ptr(),
+            mutableData(scale), &target),
+        ck_cuda_error());
+    context->save_for_backward({x, gain, scale});
+    return y;
+  }
+
+  static variable_list backwardOnGPU(
+      const at::Tensor &x, const at::Tensor &weight, const at::Tensor &scale, const at::Tensor &gradient) {
+    auto upstream = wideband::prepared(gradient.to(x.scalar_type()));
+    auto inputGradient = at::empty_like(x);
+    auto weightGradient = at::zeros_like(weight);
+    auto target = wideband::cudaTarget(x);
+    auto scratch = at::empty(
+        {ck_cuda_rms_norm_scratch_count(scale.numel(), x.size(-1), &target)}, weight.options());
+    target.scratch = mutableData(scratch);
+    TORCH_CHECK(
+        ck_cuda_rms_norm_backward(
+            scale.numel(), x.size(-1), x.const_data_ptr(), data(weight), data(scale), upstream.const_data_ptr(),
+            inputGradient.mutable_data_ptr(), mutableData(weightGradient), &target),
+        ck_cuda_error());
     return {inputGradient, weightGradient, at::Tensor()};
   }
 

@@ -64,7 +64,7 @@ extension BenchCommand {
       try widths.split(separator: ",").map { text in
         let numbers = text.split(separator: ":").map { Int($0) }
         guard numbers.count == 2, let m = numbers[0], let n = numbers[1], m >= 1, n >= m, n <= 1024 else {
-          throw ValidationError("--widths has '\(text)': expected m:n with 1 ≤ m ≤ n, as in 4:16")
+          throw ValidationError("--widths has '\(text)': expected m:n with 1 ≤ m ≤ n ≤ 1024, as in 4:16")
         }
         return VirtualWidth(fractionRate: m, slots: n)
       }

@@ -44,12 +44,39 @@
       let report = try #require(text.map { String(cString: $0) }, "\(String(cString: ck_cuda_error()))")
       #expect(!report.contains("warning"), "\(report)")
       #expect(count == 8, "all fit, fused")
-      for kernel in kernels.prefix(Int(count)) {
+      try expectThatAllFit(kernels.prefix(Int(count)), report, sharedBytes: kind.sharedBytes)
+    }
+
+    @Test(arguments: [80, 90] as [Int32], [33, 128, 1000, 2048] as [Int64]) func normsCompileAndFit(
+      architecture: Int32, width: Int64
+    ) throws {
+      for element in [CK_CUDA_FLOAT32, CK_CUDA_BFLOAT16] where width < 2048 || element == CK_CUDA_BFLOAT16 {
+        var kernels = [ck_cuda_kernel](repeating: ck_cuda_kernel(), count: 8)
+        var count: Int32 = 0
+        let text = ck_cuda_compile_norm(width, element, architecture, 48 << 10, &kernels, &count)
+        let report = try #require(text.map { String(cString: $0) }, "\(String(cString: ck_cuda_error()))")
+        #expect(!report.contains("warning"), "\(report)")
+        try expectThatAllFit(kernels.prefix(Int(count)), report, sharedBytes: 48 << 10)
+      }
+    }
+
+    @Test func rowsBeyondRegistersAreRefused() {
+      var kernels = [ck_cuda_kernel](repeating: ck_cuda_kernel(), count: 8)
+      var count: Int32 = 0
+      #expect(ck_cuda_compile_norm(2056, CK_CUDA_BFLOAT16, 90, 48 << 10, &kernels, &count) == nil)
+      #expect(
+        String(cString: ck_cuda_error()) == "rows of 2056 channels are too wide for the kernels that normalise them")
+    }
+
+    /// Every kernel is in the compiler's report, and needs no more than there is.
+    private func expectThatAllFit(_ kernels: some Sequence<ck_cuda_kernel>, _ report: String, sharedBytes: Int32) throws
+    {
+      for kernel in kernels {
         let name = String(cString: kernel.name)
         let usage = try #require(resources(of: name, in: report), "\(name) is not in the report")
         #expect(usage.spilledBytes == 0, "\(name)")
         #expect(usage.registers * Int(kernel.threads) <= 65_536, "\(name) uses \(usage.registers) registers")
-        #expect(kernel.shared_bytes <= kind.sharedBytes, "\(name)")
+        #expect(kernel.shared_bytes <= sharedBytes, "\(name)")
       }
     }
 

@@ -45,11 +45,11 @@ inline bool runBackward(
   if (!connection)
     return emulation::run(
         blocks, threads, Backward<false, true>::layout.bytes, [&] { connectionWriteBackward(arguments); });
-  const bool isWithin =
-      previousBeta
-          ? emulation::run(
-                blocks, threads, Backward<true, true>::layout.bytes, [&] { connectionBackwardWriteBackward(arguments); })
-          : emulation::run(blocks, threads, Backward<true, false>::layout.bytes, [&] { connectionBackward(arguments); });
+  const bool isFused = previousBeta != nullptr;
+  const int bytes = isFused ? Backward<true, true>::layout.bytes : Backward<true, false>::layout.bytes;
+  const bool isWithin = emulation::run(blocks, threads, bytes, [&] {
+    isFused ? connectionBackwardWriteBackward(arguments) : connectionBackward(arguments);
+  });
   const ReductionArguments reduction{weights(connection), sums.data(),      total.data(),   g->static_alpha,
                                      g->static_beta,      g->dynamic_alpha, g->dynamic_beta, g->alpha_scale,
                                      g->beta_scale,       g->gain,          blocks};

@@ -16,4 +16,13 @@ struct Program {
       void *previousOutputGradient, const ck_connection_gradients *gradients, int blocks);
 };
 
+/// The same for norms.
+struct NormProgram {
+  int width, elementBytes;
+  void (*forward)(int64_t rows, const void *x, const float *weight, float epsilon, void *y, float *scale, int blocks);
+  bool (*backward)(
+      int64_t rows, const void *x, const float *weight, const float *scale, const void *yGradient, void *xGradient,
+      float *weightGradient, int blocks);
+};
+
 }  // namespace emulation

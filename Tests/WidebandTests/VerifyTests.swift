@@ -40,6 +40,12 @@ struct VerifyTests {
     #expect(result.output.hasSuffix("\n  PASS\n\n1 of 1 folders pass\n"))
   }
 
+  @Test func aDeviceThatIsNoneIsRefused() throws {
+    expectError(
+      try Executable.run("verify", "--device", "gpu", Fixtures.url("models/plain").path),
+      "unknown device 'gpu': expected cpu, cuda, cuda:N or mps")
+  }
+
   @Test func aFolderThatCannotBeReadFails() throws {
     let folder = try TemporaryFolder()
     let result = try Executable.run("verify", folder.url.path)

@@ -3,32 +3,14 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <exception>
 #include <initializer_list>
 
+#include "Guard.hpp"
 #include "Modules.hpp"
 
 namespace ckernels {
 namespace cuda {
 namespace {
-
-std::string &lastError() {
-  thread_local std::string message;
-  return message;
-}
-
-/// Runs `body`; a failure becomes the thread's last error and `failed` the result.
-template <class Result, class Body>
-Result guarded(Result failed, Body body) noexcept {
-  try {
-    return body();
-  } catch (const Failure &failure) {
-    lastError() = failure.message;
-  } catch (const std::exception &error) {
-    lastError() = error.what();
-  }
-  return failed;
-}
 
 Kind kindOf(const ck_connection &connection, ck_cuda_element element) {
   // Beyond these sizes offsets into shared memory could overflow; no such state fits there anyway.
@@ -43,12 +25,6 @@ Kind kindOf(const ck_connection &connection, ck_cuda_element element) {
 
 const Module &moduleFor(const ck_connection &connection, const ck_cuda_target &target) {
   return module(kindOf(connection, target.element), target.device);
-}
-
-void requireAligned(std::initializer_list<const void *> pointers) {
-  for (const void *pointer : pointers)
-    if (reinterpret_cast<std::uintptr_t>(pointer) % 16 != 0)
-      throw Failure{"an array of a connection does not begin at a multiple of 16 bytes"};
 }
 
 Weights weights(const ck_connection *c) {
@@ -138,8 +114,6 @@ bool backward(
 }  // namespace ckernels
 
 using namespace ckernels::cuda;
-
-const char *ck_cuda_error(void) { return lastError().c_str(); }
 
 bool ck_cuda_connection_is_supported(const ck_connection *connection, const ck_cuda_target *target) {
   return guarded(false, [&] {

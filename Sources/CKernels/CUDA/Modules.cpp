@@ -79,6 +79,14 @@ Module load(const Kind &kind, const Device &device) {
   return module;
 }
 
+NormModule loadNorm(const Shape &shape, const Device &device) {
+  const Compiled compiled = compileNorm(shape, device.processor);
+  void *library = nullptr;
+  driver().check(driver().moduleLoadData(&library, compiled.code.data()), "cuModuleLoadData");
+  auto get = [&](const char *name, int bytes) { return find(library, name, shape.threads(), bytes, device); };
+  return {get("normForward", 0), get("normBackward", shape.C * int(sizeof(float))), get("normDeliver", 0)};
+}
+
 /// What a computation gave the first time, be it a failure.
 template <class Value>
 struct Once {
@@ -102,6 +110,23 @@ struct Once {
 
 std::mutex mutex;
 
+/// The GPU of this number, made the thread's current one. Call it with the mutex held.
+const Device &deviceAt(int number) {
+  static std::map<int, Once<Device>> devices;
+  auto found = devices.find(number);
+  if (found == devices.end()) found = devices.emplace(number, Once<Device>([&] { return Device(number); })).first;
+  found->second.get().makeCurrent();
+  return found->second.get();
+}
+
+/// The value of `key` in `values`, made by `make` the first time.
+template <class Values, class Key, class Make>
+auto &remembered(Values &values, const Key &key, Make make) {
+  auto found = values.find(key);
+  if (found == values.end()) found = values.emplace(key, typename Values::mapped_type(make)).first;
+  return found->second.get();
+}
+
 }  // namespace
 
 void Kernel::launch(int blocks, void *stream, const void *arguments) const {
@@ -109,23 +134,25 @@ void Kernel::launch(int blocks, void *stream, const void *arguments) const {
   void *parameters[] = {const_cast<void *>(arguments)};
   cuda.check(
       cuda.launchKernel(
-          function, unsigned(blocks), 1, 1, unsigned(threads), 1, 1, unsigned(sharedBytes), stream, parameters, nullptr),
+          function, unsigned(blocks), 1, 1, unsigned(threads), 1, 1, unsigned(sharedBytes), stream, parameters,
+          nullptr),
       "cuLaunchKernel");
 }
 
 const Module &module(const Kind &kind, int number) {
-  static std::map<int, Once<Device>> devices;
   static std::map<std::pair<int, Kind>, Once<Module>> modules;
   std::lock_guard<std::mutex> lock(mutex);
-  auto device = devices.find(number);
-  if (device == devices.end())
-    device = devices.emplace(number, Once<Device>([&] { return Device(number); })).first;
-  device->second.get().makeCurrent();
-  const auto key = std::make_pair(number, kind);
-  auto found = modules.find(key);
-  if (found == modules.end())
-    found = modules.emplace(key, Once<Module>([&] { return load(kind, device->second.get()); })).first;
-  return found->second.get();
+  const Device &device = deviceAt(number);
+  return remembered(modules, std::make_pair(number, kind), [&] { return load(kind, device); });
+}
+
+const NormModule &normModule(int width, int elementBytes, int number) {
+  static std::map<std::tuple<int, int, int>, Once<NormModule>> modules;
+  std::lock_guard<std::mutex> lock(mutex);
+  const Device &device = deviceAt(number);
+  return remembered(modules, std::make_tuple(number, width, elementBytes), [&] {
+    return loadNorm(Shape(1, 1, width, elementBytes, false), device);
+  });
 }
 
 }  // namespace cuda

@@ -22,9 +22,17 @@ struct Module {
   Kernel read, write, writeRead, writeBackward, backward, backwardWriteBackward, addBlocks, deliver;
 };
 
+/// The kernels that normalise rows of one width.
+struct NormModule {
+  Kernel forward, backward, deliver;
+};
+
 /// The kernels for a kind of connection on the GPU of this number; compiles them the first time, and makes that GPU the
 /// thread's current one. Throws a `Failure`, the same one every time.
 const Module &module(const Kind &kind, int device);
+
+/// The same for rows of `width` elements.
+const NormModule &normModule(int width, int elementBytes, int device);
 
 }  // namespace cuda
 }  // namespace ckernels

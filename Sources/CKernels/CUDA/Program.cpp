@@ -39,6 +39,9 @@ constexpr char reductionText[] = {
 constexpr char kernelsText[] = {
 #embed "Source/Kernels.cuh"
     , 0};
+constexpr char normText[] = {
+#embed "Source/Norm.cuh"
+    , 0};
 
 #pragma clang diagnostic pop
 
@@ -47,8 +50,9 @@ struct File {
   const char *text;
 };
 
-/// In the order in which they build on each other.
-constexpr File files[] = {
+// In the order in which they build on each other.
+
+const std::vector<File> connectionFiles = {
     {"Layout.cuh", layoutText},
     {"Device.cuh", deviceText},
     {"Elements.cuh", elementsText},
@@ -61,15 +65,20 @@ constexpr File files[] = {
     {"Kernels.cuh", kernelsText},
 };
 
-std::string source() {
+const std::vector<File> normFiles = {
+    {"Layout.cuh", layoutText}, {"Device.cuh", deviceText}, {"Elements.cuh", elementsText}, {"Norm.cuh", normText}};
+
+std::string source(const std::vector<File> &files) {
   std::string all;
   for (const File &file : files) all += "#line 1 \"" + std::string(file.name) + "\"\n" + file.text;
   return all;
 }
 
-std::vector<std::string> options(const Choices &choices, const Processor &processor) {
-  const Shape &shape = choices.shape;
-  auto define = [](const char *name, int value) { return "-DWB_" + std::string(name) + "=" + std::to_string(value); };
+std::string define(const char *name, int value) {
+  return "-DWB_" + std::string(name) + "=" + std::to_string(value);
+}
+
+std::vector<std::string> options(const Shape &shape, const Processor &processor) {
   return {"-arch=sm_" + std::to_string(processor.architecture),
           "--std=c++17",
           "--device-as-default-execution-space",
@@ -78,13 +87,36 @@ std::vector<std::string> options(const Choices &choices, const Processor &proces
           define("SLOTS", shape.n),
           define("WIDTH", shape.C),
           define("ELEMENT_BYTES", shape.elementBytes),
-          define("DYNAMIC", shape.isDynamic),
-          define("FORWARD_STAGES", choices.forwardStages),
-          define("BACKWARD_STAGES", choices.backwardStages),
-          define("SHARED_SUMS", choices.keepsSums),
-          define("FUSES_FORWARD", choices.fusesForward),
-          define("FUSES_BACKWARD", choices.fusesBackward),
-          define("SHARED_BYTES", processor.sharedBytes)};
+          define("DYNAMIC", shape.isDynamic)};
+}
+
+Compiled compile(
+    const std::vector<File> &files, const std::vector<std::string> &options, const Processor &processor) {
+  const Compiler &nvrtc = compiler();
+  auto check = [&](int result) {
+    if (result) throw Failure{std::string("the compiler for kernels failed: ") + nvrtc.getErrorString(result)};
+  };
+  Compiler::Program program = nullptr;
+  check(nvrtc.createProgram(&program, source(files).c_str(), "kernels.cu", 0, nullptr, nullptr));
+  std::vector<const char *> pointers;
+  for (const std::string &text : options) pointers.push_back(text.c_str());
+  const int result = nvrtc.compileProgram(program, int(pointers.size()), pointers.data());
+  Compiled compiled;
+  std::size_t size = 0;
+  if (nvrtc.getProgramLogSize(program, &size) == 0 && size > 0) {
+    compiled.report.resize(size);
+    nvrtc.getProgramLog(program, compiled.report.data());
+    compiled.report.resize(size - 1);
+  }
+  if (result == 0 && nvrtc.getCUBINSize(program, &size) == 0) {
+    compiled.code.resize(size);
+    check(nvrtc.getCUBIN(program, compiled.code.data()));
+  }
+  nvrtc.destroyProgram(&program);
+  if (result)
+    throw Failure{
+        "the kernels do not compile for sm_" + std::to_string(processor.architecture) + ": " + compiled.report};
+  return compiled;
 }
 
 }  // namespace
@@ -116,32 +148,20 @@ Choices::Choices(const Kind &kind, const Processor &processor)
 }
 
 Compiled compile(const Choices &choices, const Processor &processor) {
-  const Compiler &nvrtc = compiler();
-  auto check = [&](int result) {
-    if (result) throw Failure{std::string("the compiler for kernels failed: ") + nvrtc.getErrorString(result)};
-  };
-  Compiler::Program program = nullptr;
-  check(nvrtc.createProgram(&program, source().c_str(), "connection.cu", 0, nullptr, nullptr));
-  const std::vector<std::string> texts = options(choices, processor);
-  std::vector<const char *> pointers;
-  for (const std::string &text : texts) pointers.push_back(text.c_str());
-  const int result = nvrtc.compileProgram(program, int(pointers.size()), pointers.data());
-  Compiled compiled;
-  std::size_t size = 0;
-  if (nvrtc.getProgramLogSize(program, &size) == 0 && size > 0) {
-    compiled.report.resize(size);
-    nvrtc.getProgramLog(program, compiled.report.data());
-    compiled.report.resize(size - 1);
-  }
-  if (result == 0 && nvrtc.getCUBINSize(program, &size) == 0) {
-    compiled.code.resize(size);
-    check(nvrtc.getCUBIN(program, compiled.code.data()));
-  }
-  nvrtc.destroyProgram(&program);
-  if (result)
-    throw Failure{
-        "the kernels do not compile for sm_" + std::to_string(processor.architecture) + ": " + compiled.report};
-  return compiled;
+  std::vector<std::string> all = options(choices.shape, processor);
+  all.insert(
+      all.end(), {define("FORWARD_STAGES", choices.forwardStages), define("BACKWARD_STAGES", choices.backwardStages),
+                  define("SHARED_SUMS", choices.keepsSums), define("FUSES_FORWARD", choices.fusesForward),
+                  define("FUSES_BACKWARD", choices.fusesBackward), define("SHARED_BYTES", processor.sharedBytes)});
+  return compile(connectionFiles, all, processor);
+}
+
+Compiled compileNorm(const Shape &shape, const Processor &processor) {
+  // A lane sums up the weight's gradient for all its channels in registers.
+  constexpr int most = 64;
+  if (normPieces(shape.C, shape.vector()) * shape.vector() > most)
+    throw Failure{"rows of " + std::to_string(shape.C) + " channels are too wide for the kernels that normalise them"};
+  return compile(normFiles, options(shape, processor), processor);
 }
 
 }  // namespace cuda

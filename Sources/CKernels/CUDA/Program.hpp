@@ -47,8 +47,12 @@ struct Compiled {
   std::string report;
 };
 
-/// Throws a `Failure` with the compiler's first complaint.
+/// The kernels of connections. Throws a `Failure` with the compiler's complaints.
 Compiled compile(const Choices &choices, const Processor &processor);
+
+/// The kernels that normalise rows of a state of one slot, `shape.C` channels each. Throws as `compile` does, and for
+/// rows that are too wide.
+Compiled compileNorm(const Shape &shape, const Processor &processor);
 
 }  // namespace cuda
 }  // namespace ckernels

@@ -1,6 +1,6 @@
-// The kernels of ckernels.h for connections on NVIDIA GPUs of compute capability 8.0 and later. They are kept as source
-// text and compiled at run time, once in a process for each kind of connection (m, n, C, dtype, static or dynamic) and
-// GPU; compiler (NVRTC) and driver are loaded when they are first needed.
+// The kernels of ckernels.h on NVIDIA GPUs of compute capability 8.0 and later. They are kept as source
+// text and compiled at run time, once in a process for each kind of connection (m, n, C, dtype, static or dynamic) or width
+// of a norm and each GPU; compiler (NVRTC) and driver are loaded when they are first needed.
 //
 // Arrays lie in the GPU's memory and begin at multiples of 16 bytes. State, output, beta and their gradients are float32
 // or bfloat16 as the target says; parameters and their gradients are float32. Coefficients are computed, and all sums
@@ -27,7 +27,7 @@ typedef struct ck_cuda_target {
   int device;               ///< the GPU's number
   void *stream;             ///< a CUstream
   ck_cuda_element element;  ///< of the state
-  float *scratch;           ///< for the backward pass of a connection: `ck_cuda_scratch_count` floats
+  float *scratch;           ///< floats for the backward pass, as many as its `…_scratch_count` says
 } ck_cuda_target;
 
 /// Why the last call on this thread failed.
@@ -66,6 +66,20 @@ bool ck_cuda_connection_backward_write_backward(
     const void *next_state_gradient, const void *previous_beta, void *state_gradient, void *previous_output_gradient,
     const ck_connection_gradients *gradients, const ck_cuda_target *target);
 
+/// Whether there are kernels for norms of this width on the target's device; compiles them the first time.
+bool ck_cuda_rms_norm_is_supported(int64_t width, const ck_cuda_target *target);
+
+/// Floats of scratch memory that a norm's backward pass needs; 0 if that fails.
+int64_t ck_cuda_rms_norm_scratch_count(int64_t rows, int64_t width, const ck_cuda_target *target);
+
+bool ck_cuda_rms_norm(
+    int64_t rows, int64_t width, const void *x, const float *weight, float epsilon, void *y, float *scale,
+    const ck_cuda_target *target);
+
+bool ck_cuda_rms_norm_backward(
+    int64_t rows, int64_t width, const void *x, const float *weight, const float *scale, const void *y_gradient,
+    void *x_gradient, float *weight_gradient, const ck_cuda_target *target);
+
 /// A kernel as it was compiled.
 typedef struct ck_cuda_kernel {
   const char *name;  ///< lives forever
@@ -79,6 +93,10 @@ typedef struct ck_cuda_kernel {
 const char *ck_cuda_compile(
     const ck_connection *connection, ck_cuda_element element, int architecture, int shared_bytes,
     ck_cuda_kernel kernels[8], int *count);
+
+/// The same for norms of this width.
+const char *ck_cuda_compile_norm(
+    int64_t width, ck_cuda_element element, int architecture, int shared_bytes, ck_cuda_kernel kernels[8], int *count);
 
 #ifdef __cplusplus
 }

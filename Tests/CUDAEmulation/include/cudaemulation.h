@@ -40,6 +40,17 @@ bool cuda_emulation_backward(
     const void *input_gradient, const void *next_state_gradient, const void *previous_beta, void *state_gradient,
     void *previous_output_gradient, const ck_connection_gradients *gradients, int blocks);
 
+int cuda_emulation_norm_count(void);
+int64_t cuda_emulation_norm_width(int program);
+int cuda_emulation_norm_element_bytes(int program);
+
+/// The arguments of `ck_rms_norm` and of `ck_rms_norm_backward`. False if a kernel wrote beyond its shared memory.
+void cuda_emulation_norm(
+    int program, int64_t rows, const void *x, const float *weight, float epsilon, void *y, float *scale, int blocks);
+bool cuda_emulation_norm_backward(
+    int program, int64_t rows, const void *x, const float *weight, const float *scale, const void *y_gradient,
+    void *x_gradient, float *weight_gradient, int blocks);
+
 #ifdef __cplusplus
 }
 #endif

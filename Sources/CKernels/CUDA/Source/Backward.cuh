@@ -1,5 +1,5 @@
-// The backward pass: of a connection, of the write before it, or of both. The coefficients are computed again. With S the
-// rows [input gradient; next state's gradient; folded maps] of a token,
+// The backward pass: of a connection, of the write before it, or of both. The coefficients are computed again. With S
+// the rows [input gradient; next state's gradient; folded maps] of a token,
 //
 //     state H [n, C] times S^T        projections and the gradients of read and carry
 //     [read | carry | q] times S      the state's gradient but for the norm's part, a multiple of H
@@ -19,6 +19,9 @@ struct Backward {
   static constexpr int tableSecond = shape.usesTensorCores ? roundUp(columns, 16) : second;
   static constexpr int width = shape.usesTensorCores ? tableSecond + roundUp(mixed, 16) : second + mixed;
 
+  /// A thread's part of the maps' gradients, from token to token where there are registers for it.
+  typedef float MapSums[tensor::mapRows][tensor::warpTiles][4];
+
   const BackwardArguments &arguments;
   unsigned char *const shared;
   float *const products, *const squares, *const diagonal;
@@ -28,7 +31,8 @@ struct Backward {
   WB_DEVICE explicit Backward(const BackwardArguments &arguments)
       : arguments(arguments), shared(sharedMemory()), products(reinterpret_cast<float *>(shared + layout.products)),
         squares(reinterpret_cast<float *>(shared + layout.squares)),
-        diagonal(reinterpret_cast<float *>(shared + layout.diagonal)), table{shared + layout.products, layout.productRow * 4} {
+        diagonal(reinterpret_cast<float *>(shared + layout.diagonal)),
+        table{shared + layout.products, layout.productRow * 4} {
     mapSums = coefficientSums = nullptr;
   }
 
@@ -151,7 +155,7 @@ struct Backward {
 
   /// The state's gradient, to the GPU's memory, and where the write before is to follow to shared memory too: in place
   /// of the state for the tensor cores, a warp in its own channels.
-  WB_DEVICE void finishState(unsigned char *stage, long long token, float (&sums)[tensor::mapRows][tensor::warpTiles][4]) {
+  WB_DEVICE void finishState(unsigned char *stage, long long token, MapSums &sums) {
     unsigned char *state = stage + layout.state;
     Element *result = static_cast<Element *>(arguments.stateGradient) + token * n * C;
     if constexpr (shape.usesTensorCores) {
@@ -169,7 +173,8 @@ struct Backward {
       auto right = [=](int r) {
         r += skipped;
         if (r < tableSecond) return r < columns ? maps + r * shape.row() : zeros;
-        return r - tableSecond < mixed ? const_cast<const unsigned char *>(stage) + (r - tableSecond) * shape.row() : zeros;
+        const unsigned char *gradients = stage;
+        return r - tableSecond < mixed ? gradients + (r - tableSecond) * shape.row() : zeros;
       };
       // The sums of the maps' gradients stay in registers meanwhile: where they are many, fewer are left for this.
       constexpr int tiles = shape.keepsMapsInRegisters() && shape.mapRegisters() > 80 ? 8 : 16;
@@ -190,7 +195,8 @@ struct Backward {
         float sums[4][vector] = {};
         if constexpr (shape.isDynamic) addNorm(sums, state, row, c);
         plain::accumulate<n, mixed>(
-            sums, row, c, [=](int r, int i) { return table(r, tableSecond + i); }, [=](int i) { return rowAt(stage, i); });
+            sums, row, c, [=](int r, int i) { return table(r, tableSecond + i); },
+            [=](int i) { return rowAt(stage, i); });
         plain::emitTile<n>(sums, row, c, [=](int r, int c, const float (&values)[vector]) {
           storeVector(result + r * C + c, values);
           if constexpr (HasPrevious) storeVector(rowAt(shared + layout.stateGradient, r) + c, values);
@@ -230,7 +236,8 @@ struct Backward {
   }
 
   /// The gradient of the previous sublayer's output from that of the state after it. `spare`: rows for it.
-  WB_DEVICE void finishPrevious(const unsigned char *stage, const unsigned char *gradient, unsigned char *spare, long long token) {
+  WB_DEVICE void finishPrevious(
+      const unsigned char *stage, const unsigned char *gradient, unsigned char *spare, long long token) {
     Element *result = static_cast<Element *>(arguments.previousOutputGradient) + token * m * C;
     if constexpr (shape.usesTensorCores) {
       tensor::combine<m, n / 16>(
@@ -254,7 +261,7 @@ struct Backward {
     }
   }
 
-  WB_DEVICE void runToken(unsigned char *stage, long long token, float (&sums)[tensor::mapRows][tensor::warpTiles][4]) {
+  WB_DEVICE void runToken(unsigned char *stage, long long token, MapSums &sums) {
     const unsigned char *gradient = stage + layout.nextStateGradient;
     if constexpr (IsWhole) {
       multiply(stage);
@@ -271,7 +278,7 @@ struct Backward {
 
   WB_DEVICE void run() {
     prepare();
-    float sums[tensor::mapRows][tensor::warpTiles][4] = {};
+    MapSums sums = {};
     unsigned char *stage = shared, *other = shared + (WB_BACKWARD_STAGES - 1) * layout.stage;
     const int step = blockCount();
     if (WB_BACKWARD_STAGES == 2 && blockIndex() < arguments.tokens) fetch(stage, blockIndex());
@@ -292,7 +299,7 @@ struct Backward {
   }
 
   /// The block's sums, to where the reduction finds them.
-  WB_DEVICE void deliver(float (&sums)[tensor::mapRows][tensor::warpTiles][4]) {
+  WB_DEVICE void deliver(MapSums &sums) {
     float *target = globalSums();
     if constexpr (shape.keepsMapsInRegisters())
       tensor::forEachMapSum(sums, [=](int column, int c, float sum) { target[column * C + c] = sum; });

@@ -44,7 +44,9 @@ WB_DEVICE unsigned roundedPair(float first, float second) {
   return pair;
 }
 
-WB_DEVICE unsigned sharedAddress(const void *pointer) { return static_cast<unsigned>(__cvta_generic_to_shared(pointer)); }
+WB_DEVICE unsigned sharedAddress(const void *pointer) {
+  return static_cast<unsigned>(__cvta_generic_to_shared(pointer));
+}
 
 /// Copies 16 bytes to shared memory without waiting for them.
 WB_DEVICE void copyAhead(void *shared, const void *global) {

@@ -35,9 +35,34 @@ struct ReductionArguments {
   int blocks;
 };
 
+struct NormArguments {
+  const void *x;
+  const float *weight;
+  void *y;
+  float *scale;  ///< or null
+  const float *savedScale;
+  const void *yGradient;
+  void *xGradient;
+  float *sums;  ///< a row for every block of threads
+  float *weightGradient;
+  long long rows;
+  int blocks;
+  float epsilon;
+};
+
 constexpr int roundUp(int value, int unit) { return (value + unit - 1) / unit * unit; }
 constexpr int smaller(int a, int b) { return a < b ? a : b; }
 constexpr int larger(int a, int b) { return a > b ? a : b; }
+
+/// Lanes that share a row of `width` channels when it is normalised, and the pieces of `vector` channels that each has.
+constexpr int normLanes(int width, int vector) {
+  int lanes = 1;
+  while (lanes < 32 && lanes * vector < width) lanes *= 2;
+  return lanes;
+}
+constexpr int normPieces(int width, int vector) {
+  return (width + normLanes(width, vector) * vector - 1) / (normLanes(width, vector) * vector);
+}
 
 /// One kind of connection, and how a block of threads divides the work on a token of it.
 struct Shape {
@@ -99,7 +124,8 @@ struct ForwardLayout {
 
   constexpr ForwardLayout(const Shape &shape, bool writes, bool reads, int stages)
       : stage((shape.n + (writes ? shape.m : 0)) * shape.row()), zeros(stages * stage), writerMaps(zeros),
-        readerMaps(0), products(0), productRow(0), productCount(0), squares(0), mix(0), read(0), nextState(0), bytes(0) {
+        readerMaps(0), products(0), productRow(0), productCount(0), squares(0), mix(0), read(0), nextState(0),
+        bytes(0) {
     const bool keepsMaps = shape.usesTensorCores && shape.isDynamic;
     writerMaps += shape.usesTensorCores ? shape.row() : 0;
     readerMaps = writerMaps + (keepsMaps && writes ? shape.mixed() * shape.row() : 0);
@@ -116,7 +142,8 @@ struct ForwardLayout {
 
 /// Offsets into the shared memory of a backward kernel: of a connection, of the write before it, or of both.
 struct BackwardLayout {
-  int stage;  ///< bytes of one token's inputs: input gradient [m], next state's gradient [n], state [n], output [m], beta
+  /// Bytes of one token's inputs: input gradient [m], next state's gradient [n], state [n], output [m], beta [m].
+  int stage;
   int nextStateGradient, state, output, beta;  ///< within a stage
   int zeros, maps, products, productRow, productCount, squares, diagonal, stateGradient, tableSums, mapSums, bytes;
 

@@ -20,8 +20,8 @@ WB_DEVICE void sumAcross(float (&values)[32], int lane) {
 /// products[share][row][column] = the share's part of the inner product along the channels of row `row` of `left`
 /// (shared memory) with right(column), for all n rows and `Count` columns.
 ///
-/// The left rows are multiplied by fold(channel) first if `Folds`; `squares[share][row]` takes the sums of their squares
-/// if `Squares`.
+/// The left rows are multiplied by fold(channel) first if `Folds`; `squares[share][row]` takes the sums of their
+/// squares if `Squares`.
 template <int Count, bool Folds, bool Squares, class Right, class Fold>
 WB_DEVICE void innerProducts(
     const unsigned char *left, Right right, Fold fold, float *products, int productRow, float *squares) {

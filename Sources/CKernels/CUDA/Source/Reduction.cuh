@@ -8,7 +8,8 @@ WB_DEVICE void addBlocks(const ReductionArguments &arguments) {
   for (int i = blockIndex() * threads + threadIndex(); i < shape.sumCount(); i += blockCount() * threads) {
     float sum = 0.0f;
 #pragma unroll 8
-    for (int block = 0; block < arguments.blocks; block++) sum += arguments.sums[(long long)block * shape.sumCount() + i];
+    for (int block = 0; block < arguments.blocks; block++)
+      sum += arguments.sums[(long long)block * shape.sumCount() + i];
     arguments.total[i] = sum;
   }
 }

@@ -1,4 +1,5 @@
-// The same two products on tensor cores: bfloat16 operands in shared memory, float32 sums. n is a multiple of 16, C of 64.
+// The same two products on tensor cores: bfloat16 operands in shared memory, float32 sums. n is a multiple of 16 and
+// C of 64.
 namespace ckernels {
 namespace cuda {
 namespace tensor {
@@ -76,7 +77,7 @@ WB_DEVICE void loadRight(unsigned (&b)[4], int step, int c, Right right) {
 }
 
 /// emit(row, channel, two neighbouring sums) of table [Rows, 16 Steps] times right [16 Steps, C], in the warp's own
-/// channels, about `Tiles` tiles at a time. All that is read of some channels is read before the first of them is emitted.
+/// channels, about `Tiles` tiles at a time. All that is read of some channels is read before any of them is emitted.
 template <int Rows, int Steps, int Tiles = 16, class Right, class Emit>
 WB_DEVICE void combine(const unsigned char *table, int tableRow, Right right, Emit emit) {
   constexpr int high = (Rows + 15) / 16, wide = smaller(warpTiles, larger(Tiles / high, 1)), pairs = (wide + 1) / 2;
