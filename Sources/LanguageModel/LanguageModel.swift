@@ -82,11 +82,11 @@ public struct LanguageModel {
   /// What the head sees, `[B, T, D]`, of each prediction depth in turn: depth k (from 0) knows `targets[t+k]` and
   /// predicts `targets[t+k+1]`.
   ///
-  /// Targets beyond a row's end are taken from its start; what they lead to is never scored.
-  func deeperOutputs(from state: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
+  /// Where a target is ignored the depths know the row's own next token. Beyond a row's end they know its start; what
+  /// that leads to is never scored.
+  func deeperOutputs(from state: Tensor, tokens: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
     var state = state
-    // An ignored target has no embedding; the depth sees token 0 in its place, as nothing there is scored.
-    let known = targets.masked(targets .< 0, 0)
+    let known = Tensor.choose(targets .< 0, tokens.rolled(-1, axis: 1), targets)
     return depths.enumerated().map { k, depth in
       state = depth(state, embedded: embedding(known.rolled(-k, axis: 1)), in: pass)
       return depth.readout(state)

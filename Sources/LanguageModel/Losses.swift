@@ -55,7 +55,7 @@ extension LanguageModel {
       }
     }
     var total = distillation ?? nextToken
-    let deeper = deeperLosses(from: state, targets: targets, in: pass)
+    let deeper = deeperLosses(from: state, tokens: tokens, targets: targets, in: pass)
     if let prediction = configuration.multiTokenPrediction {
       let weight = prediction.lossWeight / Double(prediction.depth)
       for loss in deeper { total = total + loss * weight }
@@ -84,9 +84,9 @@ extension LanguageModel {
   }
 
   /// The loss of each prediction depth, from the state after the last layer; depths longer than a row are left out.
-  public func deeperLosses(from state: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
+  public func deeperLosses(from state: Tensor, tokens: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
     let length = targets.size(1)
-    let all = deeperOutputs(from: state, targets: targets, in: pass)
+    let all = deeperOutputs(from: state, tokens: tokens, targets: targets, in: pass)
     return all.prefix(max(0, length - 1)).enumerated().map { k, output in
       crossEntropy(of: output.slice(1, 0..<(length - 1 - k)), targets.slice(1, (k + 1)...))
     }

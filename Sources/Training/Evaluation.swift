@@ -77,6 +77,8 @@ public struct Evaluation: Codable, Hashable, Sendable {
     return try Sums(
       nats: losses.sum().item(), natsOfText: (losses * counted).sum().item(), bytes: lengths.sum().item(),
       tokens: Int(isIgnored.not().sum().item()),
-      deeper: model.deeperLosses(from: state, targets: batch.targets, in: pass).map { try $0.item() })
+      deeper: model.deeperLosses(from: state, tokens: batch.tokens, targets: batch.targets, in: pass).map {
+        try $0.item()
+      })
   }
 }

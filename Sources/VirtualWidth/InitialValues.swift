@@ -44,7 +44,7 @@ public struct InitialValues: Codable, Hashable, Sendable {
 
   /// The values used unless a recipe says otherwise.
   public static let standard = InitialValues(
-    embedding: 1, linear: 0.5, reduce: .identityAndRandom, expand: .identityAndRandom)
+    embedding: 1, linear: 0.5, reduce: .random, expand: .identityAndRandom)
 
   /// The names in a recipe.
   public enum CodingKeys: String, CodingKey, CaseIterable {

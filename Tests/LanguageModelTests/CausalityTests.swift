@@ -44,7 +44,7 @@ import Torch
       let state = model.trunk(ids(), in: Pass(length: length, configuration: model.configuration))
       func outputs(_ targets: Tensor) -> [Tensor] {
         model.deeperOutputs(
-          from: state, targets: targets, in: Pass(length: length, configuration: model.configuration))
+          from: state, tokens: ids(), targets: targets, in: Pass(length: length, configuration: model.configuration))
       }
       return (outputs(ids()), outputs(ids(changing: position)))
     }
@@ -60,7 +60,7 @@ import Torch
     func outputs(_ tokens: Tensor) throws -> [Tensor] {
       try withTorch {
         let pass = Pass(length: length, configuration: model.configuration)
-        return model.deeperOutputs(from: model.trunk(tokens, in: pass), targets: ids(), in: pass)
+        return model.deeperOutputs(from: model.trunk(tokens, in: pass), tokens: tokens, targets: ids(), in: pass)
       }
     }
     for (one, other) in try zip(outputs(ids()), outputs(ids(changing: 6))) {

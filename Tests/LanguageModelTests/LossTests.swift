@@ -50,10 +50,11 @@ import VirtualWidth
     let found = try losses(model, tokens, targets)
     let logits = try withTorch { model.logits(tokens) }
     #expect(try abs(#require(found["next_token"]) - mean(logits, targets)) < 1e-5)
-    // Depth k scores what stands k + 1 places further, and sees token 0 where a target is ignored.
+    // Depth k scores what stands k + 1 places further, and sees the row's next token where a target is ignored.
     let deeper = try withTorch {
       let pass = Pass(length: 9, configuration: depths)
-      return model.deeperOutputs(from: model.trunk(tokens, in: pass), targets: all.masked(ignored, 0), in: pass)
+      let known = Tensor.choose(ignored, tokens.rolled(-1, axis: 1), all)
+      return model.deeperOutputs(from: model.trunk(tokens, in: pass), tokens: tokens, targets: known, in: pass)
         .map(model.scores)
     }
     for (k, logits) in deeper.enumerated() {
