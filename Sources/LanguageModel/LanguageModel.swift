@@ -84,9 +84,20 @@ public struct LanguageModel {
     var state = state
     // An ignored target has no embedding; the depth sees token 0 in its place, as nothing there is scored.
     let known = targets.masked(targets .< 0, 0)
-    return depths.enumerated().map { k, depth in
-      state = depth(state, embedded: embedding(known.rolled(-k, axis: 1)), in: pass)
-      return depth.readout(state).linear(head).to(.float32)
+    return depths.indices.map { k in
+      state = deeperState(k, from: state, knowing: known.rolled(-k, axis: 1), in: pass)
+      return deeperLogits(k, of: state)
     }
+  }
+
+  /// The state `[B, T, n, C]` of prediction depth k from that of the depth before it, or after the last layer for k = 0,
+  /// and the tokens `[B, T]` that it knows, k+1 places on.
+  public func deeperState(_ k: Int, from state: Tensor, knowing tokens: Tensor, in pass: Pass) -> Tensor {
+    depths[k](state, embedded: embedding(tokens), in: pass)
+  }
+
+  /// Logits `[B, T, V]` of the token k+2 places on, from the state of prediction depth k, in float32.
+  public func deeperLogits(_ k: Int, of state: Tensor) -> Tensor {
+    depths[k].readout(state).linear(head).to(.float32)
   }
 }
