@@ -47,12 +47,20 @@ struct NormJob {
   float *weightGradient;
 };
 
+struct NarrowJob {
+  int64_t rows, inputs, outputs;
+  const float *x;
+  const float *weight;
+  float *y;
+};
+
 struct VectorCode {
   const char *name;
   bool (*forward)(const ForwardJob &job, int threads);
   bool (*backward)(const BackwardJob &job, int threads);
   bool (*norm)(const NormJob &job, int threads);
   bool (*normBackward)(const NormJob &job, int threads);
+  bool (*narrowProduct)(const NarrowJob &job, int threads);
 };
 
 #if defined(__x86_64__)

@@ -23,7 +23,7 @@
 namespace ckernels {
 
 const VectorCode avx2Code{
-    "avx2", avx2::forward, avx2::backward, avx2::norm, avx2::normBackward};
+    "avx2", avx2::forward, avx2::backward, avx2::norm, avx2::normBackward, avx2::narrowProduct};
 
 }  // namespace ckernels
 #endif

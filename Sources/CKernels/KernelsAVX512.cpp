@@ -24,7 +24,7 @@
 namespace ckernels {
 
 const VectorCode avx512Code{
-    "avx512", avx512::forward, avx512::backward, avx512::norm, avx512::normBackward};
+    "avx512", avx512::forward, avx512::backward, avx512::norm, avx512::normBackward, avx512::narrowProduct};
 
 }  // namespace ckernels
 #endif

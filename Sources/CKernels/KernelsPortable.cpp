@@ -22,6 +22,6 @@
 namespace ckernels {
 
 const VectorCode portableCode{
-    "portable", portable::forward, portable::backward, portable::norm, portable::normBackward};
+    "portable", portable::forward, portable::backward, portable::norm, portable::normBackward, portable::narrowProduct};
 
 }  // namespace ckernels

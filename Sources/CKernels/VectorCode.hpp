@@ -31,5 +31,7 @@ namespace CK_CODE {
 
 #include "RMSNorm.hpp"
 
+#include "NarrowProduct.hpp"
+
 }  // namespace CK_CODE
 }  // namespace ckernels

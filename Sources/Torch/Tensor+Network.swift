@@ -13,7 +13,20 @@ extension Tensor {
   public func matmul(_ other: Tensor) -> Tensor { Self.matmulOperator(.tensor(self), .tensor(other)) }
 
   /// x Wᵀ for x `[..., in]` and weight `[out, in]`, which is cast to x's dtype.
-  public func linear(_ weight: Tensor) -> Tensor { Self.linearOperator(.tensor(self), .tensor(weight.to(dtype))) }
+  public func linear(_ weight: Tensor) -> Tensor {
+    let matrix = weight.to(dtype)
+    return narrowProduct(matrix) ?? Self.linearOperator(.tensor(self), .tensor(matrix))
+  }
+
+  /// The product of a few rows through a kernel that reads the weight once, where libtorch's reads it several times;
+  /// nil for another number of rows, and where there is no kernel.
+  private func narrowProduct(_ weight: Tensor) -> Tensor? {
+    guard let source = pointer, let matrix = weight.pointer, size(-1) > 0, (1...16).contains(count / size(-1)),
+      Kernels.selected == .fused, wb_narrow_product_is_supported(source, matrix)
+    else { return nil }
+    return Tensor(
+      result: wb_narrow_product(source, matrix), of: "narrow_product(\(dtype)\(shape), \(weight.dtype)\(weight.shape))")
+  }
 
   /// Products and sums over named axes, as in `"bqhd,bkhd->bhqk"`.
   public static func einsum(_ equation: String, _ operands: Tensor...) -> Tensor {

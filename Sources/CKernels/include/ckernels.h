@@ -1,5 +1,5 @@
 // Fused CPU kernels on raw float32 memory: Generalized Hyper-Connections and root-mean-square normalisation, forward
-// and backward, behind a plain C interface.
+// and backward, and products of a few rows, behind a plain C interface.
 //
 // Shape letters: N tokens, m fraction rate, n slots (n >= m >= 1), C slot width. Every array is contiguous, row major,
 // and needs no more alignment than a float. An array that is written may not overlap any other argument.
@@ -110,6 +110,13 @@ bool ck_rms_norm(
 bool ck_rms_norm_backward(
     int64_t rows, int64_t width, const float *x, const float *weight, const float *scale, const float *y_gradient,
     float *x_gradient, float *weight_gradient, int threads);
+
+// Products of a few rows.
+
+/// `y` [R,N] = `x` [R,K] `weight`^T for a weight [N,K] that is read from memory once. Made for a few rows, as decoding
+/// has them, and correct for any number.
+bool ck_narrow_product(
+    int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *weight, float *y, int threads);
 
 // The processor.
 
