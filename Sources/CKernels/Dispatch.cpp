@@ -277,6 +277,13 @@ bool ck_cross_entropy(
   return rows == 0 || code().crossEntropy(job, threads);
 }
 
+bool ck_narrow_product(
+    int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *weight, float *y, int threads) {
+  if (rows < 0 || inputs < 1 || outputs < 0) return false;
+  const NarrowJob job{.rows = rows, .inputs = inputs, .outputs = outputs, .x = x, .weight = weight, .y = y};
+  return rows == 0 || outputs == 0 || code().narrowProduct(job, threads);
+}
+
 const char *ck_vector_code(void) { return code().name; }
 
 bool ck_use_vector_code(const char *name) {

@@ -96,6 +96,13 @@ struct CrossEntropyJob {
   float scale;
 };
 
+struct NarrowJob {
+  int64_t rows, inputs, outputs;
+  const float *x;
+  const float *weight;
+  float *y;
+};
+
 struct VectorCode {
   const char *name;
   bool (*forward)(const ForwardJob &job, int threads);
@@ -108,6 +115,7 @@ struct VectorCode {
   bool (*rotaryNorm)(const RotaryNormJob &job, int threads);
   bool (*rotaryNormBackward)(const RotaryNormJob &job, int threads);
   bool (*crossEntropy)(const CrossEntropyJob &job, int threads);
+  bool (*narrowProduct)(const NarrowJob &job, int threads);
 };
 
 #if defined(__x86_64__)

@@ -34,6 +34,7 @@ const VectorCode avx2Code{
     avx2::rotaryNorm,
     avx2::rotaryNormBackward,
     avx2::crossEntropy,
+    avx2::narrowProduct,
 };
 
 }  // namespace ckernels

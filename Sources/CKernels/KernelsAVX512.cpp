@@ -35,6 +35,7 @@ const VectorCode avx512Code{
     avx512::rotaryNorm,
     avx512::rotaryNormBackward,
     avx512::crossEntropy,
+    avx512::narrowProduct,
 };
 
 }  // namespace ckernels

@@ -33,6 +33,7 @@ const VectorCode portableCode{
     portable::rotaryNorm,
     portable::rotaryNormBackward,
     portable::crossEntropy,
+    portable::narrowProduct,
 };
 
 }  // namespace ckernels

@@ -39,5 +39,7 @@ namespace CK_CODE {
 
 #include "CrossEntropy.hpp"
 
+#include "NarrowProduct.hpp"
+
 }  // namespace CK_CODE
 }  // namespace ckernels

@@ -33,20 +33,27 @@ public final class DecodingSession {
   /// - Throws: `GenerationError` for a token outside the vocabulary and for more tokens than the model's context
   ///   holds; `TorchError`. The text then ends where the last complete pass ended.
   public func append(_ new: [Int], check: () throws -> Void = {}) throws -> Tensor {
+    var logits = Tensor.zeros([0])
+    let end = tokens.count + new.count
+    try advance(new, check: check) { states in
+      guard tokens.count == end - min(new.count, states.size(1)) else { return }
+      logits = model.logits(of: states.slice(1, (states.size(1) - 1)...)).flattened()
+    }
+    return logits
+  }
+
+  /// Adds tokens in passes of limited length, and lends the states `[1, T, n, C]` after the last layer of each; without
+  /// a cache they are those of all tokens.
+  func advance(_ new: [Int], check: () throws -> Void, taking take: (Tensor) throws -> Void) throws {
     guard !new.isEmpty else { throw GenerationError("no tokens to read: expected at least one") }
     try model.configuration.requireTokens(new, after: tokens.count)
     var rest = new[...]
-    while true {
+    while !rest.isEmpty {
       try check()
       let part = rest.prefix(cache == nil ? rest.count : Self.passLength)
       rest = rest.dropFirst(part.count)
-      let logits = try computing { () -> Tensor? in
-        let state = state(reading: part)
-        guard rest.isEmpty else { return nil }
-        return model.logits(of: state.slice(1, (state.size(1) - 1)...)).flattened()
-      }
+      try computing { try take(state(reading: part)) }
       tokens += part
-      if let logits { return logits }
     }
   }
 

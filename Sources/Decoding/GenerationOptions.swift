@@ -10,6 +10,9 @@ public struct GenerationOptions: Hashable, Sendable {
   public var stopStrings: [String] = []
   /// Tokens of a cycle, to decode directly with the model's layer split; nil for ordinary decoding.
   public var cycle: Int?
+  /// What proposes tokens for the model to verify, several in one pass, which changes the speed and not the text; nil
+  /// for none. A greedy text is the very same, a drawn one has the same distribution.
+  public var drafter: Drafter?
   /// Whether keys and values are kept; without them every token computes the whole text anew, with the same result.
   public var usesCache = true
 
@@ -23,6 +26,10 @@ public struct GenerationOptions: Hashable, Sendable {
     try sampling.validate()
     try require("max tokens", maximumTokens, maximumTokens >= 1, "at least 1")
     _ = try StopStrings(stopStrings)
+    if drafter == .prediction, let cycle {
+      throw GenerationError("cycle is \(cycle): expected none where multi-token prediction drafts")
+    }
+    if drafter != nil, !usesCache { throw GenerationError("drafts need the cache: expected both, or neither") }
   }
 }
 
@@ -68,6 +75,9 @@ public struct GenerationResult: Sendable {
   public internal(set) var decodingSeconds = 0.0
   /// Tokens chosen after the first, one that ends the text included.
   public internal(set) var decodedTokenCount = 0
+
+  /// How drafts fared; nil where nothing was drafted.
+  public internal(set) var drafts: DraftCounts?
 
   /// Tokens that one second of decoding gives; nil where there was only the first token.
   public var tokensPerSecond: Double? {

@@ -20,20 +20,61 @@ public struct Sampler {
   public func next(_ logits: Tensor, after tokens: [Int]) throws -> Int {
     try withTorch {
       try withoutGradients {
-        // On the processor, so that a seed means the same on every device; float64 leaves room for any temperature.
-        let scores = logits.to(.cpu).to(.float64)
-        // A not-a-number makes both extremes one, an infinity one of them.
-        guard try scores.max().item().isFinite, try scores.min(-1).item().isFinite else {
-          throw GenerationError(
-            "the logits after \(tokens.count) tokens are not finite: the model's weights are broken")
-        }
-        let penalized = penalizingRepetition(scores, tokens)
+        let penalized = penalizingRepetition(try checked(logits, tokens.count), tokens)
         let choice =
           options.isGreedy
           ? penalized.argmax(0) : filtered(penalized).softmax(0).sampled(from: generator)
         return Int(try choice.item())
       }
     }
+  }
+
+  /// The distribution `[V]` from which `next` draws, in float64; greedily, all of it on one token.
+  ///
+  /// - Throws: as `next`.
+  func distribution(_ logits: Tensor, after tokens: [Int]) throws -> Tensor {
+    try withTorch {
+      try withoutGradients {
+        let penalized = penalizingRepetition(try checked(logits, tokens.count), tokens)
+        guard options.isGreedy else { return filtered(penalized).softmax(0) }
+        return (Tensor.range(0..<penalized.size(0)) .== penalized.argmax(0)).to(.float64)
+      }
+    }
+  }
+
+  /// A token drawn from a distribution `[V]`.
+  func draw(from distribution: Tensor) throws -> Int {
+    try withTorch { Int(try distribution.sampled(from: generator).item()) }
+  }
+
+  /// How many drafts are accepted, and the token that follows the last of them.
+  ///
+  /// - Parameter target: the model's own distribution `[V]` behind a number of drafts.
+  func verify(_ drafts: [Draft], target: (Int) throws -> Tensor) throws -> (accepted: Int, following: Int) {
+    for (place, draft) in drafts.enumerated() {
+      let own = try target(place)
+      let following: Int? = try withTorch {
+        let (p, q) = try (own.select(0, draft.token).item(), draft.distribution.select(0, draft.token).item())
+        if try Tensor.uniform([1], .float64, from: generator).item() * q < p { return nil }
+        let difference = own - draft.distribution
+        let rest = difference.masked(difference .< 0, 0)
+        // Two distributions that differ by rounding alone may leave nothing.
+        return try draw(from: rest.sum().item() > 0 ? rest : own)
+      }
+      if let following { return (place, following) }
+    }
+    return (drafts.count, try draw(from: target(drafts.count)))
+  }
+
+  /// Logits on the processor, so that a seed means the same on every device, in float64, which leaves room for any
+  /// temperature.
+  private func checked(_ logits: Tensor, _ count: Int) throws -> Tensor {
+    let scores = logits.to(.cpu).to(.float64)
+    // A not-a-number makes both extremes one, an infinity one of them.
+    guard try scores.max().item().isFinite, try scores.min(-1).item().isFinite else {
+      throw GenerationError("the logits after \(count) tokens are not finite: the model's weights are broken")
+    }
+    return scores
   }
 
   /// Every step but the draw: `[V]` in, with minus infinity out where a token cannot be chosen.

@@ -32,35 +32,43 @@ struct TokenGeneration {
     }
     let seed = options.seed ?? .random(in: 0 ... .max)
     let sampler = try Sampler(options.sampling, seed: seed)
-    let text = try session ?? options.emptyText(of: model)
+    let source = try source(sampler, session)
     var result = GenerationResult(seed: seed)
     result.promptTokenCount = prompt.count
-    // The last token is read anew, for the logits of what follows it.
-    result.reusedTokenCount = zip(text.tokens, prompt.dropLast()).prefix { $0 == $1 }.count
-    text.truncate(to: result.reusedTokenCount)
 
     let clock = ContinuousClock()
     let start = clock.now
     var firstChoice: ContinuousClock.Instant?
-    var next = try choose(
-      sampler, text.read(Array(prompt[result.reusedTokenCount...]), check: check), after: text.tokens)
-    while true {
-      if firstChoice == nil { firstChoice = clock.now } else { result.decodedTokenCount += 1 }
-      if let reason = try finish(next, limit - prompt.count, &result, accept) {
-        result.finishReason = reason
-        break
+    var chosen = try source.begin(prompt, check: check)
+    result.reusedTokenCount = source.reusedTokenCount
+    generation: while true {
+      for token in chosen {
+        if firstChoice == nil { firstChoice = clock.now } else { result.decodedTokenCount += 1 }
+        if let reason = try finish(token, limit - prompt.count, &result, accept) {
+          result.finishReason = reason
+          break generation
+        }
       }
       try check()
-      next = try choose(sampler, text.append(next), after: text.tokens)
+      chosen = try source.proceed()
     }
+    result.drafts = source.drafts
     result.prefillSeconds = (firstChoice ?? start).seconds(since: start)
     result.decodingSeconds = clock.now.seconds(since: firstChoice ?? start)
     return result
   }
 
-  private func choose(_ sampler: Sampler, _ logits: Tensor, after tokens: [Int]) throws -> Int {
-    let allowed = try withTorch { logits.slice(0, 0..<(choices ?? logits.size(0))) }
-    return try sampler.next(allowed, after: tokens)
+  private func source(_ sampler: Sampler, _ session: (any GrowingText)?) throws -> any TokenSource {
+    if let drafter = options.drafter {
+      let text: any DraftingText =
+        switch drafter {
+        case .prediction: try PredictionDrafting(model)
+        case .direct: try DirectDrafting(model, cycle: options.cycle)
+        }
+      return DraftedTokens(
+        text, sampler, choices: choices, contextLength: model.configuration.contextLength)
+    }
+    return SingleTokens(try session ?? options.emptyText(of: model), sampler, choices: choices)
   }
 
   /// Takes a token into the result; gives the reason to finish with it, if there is one.

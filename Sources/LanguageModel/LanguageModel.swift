@@ -87,9 +87,20 @@ public struct LanguageModel {
   func deeperOutputs(from state: Tensor, tokens: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
     var state = state
     let known = Tensor.choose(targets .< 0, tokens.rolled(-1, axis: 1), targets)
-    return depths.enumerated().map { k, depth in
-      state = depth(state, embedded: embedding(known.rolled(-k, axis: 1)), in: pass)
-      return depth.readout(state)
+    return depths.indices.map { k in
+      state = deeperState(k, from: state, knowing: known.rolled(-k, axis: 1), in: pass)
+      return depths[k].readout(state)
     }
+  }
+
+  /// The state `[B, T, n, C]` of prediction depth k from that of the depth before it, or after the last layer for k = 0,
+  /// and the tokens `[B, T]` that it knows, k+1 places on.
+  public func deeperState(_ k: Int, from state: Tensor, knowing tokens: Tensor, in pass: Pass) -> Tensor {
+    depths[k](state, embedded: embedding(tokens), in: pass)
+  }
+
+  /// Logits `[B, T, V]` of the token k+2 places on, from the state of prediction depth k, in float32.
+  public func deeperLogits(_ k: Int, of state: Tensor) -> Tensor {
+    scores(depths[k].readout(state))
   }
 }

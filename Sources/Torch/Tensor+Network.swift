@@ -13,11 +13,16 @@ extension Tensor {
 
   /// x Wᵀ for x `[..., in]` and weight `[out, in]`, which is cast to x's dtype.
   public func linear(_ weight: Tensor) -> Tensor {
-    let weight = weight.to(dtype)
-    guard Kernels.selected == .fused, let pointer, let map = weight.pointer else {
-      return Self.linearOperator(.tensor(self), .tensor(weight))
+    let matrix = weight.to(dtype)
+    guard Kernels.selected == .fused, let source = pointer, let map = matrix.pointer else {
+      return Self.linearOperator(.tensor(self), .tensor(matrix))
     }
-    return Tensor(result: wb_linear(pointer, map), of: "linear(\(dtype)\(shape), \(weight.dtype)\(weight.shape))")
+    let operands = { "(\(self.dtype)\(self.shape), \(matrix.dtype)\(matrix.shape))" }
+    // A few rows go through a kernel that reads the weight once, where libtorch's reads it several times.
+    if size(-1) > 0, (1...16).contains(count / size(-1)), wb_narrow_product_is_supported(source, map) {
+      return Tensor(result: wb_narrow_product(source, map), of: "narrow_product" + operands())
+    }
+    return Tensor(result: wb_linear(source, map), of: "linear" + operands())
   }
 
   /// Products and sums over named axes, as in `"bqhd,bkhd->bhqk"`.

@@ -2,33 +2,46 @@ import Decoding
 import Foundation
 import LanguageModel
 
-/// What `generate --stats` says beyond the counts and times of every generation.
+/// What `generate` says beyond the counts and times of every generation.
 enum DirectReport {
-  /// Lines for people: what a token reads, how fast that is, and how close to what the weights allow.
+  /// What `--stats` adds: what a token reads, how fast that is, and how close to what the weights allow.
   ///
   /// - Parameter ordinary: the same prompt decoded ordinarily; nil where `result` was.
   static func lines(
     _ result: GenerationResult, beside ordinary: GenerationResult?, cost: DirectDecodingCost,
     model: ModelConfiguration
   ) -> [String] {
-    let L = model.layerCount
-    var reading = "reads \(percent(cost.layersPerToken)) of the layers a token"
-    if ordinary != nil, let split = model.directDecoding {
-      let thinking = L - split.encodingLayers - split.decodingLayers
-      reading +=
-        " (E \(split.encodingLayers), T \(thinking), D \(split.decodingLayers) of \(L) layers, gate \(split.gate.rawValue))"
+    var lines: [String] = []
+    // A draft's tokens read differently many layers each; only the speed can be compared.
+    if result.drafts == nil { lines.append(reading(result, cost, isDirect: ordinary != nil, model)) }
+    guard let ordinary, let slow = ordinary.tokensPerSecond, let fast = result.tokensPerSecond else { return lines }
+    var comparison = String(format: "ordinary decoding %.1f tokens/s · %.2f times as fast", slow, fast / slow)
+    if result.drafts == nil {
+      comparison += String(format: ", by the weights at most %.2f times (", cost.bound)
+      comparison += percent(fast / slow / cost.bound) + " of it)"
     }
-    reading += String(format: ", %.1f MB of weights", cost.bytesPerToken / 1e6)
-    if let speed = result.tokensPerSecond {
-      reading += String(format: ", %.2f GB/s", speed * cost.bytesPerToken / 1e9)
+    return lines + [comparison]
+  }
+
+  private static func reading(
+    _ result: GenerationResult, _ cost: DirectDecodingCost, isDirect: Bool, _ model: ModelConfiguration
+  ) -> String {
+    var line = "reads \(percent(cost.layersPerToken)) of the layers a token"
+    if isDirect, let split = model.directDecoding {
+      let (E, D, L) = (split.encodingLayers, split.decodingLayers, model.layerCount)
+      line += " (E \(E), T \(L - E - D), D \(D) of \(L) layers, gate \(split.gate.rawValue))"
     }
-    guard let ordinary, let slow = ordinary.tokensPerSecond, let fast = result.tokensPerSecond else { return [reading] }
-    return [
-      reading,
-      String(
-        format: "ordinary decoding %.1f tokens/s · %.2f times as fast, by the weights at most %.2f times (%@ of it)",
-        slow, fast / slow, cost.bound, percent(fast / slow / cost.bound)),
-    ]
+    line += String(format: ", %.1f MB of weights", cost.bytesPerToken / 1e6)
+    guard let speed = result.tokensPerSecond else { return line }
+    return line + String(format: ", %.2f GB/s", speed * cost.bytesPerToken / 1e9)
+  }
+
+  /// How drafts fared: each place's share of acceptance, and tokens a pass.
+  static func line(_ drafts: DraftCounts) -> String {
+    let shares = zip(drafts.accepted, drafts.proposed).map { percent(Double($0) / Double($1)) }
+    let tokens = Double(drafts.passes + drafts.accepted.reduce(0, +)) / Double(max(1, drafts.passes))
+    return "drafts accepted by place: \(shares.isEmpty ? "none proposed" : shares.joined(separator: ", "))"
+      + String(format: " · %.2f tokens a pass", tokens)
   }
 
   private static func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }

@@ -50,13 +50,15 @@ struct Evaluate: ParsableCommand {
       let dataset = try TokenDataset(folder: data, split: .validation)
       let cycles = try cycleLengths()
       if untuned != nil, cycles == nil { throw CommandError("--untuned is given without --cycle: expected both") }
-      let loaded = try load(model, dataset, on: device, cycle: cycles?.max())
+      let loaded = try load(model, dataset, on: device) {
+        try split.apply(to: &$0, of: model, cycle: cycles?.max())
+      }
       let batches = try dataset.validationBatches(
         rows: rows, length: length, limit: tokens ?? .max)
       let moved = batches.lazy.map { $0.to(device) }
       let byteLengths = dataset.byteLengths.to(device)
       if let cycles {
-        let reference = try untuned.map { try load($0, dataset, on: device, cycle: nil) }
+        let reference = try untuned.map { try load($0, dataset, on: device) }
         let evaluation = try DirectEvaluation(
           loaded, cycles: cycles, untuned: reference, on: moved, byteLengths: byteLengths)
         print(json ? try Self.line(evaluation) : Self.text(evaluation))
@@ -68,11 +70,10 @@ struct Evaluate: ParsableCommand {
   }
 
   private func load(
-    _ folder: String, _ dataset: TokenDataset, on device: Device, cycle: Int?
+    _ folder: String, _ dataset: TokenDataset, on device: Device,
+    adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws -> LanguageModel {
-    let loaded = try LoadedModel(URL(filePath: folder), on: device, dtype: .float32) {
-      if folder == model { try split.apply(to: &$0, of: folder, cycle: cycle) }
-    }
+    let loaded = try LoadedModel(URL(filePath: folder), on: device, dtype: .float32, adjusting: adjusting)
     try dataset.check(
       fingerprint: loaded.tokenizer.fingerprint, vocabularySize: loaded.model.configuration.vocabularySize)
     return loaded.model

@@ -16,11 +16,15 @@ struct Generate: ParsableCommand {
       that of the folder, or given here for a model that was not tuned; such a model writes worse. --stats adds what \
       a token reads, and decodes the same prompt ordinarily for comparison.
 
+      With --draft the model proposes tokens cheaply and verifies them in one pass, which changes the speed and not the \
+      text: a greedy text is the same, a drawn one has the same distribution.
+
       EXAMPLES:
         wideband generate --model runs/bible --prompt "In the beginning"
         wideband generate --model runs/bible --prompt "And God" --temperature 0
         wideband generate --model runs/bible --prompt-file chapter.txt --stop "."
         wideband generate --model runs/direct --prompt "And God" --cycle 4 --stats
+        wideband generate --model runs/wide --prompt "And God" --draft prediction
         echo "Now it came to pass" | wideband generate --model runs/bible
       """)
 
@@ -39,6 +43,8 @@ struct Generate: ParsableCommand {
   @Option(help: ArgumentHelp("Decode directly, with this many tokens a cycle.", valueName: "number"))
   var cycle: Int?
   @OptionGroup var split: SplitOptions
+  @Option(help: "Draft by the model's multi-token prediction, or by direct decoding, and verify.")
+  var draft: Drafter?
   @Flag(help: "Say what a token reads, and how fast it is beside ordinary decoding.")
   var stats = false
   @Flag(name: .customLong("no-cache"), help: "Compute the whole text anew for every token.")
@@ -66,6 +72,7 @@ struct Generate: ParsableCommand {
       }
       try FileHandle.standardOutput.write(contentsOf: Data("\n".utf8))
       var lines = [Self.statistics(result)]
+      if let drafts = result.drafts { lines.append(DirectReport.line(drafts)) }
       if stats { lines += try report(result, of: loaded, beside: text, options) }
       try FileHandle.standardError.write(contentsOf: Data((lines.joined(separator: "\n") + "\n").utf8))
     }
@@ -77,8 +84,10 @@ struct Generate: ParsableCommand {
   ) throws -> [String] {
     var ordinary = options
     ordinary.cycle = nil
-    let comparison = try cycle == nil ? nil : loaded.generate(text, options: ordinary)
-    let cost = try DirectDecodingCost(loaded.model, cycle: cycle)
+    ordinary.drafter = nil
+    let isOrdinary = cycle == nil && draft == nil
+    let comparison = try isOrdinary ? nil : loaded.generate(text, options: ordinary)
+    let cost = try DirectDecodingCost(loaded.model, cycle: draft == nil ? cycle : nil)
     return DirectReport.lines(result, beside: comparison, cost: cost, model: loaded.model.configuration)
   }
 
@@ -90,6 +99,7 @@ struct Generate: ParsableCommand {
     options.maximumTokens = maxTokens
     options.stopStrings = stop
     options.cycle = cycle
+    options.drafter = draft
     options.usesCache = !isWithoutCache
     return options
   }
@@ -122,3 +132,5 @@ struct Generate: ParsableCommand {
     return parts.compactMap(\.self).joined(separator: " · ")
   }
 }
+
+extension Drafter: ExpressibleByArgument {}

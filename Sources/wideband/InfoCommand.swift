@@ -91,6 +91,12 @@ struct Info: ParsableCommand {
     if let prediction = model.multiTokenPrediction {
       lines.append("prediction     \(prediction.depth) further tokens, weight \(prediction.lossWeight)")
     }
+    if let split = model.directDecoding {
+      let (E, D) = (split.encodingLayers, split.decodingLayers)
+      lines.append(
+        "direct         \(E) encoding, \(model.layerCount - E - D) thinking and \(D) decoding layers, cycles of up to "
+          + "\(split.cycle), gate \(split.gate.rawValue)")
+    }
     return lines
   }
 

@@ -50,6 +50,22 @@ struct DirectDecodingTests {
     #expect(ordinary[1].hasPrefix("reads 100.0 % of the layers a token, "))
   }
 
+  @Test func draftsLeaveTheTextAsItIs() throws {
+    let drafted = try generate("--draft", "direct", "--cycle", "3", "--decoding-layers", "1", "--stats")
+    #expect(try drafted.output == generate().output)
+    let lines = drafted.errors.split(separator: "\n")
+    #expect(lines.count == 3)
+    #expect(lines[1].hasPrefix("drafts accepted by place: "))
+    #expect(lines[1].hasSuffix(" tokens a pass"))
+    #expect(lines[2].hasPrefix("ordinary decoding "))
+    expectError(
+      try generate("--draft", "prediction"),
+      "multi_token_prediction is missing: expected a model with prediction depths to draft with")
+    expectError(
+      try generate("--draft", "direct"),
+      "direct_decoding is missing: expected encoding_layers, decoding_layers, cycle and gate")
+  }
+
   @Test func splitsThatCannotBeAreRefused() throws {
     expectError(
       try generate("--cycle", "2"),

@@ -74,7 +74,9 @@ struct DirectTuningTests {
       try Executable.run(
         ["evaluate", "--model", workspace.model, "--data", workspace("tokens"), "--length", "32"] + arguments)
     }
-    #expect(try evaluate("--cycle", "1,2", "--decoding-layers", "1").status == 0)
+    let itself = try evaluate("--cycle", "1,2", "--decoding-layers", "1", "--untuned", workspace.model)
+    #expect(itself.status == 0)
+    #expect(itself.output.split(separator: "\n")[2].contains(" 100.00 % "))
     expectError(
       try evaluate("--cycle", "1,2"),
       "\(workspace.model)/config.json has no direct_decoding: expected --decoding-layers beside --cycle")

@@ -1,5 +1,5 @@
-// Fused CPU kernels on raw float32 memory: Generalized Hyper-Connections, normalisation, and the parts of a transformer
-// layer that are no matrix products, forward and backward, behind a plain C interface.
+// Fused CPU kernels on raw float32 memory: Generalized Hyper-Connections, normalisation, the parts of a transformer layer
+// that are no matrix products, forward and backward, and products of a few rows, behind a plain C interface.
 //
 // Shape letters: N tokens, m fraction rate, n slots (n >= m >= 1), C slot width. Every array is contiguous, row major,
 // and needs no more alignment than a float. An array that is written may not overlap any other argument.
@@ -159,6 +159,13 @@ bool ck_rotary_norm_backward(
 bool ck_cross_entropy(
     int64_t rows, int64_t width, float *logits, const int64_t *targets, float *losses, bool leaves_gradient,
     float scale, int threads);
+
+// Products of a few rows.
+
+/// `y` [R,N] = `x` [R,K] `weight`^T for a weight [N,K] that is read from memory once. Made for a few rows, as decoding
+/// has them, and correct for any number.
+bool ck_narrow_product(
+    int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *weight, float *y, int threads);
 
 // The processor.
 

@@ -136,6 +136,14 @@ wb_tensor *wb_cross_entropy(const wb_tensor *x, const wb_tensor *head, const wb_
 wb_tensor *wb_group_norm(
     const wb_tensor *x, int64_t groups, const wb_tensor *weight, const wb_tensor *bias, double epsilon);
 
+// Products of a few rows.
+
+/// Whether the kernel takes x [..., K] and a weight [N, K]: float32 in the processor's memory, and no derivative wanted.
+bool wb_narrow_product_is_supported(const wb_tensor *x, const wb_tensor *weight);
+
+/// x weight^T, [..., N], with the weight read from memory once; no derivative.
+wb_tensor *wb_narrow_product(const wb_tensor *x, const wb_tensor *weight);
+
 // Hyper-connections through the fused kernels.
 
 typedef struct wb_pending_write wb_pending_write;
