@@ -38,8 +38,16 @@ extension Tensor {
   /// Adds d(self)/d(leaf) to the gradient of every leaf that this scalar was made of.
   public func backward() {
     guard let pointer else { return }
-    if !wb_tensor_backward(pointer) {
+    if !wb_tensor_backward(pointer, nil) {
       ErrorScope.current.record(TorchError("backward(\(dtype)\(shape)): \(lastError())"))
+    }
+  }
+
+  /// The same for a tensor whose own gradient is `upstream`, of its shape: adds Σ upstream ∘ d(self)/d(leaf).
+  public func backward(from upstream: Tensor) {
+    guard let pointer, let source = upstream.pointer else { return }
+    if !wb_tensor_backward(pointer, source) {
+      ErrorScope.current.record(TorchError("backward(\(dtype)\(shape), \(upstream.shape)): \(lastError())"))
     }
   }
 
