@@ -25,6 +25,7 @@ struct KernelBenchmark: ParsableCommand {
   private static let widths = [(2, 3), (4, 8), (4, 16), (4, 32), (8, 64)]
 
   func run() throws {
+    Machine.prepare()
     print(
       String(
         format: "{\"matmul_flops\": %.4g, \"copy_bytes_per_s\": %.4g}",
