@@ -1,35 +1,66 @@
-"""Medians and ratios of what scripts/bench printed: python3 Benchmarks/table.py RESULTS"""
+"""Medians and ratios of what scripts/bench measured: python3 Benchmarks/table.py RESULTS [--picture FILE.svg]"""
 
+import argparse
 import collections
 import json
 import statistics
-import sys
+
+import bars
 
 ARMS = ["wideband", "composed", "eager", "compile"]
+SHOWN = [("wideband", "Wideband"), ("compile", "PyTorch, compiled"), ("eager", "PyTorch, eager")]
+WIDTHS = {"plain": "", "width_1_5": "(2, 3)", "width_2": "(4, 8)", "width_4": "(4, 16)", "width_8": "(4, 32)",
+          "width_8_fine": "(8, 64)"}
 
 
-def main(path):
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("results")
+    a.add_argument("--picture")
+    o = a.parse_args()
     runs = collections.defaultdict(list)
-    for line in open(path):
-        config, arm, record = line.split(" ", 2)
-        runs[config, arm].append(json.loads(record))
+    for line in open(o.results):
+        record = json.loads(line)
+        runs[record["config"], record["arm"]].append(record)
     configs = list(dict.fromkeys(config for config, _ in runs))
 
     def median(config, arm, key):
-        return statistics.median(run[key] for run in runs[config, arm])
+        values = [run[key] for run in runs[config, arm]]
+        return statistics.median(values) if values else None
 
-    print("| config | " + " | ".join(f"{arm}, ms" for arm in ARMS) + " | eager / ours | compile / ours | ours / plain | "
+    def cell(value, form, scale=1):
+        return "–" if value is None else form.format(scale * value)
+
+    def ratio(a, b):
+        return a / b if a and b else None
+
+    print("| config | (m, n) | " + " | ".join(f"{arm}, ms" for arm in ARMS) + " | eager / ours | compile / ours | ours / plain | "
           + " | ".join(f"{arm}, MB" for arm in ARMS) + " |")
-    print("|---" * (2 * len(ARMS) + 4) + "|")
+    print("|---" * (2 * len(ARMS) + 5) + "|")
+    plain = median("plain", "wideband", "step_s")
     for config in configs:
         times = {arm: median(config, arm, "step_s") for arm in ARMS}
-        plain = median("plain", "wideband", "step_s")
-        cells = [f"{1000 * times[arm]:.0f}" for arm in ARMS]
-        cells += [f"{times[arm] / times['wideband']:.2f}" for arm in ("eager", "compile")]
-        cells += [f"{times['wideband'] / plain:.2f}"]
-        cells += [f"{median(config, arm, 'peak_bytes') / 1e6:.0f}" for arm in ARMS]
-        print(f"| {config} | " + " | ".join(cells) + " |")
+        cells = [cell(times[arm], "{:.0f}", 1000) for arm in ARMS]
+        cells += [cell(ratio(times[arm], times["wideband"]), "{:.2f}") for arm in ("eager", "compile")]
+        cells += [cell(ratio(times["wideband"], plain), "{:.2f}")]
+        cells += [cell(median(config, arm, "peak_bytes"), "{:.0f}", 1e-6) for arm in ARMS]
+        print(f"| {config} | {WIDTHS.get(config) or '–'} | " + " | ".join(cells) + " |")
+    if o.picture:
+        draw(o.picture, configs, median)
+
+
+def draw(path, configs, median):
+    def bar(config, arm):
+        seconds, memory = median(config, arm, "step_s"), median(config, arm, "peak_bytes")
+        return seconds and (seconds, f"{1000 * seconds:.0f} ms, {memory / 1e9:.1f} GB")
+
+    names = {"plain": "plain", "1_5": "r = 1.5", "2": "r = 2", "4": "r = 4", "8": "r = 8", "8_fine": "r = 8, fine"}
+    groups = [(names.get(config.removeprefix("width_"), config), WIDTHS.get(config, ""), [bar(config, arm) for arm, _ in SHOWN])
+              for config in configs]
+    with open(path, "w") as file:
+        file.write(bars.chart("A training step", "Time and peak memory of forward, backward and AdamW; shorter is better. "
+                              "Batch 8 × 256, float32.", SHOWN, groups, left=170))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -25,9 +25,11 @@ wb_tensor *wb_tensor_gradient(const wb_tensor *tensor) {
 
 void wb_tensor_clear_gradient(wb_tensor *tensor) { tensor->value.mutable_grad().reset(); }
 
-bool wb_tensor_backward(const wb_tensor *tensor) {
+bool wb_tensor_backward(const wb_tensor *tensor, const wb_tensor *upstream) {
   return wideband::guarded(false, [&] {
-    tensor->value.backward();
+    TORCH_CHECK(
+        !upstream || upstream->value.sizes() == tensor->value.sizes(), "the gradient has another shape than the tensor");
+    tensor->value.backward(upstream ? upstream->value : at::Tensor());
     return true;
   });
 }

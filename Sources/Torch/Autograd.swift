@@ -38,7 +38,7 @@ extension Tensor {
   /// Adds d(self)/d(leaf) to the gradient of every leaf that this scalar was made of.
   public func backward() {
     guard let pointer else { return }
-    if !wb_tensor_backward(pointer) {
+    if !wb_tensor_backward(pointer, nil) {
       ErrorScope.current.record(TorchError("backward(\(dtype)\(shape)): \(lastError())"))
     }
   }
@@ -74,6 +74,14 @@ extension Tensor {
   private final class Part {
     let run: (Tensor) -> [Tensor]
     init(_ run: @escaping (Tensor) -> [Tensor]) { self.run = run }
+  }
+
+  /// The same for a tensor whose own gradient is `upstream`, of its shape: adds Σ upstream ∘ d(self)/d(leaf).
+  public func backward(from upstream: Tensor) {
+    guard let pointer, let source = upstream.pointer else { return }
+    if !wb_tensor_backward(pointer, source) {
+      ErrorScope.current.record(TorchError("backward(\(dtype)\(shape), \(upstream.shape)): \(lastError())"))
+    }
   }
 
   /// The same values, cut off from what they were made of.

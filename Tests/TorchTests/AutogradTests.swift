@@ -23,6 +23,14 @@ import Torch
     try expect([3]) { x.gradient ?? .zeros([]) }
   }
 
+  @Test func aGradientFromAbove() throws {
+    let x = try withTorch { vector(1, 2, 3).requiringGradient() }
+    try withTorch { (x * x).backward(from: vector(1, 0, -2)) }
+    try expect([2, 0, -12]) { x.gradient ?? .zeros([]) }
+    let error = #expect(throws: TorchError.self) { try withTorch { (x * x).backward(from: vector(1, 0)) } }
+    #expect(error?.description == "backward(float32[3], [2]): the gradient has another shape than the tensor")
+  }
+
   @Test func sharedOperandsAdd() throws {
     let gradient = try gradients([vector(2)]) { ($0[0] * $0[0] + $0[0]).sum() }[0]
     try expect([5]) { gradient }

@@ -77,7 +77,8 @@ bool wb_tensor_requires_gradient(const wb_tensor *tensor);
 /// The accumulated gradient, or NULL without an error where there is none yet.
 wb_tensor *wb_tensor_gradient(const wb_tensor *tensor);
 void wb_tensor_clear_gradient(wb_tensor *tensor);
-bool wb_tensor_backward(const wb_tensor *tensor);
+/// `upstream` is the gradient of the tensor itself; NULL for a scalar's own, 1.
+bool wb_tensor_backward(const wb_tensor *tensor, const wb_tensor *upstream);
 
 /// A part of a pass: writes at most `capacity` results, to be owned by the caller, and returns their number; -1 if it
 /// failed. The input stays the caller's.

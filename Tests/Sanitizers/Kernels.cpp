@@ -1,0 +1,232 @@
+// Every kernel of the processor over odd shapes, in memory of exactly the size that it is told, for scripts/sanitize.
+//
+// What is computed is checked by CKernelsTests; here the sanitizers do the checking, and beside them that every result
+// is written, finite and the same when it is computed again.
+#include <sanitizer/asan_interface.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ckernels.h"
+
+namespace {
+
+int failures = 0;
+
+void require(bool holds, const std::string &what) {
+  if (holds) return;
+  std::fprintf(stderr, "sanitize: %s\n", what.c_str());
+  failures++;
+}
+
+/// Floats at the end of an allocation, aligned like a float and no better. What is before them, but for one float, and
+/// behind them may not be touched.
+class Floats {
+ public:
+  explicit Floats(int64_t count, bool isOutput = false)
+      : count(count), memory(std::malloc(size_t(count + 3) * sizeof(float))), data(static_cast<float *>(memory) + 3) {
+    ASAN_POISON_MEMORY_REGION(memory, 8);
+    if (isOutput) {
+      clear();
+    } else {
+      for (int64_t i = 0; i < count; i++) data[i] = next();
+    }
+  }
+  Floats(const Floats &) = delete;
+  ~Floats() {
+    ASAN_UNPOISON_MEMORY_REGION(memory, 8);
+    std::free(memory);
+  }
+
+  operator float *() const { return data; }
+  void clear() { std::fill_n(data, count, NAN); }
+  void zero() { std::fill_n(data, count, 0.0f); }
+  bool isFinite() const {
+    for (int64_t i = 0; i < count; i++)
+      if (!std::isfinite(data[i])) return false;
+    return true;
+  }
+  std::vector<float> values() const { return {data, data + count}; }
+
+ private:
+  static float next() {
+    static uint32_t state = 1;
+    state = state * 1664525u + 1013904223u;
+    return float(state >> 8) / float(1 << 23) - 1.0f;
+  }
+
+  int64_t count;
+  void *memory;
+  float *data;
+};
+
+using Outputs = std::vector<Floats *>;
+
+/// Runs a kernel twice and looks at what it left behind. Sums start at zero, other outputs at NaN.
+void check(const std::string &name, const Outputs &outputs, const Outputs &sums, const std::function<bool()> &run) {
+  std::vector<std::vector<float>> before;
+  for (int round = 0; round < 2; round++) {
+    for (Floats *output : outputs) output->clear();
+    for (Floats *sum : sums) sum->zero();
+    require(run(), name + ": refused");
+    std::vector<std::vector<float>> found;
+    for (const Outputs *all : {&outputs, &sums})
+      for (Floats *one : *all) {
+        require(one->isFinite(), name + ": a result is not finite or was not written");
+        found.push_back(one->values());
+      }
+    require(round == 0 || found == before, name + ": a second run gives something else");
+    before = std::move(found);
+  }
+}
+
+struct Connection {
+  Floats staticAlpha, staticBeta, dynamicAlpha, dynamicBeta, alphaScale, betaScale, gain;
+  ck_connection value;
+
+  Connection(int64_t m, int64_t n, int64_t C, bool isDynamic)
+      : staticAlpha(n * (m + n)), staticBeta(n * m), dynamicAlpha((m + n) * C), dynamicBeta(m * C),
+        alphaScale(n * (m + n)), betaScale(n * m), gain(C) {
+    value = {m, n, C, 1e-5f, staticAlpha, staticBeta, nullptr, nullptr, nullptr, nullptr, nullptr};
+    if (isDynamic)
+      value = {m, n, C, 1e-5f, staticAlpha, staticBeta, dynamicAlpha, dynamicBeta, alphaScale, betaScale, gain};
+  }
+};
+
+void connections(int64_t m, int64_t n, int64_t C, int64_t N, bool isDynamic, int threads) {
+  const std::string name = std::to_string(m) + " " + std::to_string(n) + " " + std::to_string(C) + " " +
+                           std::to_string(N) + (isDynamic ? " dynamic " : " static ") + std::to_string(threads);
+  const Connection own(m, n, C, isDynamic), other(m, n, C, isDynamic);
+  const Floats state(N * n * C), output(N * m * C), inputGradient(N * m * C), nextGradient(N * n * C);
+  Floats next(N * n * C, true), input(N * m * C, true), beta(N * m * n, true), otherBeta(N * m * n);
+  Floats stateGradient(N * n * C, true), outputGradient(N * m * C, true);
+  Connection sums(m, n, C, isDynamic);
+  const ck_connection_gradients targets{
+      sums.staticAlpha, sums.staticBeta, sums.dynamicAlpha, sums.dynamicBeta,
+      sums.alphaScale,  sums.betaScale,  sums.gain};
+  Outputs gradients{&sums.staticAlpha, &sums.staticBeta};
+  if (isDynamic)
+    gradients = {&sums.staticAlpha, &sums.staticBeta, &sums.dynamicAlpha, &sums.dynamicBeta,
+                 &sums.alphaScale,  &sums.betaScale,  &sums.gain};
+  check("read " + name, {&input}, {}, [&] { return ck_connection_read(&own.value, N, state, input, threads); });
+  check("write " + name, {&next}, {}, [&] {
+    return ck_connection_write(&own.value, N, state, output, next, nullptr, threads);
+  });
+  check("write and read " + name, {&next, &beta, &input}, {}, [&] {
+    return ck_connection_write_read(&own.value, &other.value, N, state, output, next, beta, input, threads);
+  });
+  check("write's derivative " + name, {&outputGradient}, {}, [&] {
+    return ck_connection_write_backward(&own.value, N, nullptr, beta, nextGradient, outputGradient, threads);
+  });
+  check("write's derivative from the state " + name, {&outputGradient}, {}, [&] {
+    return ck_connection_write_backward(&own.value, N, state, nullptr, nextGradient, outputGradient, threads);
+  });
+  check("derivative " + name, {&stateGradient}, gradients, [&] {
+    return ck_connection_backward(
+        &own.value, N, state, output, inputGradient, nextGradient, stateGradient, &targets, threads);
+  });
+  for (const float *saved : {static_cast<const float *>(otherBeta), static_cast<const float *>(nullptr)})
+    check("two derivatives " + name, {&stateGradient, &outputGradient}, gradients, [&] {
+      return ck_connection_backward_write_backward(
+          &own.value, &other.value, N, state, output, inputGradient, nextGradient, saved ? nullptr : state.operator float *(),
+          saved, stateGradient, outputGradient, &targets, threads);
+    });
+  const ck_connection_gradients none{};
+  check("derivative of the state alone " + name, {&stateGradient}, {}, [&] {
+    return ck_connection_backward(
+        &own.value, N, state, output, inputGradient, nextGradient, stateGradient, &none, threads);
+  });
+}
+
+void norms(int64_t R, int64_t G, int64_t d, int threads) {
+  const std::string name = std::to_string(R) + " " + std::to_string(G) + " " + std::to_string(d);
+  const int64_t width = G * d;
+  const Floats x(R * width), weight(width), bias(width), gradient(R * width);
+  Floats y(R * width, true), scale(R, true), statistics(R * G * 2, true), xGradient(R * width, true);
+  Floats weightSum(width), biasSum(width);
+  check("RMS norm " + name, {&y, &scale}, {}, [&] { return ck_rms_norm(R, width, x, weight, 1e-5f, y, scale, threads); });
+  check("RMS norm alone " + name, {&y}, {}, [&] { return ck_rms_norm(R, width, x, weight, 1e-5f, y, nullptr, threads); });
+  check("RMS norm's derivative " + name, {&xGradient}, {&weightSum}, [&] {
+    return ck_rms_norm_backward(R, width, x, weight, scale, gradient, xGradient, weightSum, threads);
+  });
+  check("RMS norm's derivative alone " + name, {&xGradient}, {}, [&] {
+    return ck_rms_norm_backward(R, width, x, weight, scale, gradient, xGradient, nullptr, threads);
+  });
+  check("group norm " + name, {&y, &statistics}, {}, [&] {
+    return ck_group_norm(R, G, d, x, weight, bias, 1e-5f, y, statistics, threads);
+  });
+  check("group norm's derivative " + name, {&xGradient}, {&weightSum, &biasSum}, [&] {
+    return ck_group_norm_backward(R, G, d, x, weight, statistics, gradient, xGradient, weightSum, biasSum, threads);
+  });
+}
+
+void rotaryNorms(int64_t N, int64_t H, int64_t d, int64_t period, int threads) {
+  const std::string name = std::to_string(N) + " " + std::to_string(H) + " " + std::to_string(d);
+  const Floats x(N * H * d), weight(d), cosine(period * d), sine(period * d), gradient(N * H * d);
+  Floats y(N * H * d, true), scale(N * H, true), xGradient(N * H * d, true), weightSum(d);
+  check("rotary norm " + name, {&y, &scale}, {}, [&] {
+    return ck_rotary_norm(N, H, d, period, x, weight, cosine, sine, 1e-5f, y, scale, threads);
+  });
+  check("rotary norm's derivative " + name, {&xGradient}, {&weightSum}, [&] {
+    return ck_rotary_norm_backward(
+        N, H, d, period, x, weight, cosine, sine, scale, gradient, xGradient, weightSum, threads);
+  });
+}
+
+void swiglus(int64_t count, int threads) {
+  const std::string name = "SwiGLU " + std::to_string(count);
+  const Floats gate(count), up(count), gradient(count);
+  Floats product(count, true), gateGradient(count, true), upGradient(count, true);
+  check(name, {&product}, {}, [&] { return ck_swiglu(count, gate, up, product, threads); });
+  check(name + "'s derivative", {&product, &gateGradient, &upGradient}, {}, [&] {
+    return ck_swiglu_backward(count, gate, up, gradient, product, gateGradient, upGradient, threads);
+  });
+}
+
+void crossEntropies(int64_t R, int64_t V, int threads) {
+  const std::string name = "cross-entropy " + std::to_string(R) + " " + std::to_string(V);
+  const Floats given(R * V);
+  Floats logits(R * V, true), losses(R, true);
+  const std::unique_ptr<int64_t[]> targets(new int64_t[size_t(R)]);
+  for (int64_t row = 0; row < R; row++) targets[size_t(row)] = row % 3 == 2 ? -100 : (row * 7919) % V;
+  for (bool leavesGradient : {false, true})
+    check(name, {&losses, &logits}, {}, [&] {
+      std::copy_n(static_cast<float *>(given), R * V, static_cast<float *>(logits));
+      return ck_cross_entropy(R, V, logits, targets.get(), losses, leavesGradient, 0.5f, threads);
+    });
+}
+
+}  // namespace
+
+int main() {
+  int codes = 0;
+  for (const char *code : {"avx512", "avx2", "portable"}) {
+    if (!ck_use_vector_code(code)) continue;
+    codes++;
+    for (int threads : {1, 3}) {
+      const int64_t widths[][4] = {
+          {1, 1, 1, 1},    {1, 1, 16, 9},  {1, 2, 3, 5},    {2, 3, 17, 7},   {2, 3, 128, 70}, {2, 5, 33, 11},
+          {3, 3, 5, 2},    {3, 8, 31, 1},  {4, 8, 64, 37},  {4, 16, 15, 33}, {4, 16, 64, 65}, {4, 17, 65, 3},
+          {4, 32, 64, 21}, {5, 33, 7, 6},  {8, 64, 32, 19}, {8, 64, 31, 2},  {7, 65, 13, 5},  {1, 100, 2, 3},
+          {16, 128, 9, 3}, {2, 4, 513, 9}, {1, 3, 1000, 4}, {6, 12, 24, 50}};
+      for (const auto &[m, n, C, N] : widths)
+        for (bool isDynamic : {true, false}) connections(m, n, C, N, isDynamic, threads);
+      const int64_t rows[][3] = {{1, 1, 1}, {3, 1, 17}, {70, 2, 16}, {130, 3, 33}, {2, 1, 1000}, {5, 16, 64}, {513, 8, 7}};
+      for (const auto &[R, G, d] : rows) norms(R, G, d, threads);
+      const int64_t heads[][4] = {{1, 1, 2, 1}, {10, 3, 6, 5}, {140, 2, 64, 70}, {3, 4, 34, 3}, {6, 1, 128, 2}, {8, 5, 30, 7}};
+      for (const auto &[N, H, d, period] : heads) rotaryNorms(N, H, d, period, threads);
+      for (int64_t count : {1, 7, 16, 33, 1000, 200003}) swiglus(count, threads);
+      const int64_t logits[][2] = {{1, 1}, {7, 33}, {6, 1001}, {65, 16}, {129, 515}};
+      for (const auto &[R, V] : logits) crossEntropies(R, V, threads);
+    }
+    std::printf("sanitize: %s is done\n", code);
+  }
+  require(codes > 0, "no vector code runs on this processor");
+  return failures == 0 ? 0 : 1;
+}
