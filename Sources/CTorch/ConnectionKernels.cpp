@@ -21,7 +21,7 @@ float *floats(const at::Tensor &tensor) { return static_cast<float *>(place(tens
 }  // namespace
 
 bool take(const at::Tensor &state) {
-  return isForCUDAKernels(state) || (state.is_cpu() && state.scalar_type() == at::kFloat);
+  return isForCUDAKernels(state) || isFloatOnProcessor(state);
 }
 
 std::string refusal(const ck_connection &connection, const at::Tensor &state) {

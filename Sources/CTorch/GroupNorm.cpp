@@ -11,6 +11,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 using wideband::data;
+using wideband::isFloatOnProcessor;
 using wideband::mutableData;
 
 struct GroupNorm : torch::autograd::Function<GroupNorm> {
@@ -47,8 +48,6 @@ struct GroupNorm : torch::autograd::Function<GroupNorm> {
   }
 };
 
-bool isFused(const at::Tensor &tensor) { return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat; }
-
 }  // namespace
 
 wb_tensor *wb_group_norm(
@@ -59,7 +58,7 @@ wb_tensor *wb_group_norm(
         x.dim() > 0 && gain.dim() == 1 && gain.sizes() == offset.sizes() && gain.size(0) == x.size(-1) && groups > 0 &&
             x.size(-1) > 0 && x.size(-1) % groups == 0,
         "weight and bias [channels] and ", groups, " groups do not fit the last axis");
-    if (isFused(x) && isFused(gain) && isFused(offset))
+    if (isFloatOnProcessor(x) && isFloatOnProcessor(gain) && isFloatOnProcessor(offset))
       return wideband::handle(GroupNorm::apply(x, groups, gain, offset, epsilon));
     auto rows = x.to(at::kFloat).reshape({-1, x.size(-1)});
     auto normal = at::group_norm(rows, groups, gain.to(at::kFloat), offset.to(at::kFloat), epsilon);

@@ -27,6 +27,11 @@ inline c10::Device device(int64_t packed) {
   return c10::Device(static_cast<c10::DeviceType>(packed & 0xff), static_cast<c10::DeviceIndex>(packed >> 32));
 }
 
+/// Whether the processor's kernels can read a tensor: float32 in the processor's memory.
+inline bool isFloatOnProcessor(const at::Tensor &tensor) {
+  return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat;
+}
+
 /// The first element of a contiguous float32 tensor; null for an undefined one. Untyped access: the typed template's
 /// symbol is mangled differently by the compiler that built libtorch.
 inline const float *data(const at::Tensor &tensor) {

@@ -8,8 +8,7 @@
 namespace {
 
 bool isPlain(const at::Tensor &tensor) {
-  return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat &&
-         !(c10::GradMode::is_enabled() && tensor.requires_grad());
+  return wideband::isFloatOnProcessor(tensor) && !(c10::GradMode::is_enabled() && tensor.requires_grad());
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include <ATen/ATen.h>
 
+#include "Internal.h"
+
 namespace wideband {
 
 /// `result` [m,n] = a [m,k] b [k,n], added to what it holds if `isAdded`. Either operand may be a transposed view.
@@ -17,8 +19,6 @@ at::Tensor mapped(const at::Tensor &x, const at::Tensor &weight);
 inline at::Tensor asRows(const at::Tensor &x) { return x.view({x.numel() / x.size(-1), x.size(-1)}); }
 
 /// Whether the fused functions take a tensor: float32 in the processor's memory, not empty.
-inline bool isFusible(const at::Tensor &x) {
-  return x.device().is_cpu() && x.scalar_type() == at::kFloat && x.numel() > 0;
-}
+inline bool isFusible(const at::Tensor &x) { return isFloatOnProcessor(x) && x.numel() > 0; }
 
 }  // namespace wideband

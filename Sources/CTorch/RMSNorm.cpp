@@ -16,7 +16,7 @@ using wideband::data;
 using wideband::mutableData;
 
 bool isFused(const at::Tensor &x, const at::Tensor &weight) {
-  return x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat;
+  return wideband::isFloatOnProcessor(x) && wideband::isFloatOnProcessor(weight);
 }
 
 bool isFusedOnGPU(const at::Tensor &x, const at::Tensor &weight) {

@@ -81,8 +81,8 @@ public final class Trainer {
     var sums: [(name: String, value: Double)] = []
     var loads: [[Double]] = []
     var phases = PhaseLosses()
-    for part in 0..<plan.accumulation {
-      let rows = (part * plan.rowsPerBatch)..<((part + 1) * plan.rowsPerBatch)
+    for index in 0..<plan.accumulation {
+      let rows = (index * plan.rowsPerBatch)..<((index + 1) * plan.rowsPerBatch)
       let part = batch.rows(rows)
       let gate = try tuning?.gate(over: part, step: stepsTaken, firstRow: rows.lowerBound, of: plan.rowsPerStep)
       let measured = try accumulate(part, gate, &phases)
