@@ -69,10 +69,12 @@ public struct LoadedModel: @unchecked Sendable {
   ) throws -> LanguageModel {
     let tensors = try configuration.weights(in: folder)
     let own = tensors["model.embed_tokens.weight"]?.dtype ?? .float32
-    let usual = configuration.quantization == nil ? own : device.computeDType
+    // The processor's kernels widen weights where they are read; on a GPU whole numbers become the usual type.
+    let kept = dtype ?? (configuration.quantization == nil ? own : device.computeDType)
+    let computed = device.kind == .cpu && kept.size < 4 ? .float32 : kept
     do {
       let weights = WeightStore(stored: tensors, dtype: dtype, mutable: false, on: device, quantizing: scheme)
-      return try LanguageModel(configuration, weights: weights, computingIn: dtype ?? usual)
+      return try LanguageModel(configuration, weights: weights, computingIn: computed)
     } catch { throw GenerationError("\(folder.url.path): \(error)") }
   }
 }
