@@ -40,7 +40,7 @@ struct Chat: ParsableCommand {
     try options(.init()).validate()
     try machine.apply {
       let loaded = try LoadedModel(URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype) {
-        try split.apply(to: &$0, of: model, cycle: cycle)
+        try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycle)
       }
       let session = try ChatSession(
         loaded, system: system, prompt: isWithoutThinking ? .direct : .thinking, options: options(loaded.sampling))
