@@ -63,6 +63,19 @@ public struct LoadedModel: @unchecked Sendable {
   /// The token that a text starts with where there is no prompt: the one that stands between texts.
   var startToken: Int? { tokenizer.tokenToID("<|endoftext|>").map(Int.init) ?? endOfTextTokens.first }
 
+  /// The model in a folder that need not have a tokenizer.
+  ///
+  /// - Throws: as `init`.
+  public static func model(
+    _ url: URL, on device: Device = .cpu, dtype: DType? = nil,
+    adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
+  ) throws -> LanguageModel {
+    let folder = ModelFolder(url)
+    var configuration = try ModelConfiguration(folder)
+    try adjusting(&configuration)
+    return try model(configuration, folder, on: device, dtype: dtype)
+  }
+
   private static func model(
     _ configuration: ModelConfiguration, _ folder: ModelFolder, on device: Device, dtype: DType?,
     quantizing scheme: QuantizationScheme?

@@ -244,6 +244,10 @@ bool ck_feed_forward_step(const ck_feed_forward *layer, int64_t rows, const floa
 
 // The processor.
 
+/// Bytes a second at which `threads` threads read memory together: the best of a few passes over an array of `bytes`,
+/// which should be many times as large as the caches. 0 where there is no room for it.
+double ck_read_bandwidth(int64_t bytes, int threads);
+
 /// The vector code in use: "avx512", "avx2" or "portable". The best the processor has, unless told otherwise.
 const char *ck_vector_code(void);
 
