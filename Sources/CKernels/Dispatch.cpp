@@ -76,6 +76,25 @@ bool isPossible(const GroupNormJob &job) {
   return job.rows >= 0 && job.groups >= 1 && job.groups <= largest && job.width >= 1 && job.width <= largest;
 }
 
+bool isPossible(const AdamWJob &job) {
+  if (job.count < 0 || (job.settings && job.settings->step < 1)) return false;
+  for (int64_t i = 0; i < job.count; i++)
+    if (job.parameters[i].count < 0) return false;
+  return true;
+}
+
+bool run(const RowsJob &job, int threads) {
+  if (job.pieces < 0 || job.perToken < 1 || job.width < 1) return false;
+  return job.pieces == 0 || code().moveRows(job, threads);
+}
+
+bool run(const AttentionJob &job, int threads) {
+  if (job.batch < 0 || job.length < 0 || job.length > largest || job.width < 1 || job.width > largest ||
+      job.keyHeads < 1 || job.heads < job.keyHeads || job.heads % job.keyHeads != 0)
+    return false;
+  return job.batch == 0 || job.length == 0 || code().attention(job, threads);
+}
+
 }  // namespace
 }  // namespace ckernels
 
@@ -282,6 +301,104 @@ bool ck_narrow_product(
   if (rows < 0 || inputs < 1 || outputs < 0) return false;
   const NarrowJob job{.rows = rows, .inputs = inputs, .outputs = outputs, .x = x, .weight = weight, .y = y};
   return rows == 0 || outputs == 0 || code().narrowProduct(job, threads);
+}
+
+bool ck_adamw(const ck_parameter *parameters, int64_t count, const ck_adamw_settings *settings, int threads) {
+  const AdamWJob job{.count = count, .parameters = parameters, .settings = settings};
+  return isPossible(job) && code().adamW(job, threads);
+}
+
+bool ck_gradient_norm(const ck_parameter *parameters, int64_t count, double *norm, int threads) {
+  const AdamWJob job{.count = count, .parameters = parameters, .norm = norm};
+  return isPossible(job) && code().adamW(job, threads);
+}
+
+bool ck_spread_rows(
+    int64_t rows, int64_t per_token, int64_t width, const int64_t *sendings, const float *scales, const float *x,
+    float *out, int threads) {
+  return run(
+      RowsJob{
+          .pieces = rows,
+          .perToken = per_token,
+          .width = width,
+          .places = sendings,
+          .scales = scales,
+          .x = x,
+          .out = out},
+      threads);
+}
+
+bool ck_gather_rows(
+    int64_t tokens, int64_t per_token, int64_t width, const int64_t *places, const float *scales, const float *rows,
+    float *sums, int threads) {
+  return run(
+      RowsJob{
+          .pieces = tokens,
+          .perToken = per_token,
+          .width = width,
+          .places = places,
+          .scales = scales,
+          .rows = rows,
+          .out = sums},
+      threads);
+}
+
+bool ck_row_products(
+    int64_t tokens, int64_t per_token, int64_t width, const int64_t *places, const float *x, const float *rows,
+    float *products, int threads) {
+  return run(
+      RowsJob{
+          .pieces = tokens,
+          .perToken = per_token,
+          .width = width,
+          .places = places,
+          .x = x,
+          .rows = rows,
+          .out = products},
+      threads);
+}
+
+bool ck_attention(
+    int64_t batch, int64_t length, int64_t heads, int64_t key_heads, int64_t width, float scale, const float *query,
+    const float *key, const float *value, float *output, float *logarithms, int threads) {
+  return run(
+      AttentionJob{
+          .batch = batch,
+          .length = length,
+          .heads = heads,
+          .keyHeads = key_heads,
+          .width = width,
+          .scale = scale,
+          .query = query,
+          .key = key,
+          .value = value,
+          .output = output,
+          .logarithms = logarithms},
+      threads);
+}
+
+bool ck_attention_backward(
+    int64_t batch, int64_t length, int64_t heads, int64_t key_heads, int64_t width, float scale, const float *query,
+    const float *key, const float *value, const float *output, const float *logarithms, const float *output_gradient,
+    float *query_gradient, float *key_gradient, float *value_gradient, int threads) {
+  return run(
+      AttentionJob{
+          .batch = batch,
+          .length = length,
+          .heads = heads,
+          .keyHeads = key_heads,
+          .width = width,
+          .scale = scale,
+          .query = query,
+          .key = key,
+          .value = value,
+          .savedOutput = output,
+          .savedLogarithms = logarithms,
+          .outputGradient = output_gradient,
+          .queryGradient = query_gradient,
+          .keyGradient = key_gradient,
+          .valueGradient = value_gradient},
+      threads);
 }
 
 const char *ck_vector_code(void) { return code().name; }

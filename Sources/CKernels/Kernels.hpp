@@ -103,6 +103,39 @@ struct NarrowJob {
   float *y;
 };
 
+struct AdamWJob {
+  int64_t count;
+  const ck_parameter *parameters;
+  const ck_adamw_settings *settings;  ///< null for the norm of the gradients
+  double *norm;
+};
+
+/// Spreads if there are no `rows`, multiplies if there are both `rows` and `x`, and gathers if there are rows alone.
+struct RowsJob {
+  int64_t pieces, perToken, width;
+  const int64_t *places;
+  const float *scales;  ///< may be null
+  const float *x;
+  const float *rows;
+  float *out;
+};
+
+struct AttentionJob {
+  int64_t batch, length, heads, keyHeads, width;
+  float scale;
+  const float *query;
+  const float *key;
+  const float *value;
+  float *output;
+  float *logarithms;
+  const float *savedOutput;
+  const float *savedLogarithms;
+  const float *outputGradient;  ///< null for the forward pass
+  float *queryGradient;
+  float *keyGradient;
+  float *valueGradient;
+};
+
 struct VectorCode {
   const char *name;
   bool (*forward)(const ForwardJob &job, int threads);
@@ -116,6 +149,9 @@ struct VectorCode {
   bool (*rotaryNormBackward)(const RotaryNormJob &job, int threads);
   bool (*crossEntropy)(const CrossEntropyJob &job, int threads);
   bool (*narrowProduct)(const NarrowJob &job, int threads);
+  bool (*adamW)(const AdamWJob &job, int threads);
+  bool (*moveRows)(const RowsJob &job, int threads);
+  bool (*attention)(const AttentionJob &job, int threads);
 };
 
 #if defined(__x86_64__)

@@ -35,6 +35,9 @@ const VectorCode avx2Code{
     avx2::rotaryNormBackward,
     avx2::crossEntropy,
     avx2::narrowProduct,
+    avx2::adamW,
+    avx2::moveRows,
+    avx2::attention,
 };
 
 }  // namespace ckernels

@@ -36,6 +36,9 @@ const VectorCode avx512Code{
     avx512::rotaryNormBackward,
     avx512::crossEntropy,
     avx512::narrowProduct,
+    avx512::adamW,
+    avx512::moveRows,
+    avx512::attention,
 };
 
 }  // namespace ckernels

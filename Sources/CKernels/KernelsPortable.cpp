@@ -34,6 +34,9 @@ const VectorCode portableCode{
     portable::rotaryNormBackward,
     portable::crossEntropy,
     portable::narrowProduct,
+    portable::adamW,
+    portable::moveRows,
+    portable::attention,
 };
 
 }  // namespace ckernels

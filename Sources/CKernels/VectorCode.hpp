@@ -41,5 +41,11 @@ namespace CK_CODE {
 
 #include "NarrowProduct.hpp"
 
+#include "AdamW.hpp"
+
+#include "Rows.hpp"
+
+#include "Attention.hpp"
+
 }  // namespace CK_CODE
 }  // namespace ckernels

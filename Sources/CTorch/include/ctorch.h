@@ -129,10 +129,21 @@ bool wb_is_fusible(const wb_tensor *tensor);
 /// down (silu(gate x) * up x) for x [..., D], gate and up [F, D], down [D', F]; fusible tensors alone.
 wb_tensor *wb_swiglu(const wb_tensor *x, const wb_tensor *gate, const wb_tensor *up, const wb_tensor *down);
 
+/// The sum over k of shares [N, k] times what the chosen expert [N, k], int64, makes of x [N, D]: the SwiGLU of its
+/// weights, which are three after three in `matrices`, gate and up [F, D] and down [D, F]; fusible x, shares and matrices
+/// alone.
+wb_tensor *wb_experts(
+    const wb_tensor *x, const wb_tensor *shares, const wb_tensor *chosen, const wb_tensor *const *matrices,
+    int experts);
+
 /// x [B, T, H, hd] scaled to unit root-mean-square over the last axis, times weight [hd], turned by the angles whose
 /// cosine and sine [1 or B, T, 1, hd] are given; fusible tensors alone.
 wb_tensor *wb_rotary_norm(
     const wb_tensor *x, const wb_tensor *weight, const wb_tensor *cosine, const wb_tensor *sine, double epsilon);
+
+/// softmax(query key^T / sqrt d) value [B, T, H, d] for a query [B, T, H, d] that sees the keys up to its own position, and
+/// keys and values [B, T, K, d] with K dividing H; fusible tensors alone.
+wb_tensor *wb_attention(const wb_tensor *query, const wb_tensor *key, const wb_tensor *value);
 
 /// The mean of -log softmax(head x)[target] over the rows of x [..., D] whose int64 target is not negative, for a head
 /// [V, D]; fusible x and head alone.
@@ -142,6 +153,28 @@ wb_tensor *wb_cross_entropy(const wb_tensor *x, const wb_tensor *head, const wb_
 /// plus bias [G d]; computed in float32.
 wb_tensor *wb_group_norm(
     const wb_tensor *x, int64_t groups, const wb_tensor *weight, const wb_tensor *bias, double epsilon);
+
+// The optimizer.
+
+/// A weight with its gradient, the running means of the gradient and of its square, and how it is treated.
+typedef struct wb_parameter {
+  const wb_tensor *weight;
+  const wb_tensor *first_moment;
+  const wb_tensor *second_moment;
+  double learning_rate;
+  double weight_decay;
+} wb_parameter;
+
+/// Whether the kernel takes the parameters: all float32, contiguous and in the processor's memory.
+bool wb_adamw_is_supported(const wb_parameter *parameters, int count);
+
+/// Step number `step`, from 1, of AdamW on supported parameters, with gradients divided by `divisor` and zero where there
+/// is none.
+bool wb_adamw(
+    const wb_parameter *parameters, int count, double beta1, double beta2, double epsilon, double divisor, int64_t step);
+
+/// The Euclidean norm of the gradients of supported parameters together.
+bool wb_gradient_norm(const wb_parameter *parameters, int count, double *norm);
 
 // Hyper-connections through the fused kernels.
 
