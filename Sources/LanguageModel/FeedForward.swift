@@ -9,9 +9,9 @@ protocol FeedForward {
 
 /// W_down (silu(W_gate x) ∘ W_up x).
 struct SwiGLU: FeedForward {
-  private let gate: WeightMatrix
-  private let up: WeightMatrix
-  private let down: WeightMatrix
+  let gate: WeightMatrix
+  let up: WeightMatrix
+  let down: WeightMatrix
 
   /// The layer whose weights lie in `scope` ("mlp" or one expert).
   init(hiddenSize D: Int, intermediateSize F: Int, start: InitialValues, in scope: Scope) throws {
