@@ -2,6 +2,25 @@ import Torch
 
 /// How fast the machine moves memory: what a kernel is measured against that has little to compute.
 public enum MemoryPeak {
+  /// Bytes a second in the best of a few sums over an array too large for any cache.
+  public static func measureReading(on device: Device) throws -> Double {
+    let count = (device.kind == .cpu ? 256 : 1024) << 20
+    let clock = ContinuousClock()
+    return try withTorch {
+      try withoutGradients {
+        let source = Tensor.zeros([count / 4], on: device)
+        var best = 0.0
+        for _ in 0..<8 {
+          let start = clock.now
+          _ = source.sum()
+          try device.synchronize()
+          best = max(best, Double(count) / ((clock.now - start) / .seconds(1)))
+        }
+        return best
+      }
+    }
+  }
+
   /// Bytes a second, read and written together, in the best of a few copies of an array too large for any cache.
   public static func measure(on device: Device) throws -> Double {
     let count = (device.kind == .cpu ? 64 : 1024) << 20
