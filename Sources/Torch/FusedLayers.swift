@@ -65,6 +65,6 @@ extension Tensor {
     }
     return Tensor(
       result: wb_cross_entropy(pointer, map, wanted),
-      of: "cross_entropy(\(dtype)\(shape), \(head.description), \(targets.dtype)\(targets.shape))")
+      of: "cross_entropy(\(dtype)\(shape), \(head.values.shape), \(targets.dtype)\(targets.shape))")
   }
 }
