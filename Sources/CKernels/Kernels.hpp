@@ -154,6 +154,12 @@ struct VectorCode {
   bool (*attention)(const AttentionJob &job, int threads);
 };
 
+/// The vector code in use.
+const VectorCode &code();
+
+// Sizes beyond this could overflow the products of sizes the kernels form.
+constexpr int64_t largest = int64_t(1) << 20;
+
 #if defined(__x86_64__)
 extern const VectorCode avx512Code;
 extern const VectorCode avx2Code;
