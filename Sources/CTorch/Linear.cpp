@@ -2,8 +2,12 @@
 #include <ATen/Context.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "Internal.h"
 #include "Products.hpp"
+#include "Quantized.hpp"
 
 namespace at::native {
 // result = beta result + alpha a b. libtorch exports it and ships no header for it.
@@ -62,15 +66,33 @@ struct Linear : torch::autograd::Function<Linear> {
   }
 };
 
+at::Tensor product(const at::Tensor &x, const at::Tensor &floats) {
+  const auto weight = floats.to(x.scalar_type());
+  if (!isFusible(x) || !isFusible(weight)) return at::linear(x, weight);
+  TORCH_CHECK(
+      x.dim() > 0 && weight.dim() == 2 && weight.size(1) == x.size(-1),
+      "the weight [out, in] does not fit the last axis");
+  if (isNarrow(x, weight)) return narrowProduct(x, weight);
+  return Linear::apply(x, weight);
+}
+
+/// The product with whole numbers, of which some rows at a time are made floats.
+at::Tensor product(const at::Tensor &x, const wb_matrix &matrix) {
+  constexpr int64_t most = int64_t(1) << 22;
+  const int64_t outputs = matrix.values->value.size(0), together = std::max<int64_t>(most / matrix.inputs, 1);
+  std::vector<at::Tensor> parts;
+  for (int64_t first = 0; first < outputs; first += together)
+    parts.push_back(product(x, expanded(matrix, first, std::min(together, outputs - first))));
+  return parts.size() == 1 ? parts[0] : at::cat(parts, -1);
+}
+
 }  // namespace
 }  // namespace wideband
 
-wb_tensor *wb_linear(const wb_tensor *input, const wb_tensor *weight) {
+wb_tensor *wb_linear(const wb_tensor *input, wb_matrix matrix) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    const auto &x = input->value, &w = weight->value;
-    if (!wideband::isFusible(x) || !wideband::isFusible(w)) return wideband::handle(at::linear(x, w));
-    TORCH_CHECK(
-        x.dim() > 0 && w.dim() == 2 && w.size(1) == x.size(-1), "the weight [out, in] does not fit the last axis");
-    return wideband::handle(wideband::Linear::apply(x, w));
+    const auto &x = input->value;
+    return wideband::handle(
+        matrix.scales ? wideband::product(x, matrix) : wideband::product(x, matrix.values->value));
   });
 }

@@ -34,16 +34,19 @@ public struct LoadedModel: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - dtype: the type of weights and activations; nil for that of the file, whose weights are then used where they
-  ///     are mapped into memory, without a copy.
+  ///     are mapped into memory, without a copy. Quantised weights stay so; without a dtype a model of them computes in
+  ///     the device's usual type.
+  ///   - scheme: how matrices are quantised as they are loaded; nil to use them as they are.
   ///   - adjusting: changes the configuration of the folder, such as its layer split, before the model is made of it.
   /// - Throws: `CheckpointError`, `TokenizationError` or `GenerationError` naming the file and what is wrong with it.
   public init(
-    _ url: URL, on device: Device = .cpu, dtype: DType? = nil,
+    _ url: URL, on device: Device = .cpu, dtype: DType? = nil, quantizing scheme: QuantizationScheme? = nil,
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws {
     let folder = ModelFolder(url)
     var configuration = try ModelConfiguration(folder)
     try adjusting(&configuration)
+    if let scheme { try configuration.quantize(as: scheme, in: folder) }
     tokenizer = try Tokenizer(contentsOf: folder.url.appending(path: "tokenizer.json"))
     guard tokenizer.vocabularySize <= configuration.vocabularySize else {
       throw GenerationError(
@@ -54,7 +57,7 @@ public struct LoadedModel: @unchecked Sendable {
     let first = configuration.endOfTextTokens
     endOfTextTokens = first + defaults.endOfTextTokens.filter { !first.contains($0) }
     sampling = defaults.sampling
-    model = try Self.model(configuration, folder, on: device, dtype: dtype)
+    model = try Self.model(configuration, folder, on: device, dtype: dtype, quantizing: scheme)
   }
 
   /// The token that a text starts with where there is no prompt: the one that stands between texts.
@@ -64,24 +67,26 @@ public struct LoadedModel: @unchecked Sendable {
   ///
   /// - Throws: as `init`.
   public static func model(
-    _ url: URL, on device: Device = .cpu, dtype: DType? = nil,
+    _ url: URL, on device: Device = .cpu, dtype: DType? = nil, quantizing scheme: QuantizationScheme? = nil,
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws -> LanguageModel {
     let folder = ModelFolder(url)
     var configuration = try ModelConfiguration(folder)
     try adjusting(&configuration)
-    return try model(configuration, folder, on: device, dtype: dtype)
+    if let scheme { try configuration.quantize(as: scheme, in: folder) }
+    return try model(configuration, folder, on: device, dtype: dtype, quantizing: scheme)
   }
 
   private static func model(
-    _ configuration: ModelConfiguration, _ folder: ModelFolder, on device: Device, dtype: DType?
+    _ configuration: ModelConfiguration, _ folder: ModelFolder, on device: Device, dtype: DType?,
+    quantizing scheme: QuantizationScheme?
   ) throws -> LanguageModel {
     let tensors = try configuration.weights(in: folder)
     let own = tensors["model.embed_tokens.weight"]?.dtype ?? .float32
+    let usual = configuration.quantization == nil ? own : device.computeDType
     do {
-      return try LanguageModel(
-        configuration, weights: WeightStore(stored: tensors, dtype: dtype, mutable: false, on: device),
-        computingIn: dtype ?? own)
+      let weights = WeightStore(stored: tensors, dtype: dtype, mutable: false, on: device, quantizing: scheme)
+      return try LanguageModel(configuration, weights: weights, computingIn: dtype ?? usual)
     } catch { throw GenerationError("\(folder.url.path): \(error)") }
   }
 }

@@ -15,7 +15,7 @@ public struct LanguageModel {
   private let embedding: OverWidthEmbedding
   private let layers: [Layer]
   let readout: Readout
-  let head: Tensor
+  let head: WeightMatrix
   private let depths: [MultiTokenPrediction]
 
   /// The model of a configuration, with weights that the store makes or has loaded.
@@ -44,11 +44,16 @@ public struct LanguageModel {
     head =
       configuration.isHeadTied
       ? embedding.table
-      : try weights.root["lm_head"].tensor("weight", [configuration.vocabularySize, D], .normal(0.02))
+      : try weights.root["lm_head"].matrix("weight", configuration.vocabularySize, D, .normal(0.02))
     depths = try (0..<(configuration.multiTokenPrediction?.depth ?? 0)).map {
       try MultiTokenPrediction(configuration, depth: $0, start: start, in: model["mtp"][$0])
     }
     try weights.requireNothingLeft()
+    for (name, matrix) in weights.matrices where matrix.scheme != configuration.quantization {
+      let said =
+        configuration.quantization.map { "quantization_config says \($0)" } ?? "there is no quantization_config"
+      throw ConfigurationError("\(said), but tensor '\(name)' is \(matrix.scheme.map { "in \($0)" } ?? "of floats")")
+    }
   }
 
   /// The state `[B, T, n, C]` that enters the first layer, for integer tokens `[B, T]`.

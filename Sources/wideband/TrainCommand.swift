@@ -72,6 +72,11 @@ struct Train: ParsableCommand {
     guard let folder = folders.data else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
     let training = try TokenDataset(folder: folder, split: .train)
     let start = try folders.from.map { try ModelConfiguration(ModelFolder(URL(filePath: $0))) }
+    if let folder = folders.from, let scheme = start?.quantization {
+      throw CommandError(
+        "\(folder): the weights are quantised (\(scheme)): expected floats, which `wideband convert --dtype` makes of them"
+      )
+    }
     var recipe = try Recipe(
       yaml: yaml, name: path, changes: changes, vocabularySize: training.description.vocabularySize,
       startingFrom: start)

@@ -118,8 +118,27 @@ void wb_release_freed_memory(void);
 
 // Functions with a derivative of our own.
 
-/// x [..., in] times weight [out, in] transposed, in products that use the processor's widest vectors.
-wb_tensor *wb_linear(const wb_tensor *x, const wb_tensor *weight);
+/// A linear map's weight [out, in]: floats of any width with no scales; or whole numbers, int8 or int4 packed into bytes,
+/// with bfloat16 scales, as ckernels.h lays them down.
+typedef struct wb_matrix {
+  const wb_tensor *values;
+  const wb_tensor *scales;
+  int64_t inputs;
+} wb_matrix;
+
+/// A weight [out, in] of floats as whole numbers under scales, on the same device.
+bool wb_quantize(const wb_tensor *weight, bool is_int4, wb_tensor **values, wb_tensor **scales);
+
+/// The weight [out, in] that whole numbers stand for, in float32; one of floats as it is.
+wb_tensor *wb_expand(wb_matrix matrix);
+
+/// The rows [..., in] of a weight of whole numbers that integer indices [...] name, in float32.
+wb_tensor *wb_rows(wb_matrix matrix, const wb_tensor *indices);
+
+/// x [..., in] times weight [out, in] transposed, in x's type. float32 in the processor's memory goes through products
+/// that use its widest vectors; up to 16 rows without a derivative through a kernel that reads the weight once. Whole
+/// numbers are made floats some rows at a time.
+wb_tensor *wb_linear(const wb_tensor *x, wb_matrix weight);
 
 /// x [..., d] scaled to unit root-mean-square over the last axis, times weight [d]; computed in float32.
 wb_tensor *wb_rms_norm(const wb_tensor *x, const wb_tensor *weight, double epsilon);
@@ -143,14 +162,6 @@ wb_tensor *wb_cross_entropy(const wb_tensor *x, const wb_tensor *head, const wb_
 /// plus bias [G d]; computed in float32.
 wb_tensor *wb_group_norm(
     const wb_tensor *x, int64_t groups, const wb_tensor *weight, const wb_tensor *bias, double epsilon);
-
-// Products of a few rows.
-
-/// Whether the kernel takes x [..., K] and a weight [N, K]: float32 in the processor's memory, and no derivative wanted.
-bool wb_narrow_product_is_supported(const wb_tensor *x, const wb_tensor *weight);
-
-/// x weight^T, [..., N], with the weight read from memory once; no derivative.
-wb_tensor *wb_narrow_product(const wb_tensor *x, const wb_tensor *weight);
 
 // Hyper-connections through the fused kernels.
 
