@@ -67,13 +67,14 @@ public struct LoadedModel: @unchecked Sendable {
   ///
   /// - Throws: as `init`.
   public static func model(
-    _ url: URL, on device: Device = .cpu, dtype: DType? = nil,
+    _ url: URL, on device: Device = .cpu, dtype: DType? = nil, quantizing scheme: QuantizationScheme? = nil,
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws -> LanguageModel {
     let folder = ModelFolder(url)
     var configuration = try ModelConfiguration(folder)
     try adjusting(&configuration)
-    return try model(configuration, folder, on: device, dtype: dtype)
+    if let scheme { try configuration.quantize(as: scheme, in: folder) }
+    return try model(configuration, folder, on: device, dtype: dtype, quantizing: scheme)
   }
 
   private static func model(
