@@ -83,12 +83,10 @@ public struct LoadedModel: @unchecked Sendable {
   ) throws -> LanguageModel {
     let tensors = try configuration.weights(in: folder)
     let own = tensors["model.embed_tokens.weight"]?.dtype ?? .float32
-    // The processor's kernels widen weights where they are read; on a GPU whole numbers become the usual type.
     let kept = dtype ?? (configuration.quantization == nil ? own : device.computeDType)
-    let computed = device.kind == .cpu && kept.size < 4 ? .float32 : kept
     do {
       let weights = WeightStore(stored: tensors, dtype: dtype, mutable: false, on: device, quantizing: scheme)
-      return try LanguageModel(configuration, weights: weights, computingIn: computed)
+      return try LanguageModel(configuration, weights: weights, computingIn: device.activations(for: kept))
     } catch { throw GenerationError("\(folder.url.path): \(error)") }
   }
 }
