@@ -25,7 +25,7 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
     auto x = asRows(input.contiguous()), map = weight.contiguous();
     auto wanted = targets.contiguous();
     const int64_t rows = x.size(0), vocabulary = map.size(0);
-    const int64_t scored = at::sum(wanted.ge(0)).item<int64_t>();
+    const int64_t scored = std::max<int64_t>(at::sum(wanted.ge(0)).item<int64_t>(), 1);
     const int64_t together = std::clamp<int64_t>(most / vocabulary, 1, rows);
     auto losses = at::empty({rows}, x.options());
     auto logits = at::empty({together, vocabulary}, x.options());

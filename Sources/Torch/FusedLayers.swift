@@ -27,8 +27,8 @@ extension Tensor {
       of: "rotary_norm(\(dtype)\(shape), \(weight.shape), \(cosine.shape))")
   }
 
-  /// The mean of -log softmax(head x)[target] over the rows of x `[..., D]` whose target is not negative, without
-  /// ever holding all logits.
+  /// The mean of -log softmax(head x)[target] over the rows of x `[..., D]` whose target is not negative, 0
+  /// without any such row. Never holds all logits.
   public func fusedCrossEntropy(head: Tensor, targets: Tensor) -> Tensor? {
     guard Self.areFusible(self, head), let pointer, let map = head.pointer, let wanted = targets.pointer else {
       return nil

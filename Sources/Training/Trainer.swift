@@ -59,7 +59,7 @@ public final class Trainer {
   public struct Step: Sendable {
     /// The step's number, from 1.
     public let number: Int
-    /// The loss of each part by name, averaged over the step's rows: `total`, `next_token`, …; when
+    /// The loss of each part by name, averaged over what the step's rows are to learn: `total`, `next_token`, …; when
     /// tuning for direct decoding also `phase_0`, `phase_1` …, the next token's by phase.
     public let losses: [(name: String, value: Double)]
     /// The norm of all gradients before clipping.
@@ -81,17 +81,21 @@ public final class Trainer {
     var sums: [(name: String, value: Double)] = []
     var loads: [[Double]] = []
     var phases = PhaseLosses()
+    // Rows of text all count alike; of conversations, each counts for what it has of the step's answers.
+    let isUneven = batch.packing != nil && plan.accumulation > 1
     for index in 0..<plan.accumulation {
       let rows = (index * plan.rowsPerBatch)..<((index + 1) * plan.rowsPerBatch)
       let part = batch.rows(rows)
       let gate = try tuning?.gate(over: part, step: stepsTaken, firstRow: rows.lowerBound, of: plan.rowsPerStep)
-      let measured = try accumulate(part, gate, &phases)
+      let shares = isUneven ? try LossShares(of: part.targets, in: batch.targets, recipe.model) : nil
+      let measured = try accumulate(part, gate, shares, &phases)
       loads = measured.loads
       sums =
         sums.isEmpty
         ? measured.losses : zip(sums, measured.losses).map { ($0.name, $0.value + $1.value) }
     }
-    let losses = sums.map { ($0.name, $0.value / Double(plan.accumulation)) } + phases.named
+    let divisor = isUneven ? 1 : Double(plan.accumulation)
+    let losses = sums.map { ($0.name, $0.value / divisor) } + phases.named
     let norm = try withTorch { try withoutGradients { try optimizer.gradientNorm().item() } }
     guard losses.allSatisfy(\.1.isFinite), norm.isFinite else {
       throw TrainingError(
@@ -109,16 +113,17 @@ public final class Trainer {
   /// A number in words; what is no number has a sign that means nothing.
   private static func text(_ value: Double) -> String { value.isNaN ? "nan" : "\(value)" }
 
-  /// Adds the gradients of some rows, and gives their losses.
+  /// Adds the gradients of some rows, and gives what they add to the step's losses.
   private func accumulate(
-    _ batch: Batch, _ gate: CycleGate?, _ phases: inout PhaseLosses
+    _ batch: Batch, _ gate: CycleGate?, _ shares: LossShares?, _ phases: inout PhaseLosses
   ) throws -> (losses: [(name: String, value: Double)], loads: [[Double]]) {
     try withTorch {
       let pass = batch.pass(recipe.model, gate: gate)
       pass.recomputesLayers = recipe.training.activationCheckpointing ?? false
-      let losses =
+      var losses =
         tuning?.losses(model, batch, in: pass) ?? model.losses(batch.tokens, targets: batch.targets, in: pass)
-      let parts = recipe.training.accumulation
+      if let shares { losses = losses.portion(shares, recipe.model) }
+      let parts = shares == nil ? recipe.training.accumulation : 1
       (parts == 1 ? losses.total : losses.total * (1 / Double(parts))).backward()
       if let gate, let positions = losses.positions {
         try phases.add(positions, phases: gate.phases, targets: batch.targets)
