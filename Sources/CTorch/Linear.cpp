@@ -65,12 +65,15 @@ struct Linear : torch::autograd::Function<Linear> {
 }  // namespace
 }  // namespace wideband
 
-wb_tensor *wb_linear(const wb_tensor *input, const wb_tensor *weight) {
+wb_tensor *wb_linear(const wb_tensor *input, wb_matrix matrix) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    const auto &x = input->value, &w = weight->value;
-    if (!wideband::isFusible(x) || !wideband::isFusible(w)) return wideband::handle(at::linear(x, w));
+    const auto &x = input->value;
+    const auto weight = matrix.values->value.to(x.scalar_type());
+    if (!wideband::isFusible(x) || !wideband::isFusible(weight)) return wideband::handle(at::linear(x, weight));
     TORCH_CHECK(
-        x.dim() > 0 && w.dim() == 2 && w.size(1) == x.size(-1), "the weight [out, in] does not fit the last axis");
-    return wideband::handle(wideband::Linear::apply(x, w));
+        x.dim() > 0 && weight.dim() == 2 && weight.size(1) == x.size(-1),
+        "the weight [out, in] does not fit the last axis");
+    if (wideband::isNarrow(x, weight)) return wideband::handle(wideband::narrowProduct(x, weight));
+    return wideband::handle(wideband::Linear::apply(x, weight));
   });
 }

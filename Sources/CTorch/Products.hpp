@@ -15,6 +15,12 @@ void multiply(const at::Tensor &a, const at::Tensor &b, const at::Tensor &result
 /// x [..., k] times weight [n, k] transposed, as multiply does it: [..., n].
 at::Tensor mapped(const at::Tensor &x, const at::Tensor &weight);
 
+/// Whether x [..., k] has so few rows, and no derivative to record, that narrowProduct is the way.
+bool isNarrow(const at::Tensor &x, const at::Tensor &weight);
+
+/// x [..., k] times weight [n, k] transposed, with the weight read from memory once; no derivative.
+at::Tensor narrowProduct(const at::Tensor &x, const at::Tensor &weight);
+
 /// A tensor's last axis kept, all others made one.
 inline at::Tensor asRows(const at::Tensor &x) { return x.view({x.numel() / x.size(-1), x.size(-1)}); }
 

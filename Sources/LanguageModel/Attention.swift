@@ -3,10 +3,10 @@ import VirtualWidth
 
 /// Causal grouped-query attention with RMS-normalised queries and keys, as in Qwen3.
 public struct Attention {
-  private let query: Tensor
-  private let key: Tensor
-  private let value: Tensor
-  private let output: Tensor
+  private let query: WeightMatrix
+  private let key: WeightMatrix
+  private let value: WeightMatrix
+  private let output: WeightMatrix
   private let queryNorm: Tensor
   private let keyNorm: Tensor
   private let headSize: Int
@@ -20,10 +20,10 @@ public struct Attention {
     headSize = configuration.headSize
     let queries = configuration.headCount * headSize
     let keys = configuration.keyValueHeadCount * headSize
-    query = try scope["q_proj"].tensor("weight", [queries, D], start.linear(inputs: D))
-    key = try scope["k_proj"].tensor("weight", [keys, D], start.linear(inputs: D))
-    value = try scope["v_proj"].tensor("weight", [keys, D], start.linear(inputs: D))
-    output = try scope["o_proj"].tensor("weight", [D, queries], start.linear(inputs: queries))
+    query = try scope["q_proj"].matrix("weight", queries, D, start.linear(inputs: D))
+    key = try scope["k_proj"].matrix("weight", keys, D, start.linear(inputs: D))
+    value = try scope["v_proj"].matrix("weight", keys, D, start.linear(inputs: D))
+    output = try scope["o_proj"].matrix("weight", D, queries, start.linear(inputs: queries))
     queryNorm = try scope["q_norm"].tensor("weight", [headSize], .ones)
     keyNorm = try scope["k_norm"].tensor("weight", [headSize], .ones)
     epsilon = configuration.normEpsilon

@@ -9,15 +9,15 @@ protocol FeedForward {
 
 /// W_down (silu(W_gate x) ∘ W_up x).
 struct SwiGLU: FeedForward {
-  private let gate: Tensor
-  private let up: Tensor
-  private let down: Tensor
+  private let gate: WeightMatrix
+  private let up: WeightMatrix
+  private let down: WeightMatrix
 
   /// The layer whose weights lie in `scope` ("mlp" or one expert).
   init(hiddenSize D: Int, intermediateSize F: Int, start: InitialValues, in scope: Scope) throws {
-    gate = try scope["gate_proj"].tensor("weight", [F, D], start.linear(inputs: D))
-    up = try scope["up_proj"].tensor("weight", [F, D], start.linear(inputs: D))
-    down = try scope["down_proj"].tensor("weight", [D, F], start.linear(inputs: F))
+    gate = try scope["gate_proj"].matrix("weight", F, D, start.linear(inputs: D))
+    up = try scope["up_proj"].matrix("weight", F, D, start.linear(inputs: D))
+    down = try scope["down_proj"].matrix("weight", D, F, start.linear(inputs: F))
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor {

@@ -15,7 +15,7 @@ public struct LanguageModel {
   private let embedding: OverWidthEmbedding
   private let layers: [Layer]
   let readout: Readout
-  let head: Tensor
+  let head: WeightMatrix
   private let depths: [MultiTokenPrediction]
 
   /// The model of a configuration, with weights that the store makes or has loaded.
@@ -44,7 +44,7 @@ public struct LanguageModel {
     head =
       configuration.isHeadTied
       ? embedding.table
-      : try weights.root["lm_head"].tensor("weight", [configuration.vocabularySize, D], .normal(0.02))
+      : try weights.root["lm_head"].matrix("weight", configuration.vocabularySize, D, .normal(0.02))
     depths = try (0..<(configuration.multiTokenPrediction?.depth ?? 0)).map {
       try MultiTokenPrediction(configuration, depth: $0, start: start, in: model["mtp"][$0])
     }

@@ -11,7 +11,7 @@ import VirtualWidth
 struct MultiTokenPrediction {
   private let hiddenNorm: Tensor
   private let embeddingNorm: Tensor
-  private let mix: Tensor
+  private let mix: WeightMatrix
   private let layer: Layer
   let readout: Readout
   private let epsilon: Double
@@ -24,7 +24,7 @@ struct MultiTokenPrediction {
     epsilon = configuration.normEpsilon
     hiddenNorm = try scope["hidden_norm"].tensor("weight", [wide], .ones)
     embeddingNorm = try scope["embedding_norm"].tensor("weight", [wide], .ones)
-    mix = try scope["proj"].tensor("weight", [C, 2 * C], start.linear(inputs: 2 * C))
+    mix = try scope["proj"].matrix("weight", C, 2 * C, start.linear(inputs: 2 * C))
     layer = try Layer(
       configuration, index: 0, memoryIndex: configuration.layerCount + depth, start: start, in: scope["layers"][0])
     readout = try Readout(configuration, start: start, in: scope)

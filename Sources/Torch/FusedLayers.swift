@@ -7,13 +7,13 @@ extension Tensor {
   }
 
   /// W_down (silu(W_gate x) ∘ W_up x) for x `[..., D]`, gate and up `[F, D]`, down `[D, F]`.
-  public func fusedSwiGLU(gate: Tensor, up: Tensor, down: Tensor) -> Tensor? {
-    guard Self.areFusible(self, gate, up, down), let pointer, let open = gate.pointer, let wide = up.pointer,
-      let narrow = down.pointer
+  public func fusedSwiGLU(gate: WeightMatrix, up: WeightMatrix, down: WeightMatrix) -> Tensor? {
+    guard Self.areFusible(self, gate.values, up.values, down.values), let pointer,
+      let open = gate.values.pointer, let wide = up.values.pointer, let narrow = down.values.pointer
     else { return nil }
     return Tensor(
       result: wb_swiglu(pointer, open, wide, narrow),
-      of: "swiglu(\(dtype)\(shape), \(gate.shape), \(up.shape), \(down.shape))")
+      of: "swiglu(\(dtype)\(shape), \(gate.description), \(up.description), \(down.description))")
   }
 
   /// x `[B, T, H, hd]` scaled to unit root-mean-square over the last axis, times weight `[hd]`, turned by the angles
@@ -29,12 +29,13 @@ extension Tensor {
 
   /// The mean of -log softmax(head x)[target] over the rows of x `[..., D]` whose target is not negative, 0
   /// without any such row. Never holds all logits.
-  public func fusedCrossEntropy(head: Tensor, targets: Tensor) -> Tensor? {
-    guard Self.areFusible(self, head), let pointer, let map = head.pointer, let wanted = targets.pointer else {
+  public func fusedCrossEntropy(head: WeightMatrix, targets: Tensor) -> Tensor? {
+    guard Self.areFusible(self, head.values), let pointer, let map = head.values.pointer, let wanted = targets.pointer
+    else {
       return nil
     }
     return Tensor(
       result: wb_cross_entropy(pointer, map, wanted),
-      of: "cross_entropy(\(dtype)\(shape), \(head.shape), \(targets.dtype)\(targets.shape))")
+      of: "cross_entropy(\(dtype)\(shape), \(head.description), \(targets.dtype)\(targets.shape))")
   }
 }

@@ -11,19 +11,8 @@ extension Tensor {
   /// The matrix product over the last two axes, broadcast over the others.
   public func matmul(_ other: Tensor) -> Tensor { Self.matmulOperator(.tensor(self), .tensor(other)) }
 
-  /// x Wᵀ for x `[..., in]` and weight `[out, in]`, which is cast to x's dtype.
-  public func linear(_ weight: Tensor) -> Tensor {
-    let matrix = weight.to(dtype)
-    guard Kernels.selected == .fused, let source = pointer, let map = matrix.pointer else {
-      return Self.linearOperator(.tensor(self), .tensor(matrix))
-    }
-    let operands = { "(\(self.dtype)\(self.shape), \(matrix.dtype)\(matrix.shape))" }
-    // A few rows go through a kernel that reads the weight once, where libtorch's reads it several times.
-    if size(-1) > 0, (1...16).contains(count / size(-1)), wb_narrow_product_is_supported(source, map) {
-      return Tensor(result: wb_narrow_product(source, map), of: "narrow_product" + operands())
-    }
-    return Tensor(result: wb_linear(source, map), of: "linear" + operands())
-  }
+  /// x Wᵀ through libtorch's own operator, for x `[..., in]` and weight `[out, in]`, which is cast to x's dtype.
+  func linear(composed weight: Tensor) -> Tensor { Self.linearOperator(.tensor(self), .tensor(weight.to(dtype))) }
 
   /// Products and sums over named axes, as in `"bqhd,bkhd->bhqk"`.
   public static func einsum(_ equation: String, _ operands: Tensor...) -> Tensor {

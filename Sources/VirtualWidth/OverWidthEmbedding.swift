@@ -6,8 +6,8 @@ import Torch
 /// `[V, D]` and a state of one slot. Source: arXiv 2511.11238, section 3.1.
 public struct OverWidthEmbedding {
   /// The table: `[V, D']` wide, `[V, D]` otherwise.
-  public let table: Tensor
-  private let expand: Tensor?
+  public let table: WeightMatrix
+  private let expand: WeightMatrix?
   private let slots: Int
   private let dtype: DType
 
@@ -18,12 +18,12 @@ public struct OverWidthEmbedding {
   ) throws {
     let wide = width?.width(hiddenSize: hiddenSize) ?? hiddenSize
     let isExpanded = width?.embedding == .expanded
-    table = try scope["embed_tokens"].tensor(
-      "weight", [vocabularySize, isExpanded ? hiddenSize : wide], .normal(start.embedding))
+    table = try scope["embed_tokens"].matrix(
+      "weight", vocabularySize, isExpanded ? hiddenSize : wide, .normal(start.embedding))
     expand =
       isExpanded
-      ? try scope["embed_expand"].tensor(
-        "weight", [wide, hiddenSize], start.expand(wide: wide, hiddenSize: hiddenSize))
+      ? try scope["embed_expand"].matrix(
+        "weight", wide, hiddenSize, start.expand(wide: wide, hiddenSize: hiddenSize))
       : nil
     slots = width?.slots ?? 1
     self.dtype = dtype
@@ -31,7 +31,7 @@ public struct OverWidthEmbedding {
 
   /// The state `[B, T, n, C]` of integer tokens `[B, T]`.
   public func callAsFunction(_ tokens: Tensor) -> Tensor {
-    var state = table.embedding(tokens).to(dtype)
+    var state = table.rows(tokens).to(dtype)
     if let expand { state = state.linear(expand) }
     return state.reshaped(tokens.shape + [slots, -1])
   }

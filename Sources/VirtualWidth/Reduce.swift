@@ -5,7 +5,7 @@ import Torch
 /// The group norm takes mean and variance over runs of D channels, that is over m neighbouring slots, and is affine;
 /// it is absent where r is not whole. Source: arXiv 2511.11238, equation 4 and algorithm 1.
 public struct Reduce {
-  private let weight: Tensor
+  private let weight: WeightMatrix
   private let norm: (weight: Tensor, bias: Tensor)?
   private let groups: Int
   private let epsilon: Double
@@ -13,7 +13,7 @@ public struct Reduce {
   /// The reduce whose weights lie in `scope` ("model" or one prediction depth).
   public init(_ width: VirtualWidth, hiddenSize D: Int, epsilon: Double, start: InitialValues, in scope: Scope) throws {
     let wide = width.width(hiddenSize: D)
-    weight = try scope["reduce"].tensor("weight", [D, wide], start.reduce(wide: wide, hiddenSize: D))
+    weight = try scope["reduce"].matrix("weight", D, wide, start.reduce(wide: wide, hiddenSize: D))
     norm =
       width.hasGroupNorm
       ? (

@@ -48,7 +48,10 @@ enum LayerTasks {
       "SwiGLU", "\(D) → \(F) → \(D)", forward: (6 * inner * D + 5 * inner, 3 * narrow + 3 * inner),
       backward: (12 * inner * D + 10 * inner, 6 * narrow + 6 * inner),
       leaves: [[rows, length, D], [F, D], [F, D], [D, F]]
-    ) { $0[0].fusedSwiGLU(gate: $0[1], up: $0[2], down: $0[3]) }
+    ) {
+      $0[0].fusedSwiGLU(
+        gate: WeightMatrix($0[1]), up: WeightMatrix($0[2]), down: WeightMatrix($0[3]))
+    }
   }
 
   private static func linear(_ inputs: Int, _ outputs: Int) throws -> KernelTask {
@@ -73,7 +76,7 @@ enum LayerTasks {
       return try [
         timed {
           try withTorch {
-            guard let loss = leaves[0].fusedCrossEntropy(head: leaves[1], targets: targets) else {
+            guard let loss = leaves[0].fusedCrossEntropy(head: WeightMatrix(leaves[1]), targets: targets) else {
               throw MissingKernel(name: "head and cross-entropy")
             }
             loss.backward()

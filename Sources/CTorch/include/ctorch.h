@@ -111,8 +111,14 @@ void wb_prepare_process(void);
 
 // Functions with a derivative of our own.
 
-/// x [..., in] times weight [out, in] transposed, in products that use the processor's widest vectors.
-wb_tensor *wb_linear(const wb_tensor *x, const wb_tensor *weight);
+/// A linear map's weight [out, in]: floats of any width.
+typedef struct wb_matrix {
+  const wb_tensor *values;
+} wb_matrix;
+
+/// x [..., in] times weight [out, in] transposed, in x's type. float32 in the processor's memory goes through products
+/// that use its widest vectors; up to 16 rows without a derivative through a kernel that reads the weight once.
+wb_tensor *wb_linear(const wb_tensor *x, wb_matrix weight);
 
 /// x [..., d] scaled to unit root-mean-square over the last axis, times weight [d]; computed in float32.
 wb_tensor *wb_rms_norm(const wb_tensor *x, const wb_tensor *weight, double epsilon);
@@ -136,14 +142,6 @@ wb_tensor *wb_cross_entropy(const wb_tensor *x, const wb_tensor *head, const wb_
 /// plus bias [G d]; computed in float32.
 wb_tensor *wb_group_norm(
     const wb_tensor *x, int64_t groups, const wb_tensor *weight, const wb_tensor *bias, double epsilon);
-
-// Products of a few rows.
-
-/// Whether the kernel takes x [..., K] and a weight [N, K]: float32 in the processor's memory, and no derivative wanted.
-bool wb_narrow_product_is_supported(const wb_tensor *x, const wb_tensor *weight);
-
-/// x weight^T, [..., N], with the weight read from memory once; no derivative.
-wb_tensor *wb_narrow_product(const wb_tensor *x, const wb_tensor *weight);
 
 // Hyper-connections through the fused kernels.
 
