@@ -67,8 +67,9 @@ struct Linear : torch::autograd::Function<Linear> {
 
 wb_tensor *wb_linear(const wb_tensor *input, wb_matrix matrix) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    const auto &x = input->value;
-    const auto weight = matrix.values->value.to(x.scalar_type());
+    const auto &x = input->value, &stored = matrix.values->value;
+    if (wideband::isFrozenProduct(x, stored)) return wideband::handle(wideband::frozenProduct(x, stored));
+    const auto weight = stored.to(x.scalar_type());
     if (!wideband::isFusible(x) || !wideband::isFusible(weight)) return wideband::handle(at::linear(x, weight));
     TORCH_CHECK(
         x.dim() > 0 && weight.dim() == 2 && weight.size(1) == x.size(-1),

@@ -29,6 +29,8 @@ public struct LoadedModel: @unchecked Sendable {
 
   /// The model in a folder, with `tokenizer.json` beside it.
   ///
+  /// A folder of low-rank adapters does as well, with the model that they are for; see `StoredModel`.
+  ///
   /// Texts end at the tokens that `config.json` and `generation_config.json` name under `eos_token_id`; the latter also
   /// says how tokens are meant to be chosen.
   ///
@@ -42,33 +44,37 @@ public struct LoadedModel: @unchecked Sendable {
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws {
     let folder = ModelFolder(url)
-    var configuration = try ModelConfiguration(folder)
+    let stored = try StoredModel(folder)
+    var configuration = try ModelConfiguration(stored)
     try adjusting(&configuration)
-    tokenizer = try Tokenizer(contentsOf: folder.url.appending(path: "tokenizer.json"))
+    tokenizer = try Tokenizer(contentsOf: stored.file("tokenizer.json"))
     guard tokenizer.vocabularySize <= configuration.vocabularySize else {
       throw GenerationError(
         "\(folder.url.path): the tokenizer has \(tokenizer.vocabularySize) tokens, "
           + "but vocab_size is \(configuration.vocabularySize)")
     }
-    let defaults = try GenerationConfiguration(folder: folder.url)
+    let defaults = try GenerationConfiguration(
+      folder: stored.file(GenerationConfiguration.fileName).deletingLastPathComponent())
     let first = configuration.endOfTextTokens
     endOfTextTokens = first + defaults.endOfTextTokens.filter { !first.contains($0) }
     sampling = defaults.sampling
-    model = try Self.model(configuration, folder, on: device, dtype: dtype)
+    model = try Self.model(configuration, stored, on: device, dtype: dtype)
   }
 
   /// The token that a text starts with where there is no prompt: the one that stands between texts.
   var startToken: Int? { tokenizer.tokenToID("<|endoftext|>").map(Int.init) ?? endOfTextTokens.first }
 
   private static func model(
-    _ configuration: ModelConfiguration, _ folder: ModelFolder, on device: Device, dtype: DType?
+    _ configuration: ModelConfiguration, _ stored: StoredModel, on device: Device, dtype: DType?
   ) throws -> LanguageModel {
-    let tensors = try configuration.weights(in: folder)
+    let tensors = try stored.tensors(configuration)
     let own = tensors["model.embed_tokens.weight"]?.dtype ?? .float32
+    let adapters = try stored.adapters(dtype: dtype ?? own, on: device)
     do {
       return try LanguageModel(
-        configuration, weights: WeightStore(stored: tensors, dtype: dtype, mutable: false, on: device),
+        configuration,
+        weights: WeightStore(stored: tensors, dtype: dtype, mutable: false, on: device, adapters: adapters),
         computingIn: dtype ?? own)
-    } catch { throw GenerationError("\(folder.url.path): \(error)") }
+    } catch { throw GenerationError("\(stored.folder.url.path): \(error)") }
   }
 }

@@ -8,7 +8,8 @@ extension Tensor {
 
   /// W_down (silu(W_gate x) ∘ W_up x) for x `[..., D]`, gate and up `[F, D]`, down `[D, F]`.
   public func fusedSwiGLU(gate: WeightMatrix, up: WeightMatrix, down: WeightMatrix) -> Tensor? {
-    guard Self.areFusible(self, gate.values, up.values, down.values), let pointer,
+    guard gate.adapter == nil, up.adapter == nil, down.adapter == nil,
+      Self.areFusible(self, gate.values, up.values, down.values), let pointer,
       let open = gate.values.pointer, let wide = up.values.pointer, let narrow = down.values.pointer
     else { return nil }
     return Tensor(
@@ -30,12 +31,11 @@ extension Tensor {
   /// The mean of -log softmax(head x)[target] over the rows of x `[..., D]` whose target is not negative, 0
   /// without any such row. Never holds all logits.
   public func fusedCrossEntropy(head: WeightMatrix, targets: Tensor) -> Tensor? {
-    guard Self.areFusible(self, head.values), let pointer, let map = head.values.pointer, let wanted = targets.pointer
-    else {
-      return nil
-    }
+    guard Self.areFusible(self), let pointer, let map = head.values.pointer, let wanted = targets.pointer,
+      wb_is_readable_head(map)
+    else { return nil }
     return Tensor(
       result: wb_cross_entropy(pointer, map, wanted),
-      of: "cross_entropy(\(dtype)\(shape), \(head.description), \(targets.dtype)\(targets.shape))")
+      of: "cross_entropy(\(dtype)\(shape), \(head.values.shape), \(targets.dtype)\(targets.shape))")
   }
 }

@@ -9,6 +9,8 @@ public final class WeightStore {
   public private(set) var tensors: OrderedDictionary<String, Tensor> = [:]
   /// Where the weights lie.
   public let device: Device
+  /// What is trained beside matrices that stay as they are; nil for nothing.
+  public let adapters: LowRankAdapters?
 
   private let source: Source
 
@@ -26,6 +28,7 @@ public final class WeightStore {
   public init(seed: UInt64, dtype: DType = .float32, on device: Device = .cpu) {
     source = .seed(seed, dtype: dtype)
     self.device = device
+    adapters = nil
   }
 
   /// Weights from a checkpoint.
@@ -34,9 +37,14 @@ public final class WeightStore {
   ///   - tensors: what was read, by name.
   ///   - dtype: the type to convert to; nil keeps each tensor's own.
   ///   - mutable: whether the weights will be written to. If not, they may share memory with the file.
-  public init(stored tensors: [String: Tensor], dtype: DType? = nil, mutable: Bool, on device: Device = .cpu) {
+  ///   - adapters: what is trained beside them.
+  public init(
+    stored tensors: [String: Tensor], dtype: DType? = nil, mutable: Bool, on device: Device = .cpu,
+    adapters: LowRankAdapters? = nil
+  ) {
     source = .stored(tensors, dtype: dtype, mutable: mutable)
     self.device = device
+    self.adapters = adapters
   }
 
   /// The scope from which all names are given in full.
@@ -47,6 +55,7 @@ public final class WeightStore {
 
   /// Fails if the checkpoint held a tensor that no module has asked for.
   public func requireNothingLeft() throws {
+    try adapters?.weights.requireNothingLeft()
     guard case .stored(let stored, _, _) = source else { return }
     let left = stored.keys.filter { tensors[$0] == nil }.sorted()
     guard let first = left.first else { return }

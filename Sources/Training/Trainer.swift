@@ -11,7 +11,7 @@ import VirtualWidth
 public final class Trainer {
   /// What decides the run.
   public let recipe: Recipe
-  /// The model being trained; its weights are float32.
+  /// The model being trained. What is trained of it is float32: its weights, or adapters beside them.
   public let model: LanguageModel
   /// The optimizer, with its moments.
   public let optimizer: AdamW
@@ -24,6 +24,7 @@ public final class Trainer {
   private let schedule: Schedule
   private let byteLengths: Tensor
   private let tuning: DirectTuning?
+  private let adaptation: LowRankTuning?
 
   /// A trainer at its first step, or at the step of a checkpoint.
   ///
@@ -41,18 +42,37 @@ public final class Trainer {
     byteLengths = validation.byteLengths.to(device)
     _ = try train.windowCount(length: recipe.training.sequenceLength)
     _ = try validation.windowCount(length: recipe.training.sequenceLength)
-    let stored = try checkpoint?.weights() ?? recipe.from.map { try ModelFolder(URL(filePath: $0)).readTensors() }
-    let weights =
-      stored.map { WeightStore(stored: $0, dtype: .float32, mutable: true, on: device) }
-      ?? WeightStore(seed: recipe.training.seed, on: device)
+    let adaptation = try recipe.lora.map {
+      try LowRankTuning($0, of: recipe.from ?? "", recipe, from: checkpoint, on: device)
+    }
+    self.adaptation = adaptation
+    let weights = try adaptation?.weights ?? Self.weights(recipe, from: checkpoint, on: device)
     model = try LanguageModel(
       recipe.model, weights: weights, start: recipe.initialValues, computingIn: device.computeDType)
-    tuning = try recipe.directDecoding.map { try DirectTuning($0, recipe, on: device) }
-    let trained = tuning?.trained(weights.tensors) ?? weights.tensors
+    tuning = try recipe.directDecoding.map { direct in
+      try DirectTuning(direct, recipe, untuned: adaptation.map { _ in weights.tensors }, on: device)
+    }
+    let trained = weights.adapters?.weights.tensors ?? tuning?.trained(weights.tensors) ?? weights.tensors
     for tensor in trained.values { tensor.requiringGradient() }
     stepsTaken = checkpoint?.progress.step ?? 0
     optimizer = try AdamW(
       trained, recipe.optimizer, step: stepsTaken, stored: try checkpoint?.moments())
+  }
+
+  /// Weights to train: of the checkpoint, of the folder that the run starts from, or fresh ones.
+  private static func weights(
+    _ recipe: Recipe, from checkpoint: TrainingCheckpoint?, on device: Device
+  ) throws -> WeightStore {
+    let stored = try checkpoint?.weights() ?? recipe.from.map { try recipe.model.wholeWeights(in: $0) }
+    guard let stored else { return WeightStore(seed: recipe.training.seed, on: device) }
+    return WeightStore(stored: stored, dtype: .float32, mutable: true, on: device)
+  }
+
+  /// Writes the trained weights into a folder.
+  func writeWeights(into folder: URL) throws {
+    if let adaptation { return try adaptation.write(into: folder) }
+    let weights = model.weights.tensors.map { (name: $0.key, tensor: $0.value) }
+    try Safetensors.write(weights, to: folder.appending(path: "model.safetensors"))
   }
 
   /// What one step computed.

@@ -64,7 +64,7 @@ struct Generate: ParsableCommand {
     let text = try promptText()
     try machine.apply {
       let loaded = try LoadedModel(URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype) {
-        try split.apply(to: &$0, of: model, cycle: cycle)
+        try split.apply(to: &$0, of: model, cycle: cycle, drafts: draft == .direct)
       }
       let options = options(loaded.sampling)
       let result = try loaded.generate(text, options: options) {

@@ -15,10 +15,15 @@ struct SplitOptions: ParsableArguments {
   /// - Parameters:
   ///   - folder: the model's, for errors.
   ///   - cycle: the longest cycle that is asked for; nil where the model is to be decoded ordinarily.
+  ///   - drafts: whether direct decoding is to draft.
   /// - Throws: `CommandError` for a split against the folder's, one that the model's layers cannot have, and none at
   ///   all.
-  func apply(to configuration: inout ModelConfiguration, of folder: String, cycle: Int?) throws {
+  func apply(to configuration: inout ModelConfiguration, of folder: String, cycle: Int?, drafts: Bool = false) throws {
     if let own = configuration.directDecoding { return try requireEqual(to: own, in: folder) }
+    if drafts, cycle == nil || decodingLayers == nil {
+      throw CommandError(
+        "\(folder)/config.json has no direct_decoding: expected --decoding-layers and --cycle beside --draft direct")
+    }
     guard let cycle else { return try requireNothing() }
     guard let decodingLayers else {
       throw CommandError("\(folder)/config.json has no direct_decoding: expected --decoding-layers beside --cycle")
