@@ -2,8 +2,12 @@
 #include <ATen/Context.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "Internal.h"
 #include "Products.hpp"
+#include "Quantized.hpp"
 
 namespace at::native {
 // result = beta result + alpha a b. libtorch exports it and ships no header for it.
@@ -62,19 +66,34 @@ struct Linear : torch::autograd::Function<Linear> {
   }
 };
 
+at::Tensor product(const at::Tensor &x, const at::Tensor &floats) {
+  const auto weight = floats.to(x.scalar_type());
+  if (!isFusible(x) || !isFusible(weight)) return at::linear(x, weight);
+  TORCH_CHECK(
+      x.dim() > 0 && weight.dim() == 2 && weight.size(1) == x.size(-1),
+      "the weight [out, in] does not fit the last axis");
+  if (isNarrow(x, weight)) return narrowProduct(x, weight);
+  return Linear::apply(x, weight);
+}
+
+/// The product with whole numbers, of which some rows at a time are made floats.
+at::Tensor product(const at::Tensor &x, const wb_matrix &matrix) {
+  constexpr int64_t most = int64_t(1) << 22;
+  const int64_t outputs = matrix.values->value.size(0), together = std::max<int64_t>(most / matrix.inputs, 1);
+  std::vector<at::Tensor> parts;
+  for (int64_t first = 0; first < outputs; first += together)
+    parts.push_back(product(x, expanded(matrix, first, std::min(together, outputs - first))));
+  return parts.size() == 1 ? parts[0] : at::cat(parts, -1);
+}
+
 }  // namespace
 }  // namespace wideband
 
 wb_tensor *wb_linear(const wb_tensor *input, wb_matrix matrix) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    const auto &x = input->value, &stored = matrix.values->value;
-    if (wideband::isFrozenProduct(x, stored)) return wideband::handle(wideband::frozenProduct(x, stored));
-    const auto weight = stored.to(x.scalar_type());
-    if (!wideband::isFusible(x) || !wideband::isFusible(weight)) return wideband::handle(at::linear(x, weight));
-    TORCH_CHECK(
-        x.dim() > 0 && weight.dim() == 2 && weight.size(1) == x.size(-1),
-        "the weight [out, in] does not fit the last axis");
-    if (wideband::isNarrow(x, weight)) return wideband::handle(wideband::narrowProduct(x, weight));
-    return wideband::handle(wideband::Linear::apply(x, weight));
+    const auto &x = input->value;
+    if (wideband::isFrozenProduct(x, matrix)) return wideband::handle(wideband::frozenProduct(x, matrix));
+    return wideband::handle(
+        matrix.scales ? wideband::product(x, matrix) : wideband::product(x, matrix.values->value));
   });
 }

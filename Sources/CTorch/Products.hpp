@@ -21,11 +21,11 @@ bool isNarrow(const at::Tensor &x, const at::Tensor &weight);
 /// x [..., k] times weight [n, k] transposed, with the weight read from memory once; no derivative.
 at::Tensor narrowProduct(const at::Tensor &x, const at::Tensor &weight);
 
-/// Whether the derivative of x [..., k] times weight [n, k] transposed is to be recorded for x alone.
-bool isFrozenProduct(const at::Tensor &x, const at::Tensor &weight);
+/// Whether the derivative of x [..., k] times a matrix [n, k] transposed is to be recorded for x alone.
+bool isFrozenProduct(const at::Tensor &x, const wb_matrix &matrix);
 
-/// The product for which isFrozenProduct holds: it keeps the weight as it is stored, and nothing of x.
-at::Tensor frozenProduct(const at::Tensor &x, const at::Tensor &weight);
+/// The product for which isFrozenProduct holds: it keeps the matrix as it is stored, and nothing of x.
+at::Tensor frozenProduct(const at::Tensor &x, const wb_matrix &matrix);
 
 /// A tensor's last axis kept, all others made one.
 inline at::Tensor asRows(const at::Tensor &x) { return x.view({x.numel() / x.size(-1), x.size(-1)}); }

@@ -66,7 +66,9 @@ private struct LayerWeights {
       let path = name.split(separator: ".")
       if path.count > 3, path[0] == "model", path[1] == "layers", let layer = Int(path[2]) {
         if name.contains(".mlp.experts.") { experts[layer] += bytes } else { dense[layer] += bytes }
-      } else if name == head || ["model.embed_expand", "model.reduce", "model.norm."].contains(where: name.hasPrefix) {
+      } else if [head, head + "_scale"].contains(name)
+        || ["model.embed_expand", "model.reduce", "model.norm."].contains(where: name.hasPrefix)
+      {
         readout += bytes
       }
     }

@@ -36,17 +36,20 @@ public struct LoadedModel: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - dtype: the type of weights and activations; nil for that of the file, whose weights are then used where they
-  ///     are mapped into memory, without a copy.
+  ///     are mapped into memory, without a copy. Quantised weights stay so; without a dtype a model of them computes in
+  ///     the device's usual type.
+  ///   - scheme: how matrices are quantised as they are loaded; nil to use them as they are.
   ///   - adjusting: changes the configuration of the folder, such as its layer split, before the model is made of it.
   /// - Throws: `CheckpointError`, `TokenizationError` or `GenerationError` naming the file and what is wrong with it.
   public init(
-    _ url: URL, on device: Device = .cpu, dtype: DType? = nil,
+    _ url: URL, on device: Device = .cpu, dtype: DType? = nil, quantizing scheme: QuantizationScheme? = nil,
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws {
     let folder = ModelFolder(url)
     let stored = try StoredModel(folder)
     var configuration = try ModelConfiguration(stored)
     try adjusting(&configuration)
+    if let scheme { try configuration.quantize(as: scheme, in: folder) }
     tokenizer = try Tokenizer(contentsOf: stored.file("tokenizer.json"))
     guard tokenizer.vocabularySize <= configuration.vocabularySize else {
       throw GenerationError(
@@ -58,23 +61,24 @@ public struct LoadedModel: @unchecked Sendable {
     let first = configuration.endOfTextTokens
     endOfTextTokens = first + defaults.endOfTextTokens.filter { !first.contains($0) }
     sampling = defaults.sampling
-    model = try Self.model(configuration, stored, on: device, dtype: dtype)
+    model = try Self.model(configuration, stored, on: device, dtype: dtype, quantizing: scheme)
   }
 
   /// The token that a text starts with where there is no prompt: the one that stands between texts.
   var startToken: Int? { tokenizer.tokenToID("<|endoftext|>").map(Int.init) ?? endOfTextTokens.first }
 
   private static func model(
-    _ configuration: ModelConfiguration, _ stored: StoredModel, on device: Device, dtype: DType?
+    _ configuration: ModelConfiguration, _ stored: StoredModel, on device: Device, dtype: DType?,
+    quantizing scheme: QuantizationScheme?
   ) throws -> LanguageModel {
     let tensors = try stored.tensors(configuration)
     let own = tensors["model.embed_tokens.weight"]?.dtype ?? .float32
-    let adapters = try stored.adapters(dtype: dtype ?? own, on: device)
+    let usual = configuration.quantization == nil ? own : device.computeDType
+    let adapters = try stored.adapters(dtype: dtype ?? usual, on: device)
     do {
-      return try LanguageModel(
-        configuration,
-        weights: WeightStore(stored: tensors, dtype: dtype, mutable: false, on: device, adapters: adapters),
-        computingIn: dtype ?? own)
+      let weights = WeightStore(
+        stored: tensors, dtype: dtype, mutable: false, on: device, quantizing: scheme, adapters: adapters)
+      return try LanguageModel(configuration, weights: weights, computingIn: dtype ?? usual)
     } catch { throw GenerationError("\(stored.folder.url.path): \(error)") }
   }
 }

@@ -1,6 +1,7 @@
 import Checkpoint
 import Foundation
 import LanguageModel
+import Torch
 
 extension ModelConfiguration {
   /// The configuration of a model folder.
@@ -14,6 +15,16 @@ extension ModelConfiguration {
     let file = stored.file("config.json")
     let folder = ModelFolder(file.deletingLastPathComponent())
     self = try decoded(Self.self, from: folder.configurationData(), in: file)
+  }
+
+  /// Says that the folder's matrices, which are floats, are quantised.
+  ///
+  /// - Throws: `GenerationError` if they are not floats.
+  public mutating func quantize(as scheme: QuantizationScheme, in folder: ModelFolder) throws {
+    if let quantization {
+      throw GenerationError("\(folder.url.path): the weights are quantised already (\(quantization)): expected floats")
+    }
+    quantization = scheme
   }
 
   /// The configuration in a file of any name.

@@ -49,6 +49,11 @@ public struct LanguageModel {
       try MultiTokenPrediction(configuration, depth: $0, start: start, in: model["mtp"][$0])
     }
     try weights.requireNothingLeft()
+    for (name, matrix) in weights.matrices where matrix.scheme != configuration.quantization {
+      let said =
+        configuration.quantization.map { "quantization_config says \($0)" } ?? "there is no quantization_config"
+      throw ConfigurationError("\(said), but tensor '\(name)' is \(matrix.scheme.map { "in \($0)" } ?? "of floats")")
+    }
   }
 
   /// The state `[B, T, n, C]` that enters the first layer, for integer tokens `[B, T]`.

@@ -67,6 +67,7 @@ extension ModelConfiguration: Codable {
     virtualWidth = try values.decodeIfPresent(VirtualWidth.self, forKey: .virtualWidth)
     multiTokenPrediction = try values.decodeIfPresent(MultiTokenPrediction.self, forKey: .multiTokenPrediction)
     directDecoding = try values.decodeIfPresent(DirectDecoding.self, forKey: .directDecoding)
+    quantization = try values.decodeIfPresent(QuantizationDescription.self, forKey: .quantization)?.scheme
   }
 
   /// Writes what Qwen3's own files have, so that a plain model's folder opens in other tools.
@@ -92,6 +93,7 @@ extension ModelConfiguration: Codable {
     try values.encodeIfPresent(virtualWidth, forKey: .virtualWidth)
     try values.encodeIfPresent(multiTokenPrediction, forKey: .multiTokenPrediction)
     try values.encodeIfPresent(directDecoding, forKey: .directDecoding)
+    try values.encodeIfPresent(quantization.map(QuantizationDescription.init), forKey: .quantization)
   }
 
   private var architecture: String {

@@ -10,7 +10,7 @@ extension ModelConfiguration {
   /// - Throws: `CheckpointError` if there are none, or a file does not describe what is there.
   public func weights(in folder: ModelFolder) throws -> [String: Tensor] {
     var tensors = try folder.readTensors()
-    if isHeadTied { tensors["lm_head.weight"] = nil }
+    if isHeadTied { for name in ["lm_head.weight", "lm_head.weight_scale"] { tensors[name] = nil } }
     return tensors
   }
 

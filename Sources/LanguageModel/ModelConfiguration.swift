@@ -1,3 +1,4 @@
+import Torch
 import VirtualWidth
 
 /// What a model is made of: the content of `config.json`, a superset of Qwen3's and Qwen3-MoE's.
@@ -86,6 +87,8 @@ public struct ModelConfiguration: Hashable, Sendable {
   public var multiTokenPrediction: MultiTokenPrediction?
   /// The layer split a model was tuned for; nil for ordinary decoding.
   public var directDecoding: DirectDecoding?
+  /// How the matrices beside it are quantised; nil for floats.
+  public var quantization: QuantizationScheme?
 
   /// A dense, plain Qwen3 model with one key/value head a query head.
   public init(

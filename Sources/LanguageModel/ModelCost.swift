@@ -16,6 +16,8 @@ public struct ModelCost: Sendable {
     public let operations: Double
     /// Elements of activations that one token reads and writes where the part is memory-bound, carry recomputed.
     public let traffic: Double
+    /// Bytes that one token reads and writes: its weights once, in float32 or as they are quantised, and the traffic.
+    public let bytes: Double
   }
 
   /// Every part, in the order of the data.
@@ -59,12 +61,15 @@ private struct Counter {
     [embedding, attention, feedForward, connections, mixes, reduces, norms, head]
   }
 
+  /// - Parameter vectors: of the active parameters those that lie in no matrix, and so are never quantised.
   private func part(
-    _ name: String, _ parameters: Int, active: Int? = nil, operations: Double, traffic: Double = 0
+    _ name: String, _ parameters: Int, active: Int? = nil, vectors: Int = 0, operations: Double, traffic: Double = 0
   ) -> ModelCost.Part {
-    .init(
-      name: name, parameters: parameters, activeParameters: active ?? parameters, operations: operations,
-      traffic: traffic)
+    let active = active ?? parameters
+    let bytesPerWeight = configuration.quantization?.bytesPerWeight ?? 4
+    return .init(
+      name: name, parameters: parameters, activeParameters: active, operations: operations, traffic: traffic,
+      bytes: Double(active - vectors) * bytesPerWeight + (Double(vectors) + traffic) * 4)
   }
 
   /// A row of a table that is the output head as well counts there.
@@ -86,24 +91,26 @@ private struct Counter {
     let scores = 2 * 2 * Double(queries) * Double(T) / 2
     let count = layers.count
     return part(
-      "attention", count * (weights + 2 * configuration.headSize),
+      "attention", count * (weights + 2 * configuration.headSize), vectors: count * 2 * configuration.headSize,
       operations: Double(count) * (2 * Double(weights) + scores))
   }
 
   private var feedForward: ModelCost.Part {
     var total = 0
     var active = 0
+    var routers = 0
     for layer in layers {
       if let experts = configuration.experts, configuration.hasExperts(layer: layer) {
         let expert = 3 * D * experts.intermediateSize
         total += experts.count * (expert + D)
         active += experts.perToken * expert + experts.count * D
+        routers += experts.count * D
       } else {
         total += 3 * D * configuration.intermediateSize
         active += 3 * D * configuration.intermediateSize
       }
     }
-    return part("feed-forward", total, active: active, operations: 2 * Double(active))
+    return part("feed-forward", total, active: active, vectors: routers, operations: 2 * Double(active))
   }
 
   /// Source of the counts: arXiv 2511.11238, section 5.1, for each of the two connections of a layer.
@@ -121,7 +128,8 @@ private struct Counter {
       operations += 4 * n * C + 2 * (2 * m + n) * n * C
     }
     return part(
-      "hyper-connections", count * parameters, operations: Double(count) * Double(operations),
+      "hyper-connections", count * parameters, vectors: count * parameters,
+      operations: Double(count) * Double(operations),
       traffic: Double(count * (3 * wide + 2 * D)))
   }
 
@@ -129,7 +137,8 @@ private struct Counter {
     let C = width?.slotWidth(hiddenSize: D) ?? D
     let slots = width?.slots ?? 1
     return part(
-      "prediction mixes", depths * (2 * C * C + 2 * wide), operations: Double(depths * slots) * 4 * Double(C * C))
+      "prediction mixes", depths * (2 * C * C + 2 * wide), vectors: depths * 2 * wide,
+      operations: Double(depths * slots) * 4 * Double(C * C))
   }
 
   private var reduces: ModelCost.Part {
@@ -137,11 +146,13 @@ private struct Counter {
     let weights = D * wide
     let norm = width.hasGroupNorm ? 2 * wide : 0
     return part(
-      "reduce", (1 + depths) * (weights + norm), operations: 2 * Double((1 + depths) * weights))
+      "reduce", (1 + depths) * (weights + norm), vectors: (1 + depths) * norm,
+      operations: 2 * Double((1 + depths) * weights))
   }
 
   private var norms: ModelCost.Part {
-    part("norms", 2 * layers.count * D + (1 + depths) * D, operations: Double(8 * layers.count * D))
+    let gains = 2 * layers.count * D + (1 + depths) * D
+    return part("norms", gains, vectors: gains, operations: Double(8 * layers.count * D))
   }
 
   private var head: ModelCost.Part {

@@ -1,3 +1,4 @@
+import Torch
 import VirtualWidth
 
 /// What of a `config.json` is not supported, refused by name rather than computed nearly right; and what its kind of
@@ -18,9 +19,6 @@ struct ModelSupport {
     }
     if try values.decodeIfPresent(Bool.self, forKey: .attentionBias) == true {
       throw ConfigurationError("attention_bias is true: expected false, the only form supported")
-    }
-    if values.contains(.quantization), try !values.decodeNil(forKey: .quantization) {
-      throw ConfigurationError("quantization_config is present: expected weights that are not quantised")
     }
     try Self.refuseSlidingWindow(values, type)
     let newer = try values.decodeIfPresent(RopeParameters.self, forKey: .ropeParameters)
@@ -109,11 +107,47 @@ private struct RopeParameters: Decodable {
   }
 }
 
+/// `quantization_config` as this library writes it. Weights that other tools quantised are refused by name.
+struct QuantizationDescription: Codable {
+  let scheme: QuantizationScheme
+
+  private enum Key: String, CodingKey {
+    case method = "quant_method"
+    case scheme
+    case groupSize = "group_size"
+  }
+
+  init(_ scheme: QuantizationScheme) { self.scheme = scheme }
+
+  init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Key.self)
+    let method = try values.decodeIfPresent(String.self, forKey: .method)
+    guard method == "wideband" else {
+      let found = method.map { "is \"\($0)\"" } ?? "is missing"
+      throw ConfigurationError("quantization_config.quant_method \(found): expected wideband, the only one supported")
+    }
+    let size = try values.decodeIfPresent(Int.self, forKey: .groupSize) ?? QuantizationScheme.groupSize
+    guard size == QuantizationScheme.groupSize else {
+      throw ConfigurationError(
+        "quantization_config.group_size is \(size): expected \(QuantizationScheme.groupSize), the only one supported")
+    }
+    scheme = try values.decode(QuantizationScheme.self, forKey: .scheme)
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: Key.self)
+    try values.encode("wideband", forKey: .method)
+    try values.encode(scheme, forKey: .scheme)
+    try values.encode(QuantizationScheme.groupSize, forKey: .groupSize)
+  }
+}
+
 extension ModelConfiguration {
   /// The words that a key of `config.json` may have, by its path, where it may not have any.
   public static let choices = [
     "virtual_width.embedding": VirtualWidth.Embedding.allCases.map(\.rawValue),
     "virtual_width.connections": VirtualWidth.Connections.allCases.map(\.rawValue),
     "direct_decoding.gate": DirectDecoding.Gate.allCases.map(\.rawValue),
+    "quantization_config.scheme": QuantizationScheme.allCases.map(\.rawValue),
   ]
 }

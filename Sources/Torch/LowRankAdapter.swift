@@ -18,8 +18,10 @@ public struct LowRankAdapter {
 
   /// The weight with what the adapter adds, formed in float32, in the weight's dtype or another.
   func fused(into weight: Tensor, as dtype: DType? = nil) -> Tensor {
-    let sum = weight.to(.float32) + up.to(.float32).matmul(down.to(.float32)) * scale
-    return sum.to(dtype ?? weight.dtype)
+    withoutGradients {
+      let sum = weight.to(.float32) + up.to(.float32).matmul(down.to(.float32)) * scale
+      return sum.to(dtype ?? weight.dtype)
+    }
   }
 }
 
@@ -65,13 +67,16 @@ public struct LowRankAdapters {
 }
 
 extension WeightStore {
-  /// Every tensor by name and in order, with what adapters add; in `dtype` where it is not left as it is.
+  /// Every weight by name and in order, with what adapters add; those that change in `dtype` where they do not keep their
+  /// own, and whole numbers as floats.
   public func fused(as dtype: DType? = nil) throws -> [(name: String, tensor: Tensor)] {
-    try tensors.map { name, tensor in
-      guard tensor.rank == 2, let adapter = try adapters?.adapter(of: name, tensor.size(0), tensor.size(1)) else {
-        return (name, tensor)
+    let scales = Set(matrices.filter { $0.value.scales != nil }.keys.map(WeightMatrix.scalesName(of:)))
+    return try tensors.filter { !scales.contains($0.key) }.map { name, tensor in
+      guard let matrix = matrices[name], matrix.adapter != nil || matrix.scales != nil else { return (name, tensor) }
+      return try withTorch {
+        let floats = matrix.floats
+        return (name, matrix.adapter?.fused(into: floats, as: dtype) ?? floats.to(dtype ?? floats.dtype))
       }
-      return (name, try withTorch { withoutGradients { adapter.fused(into: tensor, as: dtype) } })
     }
   }
 }

@@ -12,11 +12,18 @@ public final class WeightStore {
   /// What is trained beside matrices that stay as they are; nil for nothing.
   public let adapters: LowRankAdapters?
 
+  /// Every linear map's weight by name. `tensors` has what it is made of: of a quantised one, its numbers under its name
+  /// and its scales under that and `_scale`.
+  public private(set) var matrices: OrderedDictionary<String, WeightMatrix> = [:]
+
   private let source: Source
+  /// What was read from a checkpoint. What is quantised on the way in leaves it, so that the source is not kept.
+  private var stored: [String: Tensor] = [:]
+  private let scheme: QuantizationScheme?
 
   private enum Source {
     case seed(UInt64, dtype: DType)
-    case stored([String: Tensor], dtype: DType?, mutable: Bool)
+    case stored(dtype: DType?, mutable: Bool)
   }
 
   /// Fresh weights.
@@ -24,10 +31,15 @@ public final class WeightStore {
   /// Each tensor's random numbers depend on the seed and its own name only, so that two models that differ in one
   /// part start from the same values everywhere else.
   ///
-  /// - Parameter dtype: the type that each tensor is kept in, once it has been made in float32.
-  public init(seed: UInt64, dtype: DType = .float32, on device: Device = .cpu) {
+  /// - Parameters:
+  ///   - dtype: the type that each tensor is kept in, once it has been made in float32.
+  ///   - scheme: how matrices are quantised; nil to keep them as floats.
+  public init(
+    seed: UInt64, dtype: DType = .float32, on device: Device = .cpu, quantizing scheme: QuantizationScheme? = nil
+  ) {
     source = .seed(seed, dtype: dtype)
     self.device = device
+    self.scheme = scheme
     adapters = nil
   }
 
@@ -35,28 +47,40 @@ public final class WeightStore {
   ///
   /// - Parameters:
   ///   - tensors: what was read, by name.
-  ///   - dtype: the type to convert to; nil keeps each tensor's own.
+  ///   - dtype: the type to convert floats to; nil keeps each tensor's own.
   ///   - mutable: whether the weights will be written to. If not, they may share memory with the file.
+  ///   - scheme: how matrices are quantised, one by one as they are asked for; nil to keep them as they are. Nothing of
+  ///     what was read is kept then, so that a mapped file is let go.
   ///   - adapters: what is trained beside them.
   public init(
     stored tensors: [String: Tensor], dtype: DType? = nil, mutable: Bool, on device: Device = .cpu,
-    adapters: LowRankAdapters? = nil
+    quantizing scheme: QuantizationScheme? = nil, adapters: LowRankAdapters? = nil
   ) {
-    source = .stored(tensors, dtype: dtype, mutable: mutable)
+    source = .stored(dtype: dtype, mutable: mutable)
+    stored = tensors
     self.device = device
+    self.scheme = scheme
     self.adapters = adapters
   }
 
   /// The scope from which all names are given in full.
   public var root: Scope { Scope(store: self, path: "") }
 
-  /// The number of weights.
-  public var parameterCount: Int { tensors.values.reduce(0) { $0 + $1.count } }
+  /// The number of weights, however they are packed.
+  public var parameterCount: Int {
+    let scales = Set(matrices.filter { $0.value.scales != nil }.keys.map(WeightMatrix.scalesName(of:)))
+    return tensors.reduce(0) { count, entry in
+      if scales.contains(entry.key) { return count }
+      return count + (matrices[entry.key]?.count ?? entry.value.count)
+    }
+  }
+
+  /// Bytes of all weights as they lie in memory.
+  public var byteCount: Int { tensors.values.reduce(0) { $0 + $1.count * $1.dtype.size } }
 
   /// Fails if the checkpoint held a tensor that no module has asked for.
   public func requireNothingLeft() throws {
     try adapters?.weights.requireNothingLeft()
-    guard case .stored(let stored, _, _) = source else { return }
     let left = stored.keys.filter { tensors[$0] == nil }.sorted()
     guard let first = left.first else { return }
     let others = left.count > 1 ? " (and \(left.count - 1) more)" : ""
@@ -69,16 +93,68 @@ public final class WeightStore {
       switch source {
       case .seed(let seed, let dtype):
         try initial.tensor(shape, seed: Self.mix(seed, name)).to(dtype).to(device)
-      case .stored(let stored, let dtype, let mutable):
-        try Self.load(name, shape, from: stored, dtype, mutable: mutable, on: device)
+      case .stored(let dtype, let mutable):
+        try load(name, shape, dtype, isShared: !mutable && scheme == nil)
       }
+    if scheme != nil { stored[name] = nil }
     tensors[name] = tensor
     return tensor
   }
 
-  private static func load(
-    _ name: String, _ shape: [Int], from stored: [String: Tensor], _ dtype: DType?, mutable: Bool, on device: Device
-  ) throws -> Tensor {
+  func matrix(_ name: String, _ outputs: Int, _ inputs: Int, _ initial: InitialValue) throws -> WeightMatrix {
+    if let matrix = matrices[name] { return matrix }
+    var matrix =
+      if let quantized = try loadQuantized(name, outputs, inputs) {
+        quantized
+      } else if let scheme {
+        try quantized(name, [outputs, inputs], initial, scheme)
+      } else {
+        WeightMatrix(try tensor(name, [outputs, inputs], initial))
+      }
+    matrix.adapter = try adapters?.adapter(of: name, outputs, inputs)
+    matrices[name] = matrix
+    tensors[name] = matrix.values
+    if let scales = matrix.scales { tensors[WeightMatrix.scalesName(of: name)] = scales }
+    return matrix
+  }
+
+  /// A matrix that is quantised on its way in, from the checkpoint's own type.
+  private func quantized(
+    _ name: String, _ shape: [Int], _ initial: InitialValue, _ scheme: QuantizationScheme
+  ) throws -> WeightMatrix {
+    let floats =
+      if case .stored = source { try load(name, shape, nil, isShared: true) } else { try tensor(name, shape, initial) }
+    defer { stored[name] = nil }
+    do { return try WeightMatrix(floats).quantized(scheme) } catch { throw TorchError("tensor '\(name)' \(error)") }
+  }
+
+  /// A matrix that the checkpoint holds in whole numbers; nil if it does not.
+  private func loadQuantized(_ name: String, _ outputs: Int, _ inputs: Int) throws -> WeightMatrix? {
+    guard case .stored(_, let mutable) = source, let values = stored[name],
+      let found = QuantizationScheme(values.dtype)
+    else { return nil }
+    let scalesName = WeightMatrix.scalesName(of: name)
+    guard !mutable else {
+      throw TorchError("tensor '\(name)' is quantised (\(found)): expected floats, which alone have derivatives")
+    }
+    guard scheme == nil else { throw TorchError("tensor '\(name)' is quantised already (\(found))") }
+    guard let scales = stored[scalesName] else {
+      throw TorchError("missing tensor '\(scalesName)': '\(name)' has dtype \(values.dtype), which needs scales")
+    }
+    guard scales.dtype == .bfloat16 else {
+      throw TorchError("tensor '\(scalesName)' has dtype \(scales.dtype): expected bfloat16")
+    }
+    let shapes = (found.valuesShape(outputs, inputs), found.scalesShape(outputs, inputs))
+    for (name, tensor, shape) in [(name, values, shapes.0), (scalesName, scales, shapes.1)] where tensor.shape != shape
+    {
+      throw TorchError(
+        "tensor '\(name)' has shape \(tensor.shape): a weight of [\(outputs), \(inputs)] in \(found) has \(shape)")
+    }
+    return try withTorch { WeightMatrix(values.to(device), scales: scales.to(device), inputs: inputs) }
+  }
+
+  /// A tensor of the checkpoint; one that is not shared has memory of its own.
+  private func load(_ name: String, _ shape: [Int], _ dtype: DType?, isShared: Bool) throws -> Tensor {
     guard let found = stored[name] else {
       throw TorchError("missing tensor '\(name)': the configuration expects it with shape \(shape)")
     }
@@ -90,8 +166,8 @@ public final class WeightStore {
     }
     return try withTorch {
       let placed = found.to(dtype ?? found.dtype).to(device)
-      let isShared = (dtype ?? found.dtype) == found.dtype && device == found.device
-      return mutable && isShared ? placed.cloned() : placed
+      let isSame = (dtype ?? found.dtype) == found.dtype && device == found.device
+      return isSame && !isShared ? placed.cloned() : placed
     }
   }
 

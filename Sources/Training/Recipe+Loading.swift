@@ -193,11 +193,12 @@ extension Recipe {
 
 extension Recipe {
   /// The folders that a recipe with its changes names, before the rest of it is read: the data decides the vocabulary
-  /// that the rest may leave out, the model folder that a run starts from its whole model.
+  /// that the rest may leave out, the model folder that a run starts from its whole model. Also whether adapters are
+  /// trained and not the folder's weights.
   public static func folders(
     yaml text: String, name: String, changes: [String]
-  ) throws -> (data: String?, from: String?) {
+  ) throws -> (data: String?, from: String?, adapts: Bool) {
     let root = try node(yaml: text, name: name, changes: changes)
-    return (root["data"]?.string, root["from"]?.string)
+    return (root["data"]?.string, root["from"]?.string, root["lora"] != nil)
   }
 }

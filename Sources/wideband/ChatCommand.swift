@@ -34,12 +34,16 @@ struct Chat: ParsableCommand {
   @OptionGroup var split: SplitOptions
   @Option(help: ArgumentHelp("The type to compute in; that of the file without it.", valueName: "type"))
   var dtype: WeightType?
+  @Option(help: ArgumentHelp("Quantise the weights as they are loaded.", valueName: "scheme"))
+  var quantize: QuantizationScheme?
   @OptionGroup var machine: MachineOptions
 
   func run() throws {
     try options(.init()).validate()
     try machine.apply {
-      let loaded = try LoadedModel(URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype) {
+      let loaded = try LoadedModel(
+        URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype, quantizing: quantize
+      ) {
         try split.apply(to: &$0, of: model, cycle: cycle)
       }
       let session = try ChatSession(

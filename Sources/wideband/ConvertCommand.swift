@@ -13,7 +13,9 @@ struct Convert: ParsableCommand {
     discussion: """
       Reads a folder of Qwen3, Qwen3-MoE or a Wideband model, one that training saved included, and writes config.json, \
       the weights, and the tokenizer's files and generation_config.json as they are. A folder of a plain model opens \
-      in transformers. Of a folder of LoRA adapters it makes the whole model, with what they add to its weights.
+      in transformers. Of a folder of LoRA adapters it makes the whole model, with what they add to its weights. \
+      Quantised weights stay so without --dtype; with it, or with adapters, they become floats, though not those that \
+      they were made of.
 
       EXAMPLES:
         wideband convert runs/plain/best models/plain --dtype bfloat16
@@ -29,31 +31,18 @@ struct Convert: ParsableCommand {
   var dtype: WeightType?
   @OptionGroup var folder: FolderOptions
 
-  /// What goes along as it is.
-  private static let otherFiles = [
-    "generation_config.json", "chat_template.jinja", "vocab.json", "merges.txt", "special_tokens_map.json",
-    "added_tokens.json", "LICENSE",
-  ]
-
   func run() throws {
-    let source = ModelFolder(URL(filePath: input))
-    let stored = try StoredModel(source)
-    let configuration = try ModelConfiguration(stored)
-    // A model made of them vouches for the weights: none is missing, left over or of another shape.
-    let weights = WeightStore(
-      stored: try stored.tensors(configuration), mutable: false, adapters: try stored.adapters())
-    do { _ = try LanguageModel(configuration, weights: weights) } catch let error
-      where error is ConfigurationError || error is TorchError
-    {
-      throw CommandError("\(input): \(error)")
-    }
-    var files = tokenizerFiles(stored.file("tokenizer.json").path)
-    for name in Self.otherFiles { files[name] = try? Data(contentsOf: stored.file(name)) }
-    let own = weights.tensors["model.embed_tokens.weight"]?.dtype
+    let source = try SourceFolder(input, fusingAs: dtype?.dtype)
+    var configuration = source.configuration
+    let weights = source.weights
+    // Floats are converted as they are written, whole numbers here.
+    let isExpanded = configuration.quantization != nil && dtype != nil
+    let tensors = isExpanded ? try withTorch { source.expanded(as: dtype?.dtype) } : source.tensors
+    if isExpanded { configuration.quantization = nil }
+    let form = configuration.quantization.map { "\($0)" } ?? (dtype?.dtype ?? source.dtype).map { "\($0)" } ?? "none"
     try ModelFolder(URL(filePath: output)).write(
-      configuration: configuration.json(dtype: dtype?.dtype ?? own),
-      tensors: weights.fused(as: dtype?.dtype), dtype: dtype?.dtype, extraFiles: files,
-      maximumShardBytes: folder.shardSize.bytes)
-    print("\(output): \(weights.parameterCount) parameters in \((dtype?.dtype ?? own).map { "\($0)" } ?? "none")")
+      configuration: configuration.json(dtype: dtype?.dtype ?? source.dtype), tensors: tensors, dtype: dtype?.dtype,
+      extraFiles: source.otherFiles, maximumShardBytes: folder.shardSize.bytes)
+    print("\(output): \(weights.parameterCount) parameters in \(form)")
   }
 }

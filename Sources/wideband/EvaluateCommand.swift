@@ -16,6 +16,7 @@ struct Evaluate: ParsableCommand {
       EXAMPLES:
         wideband evaluate --model runs/wide/best --data data/tokens
         wideband evaluate --model runs/wide/best --data data/tokens --json
+        wideband evaluate --model runs/wide/best --data data/tokens --quantize int4
         wideband evaluate --model runs/direct/best --data data/tokens --cycle 1,2,3,4,6 --untuned runs/wide/best
       """)
 
@@ -34,6 +35,8 @@ struct Evaluate: ParsableCommand {
   @Option(help: ArgumentHelp("The folder of the model before it was tuned.", valueName: "folder"))
   var untuned: String?
   @OptionGroup var split: SplitOptions
+  @Option(help: ArgumentHelp("Quantise the weights as they are loaded.", valueName: "scheme"))
+  var quantize: QuantizationScheme?
   @Flag(help: "Print one line of JSON.")
   var json = false
   @OptionGroup var machine: MachineOptions
@@ -51,7 +54,7 @@ struct Evaluate: ParsableCommand {
       let dataset = try TokenDataset(folder: data, split: .validation)
       let cycles = try cycleLengths()
       if untuned != nil, cycles == nil { throw CommandError("--untuned is given without --cycle: expected both") }
-      let loaded = try load(model, dataset, on: device) {
+      let loaded = try load(model, dataset, on: device, quantizing: quantize) {
         try split.apply(to: &$0, of: model, cycle: cycles?.max())
       }
       let context = loaded.configuration.contextLength
@@ -78,10 +81,11 @@ struct Evaluate: ParsableCommand {
   }
 
   private func load(
-    _ folder: String, _ dataset: TokenDataset, on device: Device,
+    _ folder: String, _ dataset: TokenDataset, on device: Device, quantizing scheme: QuantizationScheme? = nil,
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws -> LanguageModel {
-    let loaded = try LoadedModel(URL(filePath: folder), on: device, dtype: .float32, adjusting: adjusting)
+    let loaded = try LoadedModel(
+      URL(filePath: folder), on: device, dtype: .float32, quantizing: scheme, adjusting: adjusting)
     try dataset.check(
       fingerprint: loaded.tokenizer.fingerprint, vocabularySize: loaded.model.configuration.vocabularySize)
     return loaded.model

@@ -24,6 +24,7 @@ struct Generate: ParsableCommand {
         wideband generate --model runs/bible --prompt "And God" --temperature 0
         wideband generate --model runs/bible --prompt-file chapter.txt --stop "."
         wideband generate --model runs/direct --prompt "And God" --cycle 4 --stats
+        wideband generate --model Qwen3-0.6B --prompt "And God" --quantize int4
         wideband generate --model runs/wide --prompt "And God" --draft prediction
         echo "Now it came to pass" | wideband generate --model runs/bible
       """)
@@ -51,6 +52,8 @@ struct Generate: ParsableCommand {
   var isWithoutCache = false
   @Option(help: ArgumentHelp("The type to compute in; that of the file without it.", valueName: "type"))
   var dtype: WeightType?
+  @Option(help: ArgumentHelp("Quantise the weights as they are loaded.", valueName: "scheme"))
+  var quantize: QuantizationScheme?
   @OptionGroup var machine: MachineOptions
 
   func validate() throws {
@@ -63,7 +66,9 @@ struct Generate: ParsableCommand {
     try options(.init()).validate()
     let text = try promptText()
     try machine.apply {
-      let loaded = try LoadedModel(URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype) {
+      let loaded = try LoadedModel(
+        URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype, quantizing: quantize
+      ) {
         try split.apply(to: &$0, of: model, cycle: cycle, drafts: draft == .direct)
       }
       let options = options(loaded.sampling)

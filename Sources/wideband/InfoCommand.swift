@@ -3,6 +3,7 @@ import Checkpoint
 import Decoding
 import Foundation
 import LanguageModel
+import Torch
 import Training
 
 /// `wideband info`: what a model is made of and what it costs.
@@ -26,7 +27,7 @@ struct Info: ParsableCommand {
     let configuration = try loadConfiguration()
     if let length, length < 1 { throw CommandError("--length is \(length): expected at least 1") }
     let context = length ?? configuration.contextLength
-    print(Self.report(configuration, ModelCost(configuration, contextLength: context), context))
+    print(Self.report(configuration, ModelCost(configuration, contextLength: context), context, bytes: weightBytes()))
   }
 
   private func loadConfiguration() throws -> ModelConfiguration {
@@ -47,9 +48,16 @@ struct Info: ParsableCommand {
     return configuration
   }
 
+  /// Bytes of the weights in a model folder; nil where there are none.
+  private func weightBytes() -> Int? {
+    let folder = ModelFolder(URL(filePath: path))
+    return try? ModelConfiguration(folder).weights(in: folder).values.reduce(0) { $0 + $1.count * $1.dtype.size }
+  }
+
   /// Everything as aligned text.
-  static func report(_ model: ModelConfiguration, _ cost: ModelCost, _ context: Int) -> String {
+  static func report(_ model: ModelConfiguration, _ cost: ModelCost, _ context: Int, bytes: Int? = nil) -> String {
     var lines = shape(of: model)
+    if let bytes { lines.append("weights        \(String(format: "%.3f", Double(bytes) / 1e6)) MB") }
     lines.append("")
     lines.append(row("", "parameters", "MFLOP/token", "share", "MB/token"))
     for part in cost.parts {
@@ -57,15 +65,16 @@ struct Info: ParsableCommand {
         row(
           part.name, "\(part.parameters)", String(format: "%.3f", part.operations / 1e6),
           String(format: "%.1f%%", 100 * part.operations / cost.operations),
-          String(format: "%.3f", (Double(part.activeParameters) + part.traffic) * 4 / 1e6)))
+          String(format: "%.3f", part.bytes / 1e6)))
     }
-    let bytes = cost.parts.reduce(0) { $0 + (Double($1.activeParameters) + $1.traffic) * 4 / 1e6 }
+    let bytes = cost.parts.reduce(0) { $0 + $1.bytes / 1e6 }
     lines.append(
       row(
         "total", "\(cost.parameters)", String(format: "%.3f", cost.operations / 1e6), "100.0%",
         String(format: "%.3f", bytes)))
     lines.append("")
-    lines.append("Forward pass at \(context) tokens of context, float32; a training step costs three.")
+    let form = model.quantization.map { "with matrices in \($0)" } ?? "float32; a training step costs three"
+    lines.append("Forward pass at \(context) tokens of context, \(form).")
     lines.append("Bytes are a single token's: its weights once, and the states that connections read and write.")
     return lines.joined(separator: "\n")
   }
@@ -90,6 +99,10 @@ struct Info: ParsableCommand {
     }
     if let prediction = model.multiTokenPrediction {
       lines.append("prediction     \(prediction.depth) further tokens, weight \(prediction.lossWeight)")
+    }
+    if let scheme = model.quantization {
+      lines.append(
+        "quantised      \(scheme), groups of \(QuantizationScheme.groupSize), \(scheme.bytesPerWeight) bytes a weight")
     }
     if let split = model.directDecoding {
       let (E, D) = (split.encodingLayers, split.decodingLayers)

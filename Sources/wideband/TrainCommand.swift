@@ -74,6 +74,11 @@ struct Train: ParsableCommand {
     guard let folder = folders.data else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
     let training = try TokenDataset(folder: folder, split: .train)
     let start = try folders.from.map { try ModelConfiguration(ModelFolder(URL(filePath: $0))) }
+    if !folders.adapts, let folder = folders.from, let scheme = start?.quantization {
+      throw CommandError(
+        "\(folder): the weights are quantised (\(scheme)): expected floats, which `wideband convert --dtype` makes of "
+          + "them, or a recipe with 'lora'")
+    }
     var recipe = try Recipe(
       yaml: yaml, name: path, changes: changes, vocabularySize: training.description.vocabularySize,
       startingFrom: start)

@@ -17,7 +17,7 @@ struct WidebandCommand: ParsableCommand {
     subcommands: [
       TokenizerCommand.self, DataCommand.self, Train.self, Evaluate.self, Generate.self, Chat.self, Info.self,
       Verify.self,
-      Init.self, Convert.self,
+      Init.self, Convert.self, Quantize.self,
       ReportCommand.self, BenchCommand.self,
     ])
 

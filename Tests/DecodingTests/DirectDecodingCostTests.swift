@@ -19,6 +19,22 @@ import Torch
   #expect(direct.bound == (5 * layer + head) / (2.75 * layer + head))
 }
 
+@Test func quantisedWeightsAreReadAsTheyLie() throws {
+  let floats = try DirectModel(kind: .plain, encoding: 1, decoding: 1, gate: .add).model()
+  var configuration = floats.configuration
+  configuration.quantization = .int8
+  let stored = Dictionary(uniqueKeysWithValues: floats.weights.tensors.map { ($0.key, $0.value) })
+  let model = try LanguageModel(
+    configuration, weights: WeightStore(stored: stored, mutable: false, quantizing: .int8))
+  // A row of 24 or 32 numbers has one scale of two bytes, one of 40 two.
+  let maps = 64 * (24 + 2) + 24 * (32 + 2) + 80 * (24 + 2) + 24 * (40 + 4)
+  let layer = Double(maps) + 4.0 * Double(2 * 24 + 2 * 8)
+  let head = Double(61 * (24 + 2)) + 4.0 * 24
+  let cost = try DirectDecodingCost(model, cycle: 4)
+  #expect(cost.ordinaryBytesPerToken == 5 * layer + head)
+  #expect(cost.bytesPerToken == 2.75 * layer + head)
+}
+
 @Test func aBlockOfTokensReadsMoreExperts() throws {
   let model = try DirectModel(kind: .experts, encoding: 1, decoding: 1, gate: .add).model()
   let expert = 4.0 * Double(3 * 24 * 16)

@@ -113,6 +113,11 @@ func brokenGenerationDefaultsAreRefused(json: String, error: String) throws {
   ),
   (
     #"{"vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8, "#
+      + #""quantization_config": {"quant_method": "wideband", "scheme": "int3"}}"#,
+    #"quantization_config.scheme is "int3": expected one of int8, int4"#
+  ),
+  (
+    #"{"vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8, "#
       + #""direct_decoding": {"encoding_layers": 0, "decoding_layers": 1, "cycle": 2, "gate": "open"}}"#,
     #"direct_decoding.gate is "open": expected one of add, select"#
   ),

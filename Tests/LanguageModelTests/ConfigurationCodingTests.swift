@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import Torch
 import VirtualWidth
 
 @testable import LanguageModel
@@ -48,7 +49,15 @@ import VirtualWidth
     ),
     (
       #""quantization_config": {"bits": 4}"#,
-      "quantization_config is present: expected weights that are not quantised"
+      "quantization_config.quant_method is missing: expected wideband, the only one supported"
+    ),
+    (
+      #""quantization_config": {"quant_method": "gptq", "bits": 4}"#,
+      #"quantization_config.quant_method is "gptq": expected wideband, the only one supported"#
+    ),
+    (
+      #""quantization_config": {"quant_method": "wideband", "scheme": "int8", "group_size": 64}"#,
+      "quantization_config.group_size is 64: expected 32, the only one supported"
     ),
     (
       #""rope_scaling": {"type": "linear", "factor": 4}"#,
@@ -73,6 +82,21 @@ import VirtualWidth
   ])
   func whatIsNotSupportedIsRefusedByName(more: String, error: String) {
     #expect(message { _ = try decoded(more) } == error)
+  }
+
+  @Test(arguments: [QuantizationScheme.int8, .int4]) func aSchemeIsKept(scheme: QuantizationScheme) throws {
+    var configuration = try decoded("")
+    configuration.quantization = scheme
+    let json = String(decoding: try configuration.json(), as: UTF8.self)
+    let entry = """
+        "quantization_config" : {
+          "group_size" : 32,
+          "quant_method" : "wideband",
+          "scheme" : "\(scheme)"
+        },
+      """
+    #expect(json.contains(entry))
+    #expect(try JSONDecoder().decode(ModelConfiguration.self, from: Data(json.utf8)) == configuration)
   }
 
   @Test func whatIsOffIsAccepted() throws {

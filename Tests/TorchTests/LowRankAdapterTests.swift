@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
-import Torch
+
+@testable import Torch
 
 /// Linear maps with adapters, and ones that are not trained, against their formula.
 @Suite struct LowRankAdapterTests {
@@ -78,6 +79,32 @@ import Torch
     if dtype != .float32 {
       let trained = try withTorch { head.cloned().requiringGradient() }
       #expect(x.fusedCrossEntropy(head: WeightMatrix(trained), targets: targets) == nil)
+    }
+  }
+
+  @Test(arguments: QuantizationScheme.allCases) func wholeNumbersAreReadAsWhatTheyStandFor(
+    scheme: QuantizationScheme
+  ) throws {
+    for rows in [2, 70] {
+      let all = try operands(.float32, rows: rows)
+      let whole = try WeightMatrix(all[1]).quantized(scheme)
+      func run(_ matrix: (LowRankAdapter) -> WeightMatrix) throws -> [Tensor] {
+        try gradients(of: [all[0], all[2], all[3]]) { leaves in
+          let y = leaves[0].linear(matrix(.init(down: leaves[1], up: leaves[2], scale: 0.7)))
+          return (y * y).sum()
+        }
+      }
+      let found = try run { adapter in
+        var matrix = whole
+        matrix.adapter = adapter
+        return matrix
+      }
+      let floats = try withTorch { whole.floats }
+      let expected = try run { WeightMatrix(floats, adapter: $0) }
+      for (one, other) in zip(found, expected) { #expect(try relativeError(of: one, to: other) < 1e-6) }
+      let alone = try gradients(of: [all[0]]) { ($0[0].linear(whole) * $0[0].linear(whole)).sum() }
+      let exact = try gradients(of: [all[0]]) { ($0[0].linear(floats) * $0[0].linear(floats)).sum() }
+      #expect(try relativeError(of: alone[0], to: exact[0]) < 1e-6)
     }
   }
 

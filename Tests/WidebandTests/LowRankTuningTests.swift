@@ -76,6 +76,28 @@ struct LowRankTuningTests {
     }
   }
 
+  @Test(arguments: ["int8", "int4"]) func aQuantisedModelIsAdaptedWhereItLies(scheme: String) throws {
+    func run(_ arguments: String...) throws -> Executable.Result {
+      let result = try Executable.run(arguments, in: folder.url)
+      #expect(result.status == 0, "\(result.errors)")
+      return result
+    }
+    _ = try run("quantize", "--model", workspace.model, "--output", "small", "--scheme", scheme)
+    let arguments = [
+      "train", "--recipe", Self.recipe, "--data", workspace("tokens"), "--output", "run", "--from", "small",
+    ]
+    let trained = try Executable.run(arguments + Self.changes.flatMap { ["--set", $0] }, in: folder.url)
+    #expect(trained.status == 0, "\(trained.errors)")
+    func bitsPerByte(_ model: String) throws -> Double {
+      let measured = try run("evaluate", "--model", model, "--data", workspace("tokens"), "--length", "32", "--json")
+      return try JSONDecoder().decode(Evaluation.self, from: Data(measured.output.utf8)).bitsPerByte
+    }
+    _ = try run("convert", "run/best", "fused")
+    let (tuned, before, whole) = try (bitsPerByte("run/best"), bitsPerByte("small"), bitsPerByte("fused"))
+    #expect(tuned < before)
+    #expect(abs(whole - tuned) < 1e-4)
+  }
+
   @Test func killedAnywhereItGoesOn() throws {
     let whole = try tune("checkpoint.interval=1", "validation.interval=3")
     #expect(whole.status == 0)

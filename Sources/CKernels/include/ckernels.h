@@ -167,6 +167,31 @@ bool ck_cross_entropy(
 bool ck_narrow_product(
     int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *weight, float *y, int threads);
 
+// Quantised weights.
+
+/// The two forms of a weight [N,K] as whole numbers, 32 of a row under one bfloat16 scale; a row's last group may be short.
+///
+/// int8: values [N,K] of int8 from -127 to 127, scales [N,ceil(K/32)].
+///
+/// int4: values [N,64 ceil(K/128)] of bytes, scales [N,4 ceil(K/128)]. 64 bytes are sixteen little-endian words of 32 bits
+/// and hold 128 weights: nibble j (0 to 7, lowest first) of word d is weight 32 (d / 4) + 4 j + d % 4 of them, as a number
+/// from -8 to 7 plus 8. Behind a row's end numbers are 0, and scales of groups that lie there whole.
+typedef enum ck_scheme { CK_INT8 = 8, CK_INT4 = 4 } ck_scheme;
+
+/// A `weight` [N,K] in such a form, each weight w as the whole number that is nearest to w / scale. With M the largest
+/// magnitude in a group:
+///
+/// int8: the scale is M / 127, rounded up. No weight changes by more than half of the scale, so by M / 254 (1 + 2^-7).
+///
+/// int4: the scale is the weight of largest magnitude over -8, rounded away from zero, or one near it for which the sum of
+/// squared changes in the group is less. No weight changes by more than M / 8.
+///
+/// A group with M below 2^-110 becomes zero. False, with values and scales undefined, if a weight is not finite or of
+/// 2^126 or more.
+bool ck_quantize(
+    ck_scheme scheme, int64_t outputs, int64_t inputs, const float *weight, void *values, uint16_t *scales,
+    int threads);
+
 // The processor.
 
 /// The vector code in use: "avx512", "avx2" or "portable". The best the processor has, unless told otherwise.

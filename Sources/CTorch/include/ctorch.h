@@ -111,13 +111,26 @@ void wb_prepare_process(void);
 
 // Functions with a derivative of our own.
 
-/// A linear map's weight [out, in]: floats of any width.
+/// A linear map's weight [out, in]: floats of any width with no scales; or whole numbers, int8 or int4 packed into bytes,
+/// with bfloat16 scales, as ckernels.h lays them down.
 typedef struct wb_matrix {
   const wb_tensor *values;
+  const wb_tensor *scales;
+  int64_t inputs;
 } wb_matrix;
 
+/// A weight [out, in] of floats as whole numbers under scales, on the same device.
+bool wb_quantize(const wb_tensor *weight, bool is_int4, wb_tensor **values, wb_tensor **scales);
+
+/// The weight [out, in] that whole numbers stand for, in float32; one of floats as it is.
+wb_tensor *wb_expand(wb_matrix matrix);
+
+/// The rows [..., in] of a weight of whole numbers that integer indices [...] name, in float32.
+wb_tensor *wb_rows(wb_matrix matrix, const wb_tensor *indices);
+
 /// x [..., in] times weight [out, in] transposed, in x's type. float32 in the processor's memory goes through products
-/// that use its widest vectors; up to 16 rows without a derivative through a kernel that reads the weight once.
+/// that use its widest vectors; up to 16 rows without a derivative through a kernel that reads the weight once. Whole
+/// numbers are made floats some rows at a time.
 wb_tensor *wb_linear(const wb_tensor *x, wb_matrix weight);
 
 /// Whether wb_adapted_linear is the way: x and the adapter float32 in the processor's memory, the weight there too and

@@ -1,0 +1,87 @@
+// Weights as whole numbers: made of floats by the kernel, and made floats again by operators that every device has.
+#include "Quantized.hpp"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#include "ckernels.h"
+
+namespace wideband {
+namespace {
+
+constexpr int64_t groupSize = 32, blockSize = 128;
+
+int64_t blocks(int64_t inputs) { return (inputs + blockSize - 1) / blockSize; }
+
+/// Numbers from -8 to 7, [rows, 128 blocks], of packed bytes [rows, 64 blocks].
+at::Tensor unpacked(const at::Tensor &bytes) {
+  const int64_t rows = bytes.size(0), count = bytes.size(1) / 64;
+  // Word d is group d / 4 and place d % 4 in a run of four; its bytes hold two nibbles each, the lower one first.
+  auto words = bytes.view({rows, count, 4, 4, 4});
+  auto nibbles = at::stack({words.bitwise_and(15), words.bitwise_right_shift(4)}, -1);
+  return nibbles.view({rows, count, 4, 4, 8}).transpose(3, 4).reshape({rows, count * blockSize}).to(at::kFloat).sub_(8);
+}
+
+/// What numbers [rows, …] under scales [rows, …] stand for: [rows, inputs] of float32.
+at::Tensor floats(const at::Tensor &values, const at::Tensor &scales, int64_t inputs) {
+  auto numbers = values.scalar_type() == at::kByte ? unpacked(values) : values.to(at::kFloat);
+  auto spread = scales.to(at::kFloat).repeat_interleave(groupSize, 1);
+  return numbers.narrow(1, 0, inputs).mul(spread.narrow(1, 0, inputs));
+}
+
+}  // namespace
+
+at::Tensor expanded(const wb_matrix &matrix) {
+  return expanded(matrix, 0, matrix.values->value.size(0));
+}
+
+at::Tensor expanded(const wb_matrix &matrix, int64_t first, int64_t count) {
+  auto values = matrix.values->value.narrow(0, first, count);
+  if (!matrix.scales) return values;
+  return floats(values, matrix.scales->value.narrow(0, first, count), matrix.inputs);
+}
+
+}  // namespace wideband
+
+bool wb_quantize(const wb_tensor *weight, bool is_int4, wb_tensor **values, wb_tensor **scales) {
+  return wideband::guarded(false, [&] {
+    const auto &source = weight->value;
+    TORCH_CHECK(source.dim() == 2 && source.size(1) > 0, "expected a weight [out, in]");
+    const int64_t outputs = source.size(0), inputs = source.size(1), blocks = wideband::blocks(inputs);
+    const int64_t groups = is_int4 ? 4 * blocks : (inputs + wideband::groupSize - 1) / wideband::groupSize;
+    auto numbers = at::empty({outputs, is_int4 ? 64 * blocks : inputs}, is_int4 ? at::kByte : at::kChar);
+    auto factors = at::empty({outputs, groups}, at::kBFloat16);
+    // Some rows at a time, so that a weight of another type or on another device is never there twice.
+    const int64_t together = std::max<int64_t>((int64_t(1) << 22) / inputs, 1);
+    for (int64_t first = 0; first < outputs; first += together) {
+      const int64_t count = std::min(together, outputs - first);
+      auto rows = source.narrow(0, first, count).detach().to(at::kCPU, at::kFloat).contiguous();
+      TORCH_CHECK(
+          ck_quantize(
+              is_int4 ? CK_INT4 : CK_INT8, count, inputs, wideband::data(rows),
+              numbers.narrow(0, first, count).mutable_data_ptr(),
+              static_cast<uint16_t *>(factors.narrow(0, first, count).mutable_data_ptr()), at::get_num_threads()),
+          "holds a number that is not finite, or of 2^126 or more");
+    }
+    *values = wideband::handle(numbers.to(source.device()));
+    *scales = wideband::handle(factors.to(source.device()));
+    return true;
+  });
+}
+
+wb_tensor *wb_expand(wb_matrix matrix) {
+  return wideband::guarded<wb_tensor *>(nullptr, [&] { return wideband::handle(wideband::expanded(matrix)); });
+}
+
+wb_tensor *wb_rows(wb_matrix matrix, const wb_tensor *indices) {
+  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+    const auto &places = indices->value;
+    const auto flat = places.reshape({-1});
+    auto shape = places.sizes().vec();
+    shape.push_back(matrix.inputs);
+    auto rows = wideband::floats(
+        matrix.values->value.index_select(0, flat), matrix.scales->value.index_select(0, flat), matrix.inputs);
+    return wideband::handle(rows.view(shape));
+  });
+}

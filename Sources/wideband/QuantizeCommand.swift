@@ -1,0 +1,69 @@
+import ArgumentParser
+import Checkpoint
+import Foundation
+import LanguageModel
+import Torch
+
+/// `wideband quantize`: writes a model folder whose matrices are whole numbers.
+struct Quantize: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write a model folder anew, with its matrices in int8 or int4.",
+    discussion: """
+      Embedding, head and every linear map become whole numbers, 32 neighbours under one bfloat16 scale: a little over \
+      one byte a weight in int8, half of that in int4. Norms, routers and connections stay as they are. The folder \
+      works wherever a model is only read; what --quantize does to the original as it is loaded, is the same to the bit.
+
+      EXAMPLE:
+        wideband quantize --model Qwen3-0.6B --output Qwen3-0.6B-int4 --scheme int4
+      """)
+
+  @Option(help: ArgumentHelp("The folder to read.", valueName: "folder"))
+  var model: String
+  @Option(help: ArgumentHelp("The folder to make.", valueName: "folder"))
+  var output: String
+  @Option(help: ArgumentHelp("The form of the weights.", valueName: "scheme"))
+  var scheme: QuantizationScheme
+  @OptionGroup var folder: FolderOptions
+
+  func run() throws {
+    guard !FileManager.default.fileExists(atPath: output) else {
+      throw CommandError("\(output): exists already: expected the name of a new folder")
+    }
+    let source = try SourceFolder(model)
+    var configuration = source.configuration
+    try configuration.quantize(as: scheme, in: ModelFolder(URL(filePath: model)))
+    let tensors = try quantized(source.weights)
+    try ModelFolder(URL(filePath: output)).write(
+      configuration: configuration.json(dtype: source.dtype), tensors: tensors, extraFiles: source.otherFiles,
+      maximumShardBytes: folder.shardSize.bytes)
+    let count = source.weights.parameterCount
+    let bytes = tensors.reduce(0) { $0 + $1.tensor.count * $1.tensor.dtype.size }
+    print("\(output): \(count) parameters in \(scheme), \(bytes) bytes, \(source.weights.byteCount) before")
+  }
+
+  /// Every tensor, of matrices their numbers and scales; one after the other, with a line on standard error a second.
+  private func quantized(_ weights: WeightStore) throws -> [(name: String, tensor: Tensor)] {
+    var tensors: [(name: String, tensor: Tensor)] = []
+    var (done, reported) = (0, ContinuousClock.now)
+    for (name, tensor) in weights.tensors {
+      if let matrix = weights.matrices[name] {
+        let quantized: WeightMatrix
+        do { quantized = try matrix.quantized(scheme) } catch {
+          throw CommandError("\(model): tensor '\(name)' \(error)")
+        }
+        tensors.append((name, quantized.values))
+        if let scales = quantized.scales { tensors.append((WeightMatrix.scalesName(of: name), scales)) }
+      } else {
+        tensors.append((name, tensor))
+      }
+      done += tensor.count
+      guard ContinuousClock.now - reported > .seconds(1) else { continue }
+      reported = .now
+      let share = 100 * done / weights.parameterCount
+      try FileHandle.standardError.write(contentsOf: Data("\(share)%  \(done) parameters\n".utf8))
+    }
+    return tensors
+  }
+}
+
+extension QuantizationScheme: ExpressibleByArgument {}

@@ -1,0 +1,71 @@
+import Checkpoint
+import Decoding
+import Foundation
+import LanguageModel
+import Torch
+
+/// A model folder that is to be written anew.
+struct SourceFolder {
+  /// What the model is made of.
+  let configuration: ModelConfiguration
+  /// Its weights, with what adapters add, for which a model that was made of them vouches: none is missing, left over or
+  /// of another shape.
+  let weights: WeightStore
+  private let stored: StoredModel
+
+  /// What goes along as it is, beside the tokenizer.
+  private static let otherNames = [
+    "generation_config.json", "chat_template.jinja", "vocab.json", "merges.txt", "special_tokens_map.json",
+    "added_tokens.json", "LICENSE",
+  ]
+
+  /// - Parameter dtype: the type of weights that adapters are fused into; nil for their own.
+  /// - Throws: one sentence that names the folder, if it holds no model.
+  init(_ path: String, fusingAs dtype: DType? = nil) throws {
+    stored = try StoredModel(ModelFolder(URL(filePath: path)))
+    var configuration = try ModelConfiguration(stored)
+    func checked(_ weights: WeightStore) throws -> WeightStore {
+      do { _ = try LanguageModel(configuration, weights: weights) } catch let error
+        where error is ConfigurationError || error is TorchError
+      {
+        throw CommandError("\(path): \(error)")
+      }
+      return weights
+    }
+    var weights = try checked(
+      WeightStore(stored: stored.tensors(configuration), mutable: false, adapters: stored.adapters()))
+    if weights.adapters != nil {
+      configuration.quantization = nil
+      let fused = try weights.fused(as: dtype)
+      weights = try checked(
+        WeightStore(stored: Dictionary(uniqueKeysWithValues: fused.map { ($0.name, $0.tensor) }), mutable: false))
+    }
+    self.configuration = configuration
+    self.weights = weights
+  }
+
+  /// The files that go along, by name.
+  var otherFiles: [String: Data] {
+    var files = tokenizerFiles(stored.file("tokenizer.json").path)
+    for name in Self.otherNames { files[name] = try? Data(contentsOf: stored.file(name)) }
+    return files
+  }
+
+  /// The type of the weights that are floats.
+  var dtype: DType? {
+    let names = ["model.embed_tokens.weight", "model.norm.weight"]
+    return names.lazy.compactMap { weights.tensors[$0]?.dtype }.first(where: \.isFloatingPoint)
+  }
+
+  /// Every tensor as it is.
+  var tensors: [(name: String, tensor: Tensor)] { weights.tensors.map { (name: $0.key, tensor: $0.value) } }
+
+  /// Every weight as floats, those of whole numbers in `dtype`.
+  func expanded(as dtype: DType?) -> [(name: String, tensor: Tensor)] {
+    let scales = Set(weights.matrices.keys.map(WeightMatrix.scalesName(of:)))
+    return tensors.filter { !scales.contains($0.name) }.map { name, tensor in
+      guard let matrix = weights.matrices[name], matrix.scheme != nil else { return (name, tensor) }
+      return (name, matrix.floats.to(dtype ?? .float32))
+    }
+  }
+}

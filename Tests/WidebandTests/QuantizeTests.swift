@@ -1,0 +1,128 @@
+import Checkpoint
+import Foundation
+import Testing
+import Torch
+
+/// `quantize`, and `--quantize` where a model is only read.
+struct QuantizeTests {
+  private let folder: TemporaryFolder
+  private let model: String
+  private let data: String
+
+  init() throws {
+    let workspace = try Workspace.shared()
+    folder = try TemporaryFolder()
+    model = workspace.model
+    data = workspace("tokens")
+  }
+
+  private func quantize(_ scheme: String, _ output: String = "small", model: String? = nil) throws -> Executable.Result
+  {
+    try Executable.run(
+      "quantize", "--model", model ?? self.model, "--output", output, "--scheme", scheme, in: folder.url)
+  }
+
+  private func bitsPerByte(_ model: String, _ arguments: String...) throws -> Double {
+    let result = try Executable.run(
+      ["evaluate", "--model", model, "--data", data, "--length", "64", "--json"] + arguments, in: folder.url)
+    #expect(result.status == 0, "\(result.errors)")
+    let json = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
+    return try #require((json as? [String: Any])?["bitsPerByte"] as? Double)
+  }
+
+  @Test func aTrainedModelLosesLittle() throws {
+    let exact = try bitsPerByte(model)
+    for (scheme, loss) in [("int8", 0.002), ("int4", 0.05)] {
+      let made = try quantize(scheme, scheme)
+      #expect(made.status == 0, "\(made.errors)")
+      let tensors = try ModelFolder(folder(scheme)).readTensors()
+      let bytes = tensors.values.reduce(0) { $0 + $1.count * $1.dtype.size }
+      let before = try ModelFolder(URL(filePath: model)).readTensors().values.reduce(0) { $0 + $1.count }
+      #expect(
+        made.output == "\(scheme): \(before) parameters in \(scheme), \(bytes) bytes, \(4 * before) before\n")
+      #expect(try folder.read("\(scheme)/config.json").contains("\"scheme\" : \"\(scheme)\""))
+      #expect(try folder.read("\(scheme)/tokenizer.json") == read("tokenizer.json"))
+      let found = try bitsPerByte(scheme)
+      #expect(abs(found / exact - 1) < loss && found != exact)
+      #expect(try bitsPerByte(model, "--quantize", scheme) == found)
+      let info = try Executable.run("info", scheme, in: folder.url)
+      #expect(info.output.contains("weights        \(String(format: "%.3f", Double(bytes) / 1e6)) MB\n"))
+      #expect(
+        info.output.contains(
+          "quantised      \(scheme), groups of 32, \(scheme == "int8" ? 1.0625 : 0.5625) bytes a weight\n"))
+      #expect(info.output.contains("with matrices in \(scheme).\n"))
+    }
+  }
+
+  @Test func textIsThatOfTheFolder() throws {
+    #expect(try quantize("int4").status == 0)
+    func text(_ model: String, _ arguments: String...) throws -> String {
+      let result = try Executable.run(
+        ["generate", "--model", model, "--prompt", "And God", "--max-tokens", "12", "--seed", "1"] + arguments,
+        in: folder.url)
+      #expect(result.status == 0, "\(result.errors)")
+      return result.output
+    }
+    #expect(try text("small") == text(model, "--quantize", "int4"))
+    #expect(try text("small") == text("small", "--kernels", "composed"))
+  }
+
+  @Test func whatIsConvertedStandsForTheSame() throws {
+    #expect(try quantize("int8").status == 0)
+    let kept = try Executable.run("convert", "small", "kept", in: folder.url)
+    #expect(kept.output.hasSuffix(" parameters in int8\n"))
+    for file in ["config.json", "model.safetensors"] {
+      #expect(try Data(contentsOf: folder("kept/\(file)")) == Data(contentsOf: folder("small/\(file)")))
+    }
+    let floats = try Executable.run("convert", "small", "floats", "--dtype", "float32", in: folder.url)
+    #expect(floats.output.hasSuffix(" parameters in float32\n"))
+    #expect(try !folder.read("floats/config.json").contains("quantization_config"))
+    let tensors = try ModelFolder(folder("floats")).readTensors()
+    #expect(try tensors.keys.sorted() == ModelFolder(URL(filePath: model)).readTensors().keys.sorted())
+    #expect(tensors.values.allSatisfy { $0.dtype == .float32 })
+    #expect(try abs(bitsPerByte("floats") - bitsPerByte("small")) < 1e-6)
+  }
+
+  @Test func whatCannotBe() throws {
+    #expect(try quantize("int8").status == 0)
+    expectError(try quantize("int4"), "small: exists already: expected the name of a new folder")
+    expectError(
+      try quantize("int4", "x", model: "small"),
+      "\(folder("small").path): the weights are quantised already (int8): expected floats")
+    expectError(
+      try Executable.run("generate", "--model", "small", "--prompt", "a", "--quantize", "int8", in: folder.url),
+      "\(folder("small").path): the weights are quantised already (int8): expected floats")
+    expectError(try quantize("int4", "x", model: "nowhere"), "\(folder("nowhere").path): there is no such model folder")
+    expectError(
+      try quantize("int3", "x"),
+      "The value 'int3' is invalid for '--scheme <scheme>'. Please provide one of 'int8' or 'int4'.", status: 64)
+    expectError(
+      try quantize("int8", "no/such/folder"),
+      "\(folder("no/such/folder").path): cannot create a temporary folder beside it: No such file or directory")
+    expectError(
+      try Executable.run(
+        "train", "--recipe", Workspace.shared()("recipe.yaml"), "--data", data, "--from", "small", "--output", "run",
+        in: folder.url),
+      "\(folder("small").path): the weights are quantised (int8): expected floats, which `wideband convert --dtype` "
+        + "makes of them, or a recipe with 'lora'")
+    #expect(!folder.exists("x") && !folder.exists("run"))
+  }
+
+  @Test func aWeightThatIsNotFiniteIsNamed() throws {
+    let broken = try Workspace.shared().copyOfModel()
+    let name = "model.layers.1.mlp.up_proj.weight"
+    var tensors = try SafetensorsFile(broken("model.safetensors")).tensors()
+    let shape = try #require(tensors[name]).shape
+    tensors[name] = try withTorch { .ones(shape) / 0 }
+    try Safetensors.write(tensors.map { (name: $0.key, tensor: $0.value) }, to: broken("model.safetensors"))
+    let sentence = "\(broken.url.path): tensor '\(name)' holds a number that is not finite, or of 2^126 or more"
+    expectError(try quantize("int8", "x", model: broken.url.path), sentence)
+    expectError(
+      try Executable.run("generate", "--model", broken.url.path, "--prompt", "a", "--quantize", "int4"), sentence)
+    #expect(!folder.exists("x"))
+  }
+
+  private func read(_ name: String) throws -> String {
+    String(decoding: try Data(contentsOf: URL(filePath: model).appending(path: name)), as: UTF8.self)
+  }
+}
