@@ -12,7 +12,11 @@ extension ModelConfiguration {
 
   /// The configuration of a model: its folder's own, or that of the model which adapters in it are for.
   public init(_ stored: StoredModel) throws {
-    let file = stored.file("config.json")
+    let file = stored.configurationFile
+    if file.lastPathComponent == StoredModel.configurationName {
+      try self.init(file: file)
+      return
+    }
     let folder = ModelFolder(file.deletingLastPathComponent())
     self = try decoded(Self.self, from: folder.configurationData(), in: file)
   }

@@ -42,6 +42,16 @@ public struct StoredModel {
     }
   }
 
+  /// What says how the model is made, in a folder of adapters that has it: other tools take `config.json` as a sign of
+  /// whole weights.
+  public static let configurationName = "wideband_config.json"
+
+  /// The file that says how the model is made: with adapters their folder's own where it has one, else the model's.
+  public var configurationFile: URL {
+    let own = folder.url.appending(path: Self.configurationName)
+    return adapter != nil && FileManager.default.fileExists(atPath: own.path) ? own : file("config.json")
+  }
+
   /// A file of the folder, or of the model's where that has none.
   public func file(_ name: String) -> URL {
     let own = folder.url.appending(path: name)

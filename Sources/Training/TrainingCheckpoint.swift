@@ -59,7 +59,8 @@ public struct TrainingCheckpoint {
     let moments = trainer.optimizer.moments.map { (name: $0.key, tensor: $0.value) }
     try Safetensors.write(moments, to: folder.appending(path: momentsName))
     let configuration = try encoder.encode(trainer.model.configuration)
-    try AtomicFile.write(configuration, to: folder.appending(path: "config.json"))
+    let name = trainer.recipe.lora == nil ? "config.json" : StoredModel.configurationName
+    try AtomicFile.write(configuration, to: folder.appending(path: name))
     try AtomicFile.write(try encoder.encode(progress), to: folder.appending(path: progressName))
     for (name, data) in files { try AtomicFile.write(data, to: folder.appending(path: name)) }
   }
