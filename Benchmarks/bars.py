@@ -10,14 +10,14 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", Arial, sa
 .ground { fill: #fbfbf9; stroke: #dfe2e6; }
 .rule { stroke: #c3c8ce; }
 .mark { stroke: #0b62a4; stroke-width: 2; }
-.wideband { fill: #0b62a4; } .compile { fill: #b84a00; } .eager { fill: #8a929c; }
+.wideband, .plain { fill: #0b62a4; } .direct { fill: #4c9ad6; } .compile, .llama { fill: #b84a00; } .eager, .transformers { fill: #8a929c; }
 @media (prefers-color-scheme: dark) {
 text { fill: #e7eaee; }
 .muted, .value { fill: #a2abb6; }
 .ground { fill: #14171b; stroke: #363d46; }
 .rule { stroke: #4a525c; }
 .mark { stroke: #6cb6f5; }
-.wideband { fill: #6cb6f5; } .compile { fill: #ff9e5c; } .eager { fill: #7d8792; }
+.wideband, .plain { fill: #6cb6f5; } .direct { fill: #b3d9fa; } .compile, .llama { fill: #ff9e5c; } .eager, .transformers { fill: #7d8792; }
 }
 """
 

@@ -97,9 +97,32 @@ struct CrossEntropyJob {
 };
 
 struct NarrowJob {
-  int64_t rows, inputs, outputs;
+  int64_t rows;
   const float *x;
-  const float *weight;
+  const ck_matrix *weight;
+  float *y;
+};
+
+struct ExpandJob {
+  const ck_matrix *matrix;
+  int64_t first, count;
+  float *y;
+};
+
+struct AttentionJob {
+  const ck_attention *layer;
+  const ck_memory *texts;
+  int64_t count;
+  const float *x;
+  const float *cosine;
+  const float *sine;
+  float *y;
+};
+
+struct FeedForwardJob {
+  const ck_feed_forward *layer;
+  int64_t rows;
+  const float *x;
   float *y;
 };
 
@@ -116,6 +139,9 @@ struct VectorCode {
   bool (*rotaryNormBackward)(const RotaryNormJob &job, int threads);
   bool (*crossEntropy)(const CrossEntropyJob &job, int threads);
   bool (*narrowProduct)(const NarrowJob &job, int threads);
+  bool (*expand)(const ExpandJob &job, int threads);
+  bool (*attentionStep)(const AttentionJob &job, int threads);
+  bool (*feedForwardStep)(const FeedForwardJob &job, int threads);
 };
 
 #if defined(__x86_64__)

@@ -6,8 +6,11 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "Kernels.hpp"
 #include "Scratch.hpp"
@@ -35,6 +38,9 @@ const VectorCode avx2Code{
     avx2::rotaryNormBackward,
     avx2::crossEntropy,
     avx2::narrowProduct,
+    avx2::expand,
+    avx2::attentionStep,
+    avx2::feedForwardStep,
 };
 
 }  // namespace ckernels

@@ -6,8 +6,11 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "Kernels.hpp"
 #include "Scratch.hpp"
@@ -36,6 +39,9 @@ const VectorCode avx512Code{
     avx512::rotaryNormBackward,
     avx512::crossEntropy,
     avx512::narrowProduct,
+    avx512::expand,
+    avx512::attentionStep,
+    avx512::feedForwardStep,
 };
 
 }  // namespace ckernels

@@ -3,8 +3,11 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "Kernels.hpp"
 #include "Scratch.hpp"
@@ -34,6 +37,9 @@ const VectorCode portableCode{
     portable::rotaryNormBackward,
     portable::crossEntropy,
     portable::narrowProduct,
+    portable::expand,
+    portable::attentionStep,
+    portable::feedForwardStep,
 };
 
 }  // namespace ckernels

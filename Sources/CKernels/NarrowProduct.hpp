@@ -1,8 +1,5 @@
-// Products of a few rows with a matrix that is read from memory once, whatever their number.
+// Products of a few rows with matrices that are read from memory once, whatever the number of rows.
 #pragma once
-
-/// Rows whose sums are kept in registers together.
-constexpr int narrowRows = 8;
 
 /// The sum of all lanes by halves, which many sums can do side by side.
 CK_INLINE float sumByHalves(Vector v) {
@@ -18,80 +15,197 @@ CK_INLINE float sumByHalves(Vector v) {
   return two.x + two.y;
 }
 
-template <bool Part, int Rows, int Outputs>
+/// Outputs whose sums are kept in registers together: enough that an activation is loaded for several products, no more
+/// than fit.
+template <int Rows>
+constexpr int outputsTogether = CK_REGISTERS == 32 ? (Rows <= 4 ? 4 : 2) : (Rows <= 2 ? 4 : Rows <= 5 ? 2 : 1);
+
+/// Rows whose sums are kept in registers together.
+constexpr int narrowRows = 8;
+
+/// A few rows of a matrix in one form: where they lie, and what a row takes.
+template <class Form>
+struct FormRows {
+  const std::uint8_t *values;
+  const std::uint16_t *scales;
+  Index stride, scaleStride;
+
+  FormRows(const ck_matrix &matrix, Index first) {
+    const Index inputs = matrix.inputs, padded = (inputs + Form::padding - 1) / Form::padding * Form::padding;
+    stride = (Form::isPadded ? padded : inputs) * Form::bytes / Form::chunk;
+    scaleStride = padded / 32;
+    values = static_cast<const std::uint8_t *>(matrix.values) + first * stride;
+    scales = Form::isScaled ? matrix.scales + first * scaleStride : nullptr;
+  }
+};
+
+/// One chunk of `Outputs` rows of weights, met by all rows of activations. `place` is the chunk's number in activations
+/// and scales, `weights` points at the chunk in the first row.
+template <class Form, int Rows, int Outputs>
 CK_INLINE void narrowStep(
-    const NarrowJob &job, const float *x, const float *weight, Index k, Index count, Vector (&sums)[Outputs][Rows]) {
-  Vector weights[Outputs];
+    const std::uint8_t *weights, Index stride, const std::uint16_t *scales, Index scaleStride, const float *x,
+    Index width, Index place, Vector (&sums)[Outputs][Rows]) {
+  typename Form::Raw raw[Outputs];
+  Vector scale[Outputs];
   CK_UNROLL
-  for (int output = 0; output < Outputs; output++)
-    weights[output] = loadTile<Part>(weight + output * job.inputs + k, count);
+  for (int output = 0; output < Outputs; output++) {
+    raw[output] = Form::raw(weights + output * stride);
+    if constexpr (Form::isScaled) scale[output] = Form::scale(scales + output * scaleStride, place);
+  }
   CK_UNROLL
-  for (int row = 0; row < Rows; row++) {
-    const Vector value = loadTile<Part>(x + row * job.inputs + k, count);
+  for (int i = 0; i < Form::chunk / lanes; i++) {
+    Vector values[Outputs];
     CK_UNROLL
-    for (int output = 0; output < Outputs; output++) sums[output][row] += weights[output] * value;
+    for (int output = 0; output < Outputs; output++) {
+      values[output] = Form::piece(raw[output], i);
+      if constexpr (Form::isScaled) values[output] *= scale[output];
+    }
+    CK_UNROLL
+    for (int row = 0; row < Rows; row++) {
+      const Vector activation = load(x + row * width + Form::place(place, i));
+      CK_UNROLL
+      for (int output = 0; output < Outputs; output++) sums[output][row] += values[output] * activation;
+    }
   }
 }
 
-template <int Rows, int Outputs>
-CK_INLINE void narrowBlock(const NarrowJob &job, Index firstRow, Index firstOutput) {
-  const float *x = job.x + firstRow * job.inputs, *weight = job.weight + firstOutput * job.inputs;
+/// One matrix and what it meets.
+struct NarrowTask {
+  const ck_matrix *matrix;
+  const float *x;  ///< [rows, width], as `Arranged` makes it
+  Index rows, width;
+  float *y;  ///< [rows, outputs]
+};
+
+template <class Form, int Rows, int Outputs>
+CK_INLINE void narrowBlock(const NarrowTask &task, Index firstRow, Index output) {
+  const ck_matrix &matrix = *task.matrix;
+  const FormRows<Form> rows(matrix, output);
+  const float *x = task.x + firstRow * task.width;
   Vector sums[Outputs][Rows] = {};
-  Index k = 0;
-  for (; k + lanes <= job.inputs; k += lanes) {
+  const Index whole = (Form::isPadded ? task.width : Index(matrix.inputs)) / Form::chunk;
+  for (Index chunk = 0; chunk < whole; chunk++) {
+    const std::uint8_t *weights = rows.values + chunk * Form::bytes;
     // The next outputs' weights, in the order in which they lie: what this step takes away, it asks for.
     CK_UNROLL
-    for (int output = 0; output < Outputs; output++)
-      __builtin_prefetch(weight + Outputs * (job.inputs + k) + output * lanes);
-    narrowStep<false>(job, x, weight, k, 0, sums);
+    for (int line = 0; line < Outputs; line++)
+      __builtin_prefetch(rows.values + Outputs * (rows.stride + chunk * Form::bytes) + line * Form::bytes);
+    narrowStep<Form>(weights, rows.stride, rows.scales, rows.scaleStride, x, task.width, chunk, sums);
   }
-  if (k < job.inputs) narrowStep<true>(job, x, weight, k, job.inputs - k, sums);
+  if (whole * Form::chunk < task.width) {
+    std::uint8_t last[Outputs][Form::bytes] = {};
+    const Index left = rows.stride - whole * Form::bytes;
+    for (int each = 0; each < Outputs; each++)
+      std::memcpy(last[each], rows.values + each * rows.stride + whole * Form::bytes, std::size_t(left));
+    narrowStep<Form>(last[0], Form::bytes, rows.scales, rows.scaleStride, x, task.width, whole, sums);
+  }
   CK_UNROLL
   for (int row = 0; row < Rows; row++)
     CK_UNROLL
-    for (int output = 0; output < Outputs; output++)
-      job.y[(firstRow + row) * job.outputs + firstOutput + output] = sumByHalves(sums[output][row]);
+    for (int each = 0; each < Outputs; each++)
+      task.y[(firstRow + row) * matrix.outputs + output + each] = sumByHalves(sums[each][row]);
 }
 
-/// All rows with a few consecutive outputs, whose weights stay in the innermost cache.
-template <int Outputs>
-void narrowOutputs(const NarrowJob &job, Index output) {
-  for (Index row = 0; row < job.rows; row += narrowRows) {
-    switch (std::min<Index>(narrowRows, job.rows - row)) {
-      case 1: narrowBlock<1, Outputs>(job, row, output); break;
-      case 2: narrowBlock<2, Outputs>(job, row, output); break;
-      case 3: narrowBlock<3, Outputs>(job, row, output); break;
-      case 4: narrowBlock<4, Outputs>(job, row, output); break;
-      case 5: narrowBlock<5, Outputs>(job, row, output); break;
-      case 6: narrowBlock<6, Outputs>(job, row, output); break;
-      case 7: narrowBlock<7, Outputs>(job, row, output); break;
-      default: narrowBlock<8, Outputs>(job, row, output); break;
+template <class Form, int Rows>
+void narrowOutputs(const NarrowTask &task, Index row, Index first, Index last) {
+  constexpr int together = outputsTogether<Rows>;
+  for (; first + together <= last; first += together) narrowBlock<Form, Rows, together>(task, row, first);
+  for (; first < last; first++) narrowBlock<Form, Rows, 1>(task, row, first);
+}
+
+/// All rows with some consecutive outputs, so few that their weights stay in the innermost caches.
+template <class Form>
+void narrowRange(const NarrowTask &task, Index first, Index last) {
+  constexpr Index outputsAtOnce = 8;
+  for (Index next; first < last; first = next) {
+    next = task.rows <= narrowRows ? last : std::min(first + outputsAtOnce, last);
+    for (Index row = 0; row < task.rows; row += narrowRows) {
+      switch (std::min<Index>(narrowRows, task.rows - row)) {
+        case 1: narrowOutputs<Form, 1>(task, row, first, next); break;
+        case 2: narrowOutputs<Form, 2>(task, row, first, next); break;
+        case 3: narrowOutputs<Form, 3>(task, row, first, next); break;
+        case 4: narrowOutputs<Form, 4>(task, row, first, next); break;
+        case 5: narrowOutputs<Form, 5>(task, row, first, next); break;
+        case 6: narrowOutputs<Form, 6>(task, row, first, next); break;
+        case 7: narrowOutputs<Form, 7>(task, row, first, next); break;
+        default: narrowOutputs<Form, 8>(task, row, first, next); break;
+      }
     }
   }
 }
 
 struct NarrowRun {
-  const NarrowJob &job;
+  const NarrowTask *tasks;
+  int count;
   int parts;
+  Index outputs;
 };
 
 inline void narrowPart(void *context, int part) {
   const NarrowRun &run = *static_cast<const NarrowRun *>(context);
-  const NarrowJob &job = run.job;
-  const Index last = Index(job.outputs) * (part + 1) / run.parts;
-  for (Index output = Index(job.outputs) * part / run.parts; output < last;) {
-    if (last - output >= 2) {
-      narrowOutputs<2>(job, output);
-      output += 2;
-    } else {
-      narrowOutputs<1>(job, output);
-      output += 1;
+  Index first = run.outputs * part / run.parts, last = run.outputs * (part + 1) / run.parts;
+  for (int each = 0; each < run.count && last > 0; each++) {
+    const NarrowTask &task = run.tasks[each];
+    const Index end = std::min<Index>(last, task.matrix->outputs);
+    if (first < end) {
+      switch (task.matrix->form) {
+        case CK_FLOAT32: narrowRange<Float32Form>(task, first, end); break;
+        case CK_BFLOAT16: narrowRange<BFloat16Form>(task, first, end); break;
+        case CK_INT8: narrowRange<Int8Form>(task, first, end); break;
+        case CK_INT4: narrowRange<Int4Form>(task, first, end); break;
+      }
     }
+    first = std::max<Index>(first - task.matrix->outputs, 0);
+    last -= task.matrix->outputs;
   }
 }
 
+/// Products that do not wait for one another, their outputs dealt to the threads as if they were one matrix's.
+inline void narrowProducts(const NarrowTask *tasks, int count, int threads) {
+  NarrowRun run{tasks, count, 1, 0};
+  Index work = 0;
+  for (int each = 0; each < count; each++) {
+    run.outputs += tasks[each].matrix->outputs;
+    work += tasks[each].matrix->outputs * tasks[each].width * tasks[each].rows;
+  }
+  run.parts = usefulParts(run.outputs, work, threads);
+  forEachPart(run.parts, narrowPart, &run);
+}
+
+/// Activations [rows, inputs] as a matrix's form wants them: padded with zeros to whole chunks, in its own order.
+struct Arranged {
+  static Index width(const ck_matrix &matrix) {
+    const Index padding = matrix.form == CK_INT4 ? 128 : 32;
+    return (matrix.inputs + padding - 1) / padding * padding;
+  }
+
+  static bool isAsGiven(const ck_matrix &matrix) {
+    return matrix.form != CK_INT4 && width(matrix) == Index(matrix.inputs);
+  }
+
+  /// Either x itself or the copy that it was given room for, [rows, width].
+  static const float *rows(const ck_matrix &matrix, const float *x, Index count, float *room) {
+    if (isAsGiven(matrix)) return x;
+    const Index inputs = matrix.inputs, padded = width(matrix);
+    for (Index row = 0; row < count; row++) {
+      float *copy = room + row * padded;
+      if (matrix.form == CK_INT4) {
+        Int4Form::arrange(x + row * inputs, inputs, copy);
+      } else {
+        std::copy_n(x + row * inputs, inputs, copy);
+        std::fill(copy + inputs, copy + padded, 0.0f);
+      }
+    }
+    return room;
+  }
+};
+
 inline bool narrowProduct(const NarrowJob &job, int threads) {
-  const NarrowRun run{job, usefulParts(job.outputs, job.outputs * job.inputs * job.rows, threads)};
-  forEachPart(run.parts, narrowPart, const_cast<NarrowRun *>(&run));
+  const ck_matrix &matrix = *job.weight;
+  const Index width = Arranged::width(matrix);
+  float *room = nullptr;
+  if (!Arranged::isAsGiven(matrix) && !(room = scratch(std::size_t(job.rows * width)))) return false;
+  const NarrowTask task{&matrix, Arranged::rows(matrix, job.x, job.rows, room), job.rows, width, job.y};
+  narrowProducts(&task, 1, threads);
   return true;
 }

@@ -92,7 +92,7 @@ Codes toInt4(const Group &group) {
 }
 
 struct Job {
-  ck_scheme scheme;
+  ck_form form;
   int64_t outputs, inputs;
   const float *weight;
   uint8_t *values;
@@ -101,7 +101,7 @@ struct Job {
   std::atomic<bool> isPossible{true};
 
   int64_t blocks() const { return (inputs + blockSize - 1) / blockSize; }
-  int64_t groups() const { return scheme == CK_INT4 ? 4 * blocks() : (inputs + groupSize - 1) / groupSize; }
+  int64_t groups() const { return form == CK_INT4 ? 4 * blocks() : (inputs + groupSize - 1) / groupSize; }
 };
 
 /// Reads weights `first` and following of a row; false if one is not finite or too large.
@@ -125,7 +125,7 @@ bool read(const Job &job, const float *row, int64_t first, Group &group) {
 
 /// Nibble j of word d of a block is weight 32 (d / 4) + 4 j + d % 4 of it.
 void store(const Job &job, const Codes &codes, int64_t row, int64_t group) {
-  if (job.scheme == CK_INT8) {
+  if (job.form == CK_INT8) {
     auto values = reinterpret_cast<int8_t *>(job.values) + row * job.inputs + group * groupSize;
     const int64_t rest = job.inputs - group * groupSize;
     for (int64_t i = 0; i < groupSize && i < rest; i++) values[i] = int8_t(codes.numbers[i]);
@@ -150,7 +150,7 @@ void part(void *context, int number) {
         return;
       }
       Codes codes{};
-      if (group.peak != 0) codes = job.scheme == CK_INT8 ? toInt8(group) : toInt4(group);
+      if (group.peak != 0) codes = job.form == CK_INT8 ? toInt8(group) : toInt4(group);
       store(job, codes, row, index);
       const float power = fromBits(uint32_t(127 + group.exponent) << 23);
       job.scales[row * job.groups() + index] = group.peak == 0 ? 0 : uint16_t(bits(codes.scale * power) >> 16);
@@ -162,12 +162,12 @@ void part(void *context, int number) {
 }  // namespace ckernels
 
 bool ck_quantize(
-    ck_scheme scheme, int64_t outputs, int64_t inputs, const float *weight, void *values, uint16_t *scales,
+    ck_form form, int64_t outputs, int64_t inputs, const float *weight, void *values, uint16_t *scales,
     int threads) {
   using namespace ckernels;
   if (outputs < 0 || inputs < 1) return false;
-  const int parts = usefulParts(outputs, outputs * inputs * (scheme == CK_INT4 ? 16 : 1), threads);
-  Job job{scheme, outputs, inputs, weight, static_cast<uint8_t *>(values), scales, parts};
+  const int parts = usefulParts(outputs, outputs * inputs * (form == CK_INT4 ? 16 : 1), threads);
+  Job job{form, outputs, inputs, weight, static_cast<uint8_t *>(values), scales, parts};
   forEachPart(parts, part, &job);
   return job.isPossible;
 }

@@ -39,7 +39,17 @@ namespace CK_CODE {
 
 #include "CrossEntropy.hpp"
 
+#include "WeightForms.hpp"
+
 #include "NarrowProduct.hpp"
+
+#include "Expand.hpp"
+
+#include "StepAttention.hpp"
+
+#include "AttentionStep.hpp"
+
+#include "FeedForwardStep.hpp"
 
 }  // namespace CK_CODE
 }  // namespace ckernels

@@ -2,10 +2,8 @@
 #include <ATen/Context.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
-#include <vector>
-
 #include "Internal.h"
+#include "Matrices.hpp"
 #include "Products.hpp"
 #include "Quantized.hpp"
 
@@ -66,34 +64,38 @@ struct Linear : torch::autograd::Function<Linear> {
   }
 };
 
-at::Tensor product(const at::Tensor &x, const at::Tensor &floats) {
-  const auto weight = floats.to(x.scalar_type());
-  if (!isFusible(x) || !isFusible(weight)) return at::linear(x, weight);
-  TORCH_CHECK(
-      x.dim() > 0 && weight.dim() == 2 && weight.size(1) == x.size(-1),
-      "the weight [out, in] does not fit the last axis");
-  if (isNarrow(x, weight)) return narrowProduct(x, weight);
-  return Linear::apply(x, weight);
-}
+/// x times a readable weight that has no derivative, or needs none here, transposed: the weight is never floats as a
+/// whole, forward or backward.
+struct FrozenLinear : torch::autograd::Function<FrozenLinear> {
+  static at::Tensor forward(AutogradContext *context, const at::Tensor &x, const wb_matrix *matrix) {
+    context->save_for_backward({matrix->values->value, matrix->scales ? matrix->scales->value : at::Tensor()});
+    context->saved_data["inputs"] = matrix->inputs;
+    return blockedProduct(x, *matrix);
+  }
 
-/// The product with whole numbers, of which some rows at a time are made floats.
+  static variable_list backward(AutogradContext *context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const wb_tensor values{saved[0]}, scales{saved[1]};
+    const int64_t inputs = context->saved_data["inputs"].toInt();
+    return {blockedProductBack(gradients[0], {&values, saved[1].defined() ? &scales : nullptr, inputs}), {}};
+  }
+};
+
 at::Tensor product(const at::Tensor &x, const wb_matrix &matrix) {
-  constexpr int64_t most = int64_t(1) << 22;
-  const int64_t outputs = matrix.values->value.size(0), together = std::max<int64_t>(most / matrix.inputs, 1);
-  std::vector<at::Tensor> parts;
-  for (int64_t first = 0; first < outputs; first += together)
-    parts.push_back(product(x, expanded(matrix, first, std::min(together, outputs - first))));
-  return parts.size() == 1 ? parts[0] : at::cat(parts, -1);
+  const auto &values = matrix.values->value;
+  if (!isFusible(x) || !isReadable(matrix)) return at::linear(x, expanded(matrix).to(x.scalar_type()));
+  TORCH_CHECK(
+      x.dim() > 0 && matrix.inputs == x.size(-1), "the weight [out, in] does not fit the last axis");
+  if (isNarrow(x, matrix)) return narrowProduct(x, matrix);
+  if (values.scalar_type() == at::kFloat) return Linear::apply(x, values);
+  if (isRecorded(values)) return Linear::apply(x, values.to(at::kFloat));
+  return FrozenLinear::apply(x, &matrix);
 }
 
 }  // namespace
 }  // namespace wideband
 
 wb_tensor *wb_linear(const wb_tensor *input, wb_matrix matrix) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    const auto &x = input->value;
-    if (wideband::isFrozenProduct(x, matrix)) return wideband::handle(wideband::frozenProduct(x, matrix));
-    return wideband::handle(
-        matrix.scales ? wideband::product(x, matrix) : wideband::product(x, matrix.values->value));
-  });
+  return wideband::guarded<wb_tensor *>(
+      nullptr, [&] { return wideband::handle(wideband::product(input->value, matrix)); });
 }

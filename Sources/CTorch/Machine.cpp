@@ -13,6 +13,7 @@
 #endif
 
 #include "Internal.h"
+#include "ckernels.h"
 
 namespace {
 
@@ -69,6 +70,14 @@ int64_t wb_device_peak_bytes(int64_t packed) {
 int wb_thread_count(void) { return at::get_num_threads(); }
 
 void wb_set_thread_count(int count) { at::set_num_threads(std::max(count, 1)); }
+
+double wb_read_bandwidth(int64_t bytes) { return ck_read_bandwidth(bytes, at::get_num_threads()); }
+
+void wb_release_freed_memory(void) {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
 
 void wb_prepare_process(void) {
   at::globalContext().setFlushDenormal(true);

@@ -15,18 +15,6 @@ void multiply(const at::Tensor &a, const at::Tensor &b, const at::Tensor &result
 /// x [..., k] times weight [n, k] transposed, as multiply does it: [..., n].
 at::Tensor mapped(const at::Tensor &x, const at::Tensor &weight);
 
-/// Whether x [..., k] has so few rows, and no derivative to record, that narrowProduct is the way.
-bool isNarrow(const at::Tensor &x, const at::Tensor &weight);
-
-/// x [..., k] times weight [n, k] transposed, with the weight read from memory once; no derivative.
-at::Tensor narrowProduct(const at::Tensor &x, const at::Tensor &weight);
-
-/// Whether the derivative of x [..., k] times a matrix [n, k] transposed is to be recorded for x alone.
-bool isFrozenProduct(const at::Tensor &x, const wb_matrix &matrix);
-
-/// The product for which isFrozenProduct holds: it keeps the matrix as it is stored, and nothing of x.
-at::Tensor frozenProduct(const at::Tensor &x, const wb_matrix &matrix);
-
 /// A tensor's last axis kept, all others made one.
 inline at::Tensor asRows(const at::Tensor &x) { return x.view({x.numel() / x.size(-1), x.size(-1)}); }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "Matrices.hpp"
 #include "ckernels.h"
 
 namespace wideband {
@@ -28,6 +29,19 @@ at::Tensor floats(const at::Tensor &values, const at::Tensor &scales, int64_t in
   auto numbers = values.scalar_type() == at::kByte ? unpacked(values) : values.to(at::kFloat);
   auto spread = scales.to(at::kFloat).repeat_interleave(groupSize, 1);
   return numbers.narrow(1, 0, inputs).mul(spread.narrow(1, 0, inputs));
+}
+
+/// Single rows of a matrix in the processor's memory.
+at::Tensor expandedRows(const wb_matrix &matrix, const at::Tensor &indices) {
+  const auto kernels = asKernels(matrix);
+  const auto places = indices.to(at::kLong).contiguous();
+  const auto *place = static_cast<const int64_t *>(places.const_data_ptr());
+  auto rows = at::empty({places.numel(), matrix.inputs}, at::kFloat);
+  for (int64_t each = 0; each < places.numel(); each++)
+    TORCH_CHECK_INDEX(
+        ck_expand(&kernels, place[each], 1, mutableData(rows) + each * matrix.inputs, 1), "index ", place[each],
+        " is out of range: expected less than ", kernels.outputs);
+  return rows;
 }
 
 }  // namespace
@@ -80,6 +94,7 @@ wb_tensor *wb_rows(wb_matrix matrix, const wb_tensor *indices) {
     const auto flat = places.reshape({-1});
     auto shape = places.sizes().vec();
     shape.push_back(matrix.inputs);
+    if (wideband::isReadable(matrix)) return wideband::handle(wideband::expandedRows(matrix, flat).view(shape));
     auto rows = wideband::floats(
         matrix.values->value.index_select(0, flat), matrix.scales->value.index_select(0, flat), matrix.inputs);
     return wideband::handle(rows.view(shape));

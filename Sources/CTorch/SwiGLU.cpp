@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "Internal.h"
+#include "Matrices.hpp"
 #include "Products.hpp"
 #include "ckernels.h"
 
@@ -50,17 +51,42 @@ struct SwiGLU : torch::autograd::Function<SwiGLU> {
   }
 };
 
+/// The same of weights where they lie, for which there is no derivative.
+at::Tensor frozen(const at::Tensor &x, const wb_matrix &gateMap, const wb_matrix &upMap, const wb_matrix &downMap) {
+  auto gate = blockedProduct(x, gateMap), up = blockedProduct(x, upMap);
+  TORCH_CHECK(ck_swiglu(gate.numel(), data(gate), data(up), mutableData(gate), at::get_num_threads()));
+  return blockedProduct(gate, downMap);
+}
+
+bool isRecordedAny(const at::Tensor &x, const wb_matrix &gate, const wb_matrix &up, const wb_matrix &down) {
+  return isRecorded(x) || isRecorded(gate.values->value) || isRecorded(up.values->value) ||
+         isRecorded(down.values->value);
+}
+
+bool areFloats(const wb_matrix &gate, const wb_matrix &up, const wb_matrix &down) {
+  return isFusible(gate.values->value) && isFusible(up.values->value) && isFusible(down.values->value);
+}
+
 }  // namespace
 }  // namespace wideband
 
-wb_tensor *wb_swiglu(const wb_tensor *x, const wb_tensor *gate, const wb_tensor *up, const wb_tensor *down) {
+bool wb_swiglu_is_supported(const wb_tensor *x, wb_matrix gate, wb_matrix up, wb_matrix down) {
+  using namespace wideband;
+  if (!isFusible(x->value)) return false;
+  return areFloats(gate, up, down) || (isReadable(gate) && isReadable(up) && isReadable(down) &&
+                                       !isRecordedAny(x->value, gate, up, down));
+}
+
+wb_tensor *wb_swiglu(const wb_tensor *x, wb_matrix gate, wb_matrix up, wb_matrix down) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    const auto &input = x->value, &gateMap = gate->value, &upMap = up->value, &downMap = down->value;
+    const auto &input = x->value;
     TORCH_CHECK(
-        input.dim() > 0 && gateMap.dim() == 2 && gateMap.size(1) == input.size(-1) &&
-            upMap.sizes() == gateMap.sizes() && downMap.dim() == 2 && downMap.size(1) == gateMap.size(0),
+        input.dim() > 0 && gate.inputs == input.size(-1) && up.inputs == gate.inputs &&
+            up.values->value.size(0) == gate.values->value.size(0) && down.inputs == gate.values->value.size(0),
         "the weights [F, in], [F, in] and [out, F] do not fit the last axis");
-    return wideband::handle(wideband::SwiGLU::apply(input, gateMap, upMap, downMap));
+    if (!wideband::areFloats(gate, up, down)) return wideband::handle(wideband::frozen(input, gate, up, down));
+    return wideband::handle(
+        wideband::SwiGLU::apply(input, gate.values->value, up.values->value, down.values->value));
   });
 }
 

@@ -17,14 +17,18 @@ public final class DecodingSession {
 
   /// An empty text.
   ///
-  /// - Parameter usesCache: whether keys and values are kept. Otherwise every call computes the whole text anew, which
-  ///   gives the same logits.
-  public init(_ model: LanguageModel, usesCache: Bool = true) {
+  /// - Parameters:
+  ///   - usesCache: whether keys and values are kept. Otherwise every call computes the whole text anew, which
+  ///     gives the same logits.
+  ///   - keyValueForm: how keys and values are kept; nil for the form that suits the model's weights.
+  ///   - capacity: positions that memory is taken for at once.
+  public init(
+    _ model: LanguageModel, usesCache: Bool = true, keyValueForm: KeyValueCache.Form? = nil, capacity: Int = 64
+  ) {
     self.model = model
-    let configuration = model.configuration
     cache =
       usesCache
-      ? KeyValueCache(layerCount: configuration.layerCount, maximumLength: configuration.contextLength) : nil
+      ? KeyValueCache(model, form: keyValueForm, capacity: capacity) : nil
   }
 
   /// Adds tokens, at least one, and gives the logits `[V]` of the token that follows them, in float32.

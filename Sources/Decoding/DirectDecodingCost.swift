@@ -10,7 +10,8 @@ import Torch
 ///     bound   = (L w + h) / ((E + D + T / cycle) w + h)      w a layer's bytes, h the readout's and the head's
 ///
 /// Of a layer with experts a token reads the chosen ones; the `cycle` tokens of a head's block read as many different
-/// ones as evenly spread choices hit. Source of the formulas: arXiv 2510.11958.
+/// ones as evenly spread choices hit. Texts that are decoded together, their cycles aligned, share what they read.
+/// Source of the formulas: arXiv 2510.11958.
 public struct DirectDecodingCost: Sendable {
   /// The share of the layers that one token reads.
   public let layersPerToken: Double
@@ -24,12 +25,18 @@ public struct DirectDecodingCost: Sendable {
 
   /// The cost of a model's token.
   ///
-  /// - Parameter cycle: tokens of a cycle; nil for ordinary decoding.
+  /// - Parameters:
+  ///   - cycle: tokens of a cycle; nil for ordinary decoding.
+  ///   - texts: how many are decoded together.
   /// - Throws: `ConfigurationError` if there is a cycle and the model has no layer split.
-  public init(_ model: LanguageModel, cycle: Int?) throws {
+  public init(_ model: LanguageModel, cycle: Int?, texts: Int = 1) throws {
     let weights = LayerWeights(model)
     let L = model.configuration.layerCount
-    ordinaryBytesPerToken = weights.readout + (0..<L).reduce(0) { $0 + weights.bytes(layer: $1, tokens: 1) }
+    func bytes(_ layers: some Sequence<Int>, tokens: Int) -> Double {
+      layers.reduce(0) { $0 + weights.bytes(layer: $1, tokens: tokens * texts) } / Double(texts)
+    }
+    let readout = weights.readout / Double(texts)
+    ordinaryBytesPerToken = readout + bytes(0..<L, tokens: 1)
     guard let cycle else {
       layersPerToken = 1
       bytesPerToken = ordinaryBytesPerToken
@@ -39,11 +46,8 @@ public struct DirectDecodingCost: Sendable {
     let groups = split.groups(layerCount: L)
     let always = Double(groups.encoding.count + groups.decoding.count)
     layersPerToken = (always + Double(groups.thinking.count) / Double(cycle)) / Double(L)
-    let everyToken = (Array(groups.encoding) + Array(groups.decoding)).reduce(0) {
-      $0 + weights.bytes(layer: $1, tokens: 1)
-    }
-    let everyCycle = groups.thinking.reduce(0) { $0 + weights.bytes(layer: $1, tokens: cycle) }
-    bytesPerToken = weights.readout + everyToken + everyCycle / Double(cycle)
+    let everyToken = bytes(groups.encoding, tokens: 1) + bytes(groups.decoding, tokens: 1)
+    bytesPerToken = readout + everyToken + bytes(groups.thinking, tokens: cycle) / Double(cycle)
   }
 }
 
@@ -59,16 +63,14 @@ private struct LayerWeights {
     configuration = model.configuration
     dense = Array(repeating: 0, count: configuration.layerCount)
     experts = dense
-    let head = configuration.isHeadTied ? "model.embed_tokens.weight" : "lm_head.weight"
+    let head = configuration.isHeadTied ? "model.embed_tokens." : "lm_head."
     var readout = 0.0
     for (name, tensor) in model.weights.tensors {
       let bytes = Double(tensor.count * tensor.dtype.size)
       let path = name.split(separator: ".")
       if path.count > 3, path[0] == "model", path[1] == "layers", let layer = Int(path[2]) {
         if name.contains(".mlp.experts.") { experts[layer] += bytes } else { dense[layer] += bytes }
-      } else if [head, head + "_scale"].contains(name)
-        || ["model.embed_expand", "model.reduce", "model.norm."].contains(where: name.hasPrefix)
-      {
+      } else if [head, "model.embed_expand", "model.reduce", "model.norm."].contains(where: name.hasPrefix) {
         readout += bytes
       }
     }

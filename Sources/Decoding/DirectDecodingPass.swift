@@ -125,6 +125,12 @@ private final class PackedMemory: KeyValueMemory {
     }
   }
 
+  func extended(layer: Int, by _: Int, heads: Int, headSize: Int) -> [KeptText] {
+    segments.flatMap { cache, range, _ in
+      cache.extended(layer: layer, by: range.count, heads: heads, headSize: headSize)
+    }
+  }
+
   func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor, mask _: Tensor?) -> Tensor {
     let found = segments.map { cache, range, mask in
       cache.attend(

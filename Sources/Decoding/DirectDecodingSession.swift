@@ -40,9 +40,14 @@ public final class DirectDecodingSession {
   ///   - cycle: tokens of a cycle; nil for the cycle that the model was tuned for.
   ///   - usesCache: whether keys and values are kept. Otherwise every call computes the whole text anew, which gives
   ///     the same logits.
+  ///   - keyValueForm: how keys and values are kept; nil for the form that suits the model's weights.
+  ///   - capacity: positions that memory is taken for at once.
   /// - Throws: `ConfigurationError` if the model has no layer split, `GenerationError` for a cycle of less than one
   ///   token or of more than the model was tuned for.
-  public init(_ model: LanguageModel, cycle: Int? = nil, usesCache: Bool = true) throws {
+  public init(
+    _ model: LanguageModel, cycle: Int? = nil, usesCache: Bool = true, keyValueForm: KeyValueCache.Form? = nil,
+    capacity: Int = 64
+  ) throws {
     let configuration = model.configuration
     guard let split = configuration.directDecoding else { throw CycleGate.missingSplit }
     let length = cycle ?? split.cycle
@@ -56,7 +61,7 @@ public final class DirectDecodingSession {
     groups = split.groups(layerCount: configuration.layerCount)
     cache =
       usesCache
-      ? KeyValueCache(layerCount: configuration.layerCount, maximumLength: configuration.contextLength) : nil
+      ? KeyValueCache(model, form: keyValueForm, capacity: capacity) : nil
   }
 
   /// The phase of the next token that is appended.

@@ -3,16 +3,37 @@ import Torch
 
 /// The keys and values of every position that a model has seen, so that a new token costs one position's work.
 ///
-/// Each layer has one block of memory `[B, K, capacity, hd]` for keys and one for values, in the dtype of the
-/// activations. New positions are written in place and attention reads views; a full block is replaced by one of
-/// twice the size, up to `maximumLength`.
+/// Each layer has one block of memory `[B, K, capacity, hd]` for keys and one for values, in the form that the cache is
+/// made for. New positions are written in place; a full block is replaced by one of twice the size, up to
+/// `maximumLength`.
 public final class KeyValueCache: KeyValueMemory {
   /// Positions at which doubling stops. An equal `capacity` at the start makes the size fixed.
   public let maximumLength: Int
 
+  /// How keys and values are kept.
+  public enum Form: String, Sendable, CaseIterable {
+    /// As they are computed, in the dtype of the activations.
+    case float32
+    /// Rounded to 16 bits.
+    case bfloat16
+    /// Whole numbers from -127 to 127, a head's channels of one position under one float32 scale.
+    case int8
+
+    fileprivate func dtype(of activations: DType) -> DType {
+      switch self {
+      case .float32: activations
+      case .bfloat16: .bfloat16
+      case .int8: .int8
+      }
+    }
+  }
+
+  /// How keys and values are kept.
+  public let form: Form
+
   private struct Block {
-    var keys: Tensor
-    var values: Tensor
+    var keys: Stored
+    var values: Stored
   }
 
   private struct Layer {
@@ -24,17 +45,29 @@ public final class KeyValueCache: KeyValueMemory {
   private var layers: [Layer]
 
   /// An empty cache; it takes memory when the first positions arrive.
-  public init(layerCount: Int, capacity: Int = 64, maximumLength: Int) {
+  ///
+  /// - Parameter capacity: positions that it takes memory for at first.
+  public init(layerCount: Int, capacity: Int = 64, maximumLength: Int, form: Form = .float32) {
+    self.form = form
     layers = Array(repeating: Layer(), count: layerCount)
     initialCapacity = min(capacity, maximumLength)
     self.maximumLength = maximumLength
+  }
+
+  /// An empty cache for a model's layers and `more` others, in the given form or the one that suits its weights:
+  /// float32 for weights of float32, bfloat16 for smaller ones.
+  convenience init(_ model: LanguageModel, more: Int = 0, form: Form? = nil, capacity: Int = 64) {
+    let embedding = model.weights.tensors["model.embed_tokens.weight"]?.dtype ?? .float32
+    self.init(
+      layerCount: model.configuration.layerCount + more, capacity: capacity,
+      maximumLength: model.configuration.contextLength, form: form ?? (embedding.size < 4 ? .bfloat16 : .float32))
   }
 
   /// S: positions that every layer holds.
   public var length: Int { layers.map(\.length).min() ?? 0 }
 
   /// Positions for which layers have memory.
-  public var capacity: Int { layers.compactMap { $0.block?.keys.size(2) }.min() ?? 0 }
+  public var capacity: Int { layers.compactMap { $0.block?.keys.capacity }.min() ?? 0 }
 
   /// What queries find among a layer's keys and values, the new ones included.
   public func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor?) -> Tensor {
@@ -42,18 +75,27 @@ public final class KeyValueCache: KeyValueMemory {
     return .attention(queries, all.keys, all.values, mask: mask)
   }
 
-  /// Stores new keys and values `[B, K, T, hd]` of a layer behind those that it has, and gives back views of all of
-  /// them, `[B, K, S, hd]`.
+  /// Stores new keys and values `[B, K, T, hd]` of a layer behind those that it has, and gives back all of them as they
+  /// are kept, `[B, K, S, hd]` in the dtype of the new ones.
   public func extend(layer: Int, keys: Tensor, values: Tensor) -> (keys: Tensor, values: Tensor) {
     // The result of a failed operator has no axes: its error is on record, and nothing of it belongs in the cache.
     guard keys.rank == 4, values.rank == 4 else { return (keys, values) }
     let start = layers[layer].length
     let end = start + keys.size(2)
-    let block = block(for: end, of: layers[layer], like: keys)
-    block.keys.slice(2, start..<end).copy(from: keys)
-    block.values.slice(2, start..<end).copy(from: values)
-    layers[layer] = Layer(block: block, length: end)
-    return (block.keys.slice(2, 0..<end), block.values.slice(2, 0..<end))
+    let block = reserve(layer, end, [keys.size(0), keys.size(1), keys.size(3)], keys.dtype, on: keys.device)
+    block.keys.write(keys, from: start)
+    block.values.write(values, from: start)
+    return (block.keys.read(end, as: keys.dtype), block.values.read(end, as: values.dtype))
+  }
+
+  /// Room for new positions of one text, which the caller writes.
+  public func extended(layer: Int, by count: Int, heads: Int, headSize: Int) -> [KeptText] {
+    let start = layers[layer].length
+    let block = reserve(layer, start + count, [1, heads, headSize], .float32, on: .cpu)
+    let scales = block.keys.scales.flatMap { keys in block.values.scales.map { (keys: keys, values: $0) } }
+    return [
+      KeptText(keys: block.keys.numbers, values: block.values.numbers, scales: scales, start: start, count: count)
+    ]
   }
 
   /// Forgets all positions from `length` on, so that another continuation can take their place.
@@ -70,25 +112,70 @@ public final class KeyValueCache: KeyValueMemory {
   /// Forgets everything but keeps the memory.
   public func reset() { truncate(to: 0) }
 
-  /// The layer's block, or a larger one with the same content.
-  private func block(for length: Int, of layer: Layer, like new: Tensor) -> Block {
-    if let block = layer.block, block.keys.size(2) >= length, layer.length > 0 || Self.fits(block, new) {
+  /// The layer's block, or a larger one with the same content, in which `length` positions count as kept; `rows` are
+  /// B, K and hd.
+  private func reserve(_ index: Int, _ length: Int, _ rows: [Int], _ dtype: DType, on device: Device) -> Block {
+    let layer = layers[index]
+    let dtype = form.dtype(of: dtype)
+    if let block = layer.block, block.keys.capacity >= length,
+      layer.length > 0 || block.keys.fits(rows[0], dtype, device)
+    {
+      layers[index].length = length
       return block
     }
-    let doubled = layer.block.map { 2 * $0.keys.size(2) } ?? initialCapacity
+    let doubled = layer.block.map { 2 * $0.keys.capacity } ?? initialCapacity
     let capacity = max(length, min(doubled, maximumLength))
-    let shape = [new.size(0), new.size(1), capacity, new.size(3)]
-    let block = Block(
-      keys: .zeros(shape, new.dtype, on: new.device), values: .zeros(shape, new.dtype, on: new.device))
-    if layer.length > 0, let old = layer.block {
-      block.keys.slice(2, 0..<layer.length).copy(from: old.keys.slice(2, 0..<layer.length))
-      block.values.slice(2, 0..<layer.length).copy(from: old.values.slice(2, 0..<layer.length))
+    let shape = [rows[0], rows[1], capacity, rows[2]]
+    let block = Block(keys: Stored(shape, dtype, on: device), values: Stored(shape, dtype, on: device))
+    if let old = layer.block {
+      block.keys.copy(old.keys, layer.length)
+      block.values.copy(old.values, layer.length)
     }
+    layers[index] = Layer(block: block, length: length)
     return block
   }
+}
 
-  /// Whether an empty block left from before suits new rows `[B, K, T, hd]`.
-  private static func fits(_ block: Block, _ new: Tensor) -> Bool {
-    block.keys.size(0) == new.size(0) && block.keys.dtype == new.dtype && block.keys.device == new.device
+/// Keys or values of one layer, as they are kept.
+private struct Stored {
+  /// `[B, K, capacity, hd]`.
+  let numbers: Tensor
+  /// `[B, K, capacity]` for whole numbers.
+  let scales: Tensor?
+
+  init(_ shape: [Int], _ dtype: DType, on device: Device) {
+    numbers = .zeros(shape, dtype, on: device)
+    scales = dtype == .int8 ? .zeros(Array(shape.dropLast()), .float32, on: device) : nil
+  }
+
+  var capacity: Int { numbers.size(2) }
+
+  /// Whether memory that holds nothing yet suits new rows.
+  func fits(_ batch: Int, _ dtype: DType, _ device: Device) -> Bool {
+    numbers.size(0) == batch && numbers.dtype == dtype && numbers.device == device
+  }
+
+  /// Writes `[B, K, T, hd]` at the positions from `start` on.
+  func write(_ new: Tensor, from start: Int) {
+    let range = start..<(start + new.size(2))
+    guard let scales else { return numbers.slice(2, range).copy(from: new) }
+    let scale = new.to(.float32).abs().max(-1, keep: true) * (1.0 / 127)
+    let divisor = Tensor.choose(scale .< 1e-37, .ones([1], on: new.device), scale)
+    numbers.slice(2, range).copy(from: (new.to(.float32) / divisor).rounded())
+    scales.slice(2, range).copy(from: scale.squeezed(-1))
+  }
+
+  /// The first `count` positions as floats, `[B, K, count, hd]`.
+  func read(_ count: Int, as dtype: DType) -> Tensor {
+    let kept = numbers.slice(2, 0..<count)
+    guard let scales else { return kept.to(dtype) }
+    return (kept.to(.float32) * scales.slice(2, 0..<count).unsqueezed(-1)).to(dtype)
+  }
+
+  /// Takes over the first `count` positions of another.
+  func copy(_ other: Stored, _ count: Int) {
+    guard count > 0 else { return }
+    numbers.slice(2, 0..<count).copy(from: other.numbers.slice(2, 0..<count))
+    if let scales, let old = other.scales { scales.slice(2, 0..<count).copy(from: old.slice(2, 0..<count)) }
   }
 }

@@ -67,18 +67,33 @@ public struct LoadedModel: @unchecked Sendable {
   /// The token that a text starts with where there is no prompt: the one that stands between texts.
   var startToken: Int? { tokenizer.tokenToID("<|endoftext|>").map(Int.init) ?? endOfTextTokens.first }
 
+  /// The model in a folder that need not have a tokenizer.
+  ///
+  /// - Throws: as `init`.
+  public static func model(
+    _ url: URL, on device: Device = .cpu, dtype: DType? = nil,
+    adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
+  ) throws -> LanguageModel {
+    let stored = try StoredModel(ModelFolder(url))
+    var configuration = try ModelConfiguration(stored)
+    try adjusting(&configuration)
+    return try model(configuration, stored, on: device, dtype: dtype, quantizing: nil)
+  }
+
   private static func model(
     _ configuration: ModelConfiguration, _ stored: StoredModel, on device: Device, dtype: DType?,
     quantizing scheme: QuantizationScheme?
   ) throws -> LanguageModel {
     let tensors = try stored.tensors(configuration)
     let own = tensors["model.embed_tokens.weight"]?.dtype ?? .float32
-    let usual = configuration.quantization == nil ? own : device.computeDType
-    let adapters = try stored.adapters(dtype: dtype ?? usual, on: device)
+    // The processor's kernels widen weights where they are read; on a GPU whole numbers become the usual type.
+    let kept = dtype ?? (configuration.quantization == nil ? own : device.computeDType)
+    let computed = device.kind == .cpu && kept.size < 4 ? .float32 : kept
+    let adapters = try stored.adapters(dtype: computed, on: device)
     do {
       let weights = WeightStore(
         stored: tensors, dtype: dtype, mutable: false, on: device, quantizing: scheme, adapters: adapters)
-      return try LanguageModel(configuration, weights: weights, computingIn: dtype ?? usual)
+      return try LanguageModel(configuration, weights: weights, computingIn: computed)
     } catch { throw GenerationError("\(stored.folder.url.path): \(error)") }
   }
 }

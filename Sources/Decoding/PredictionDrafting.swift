@@ -26,8 +26,7 @@ final class PredictionDrafting: DraftingText {
     self.model = model
     session = DecodingSession(model)
     depth = prediction.depth
-    cache = KeyValueCache(
-      layerCount: model.configuration.layerCount + depth, maximumLength: model.configuration.contextLength)
+    cache = KeyValueCache(model, more: depth)
   }
 
   var tokens: [Int] { session.tokens }

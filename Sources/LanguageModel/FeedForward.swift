@@ -3,17 +3,17 @@ import VirtualWidth
 
 /// The second sublayer of a layer: each position by itself, D → D.
 protocol FeedForward {
-  /// `[B, T, D]`, already normalised, to `[B, T, D]`.
+  /// `[B, T, D]` to `[B, T, D]`.
   func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor
 }
 
 /// W_down (silu(W_gate x) ∘ W_up x).
-struct SwiGLU: FeedForward {
-  private let gate: WeightMatrix
-  private let up: WeightMatrix
-  private let down: WeightMatrix
+struct SwiGLU {
+  let gate: WeightMatrix
+  let up: WeightMatrix
+  let down: WeightMatrix
 
-  /// The layer whose weights lie in `scope` ("mlp" or one expert).
+  /// The network whose weights lie in `scope` ("mlp" or one expert).
   init(hiddenSize D: Int, intermediateSize F: Int, start: InitialValues, in scope: Scope) throws {
     gate = try scope["gate_proj"].matrix("weight", F, D, start.linear(inputs: D))
     up = try scope["up_proj"].matrix("weight", F, D, start.linear(inputs: D))
@@ -23,6 +23,27 @@ struct SwiGLU: FeedForward {
   func callAsFunction(_ x: Tensor) -> Tensor {
     x.fusedSwiGLU(gate: gate, up: up, down: down) ?? (x.linear(gate).silu() * x.linear(up)).linear(down)
   }
+}
 
-  func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor { self(x) }
+/// One network behind a norm.
+struct DenseFeedForward: FeedForward {
+  private let norm: Tensor
+  private let epsilon: Double
+  private let network: SwiGLU
+  private let weights: FeedForwardWeights
+
+  /// The network in `scope` ("mlp") behind a norm with weights `norm` `[D]`.
+  init(_ configuration: ModelConfiguration, norm: Tensor, start: InitialValues, in scope: Scope) throws {
+    self.norm = norm
+    epsilon = configuration.normEpsilon
+    network = try SwiGLU(
+      hiddenSize: configuration.hiddenSize, intermediateSize: configuration.intermediateSize, start: start, in: scope)
+    weights = FeedForwardWeights(
+      norm: norm, epsilon: epsilon, networks: [(gate: network.gate, up: network.up, down: network.down)])
+  }
+
+  func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor {
+    if pass.memory != nil, let output = x.feedForwardStep(weights) { return output }
+    return network(x.rmsNorm(norm, epsilon: epsilon))
+  }
 }

@@ -4,12 +4,9 @@ import VirtualWidth
 /// One transformer layer: attention and feed-forward, each behind its own norm and inside its own connection.
 struct Layer {
   private let attentionConnection: any Connection
-  private let attentionNorm: Tensor
   private let attention: Attention
   private let feedConnection: any Connection
-  private let feedNorm: Tensor
   private let feed: any FeedForward
-  private let epsilon: Double
 
   /// The layer whose weights lie in `scope`.
   ///
@@ -20,18 +17,17 @@ struct Layer {
     _ configuration: ModelConfiguration, index: Int, memoryIndex: Int, start: InitialValues, in scope: Scope
   ) throws {
     let D = configuration.hiddenSize
-    epsilon = configuration.normEpsilon
     attentionConnection = try Self.connection(configuration, in: scope["attention_connection"])
-    attentionNorm = try scope["input_layernorm"].tensor("weight", [D], .ones)
     attention = try Attention(
-      configuration, layer: memoryIndex, start: start, in: scope["self_attn"])
+      configuration, norm: scope["input_layernorm"].precise("weight", [D], .ones), layer: memoryIndex, start: start,
+      in: scope["self_attn"])
     feedConnection = try Self.connection(configuration, in: scope["mlp_connection"])
-    feedNorm = try scope["post_attention_layernorm"].tensor("weight", [D], .ones)
+    let norm = try scope["post_attention_layernorm"].precise("weight", [D], .ones)
     if let experts = configuration.experts, configuration.hasExperts(layer: index) {
-      feed = try MixtureOfExperts(experts, hiddenSize: D, start: start, in: scope["mlp"])
+      feed = try MixtureOfExperts(
+        experts, norm: norm, epsilon: configuration.normEpsilon, start: start, in: scope["mlp"])
     } else {
-      feed = try SwiGLU(
-        hiddenSize: D, intermediateSize: configuration.intermediateSize, start: start, in: scope["mlp"])
+      feed = try DenseFeedForward(configuration, norm: norm, start: start, in: scope["mlp"])
     }
   }
 
@@ -60,9 +56,9 @@ struct Layer {
   private func computed(_ state: State, in pass: Pass) -> State {
     pass.observer?(attentionConnection, state.tensor)
     let attended = attentionConnection(state) { x in
-      attention(x.rmsNorm(attentionNorm, epsilon: epsilon), in: pass)
+      attention(x, in: pass)
     }
     pass.observer?(feedConnection, attended.tensor)
-    return feedConnection(attended) { x in feed(x.rmsNorm(feedNorm, epsilon: epsilon), in: pass) }
+    return feedConnection(attended) { x in feed(x, in: pass) }
   }
 }

@@ -9,19 +9,32 @@ struct MixtureOfExperts: FeedForward {
   private let experts: [SwiGLU]
   private let perToken: Int
   private let isRenormalized: Bool
+  private let norm: Tensor
+  private let epsilon: Double
+  private let weights: FeedForwardWeights
 
-  /// The experts whose weights lie in `scope` ("mlp").
-  init(_ experts: ModelConfiguration.Experts, hiddenSize D: Int, start: InitialValues, in scope: Scope) throws {
-    router = try scope["gate"].tensor("weight", [experts.count, D], start.linear(inputs: D))
+  /// The experts whose weights lie in `scope` ("mlp"), behind a norm with weights `norm` `[D]`.
+  init(
+    _ experts: ModelConfiguration.Experts, norm: Tensor, epsilon: Double, start: InitialValues, in scope: Scope
+  ) throws {
+    let D = norm.size(0)
+    self.norm = norm
+    self.epsilon = epsilon
+    router = try scope["gate"].precise("weight", [experts.count, D], start.linear(inputs: D))
     self.experts = try (0..<experts.count).map {
       try SwiGLU(
         hiddenSize: D, intermediateSize: experts.intermediateSize, start: start, in: scope["experts"][$0])
     }
     perToken = experts.perToken
     isRenormalized = experts.isRenormalized
+    weights = FeedForwardWeights(
+      norm: norm, epsilon: epsilon, routing: (router, perToken, isRenormalized),
+      networks: self.experts.map { (gate: $0.gate, up: $0.up, down: $0.down) })
   }
 
   func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor {
+    if pass.memory != nil, let output = x.feedForwardStep(weights) { return output }
+    let x = x.rmsNorm(norm, epsilon: epsilon)
     let flat = x.flattened(0, -2)
     let logits = flat.to(.float32).linear(router)
     var (weights, chosen) = logits.softmax(-1).top(perToken)

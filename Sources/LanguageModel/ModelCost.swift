@@ -35,6 +35,16 @@ public struct ModelCost: Sendable {
   public var activeParameters: Int { parts.reduce(0) { $0 + $1.activeParameters } }
   /// Floating-point operations of one token's forward pass.
   public var operations: Double { parts.reduce(0) { $0 + $1.operations } }
+
+  /// Floating-point operations of reading a prompt of `T` tokens: all of a forward pass without prediction depths, but
+  /// reduce and head for the last token alone.
+  public static func operations(ofPrompt T: Int, _ configuration: ModelConfiguration) -> Double {
+    var configuration = configuration
+    configuration.multiTokenPrediction = nil
+    return ModelCost(configuration, contextLength: T).parts.reduce(0) {
+      $0 + $1.operations * Double($1.name == "reduce" || $1.name == "output head" ? 1 : T)
+    }
+  }
 }
 
 /// Counts one configuration.

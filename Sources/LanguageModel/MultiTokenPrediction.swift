@@ -22,8 +22,8 @@ struct MultiTokenPrediction {
     let wide = configuration.virtualWidth?.width(hiddenSize: D) ?? D
     let C = configuration.virtualWidth?.slotWidth(hiddenSize: D) ?? D
     epsilon = configuration.normEpsilon
-    hiddenNorm = try scope["hidden_norm"].tensor("weight", [wide], .ones)
-    embeddingNorm = try scope["embedding_norm"].tensor("weight", [wide], .ones)
+    hiddenNorm = try scope["hidden_norm"].precise("weight", [wide], .ones)
+    embeddingNorm = try scope["embedding_norm"].precise("weight", [wide], .ones)
     mix = try scope["proj"].matrix("weight", C, 2 * C, start.linear(inputs: 2 * C))
     layer = try Layer(
       configuration, index: 0, memoryIndex: configuration.layerCount + depth, start: start, in: scope["layers"][0])

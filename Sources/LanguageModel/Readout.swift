@@ -14,7 +14,7 @@ struct Readout {
     reduce = try configuration.virtualWidth.map {
       try Reduce($0, hiddenSize: D, epsilon: configuration.normEpsilon, start: start, in: scope)
     }
-    norm = try scope["norm"].tensor("weight", [D], .ones)
+    norm = try scope["norm"].precise("weight", [D], .ones)
   }
 
   /// `[B, T, n, C]` to `[B, T, D]`.

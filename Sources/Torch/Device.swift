@@ -76,6 +76,13 @@ public enum Machine {
 
   /// Flushes denormal numbers to zero and keeps freed memory for reuse. Call it once, before the first operator.
   public static func prepare() { wb_prepare_process() }
+
+  /// Gives the memory back to the system that was freed and is kept for reuse.
+  public static func releaseFreedMemory() { wb_release_freed_memory() }
+
+  /// Bytes a second at which all threads together read an array of `bytes`, the best of a few passes; 0 where there is
+  /// no room for it.
+  public static func readBandwidth(bytes: Int) -> Double { wb_read_bandwidth(Int64(bytes)) }
 }
 
 /// Why the last call across the C border failed, on one line.

@@ -8,9 +8,8 @@ extension Tensor {
 
   /// W_down (silu(W_gate x) ∘ W_up x) for x `[..., D]`, gate and up `[F, D]`, down `[D, F]`.
   public func fusedSwiGLU(gate: WeightMatrix, up: WeightMatrix, down: WeightMatrix) -> Tensor? {
-    guard gate.adapter == nil, up.adapter == nil, down.adapter == nil,
-      Self.areFusible(self, gate.values, up.values, down.values), let pointer,
-      let open = gate.values.pointer, let wide = up.values.pointer, let narrow = down.values.pointer
+    guard Kernels.selected == .fused, let pointer, let open = gate.pointers, let wide = up.pointers,
+      let narrow = down.pointers, wb_swiglu_is_supported(pointer, open, wide, narrow)
     else { return nil }
     return Tensor(
       result: wb_swiglu(pointer, open, wide, narrow),

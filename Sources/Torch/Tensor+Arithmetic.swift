@@ -18,6 +18,7 @@ extension Tensor {
   private static let exponentialOperator = Operator("exp")
   private static let logarithmOperator = Operator("log")
   private static let squareRootOperator = Operator("sqrt")
+  private static let roundOperator = Operator("round")
   private static let reciprocalSquareRootOperator = Operator("rsqrt")
   private static let tanhOperator = Operator("tanh")
   private static let sineOperator = Operator("sin")
@@ -67,6 +68,8 @@ extension Tensor {
 
   /// Absolute values.
   public func abs() -> Tensor { Self.absoluteOperator(.tensor(self)) }
+  /// The nearest whole number, halves to even.
+  public func rounded() -> Tensor { Self.roundOperator(.tensor(self)) }
 
   /// e to the power of each element.
   public func exp() -> Tensor { Self.exponentialOperator(.tensor(self)) }

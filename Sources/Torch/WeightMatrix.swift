@@ -59,9 +59,16 @@ public struct WeightMatrix {
   /// What a checkpoint calls the scales of the matrix `name`.
   public static func scalesName(of name: String) -> String { name + "_scale" }
 
-  /// The matrix as the C interface takes it; nil after a failure.
+  /// The same without the adapter.
+  var plain: WeightMatrix {
+    var matrix = self
+    matrix.adapter = nil
+    return matrix
+  }
+
+  /// The matrix as the C interface takes it; nil after a failure, and with an adapter, which no kernel knows of.
   var pointers: wb_matrix? {
-    guard let numbers = values.pointer else { return nil }
+    guard adapter == nil, let numbers = values.pointer else { return nil }
     guard let scales else { return wb_matrix(values: numbers, scales: nil, inputs: Int64(inputs)) }
     return scales.pointer.map { wb_matrix(values: numbers, scales: $0, inputs: Int64(inputs)) }
   }
@@ -81,15 +88,15 @@ extension Tensor {
   /// x Wᵀ for x `[..., in]` and a weight `[out, in]`, in x's dtype; with an adapter x Wᵀ + s (x Aᵀ) Bᵀ.
   public func linear(_ weight: WeightMatrix) -> Tensor {
     guard let adapter = weight.adapter else { return linear(plain: weight) }
-    guard Kernels.selected == .fused, let source = pointer, let matrix = weight.pointers,
+    guard Kernels.selected == .fused, let source = pointer, let matrix = weight.plain.pointers,
       let down = adapter.down.pointer, let up = adapter.up.pointer, wb_is_adapted_product(source, matrix, down, up)
-    else { return linear(plain: weight) + (linear(adapter.down) * adapter.scale).linear(adapter.up) }
+    else { return linear(plain: weight.plain) + (linear(adapter.down) * adapter.scale).linear(adapter.up) }
     return Tensor(
       result: wb_adapted_linear(source, matrix, down, up, adapter.scale),
       of: "linear(\(dtype)\(shape), \(weight.description), \(adapter.down.shape), \(adapter.up.shape))")
   }
 
-  /// The same without the adapter.
+  /// The product with a matrix that has no adapter.
   private func linear(plain weight: WeightMatrix) -> Tensor {
     guard Kernels.selected == .fused, let source = pointer, let matrix = weight.pointers else {
       return linear(composed: weight.floats)

@@ -201,6 +201,13 @@ public struct Scope {
   public func tensor(_ name: String, _ shape: [Int], _ initial: InitialValue) throws -> Tensor {
     try store.tensor(path + name, shape, initial)
   }
+
+  /// The same in at least float32: norms, routers and connection coefficients are computed in nothing less. Where the
+  /// store keeps no less it is the store's own tensor.
+  public func precise(_ name: String, _ shape: [Int], _ initial: InitialValue) throws -> Tensor {
+    let tensor = try store.tensor(path + name, shape, initial)
+    return try withTorch { tensor.dtype.size < 4 ? tensor.to(.float32) : tensor }
+  }
 }
 
 /// How a fresh weight begins.

@@ -32,15 +32,7 @@ struct LowRankTuning {
     fingerprint = try StoredModel.fingerprint(of: tensors)
     configuration = AdapterConfiguration(
       rank: lora.rank, alpha: lora.alpha, targets: modules, base: start.folder.url.path)
-    weights = WeightStore(
-      stored: try withTorch { Dictionary(uniqueKeysWithValues: tensors.map(Self.kept)) }, mutable: false, on: device,
-      adapters: adapters)
-  }
-
-  /// Matrices as they are. The few numbers of norms and connections are computed with in float32 anyway.
-  private static func kept(_ name: String, _ tensor: Tensor) -> (String, Tensor) {
-    let isMatrix = tensor.rank == 2 && !name.contains("_connection.")
-    return (name, isMatrix || !tensor.dtype.isFloatingPoint ? tensor : tensor.to(.float32))
+    weights = WeightStore(stored: tensors, mutable: false, on: device, adapters: adapters)
   }
 
   /// Writes the adapters' two files into a folder.

@@ -20,4 +20,25 @@ public enum MemoryPeak {
       }
     }
   }
+  /// Bytes a second in the best of a few passes that only read an array too large for any cache, by all threads.
+  ///
+  /// What decoding is measured against: a step reads every weight once. The array is freed again.
+  public static func measureReading(on device: Device) throws -> Double {
+    guard device.kind != .cpu else { return Machine.readBandwidth(bytes: 5 << 28) }
+    let count = 1 << 32
+    let clock = ContinuousClock()
+    return try withTorch {
+      try withoutGradients {
+        let source = Tensor.zeros([count / 4], on: device)
+        var best = 0.0
+        for _ in 0..<8 {
+          let start = clock.now
+          _ = source.sum()
+          try device.synchronize()
+          best = max(best, Double(count) / ((clock.now - start) / .seconds(1)))
+        }
+        return best
+      }
+    }
+  }
 }

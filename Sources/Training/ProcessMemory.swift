@@ -1,4 +1,5 @@
 import Foundation
+import Torch
 
 /// Memory of this process.
 public enum ProcessMemory {
@@ -8,6 +9,12 @@ public enum ProcessMemory {
       let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
     else { return peakBytes }
     return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+  }
+
+  /// Gives back what was freed, and counts the peak from here on, where the system can do that.
+  public static func resetPeak() {
+    Machine.releaseFreedMemory()
+    try? Data("5".utf8).write(to: URL(filePath: "/proc/self/clear_refs"))
   }
 
   /// The most bytes that were in memory at once.

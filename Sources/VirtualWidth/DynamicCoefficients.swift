@@ -21,11 +21,11 @@ public struct DynamicCoefficients {
 
   init(_ width: VirtualWidth, slotWidth C: Int, epsilon: Double, in scope: Scope) throws {
     let (m, n) = (width.fractionRate, width.slots)
-    alphaMap = try scope.tensor("dynamic_alpha", [m + n, C], .zeros)
-    betaMap = try scope.tensor("dynamic_beta", [m, C], .zeros)
-    alphaScale = try scope.tensor("alpha_scale", [n, m + n], .ones)
-    betaScale = try scope.tensor("beta_scale", [n, m], .ones)
-    norm = try scope.tensor("norm.weight", [C], .ones)
+    alphaMap = try scope.precise("dynamic_alpha", [m + n, C], .zeros)
+    betaMap = try scope.precise("dynamic_beta", [m, C], .zeros)
+    alphaScale = try scope.precise("alpha_scale", [n, m + n], .ones)
+    betaScale = try scope.precise("beta_scale", [n, m], .ones)
+    norm = try scope.precise("norm.weight", [C], .ones)
     self.epsilon = epsilon
   }
 

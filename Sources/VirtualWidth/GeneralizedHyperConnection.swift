@@ -25,10 +25,10 @@ public struct GeneralizedHyperConnection: Connection {
     let (m, n) = (width.fractionRate, width.slots)
     fractionRate = m
     self.epsilon = epsilon
-    staticAlpha = try scope.tensor(
+    staticAlpha = try scope.precise(
       "static_alpha", [n, m + n],
       .computed { _ in .concatenate([.identity(n, m), .identity(n, n)], axis: 1) })
-    staticBeta = try scope.tensor("static_beta", [n, m], .computed { _ in Self.cyclicWrite(m, n) })
+    staticBeta = try scope.precise("static_beta", [n, m], .computed { _ in Self.cyclicWrite(m, n) })
     dynamic =
       width.connections == .dynamic
       ? try DynamicCoefficients(width, slotWidth: slotWidth, epsilon: epsilon, in: scope) : nil

@@ -17,8 +17,8 @@ public struct Reduce {
     norm =
       width.hasGroupNorm
       ? (
-        weight: try scope["reduce_norm"].tensor("weight", [wide], .ones),
-        bias: try scope["reduce_norm"].tensor("bias", [wide], .zeros)
+        weight: try scope["reduce_norm"].precise("weight", [wide], .ones),
+        bias: try scope["reduce_norm"].precise("bias", [wide], .zeros)
       ) : nil
     groups = wide / D
     self.epsilon = epsilon

@@ -14,7 +14,7 @@ struct BenchCommand: ParsableCommand {
       EXAMPLE:
         wideband bench step --config Benchmarks/configs/width_2.json --json
       """,
-    subcommands: [Step.self, Connections.self])
+    subcommands: [Step.self, Connections.self, Decode.self])
 
   /// `wideband bench step`.
   struct Step: ParsableCommand {

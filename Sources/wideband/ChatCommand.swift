@@ -44,7 +44,7 @@ struct Chat: ParsableCommand {
       let loaded = try LoadedModel(
         URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype, quantizing: quantize
       ) {
-        try split.apply(to: &$0, of: model, cycle: cycle)
+        try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycle)
       }
       let session = try ChatSession(
         loaded, system: system, prompt: isWithoutThinking ? .direct : .thinking, options: options(loaded.sampling))

@@ -13,7 +13,9 @@ enum DirectReport {
   ) -> [String] {
     var lines: [String] = []
     // A draft's tokens read differently many layers each; only the speed can be compared.
-    if result.drafts == nil { lines.append(reading(result, cost, isDirect: ordinary != nil, model)) }
+    if result.drafts == nil {
+      lines.append(reading(cost, at: result.tokensPerSecond, isDirect: ordinary != nil, model))
+    }
     guard let ordinary, let slow = ordinary.tokensPerSecond, let fast = result.tokensPerSecond else { return lines }
     var comparison = String(format: "ordinary decoding %.1f tokens/s · %.2f times as fast", slow, fast / slow)
     if result.drafts == nil {
@@ -23,8 +25,9 @@ enum DirectReport {
     return lines + [comparison]
   }
 
-  private static func reading(
-    _ result: GenerationResult, _ cost: DirectDecodingCost, isDirect: Bool, _ model: ModelConfiguration
+  /// What a token reads, and how fast that is at a speed in tokens a second.
+  static func reading(
+    _ cost: DirectDecodingCost, at speed: Double?, isDirect: Bool, _ model: ModelConfiguration
   ) -> String {
     var line = "reads \(percent(cost.layersPerToken)) of the layers a token"
     if isDirect, let split = model.directDecoding {
@@ -32,7 +35,7 @@ enum DirectReport {
       line += " (E \(E), T \(L - E - D), D \(D) of \(L) layers, gate \(split.gate.rawValue))"
     }
     line += String(format: ", %.1f MB of weights", cost.bytesPerToken / 1e6)
-    guard let speed = result.tokensPerSecond else { return line }
+    guard let speed else { return line }
     return line + String(format: ", %.2f GB/s", speed * cost.bytesPerToken / 1e9)
   }
 

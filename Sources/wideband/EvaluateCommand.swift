@@ -55,7 +55,7 @@ struct Evaluate: ParsableCommand {
       let cycles = try cycleLengths()
       if untuned != nil, cycles == nil { throw CommandError("--untuned is given without --cycle: expected both") }
       let loaded = try load(model, dataset, on: device, quantizing: quantize) {
-        try split.apply(to: &$0, of: model, cycle: cycles?.max())
+        try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycles?.max())
       }
       let context = loaded.configuration.contextLength
       if let length, length > context {

@@ -13,20 +13,19 @@ struct SplitOptions: ParsableArguments {
   /// Gives a configuration the split that these options name, if it has none of its own.
   ///
   /// - Parameters:
-  ///   - folder: the model's, for errors.
+  ///   - file: the configuration's, for errors.
   ///   - cycle: the longest cycle that is asked for; nil where the model is to be decoded ordinarily.
   ///   - drafts: whether direct decoding is to draft.
-  /// - Throws: `CommandError` for a split against the folder's, one that the model's layers cannot have, and none at
+  /// - Throws: `CommandError` for a split against the file's own, one that the model's layers cannot have, and none at
   ///   all.
-  func apply(to configuration: inout ModelConfiguration, of folder: String, cycle: Int?, drafts: Bool = false) throws {
-    if let own = configuration.directDecoding { return try requireEqual(to: own, in: folder) }
+  func apply(to configuration: inout ModelConfiguration, of file: String, cycle: Int?, drafts: Bool = false) throws {
+    if let own = configuration.directDecoding { return try requireEqual(to: own, in: file) }
     if drafts, cycle == nil || decodingLayers == nil {
-      throw CommandError(
-        "\(folder)/config.json has no direct_decoding: expected --decoding-layers and --cycle beside --draft direct")
+      throw CommandError("\(file) has no direct_decoding: expected --decoding-layers and --cycle beside --draft direct")
     }
     guard let cycle else { return try requireNothing() }
     guard let decodingLayers else {
-      throw CommandError("\(folder)/config.json has no direct_decoding: expected --decoding-layers beside --cycle")
+      throw CommandError("\(file) has no direct_decoding: expected --decoding-layers beside --cycle")
     }
     let (E, D, L) = (encodingLayers ?? 0, decodingLayers, configuration.layerCount)
     guard (0...L).contains(E), (0...L).contains(D), E + D <= L else {
@@ -38,7 +37,7 @@ struct SplitOptions: ParsableArguments {
       encodingLayers: E, decodingLayers: D, cycle: cycle, gate: gate ?? .select)
   }
 
-  private func requireEqual(to own: ModelConfiguration.DirectDecoding, in folder: String) throws {
+  private func requireEqual(to own: ModelConfiguration.DirectDecoding, in file: String) throws {
     let pairs: [(key: String, asked: String?, own: String)] = [
       ("encoding_layers", encodingLayers.map(String.init), "\(own.encodingLayers)"),
       ("decoding_layers", decodingLayers.map(String.init), "\(own.decodingLayers)"),
@@ -48,7 +47,7 @@ struct SplitOptions: ParsableArguments {
       guard let asked, asked != own else { continue }
       throw CommandError(
         "--\(key.replacing("_", with: "-")) is \(asked): expected \(own), the direct_decoding.\(key) of "
-          + "\(folder)/config.json, or nothing")
+          + "\(file), or nothing")
     }
   }
 

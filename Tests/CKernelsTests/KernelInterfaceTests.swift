@@ -7,6 +7,12 @@ import Torch
 @Suite struct KernelInterfaceTests {
   private let shapes = [(1, 1, 3, 5), (2, 3, 17, 7), (4, 16, 8, 33), (3, 8, 33, 1)]
 
+  /// It is zero where a pass has not met every word.
+  @Test func memoryIsReadToTheLastWord() {
+    for threads: Int32 in [1, 2, 3, 7] { #expect(ck_read_bandwidth(6 << 20, threads) > 0) }
+    #expect(ck_read_bandwidth(Int64.max / 2, 1) == 0)
+  }
+
   @Test func aWriteAndTheNextReadInOnePass() throws {
     for (m, n, C, N) in shapes {
       let (first, second) = try (

@@ -42,7 +42,12 @@ import Torch
   @Test func impossibleSizesAreRefused() {
     var y: [Float] = [7]
     func isDone(_ rows: Int64, _ inputs: Int64, _ outputs: Int64) -> Bool {
-      ck_narrow_product(rows, inputs, outputs, [1], [1], &y, 1)
+      let values: [Float] = [1]
+      return values.withUnsafeBytes { values in
+        var matrix = ck_matrix(
+          form: CK_FLOAT32, outputs: outputs, inputs: inputs, values: values.baseAddress, scales: nil)
+        return ck_narrow_product(rows, [1], &matrix, &y, 1)
+      }
     }
     #expect(!isDone(-1, 1, 1))
     #expect(!isDone(1, 0, 1))

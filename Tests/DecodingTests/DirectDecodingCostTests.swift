@@ -45,3 +45,17 @@ import Torch
   let dense = (one.ordinaryBytesPerToken - 4.0 * Double(61 * 24 + 24) - 10 * expert) / 5
   #expect(abs(one.bytesPerToken - two.bytesPerToken - 3 * (dense / 2 + (2 - 1.5) * expert)) < 1e-6)
 }
+
+@Test func textsThatAreDecodedTogetherShareWhatTheyRead() throws {
+  let plain = try DirectModel(kind: .plain, encoding: 1, decoding: 1, gate: .add).model()
+  let (alone, three) = try (
+    DirectDecodingCost(plain, cycle: 4), DirectDecodingCost(plain, cycle: 4, texts: 3)
+  )
+  #expect(abs(three.bytesPerToken - alone.bytesPerToken / 3) < 1e-6)
+  #expect(abs(three.bound - alone.bound) < 1e-9)
+  // Of four experts one token chooses two, two tokens three on average.
+  let experts = try DirectModel(kind: .experts, encoding: 1, decoding: 1, gate: .add).model()
+  let (one, two) = try (DirectDecodingCost(experts, cycle: nil), DirectDecodingCost(experts, cycle: nil, texts: 2))
+  let expert = 4.0 * Double(3 * 24 * 16)
+  #expect(abs(2 * two.bytesPerToken - one.bytesPerToken - 5 * expert) < 1e-6)
+}

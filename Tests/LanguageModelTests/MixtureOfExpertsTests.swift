@@ -20,11 +20,14 @@ import Torch
     return weights
   }
 
+  /// What the layer's input is normalised with.
+  private let norm = Tensor((0..<10).map { 1 + Float($0) / 16 }, shape: [10])
+
   private func run(
     _ experts: ModelConfiguration.Experts, _ weights: [String: Tensor], _ x: Tensor
   ) throws -> (output: Tensor, pass: Pass) {
     let layer = try MixtureOfExperts(
-      experts, hiddenSize: D, start: .standard, in: WeightStore(stored: weights, mutable: false).root)
+      experts, norm: norm, epsilon: 1e-6, start: .standard, in: WeightStore(stored: weights, mutable: false).root)
     let pass = Pass(length: x.size(1), configuration: rotary)
     return (try withTorch { layer(x, in: pass) }, pass)
   }
@@ -34,7 +37,7 @@ import Torch
     _ experts: ModelConfiguration.Experts, _ weights: [String: Tensor], _ x: Tensor
   ) throws -> Tensor {
     try withTorch {
-      let flat = x.to(.float64).flattened(0, -2)
+      let flat = x.to(.float64).rmsNorm(norm, epsilon: 1e-6).flattened(0, -2)
       func map(_ input: Tensor, _ name: String) throws -> Tensor {
         input.matmul(try #require(weights[name]).to(.float64).transposed())
       }
@@ -76,7 +79,9 @@ import Torch
     let logits = try #require(pass.routerLogits.first)
     #expect(logits.dtype == .float32)
     let router = try #require(weights["gate.weight"])
-    let exact = try withTorch { x.to(.float64).flattened(0, -2).matmul(router.to(.float64).transposed()) }
+    let exact = try withTorch {
+      x.rmsNorm(norm, epsilon: 1e-6).to(.float64).flattened(0, -2).matmul(router.to(.float64).transposed())
+    }
     #expect(try relativeError(of: logits, to: exact) < 1e-6, "a router in bfloat16 would be off by 1e-3")
     #expect(try relativeError(of: output, to: dense(experts, weights, x)) < 0.02)
   }
@@ -108,7 +113,7 @@ import Torch
     weights["gate.weight"] = Tensor(
       (0..<4).flatMap { Array(repeating: Float($0 == 2 ? 1 : -1), count: D) }, shape: [4, D])
     let store = WeightStore(stored: weights, mutable: true)
-    let layer = try MixtureOfExperts(experts, hiddenSize: D, start: .standard, in: store.root)
+    let layer = try MixtureOfExperts(experts, norm: norm, epsilon: 1e-6, start: .standard, in: store.root)
     let pass = Pass(length: 5, configuration: rotary)
     try withTorch {
       store.tensors.values.forEach { $0.requiringGradient() }

@@ -62,4 +62,19 @@ import VirtualWidth
     #expect(part.parameters == 2 * (6 * 3 * 48 * 16 + 6 * 48))
     #expect(part.activeParameters == 2 * (2 * 3 * 48 * 16 + 6 * 48))
   }
+
+  @Test func ofAPromptOnlyTheLastTokenMeetsReduceAndHead() throws {
+    let configuration = ModelConfiguration.small {
+      $0.virtualWidth = VirtualWidth(fractionRate: 4, slots: 8)
+    }
+    let cost = ModelCost(configuration, contextLength: 10)
+    func part(_ name: String) throws -> Double { try #require(cost.parts.first { $0.name == name }).operations }
+    let last = try part("reduce") + part("output head")
+    let expected = 10 * (cost.operations - last) + last
+    #expect(abs(ModelCost.operations(ofPrompt: 10, configuration) - expected) < 1e-6 * expected)
+    // Prediction depths write nothing, so they cost nothing.
+    var deeper = configuration
+    deeper.multiTokenPrediction = .init(depth: 1, lossWeight: 0.3)
+    #expect(ModelCost.operations(ofPrompt: 10, deeper) == ModelCost.operations(ofPrompt: 10, configuration))
+  }
 }

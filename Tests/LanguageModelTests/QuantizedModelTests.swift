@@ -21,7 +21,7 @@ import VirtualWidth
     let configuration = try #require(ModelConfiguration.variety.first { $0.name == name }).configuration
     let quantized = try model(configuration, scheme)
     let tensors = try withTorch {
-      quantized.weights.tensors.filter { !$0.key.hasSuffix("_scale") }.map { name, tensor in
+      quantized.weights.tensors.filter { !$0.key.hasSuffix(".weight_scale") }.map { name, tensor in
         (name, quantized.weights.matrices[name]?.floats ?? tensor)
       }
     }
@@ -46,7 +46,7 @@ import VirtualWidth
 
   @Test func routersNormsAndConnectionsStayAsTheyAre() throws {
     let weights = try model(.everything, .int8).weights
-    let kept = weights.tensors.keys.filter { weights.matrices[$0] == nil && !$0.hasSuffix("_scale") }
+    let kept = weights.tensors.keys.filter { weights.matrices[$0] == nil && !$0.hasSuffix(".weight_scale") }
     #expect(
       kept.allSatisfy {
         $0.contains("norm") || $0.contains("_connection.") || $0.hasSuffix("mlp.gate.weight")

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ckernels.h"
@@ -202,6 +203,23 @@ void crossEntropies(int64_t R, int64_t V, int threads) {
     });
 }
 
+/// Every byte is written, whatever was there before.
+void quantizings(int64_t N, int64_t K, int threads) {
+  const Floats weight(N * K);
+  for (auto scheme : {CK_INT8, CK_INT4}) {
+    const size_t bytes = size_t(N * (scheme == CK_INT8 ? K : 64 * ((K + 127) / 128)));
+    const size_t groups = size_t(N * (scheme == CK_INT8 ? (K + 31) / 32 : 4 * ((K + 127) / 128)));
+    std::vector<std::pair<std::vector<uint8_t>, std::vector<uint16_t>>> found;
+    for (int content : {0, 255}) {
+      found.push_back({std::vector<uint8_t>(bytes, uint8_t(content)), std::vector<uint16_t>(groups, uint16_t(content))});
+      require(
+          ck_quantize(scheme, N, K, weight, found.back().first.data(), found.back().second.data(), threads),
+          "quantising: refused");
+    }
+    require(found[0] == found[1], "quantising: a second run gives something else");
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -224,6 +242,8 @@ int main() {
       for (int64_t count : {1, 7, 16, 33, 1000, 200003}) swiglus(count, threads);
       const int64_t logits[][2] = {{1, 1}, {7, 33}, {6, 1001}, {65, 16}, {129, 515}};
       for (const auto &[R, V] : logits) crossEntropies(R, V, threads);
+      const int64_t weights[][2] = {{1, 1}, {3, 31}, {2, 33}, {5, 100}, {7, 128}, {300, 129}, {65, 511}};
+      for (const auto &[N, K] : weights) quantizings(N, K, threads);
     }
     std::printf("sanitize: %s is done\n", code);
   }

@@ -1,5 +1,5 @@
 // Fused CPU kernels on raw float32 memory: Generalized Hyper-Connections, normalisation, the parts of a transformer layer
-// that are no matrix products, forward and backward, and products of a few rows, behind a plain C interface.
+// that are no matrix products, forward and backward, and and decoding's sublayers of a few rows, behind a plain C interface.
 //
 // Shape letters: N tokens, m fraction rate, n slots (n >= m >= 1), C slot width. Every array is contiguous, row major,
 // and needs no more alignment than a float. An array that is written may not overlap any other argument.
@@ -160,25 +160,19 @@ bool ck_cross_entropy(
     int64_t rows, int64_t width, float *logits, const int64_t *targets, float *losses, bool leaves_gradient,
     float scale, int threads);
 
-// Products of a few rows.
+// Decoding: products and sublayers of a few rows.
 
-/// `y` [R,N] = `x` [R,K] `weight`^T for a weight [N,K] that is read from memory once. Made for a few rows, as decoding
-/// has them, and correct for any number.
-bool ck_narrow_product(
-    int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *weight, float *y, int threads);
-
-// Quantised weights.
-
-/// The two forms of a weight [N,K] as whole numbers, 32 of a row under one bfloat16 scale; a row's last group may be short.
+/// How a weight [N,K] lies in memory. The last two are whole numbers, 32 of a row under one bfloat16 scale:
+/// weight = scale * number. A row's last group may be short.
 ///
 /// int8: values [N,K] of int8 from -127 to 127, scales [N,ceil(K/32)].
 ///
 /// int4: values [N,64 ceil(K/128)] of bytes, scales [N,4 ceil(K/128)]. 64 bytes are sixteen little-endian words of 32 bits
 /// and hold 128 weights: nibble j (0 to 7, lowest first) of word d is weight 32 (d / 4) + 4 j + d % 4 of them, as a number
 /// from -8 to 7 plus 8. Behind a row's end numbers are 0, and scales of groups that lie there whole.
-typedef enum ck_scheme { CK_INT8 = 8, CK_INT4 = 4 } ck_scheme;
+typedef enum ck_form { CK_FLOAT32 = 0, CK_BFLOAT16 = 1, CK_INT8 = 2, CK_INT4 = 3 } ck_form;
 
-/// A `weight` [N,K] in such a form, each weight w as the whole number that is nearest to w / scale. With M the largest
+/// A `weight` [N,K] in the form int8 or int4, each weight w as the whole number that is nearest to w / scale. With M the largest
 /// magnitude in a group:
 ///
 /// int8: the scale is M / 127, rounded up. No weight changes by more than half of the scale, so by M / 254 (1 + 2^-7).
@@ -189,10 +183,70 @@ typedef enum ck_scheme { CK_INT8 = 8, CK_INT4 = 4 } ck_scheme;
 /// A group with M below 2^-110 becomes zero. False, with values and scales undefined, if a weight is not finite or of
 /// 2^126 or more.
 bool ck_quantize(
-    ck_scheme scheme, int64_t outputs, int64_t inputs, const float *weight, void *values, uint16_t *scales,
+    ck_form form, int64_t outputs, int64_t inputs, const float *weight, void *values, uint16_t *scales,
     int threads);
 
+/// A matrix [outputs, inputs] that is only read; `scales` are bfloat16, null for the first two forms.
+typedef struct ck_matrix {
+  ck_form form;
+  int64_t outputs, inputs;
+  const void *values;
+  const uint16_t *scales;
+} ck_matrix;
+
+/// `y` [R,N] = `x` [R,K] `weight`^T for a weight [N,K] that is read from memory once. Made for a few rows, as decoding
+/// has them, and correct for any number.
+bool ck_narrow_product(int64_t rows, const float *x, const ck_matrix *weight, float *y, int threads);
+
+/// `y` [count,K], rows `first` and following of a matrix as floats.
+bool ck_expand(const ck_matrix *matrix, int64_t first, int64_t count, float *y, int threads);
+
+/// One layer's keys and values of one text, and where its new positions stand: `rows` of them from `start`, behind all
+/// that is kept. Each is [key_value_heads, capacity, head_size] in float32, bfloat16 or int8, the last with scales
+/// [key_value_heads, capacity].
+typedef struct ck_memory {
+  ck_form form;
+  int64_t capacity, start, rows;
+  void *keys, *values;
+  float *key_scales, *value_scales;
+} ck_memory;
+
+/// An attention sublayer: norm [D], query and key norms [head_size], and its four matrices, of which the first three
+/// share a form.
+typedef struct ck_attention {
+  int64_t heads, key_value_heads, head_size;
+  float epsilon;
+  const float *norm, *query_norm, *key_norm;
+  ck_matrix query, key, value, output;
+} ck_attention;
+
+/// `y` [R,D], what attention makes of the new positions `x` [R,D] of some texts, one behind another, whose rotary
+/// angles have `cosine` and `sine` [R,head_size]: norm, projections, norm and rotation of heads, and each position over
+/// its text up to itself. New keys and values are kept in `texts`.
+bool ck_attention_step(
+    const ck_attention *layer, const ck_memory *texts, int64_t count, const float *x, const float *cosine,
+    const float *sine, float *y, int threads);
+
+/// A feed-forward sublayer: norm [D], and down (silu(gate x) * up x). With a `router` [experts,D] there are so many of
+/// each matrix, and a row goes through the `chosen` most probable, whose outputs are weighted by their probabilities,
+/// made to sum to one if `renormalizes`; without one there is one of each.
+typedef struct ck_feed_forward {
+  float epsilon;
+  const float *norm;
+  const ck_matrix *router;
+  int64_t experts, chosen;
+  bool renormalizes;
+  const ck_matrix *gate, *up, *down;
+} ck_feed_forward;
+
+/// `y` [R,D], what a feed-forward sublayer makes of `x` [R,D].
+bool ck_feed_forward_step(const ck_feed_forward *layer, int64_t rows, const float *x, float *y, int threads);
+
 // The processor.
+
+/// Bytes a second at which `threads` threads read memory together: the best of a few passes over an array of `bytes`,
+/// which should be many times as large as the caches. 0 where there is no room for it.
+double ck_read_bandwidth(int64_t bytes, int threads);
 
 /// The vector code in use: "avx512", "avx2" or "portable". The best the processor has, unless told otherwise.
 const char *ck_vector_code(void);

@@ -106,8 +106,15 @@ bool wb_device_synchronize(int64_t device);
 int64_t wb_device_peak_bytes(int64_t device);
 int wb_thread_count(void);
 void wb_set_thread_count(int count);
+
+/// Bytes a second at which all threads read an array of `bytes` together; 0 where there is no room for it.
+double wb_read_bandwidth(int64_t bytes);
+
 /// Process-wide set-up: denormals flushed to zero, freed memory kept for reuse. Call it before the first operator.
 void wb_prepare_process(void);
+
+/// Gives the memory back to the system that was freed and is kept for reuse.
+void wb_release_freed_memory(void);
 
 // Functions with a derivative of our own.
 
@@ -147,8 +154,12 @@ wb_tensor *wb_rms_norm(const wb_tensor *x, const wb_tensor *weight, double epsil
 /// Whether the functions below that say so take a tensor: float32 in the processor's memory, not empty.
 bool wb_is_fusible(const wb_tensor *tensor);
 
-/// down (silu(gate x) * up x) for x [..., D], gate and up [F, D], down [D', F]; fusible tensors alone.
-wb_tensor *wb_swiglu(const wb_tensor *x, const wb_tensor *gate, const wb_tensor *up, const wb_tensor *down);
+/// Whether wb_swiglu takes them: x fusible, and either all weights fusible or, without a derivative, in the processor's
+/// memory in any form.
+bool wb_swiglu_is_supported(const wb_tensor *x, wb_matrix gate, wb_matrix up, wb_matrix down);
+
+/// down (silu(gate x) * up x) for x [..., D], gate and up [F, D], down [D', F].
+wb_tensor *wb_swiglu(const wb_tensor *x, wb_matrix gate, wb_matrix up, wb_matrix down);
 
 /// x [B, T, H, hd] scaled to unit root-mean-square over the last axis, times weight [hd], turned by the angles whose
 /// cosine and sine [1 or B, T, 1, hd] are given; fusible tensors alone.
@@ -166,6 +177,48 @@ wb_tensor *wb_cross_entropy(const wb_tensor *x, const wb_tensor *head, const wb_
 /// plus bias [G d]; computed in float32.
 wb_tensor *wb_group_norm(
     const wb_tensor *x, int64_t groups, const wb_tensor *weight, const wb_tensor *bias, double epsilon);
+
+// Sublayers of a few new positions, as decoding has them: each one call, without a derivative.
+
+/// An attention sublayer's weights: norms in float32, and matrices of which the first three share a form.
+typedef struct wb_attention {
+  int64_t heads, key_value_heads, head_size;
+  double epsilon;
+  const wb_tensor *norm, *query_norm, *key_norm;
+  wb_matrix query, key, value, output;
+} wb_attention;
+
+/// One text's keys and values in one layer, [1, K, capacity, hd] of float32, bfloat16 or int8, the last with float32
+/// scales [1, K, capacity]; and its `rows` new positions from `start`.
+typedef struct wb_memory {
+  const wb_tensor *keys, *values, *key_scales, *value_scales;
+  int64_t start, rows;
+} wb_memory;
+
+/// Whether there is a kernel for x [1, T, D]: float32 in the processor's memory like the norms, at most 16 positions.
+bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention *layer);
+
+/// What attention makes of the new positions x [1, T, D] of some texts, one behind another, with rotary angles of cosine
+/// and sine [1, T, 1, hd]; their keys and values are kept in `texts`. [1, T, D].
+wb_tensor *wb_attention_step(
+    const wb_tensor *x, const wb_attention *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
+    const wb_tensor *sine);
+
+/// A feed-forward sublayer's weights: `experts` of each matrix, one without a router. The router [experts, D] and the
+/// norm are float32; a row goes through the `chosen` most probable experts.
+typedef struct wb_feed_forward {
+  double epsilon;
+  const wb_tensor *norm, *router;
+  int64_t experts, chosen;
+  bool renormalizes;
+  const wb_matrix *gate, *up, *down;
+} wb_feed_forward;
+
+/// Whether there is a kernel for x [..., D]: as for attention.
+bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward *layer);
+
+/// What a feed-forward sublayer makes of x [..., D].
+wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *layer);
 
 // Hyper-connections through the fused kernels.
 

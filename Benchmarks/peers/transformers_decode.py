@@ -1,0 +1,35 @@
+"""Decoding in Hugging Face transformers, to be timed beside `wideband bench decode`.
+
+    python3 Benchmarks/peers/transformers_decode.py --model models/random-0.6b --prompt 128 --tokens 128 --dtype bfloat16
+
+Prints one line of JSON. The model is called token by token with its key/value cache, without the overhead of its
+`generate`; only the last position's logits are computed.
+"""
+
+import torch
+import transformers
+
+import timing
+
+
+def main():
+    o = timing.arguments(["bfloat16", "float32"])
+    torch.set_num_threads(o.threads)
+    model = transformers.AutoModelForCausalLM.from_pretrained(o.model, dtype=getattr(torch, o.dtype)).eval()
+    cache = None
+
+    def step(ids):
+        return int(model(torch.tensor([ids]), past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1].argmax())
+
+    def read(prompt):
+        nonlocal cache
+        cache = transformers.DynamicCache(config=model.config)
+        return step(prompt)
+
+    with torch.inference_mode():
+        timing.measure(o, model.config.vocab_size, read, lambda token: step([token]), o.dtype,
+                       version=f"transformers {transformers.__version__}, torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+// How fast memory can be read: what a decoding step, which reads every weight once, is measured against.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "Threads.hpp"
+#include "ckernels.h"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace {
+
+typedef std::uint64_t Vector __attribute__((vector_size(32)));
+
+struct Reading {
+  const std::uint64_t *words;
+  std::int64_t count;
+  int parts;
+  std::uint64_t *sums;
+};
+
+/// Adds up one part. Four sums at a time: an addition must not wait for the one before it.
+void readPart(void *context, int part) {
+  const Reading &job = *static_cast<const Reading *>(context);
+  const Vector *vectors = reinterpret_cast<const Vector *>(job.words);
+  const std::int64_t blocks = job.count / 16;
+  const Vector *vector = vectors + blocks * part / job.parts * 4;
+  const Vector *end = vectors + blocks * (part + 1) / job.parts * 4;
+  Vector a{}, b{}, c{}, d{};
+  for (; vector < end; vector += 4) {
+    a += vector[0];
+    b += vector[1];
+    c += vector[2];
+    d += vector[3];
+  }
+  a += b + c + d;
+  job.sums[part] = a[0] + a[1] + a[2] + a[3];
+}
+
+void fillPart(void *context, int part) {
+  const Reading &job = *static_cast<const Reading *>(context);
+  const std::int64_t first = job.count * part / job.parts, end = job.count * (part + 1) / job.parts;
+  std::fill(const_cast<std::uint64_t *>(job.words) + first, const_cast<std::uint64_t *>(job.words) + end, 1);
+}
+
+}  // namespace
+
+double ck_read_bandwidth(int64_t bytes, int threads) {
+  constexpr std::int64_t page = std::int64_t(2) << 20;
+  const std::int64_t size = std::max<std::int64_t>(bytes, 1) / page * page + page;
+  void *memory = std::aligned_alloc(page, size);
+  if (!memory) return 0;
+#if defined(__linux__)
+  madvise(memory, size, MADV_HUGEPAGE);
+#endif
+  const int parts = std::max(threads, 1);
+  std::vector<std::uint64_t> sums(parts);
+  Reading job{static_cast<const std::uint64_t *>(memory), size / 8, parts, sums.data()};
+  // By the threads that will read: on a machine with several memories each has its own part near it.
+  ckernels::forEachPart(parts, fillPart, &job);
+  double best = 0;
+  for (int round = 0; round < 5; round++) {
+    const auto start = std::chrono::steady_clock::now();
+    ckernels::forEachPart(parts, readPart, &job);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    std::uint64_t sum = 0;
+    for (std::uint64_t part : sums) sum += part;
+    // Nothing was skipped: the sum of ones is their number.
+    if (sum == std::uint64_t(job.count)) best = std::max(best, double(size) / seconds.count());
+  }
+  std::free(memory);
+  return best;
+}

@@ -1,0 +1,110 @@
+// Products with weights where they lie: of a few rows in one pass over the weight, of many rows with a part of it at a
+// time made floats.
+#include "Matrices.hpp"
+
+#include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+
+#include "Products.hpp"
+
+namespace wideband {
+namespace {
+
+constexpr int64_t mostNarrowRows = 16;
+
+int64_t rowsOf(const at::Tensor &x) { return x.numel() / std::max<int64_t>(x.size(-1), 1); }
+
+at::Tensor resultFor(const at::Tensor &x, int64_t outputs) {
+  auto shape = x.sizes().vec();
+  shape.back() = outputs;
+  return at::empty(shape, x.options());
+}
+
+}  // namespace
+
+bool isReadable(const wb_matrix &matrix) {
+  const auto &values = matrix.values->value;
+  if (!values.device().is_cpu() || values.dim() != 2 || !values.is_contiguous()) return false;
+  switch (values.scalar_type()) {
+    case at::kFloat:
+    case at::kBFloat16: return !matrix.scales && values.numel() > 0;
+    case at::kChar:
+    case at::kByte: return matrix.scales && matrix.scales->value.is_contiguous();
+    default: return false;
+  }
+}
+
+ck_matrix asKernels(const wb_matrix &matrix) {
+  const auto &values = matrix.values->value;
+  const auto type = values.scalar_type();
+  return {
+      type == at::kFloat      ? CK_FLOAT32
+      : type == at::kBFloat16 ? CK_BFLOAT16
+      : type == at::kChar     ? CK_INT8
+                              : CK_INT4,
+      values.size(0), matrix.inputs, values.const_data_ptr(),
+      matrix.scales ? static_cast<const uint16_t *>(matrix.scales->value.const_data_ptr()) : nullptr};
+}
+
+bool isRecorded(const at::Tensor &tensor) { return c10::GradMode::is_enabled() && tensor.requires_grad(); }
+
+bool isNarrow(const at::Tensor &x, const wb_matrix &weight) {
+  return rowsOf(x) <= mostNarrowRows && !isRecorded(x) && !isRecorded(weight.values->value);
+}
+
+at::Tensor narrowProduct(const at::Tensor &x, const wb_matrix &weight) {
+  const auto input = x.contiguous();
+  const auto matrix = asKernels(weight);
+  auto y = resultFor(input, matrix.outputs);
+  TORCH_CHECK(
+      ck_narrow_product(rowsOf(input), data(input), &matrix, mutableData(y), at::get_num_threads()),
+      "the sizes are impossible");
+  return y;
+}
+
+namespace {
+
+/// Calls `body(first, count, floats)` with every part of a matrix's rows in turn, as floats that stay in the processor's
+/// caches until they are multiplied.
+template <typename Body>
+void forEachBlock(const ck_matrix &matrix, const at::TensorOptions &options, Body &&body) {
+  constexpr int64_t together = int64_t(1) << 20;
+  const int64_t most = std::clamp<int64_t>(together / matrix.inputs, 1, std::max<int64_t>(matrix.outputs, 1));
+  auto floats = at::empty({most, matrix.inputs}, options);
+  for (int64_t first = 0; first < matrix.outputs; first += most) {
+    const int64_t count = std::min(most, matrix.outputs - first);
+    TORCH_CHECK(
+        ck_expand(&matrix, first, count, mutableData(floats), at::get_num_threads()), "the sizes are impossible");
+    body(first, count, floats.narrow(0, 0, count));
+  }
+}
+
+}  // namespace
+
+at::Tensor blockedProduct(const at::Tensor &x, const wb_matrix &weight) {
+  const auto input = x.contiguous();
+  const auto matrix = asKernels(weight);
+  auto y = resultFor(input, matrix.outputs);
+  auto rows = asRows(input), results = asRows(y);
+  forEachBlock(matrix, input.options(), [&](int64_t first, int64_t count, const at::Tensor &floats) {
+    auto columns = at::empty({rows.size(0), count}, input.options());
+    multiply(rows, floats.t(), columns);
+    results.narrow(1, first, count).copy_(columns);
+  });
+  return y;
+}
+
+at::Tensor blockedProductBack(const at::Tensor &y, const wb_matrix &weight) {
+  const auto upstream = y.contiguous();
+  const auto matrix = asKernels(weight);
+  auto x = resultFor(upstream, matrix.inputs);
+  auto rows = asRows(upstream), results = asRows(x);
+  forEachBlock(matrix, upstream.options(), [&](int64_t first, int64_t count, const at::Tensor &floats) {
+    multiply(rows.narrow(1, first, count).contiguous(), floats, results, first > 0);
+  });
+  return x;
+}
+
+}  // namespace wideband

@@ -1,0 +1,32 @@
+// Weights in the forms that the kernels read in place: floats, bfloat16 and whole numbers under scales.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include "Internal.h"
+#include "ckernels.h"
+
+namespace wideband {
+
+/// Whether the kernels can read a matrix where it lies: [out, in] in the processor's memory, in a form of theirs.
+bool isReadable(const wb_matrix &matrix);
+
+/// A readable matrix as the kernels take it.
+ck_matrix asKernels(const wb_matrix &matrix);
+
+/// Whether a derivative is to be recorded of what is made of a tensor.
+bool isRecorded(const at::Tensor &tensor);
+
+/// Whether x [..., in] has so few rows, and no derivative to record, that narrowProduct is the way.
+bool isNarrow(const at::Tensor &x, const wb_matrix &weight);
+
+/// x [..., in] times a readable weight [out, in] transposed, the weight read from memory once; no derivative.
+at::Tensor narrowProduct(const at::Tensor &x, const wb_matrix &weight);
+
+/// The same for any number of rows, through large products with some rows of the weight at a time; no derivative.
+at::Tensor blockedProduct(const at::Tensor &x, const wb_matrix &weight);
+
+/// y [..., out] times a readable weight [out, in], which is the gradient of blockedProduct's x from that of its result.
+at::Tensor blockedProductBack(const at::Tensor &y, const wb_matrix &weight);
+
+}  // namespace wideband

@@ -1,0 +1,126 @@
+// The sublayers of decoding: tensors checked, then handed to the kernels.
+#include <ATen/Parallel.h>
+
+#include <vector>
+
+#include "Internal.h"
+#include "Matrices.hpp"
+#include "Products.hpp"
+#include "ckernels.h"
+
+namespace wideband {
+namespace {
+
+constexpr int64_t mostRows = 16;
+
+bool isStep(const at::Tensor &x, const wb_tensor *norm) {
+  return isFusible(x) && !isRecorded(x) && x.dim() > 1 && x.numel() <= mostRows * x.size(-1) &&
+         isFusible(norm->value) && norm->value.numel() == x.size(-1) && norm->value.is_contiguous();
+}
+
+bool areOneForm(const wb_matrix &a, const wb_matrix &b) {
+  return a.values->value.scalar_type() == b.values->value.scalar_type();
+}
+
+ck_attention attentionOf(const wb_attention &layer) {
+  return {
+      layer.heads, layer.key_value_heads, layer.head_size, float(layer.epsilon), data(layer.norm->value),
+      data(layer.query_norm->value), data(layer.key_norm->value), asKernels(layer.query),
+      asKernels(layer.key), asKernels(layer.value), asKernels(layer.output)};
+}
+
+ck_memory memoryOf(const wb_memory &text) {
+  const auto &keys = text.keys->value, &values = text.values->value;
+  const auto type = keys.scalar_type();
+  TORCH_CHECK(
+      keys.dim() == 4 && keys.size(0) == 1 && keys.is_contiguous() && values.is_contiguous() &&
+          keys.sizes() == values.sizes() && text.start >= 0 && text.start + text.rows <= keys.size(2),
+      "keys and values [1, K, capacity, hd] have no room for positions ", text.start, " to ", text.start + text.rows);
+  return {
+      type == at::kFloat ? CK_FLOAT32 : type == at::kBFloat16 ? CK_BFLOAT16 : CK_INT8,
+      keys.size(2),
+      text.start,
+      text.rows,
+      keys.mutable_data_ptr(),
+      values.mutable_data_ptr(),
+      text.key_scales ? mutableData(text.key_scales->value) : nullptr,
+      text.value_scales ? mutableData(text.value_scales->value) : nullptr};
+}
+
+/// A feed-forward sublayer as the kernels take it, which points into itself.
+struct FeedForward {
+  std::vector<ck_matrix> gate, up, down;
+  ck_matrix router{};
+  ck_feed_forward layer{};
+
+  explicit FeedForward(const wb_feed_forward &source) {
+    for (int64_t each = 0; each < source.experts; each++) {
+      gate.push_back(asKernels(source.gate[each]));
+      up.push_back(asKernels(source.up[each]));
+      down.push_back(asKernels(source.down[each]));
+    }
+    if (source.router) router = asKernels(wb_matrix{source.router, nullptr, source.router->value.size(1)});
+    layer = {
+        float(source.epsilon), data(source.norm->value), source.router ? &router : nullptr, source.experts,
+        source.chosen, source.renormalizes, gate.data(), up.data(), down.data()};
+  }
+};
+
+}  // namespace
+}  // namespace wideband
+
+bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention *layer) {
+  using namespace wideband;
+  return isStep(x->value, layer->norm) && x->value.dim() == 3 && x->value.size(0) == 1 &&
+         isFusible(layer->query_norm->value) && isFusible(layer->key_norm->value) && isReadable(layer->query) &&
+         isReadable(layer->key) && isReadable(layer->value) && isReadable(layer->output) &&
+         areOneForm(layer->query, layer->key) && areOneForm(layer->query, layer->value) && layer->head_size % 2 == 0;
+}
+
+wb_tensor *wb_attention_step(
+    const wb_tensor *x, const wb_attention *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
+    const wb_tensor *sine) {
+  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+    const auto input = x->value.contiguous();
+    const auto cosines = cosine->value.contiguous(), sines = sine->value.contiguous();
+    std::vector<ck_memory> memories;
+    int64_t rows = 0;
+    for (int64_t text = 0; text < count; text++) {
+      memories.push_back(wideband::memoryOf(texts[text]));
+      rows += texts[text].rows;
+    }
+    TORCH_CHECK(
+        rows == input.size(1) && cosines.numel() == rows * layer->head_size && sines.numel() == cosines.numel(),
+        "the texts have ", rows, " new positions");
+    const auto kernels = wideband::attentionOf(*layer);
+    auto y = at::empty_like(input);
+    TORCH_CHECK(
+        ck_attention_step(
+            &kernels, memories.data(), count, wideband::data(input), wideband::data(cosines), wideband::data(sines),
+            wideband::mutableData(y), at::get_num_threads()),
+        "the sizes are impossible");
+    return wideband::handle(y);
+  });
+}
+
+bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward *layer) {
+  using namespace wideband;
+  if (!isStep(x->value, layer->norm) || (layer->router && !isFusible(layer->router->value))) return false;
+  for (int64_t each = 0; each < layer->experts; each++)
+    if (!isReadable(layer->gate[each]) || !isReadable(layer->up[each]) || !isReadable(layer->down[each])) return false;
+  return true;
+}
+
+wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *layer) {
+  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+    const auto input = x->value.contiguous();
+    const wideband::FeedForward kernels(*layer);
+    auto y = at::empty_like(input);
+    TORCH_CHECK(
+        ck_feed_forward_step(
+            &kernels.layer, input.numel() / input.size(-1), wideband::data(input), wideband::mutableData(y),
+            at::get_num_threads()),
+        "the sizes are impossible");
+    return wideband::handle(y);
+  });
+}

@@ -1,0 +1,141 @@
+import CTorch
+
+/// An attention sublayer's weights, for the kernel that runs it in one call where a few new positions meet the keys and
+/// values of earlier ones.
+public struct AttentionWeights {
+  /// What the input is normalised with, `[D]`, in float32.
+  public let norm: Tensor
+  /// The norms of a head's queries and keys, `[hd]`, in float32.
+  public let headNorms: (query: Tensor, key: Tensor)
+  /// W_q `[H hd, D]`, W_k and W_v `[K hd, D]`, W_o `[D, H hd]`.
+  public let query, key, value, output: WeightMatrix
+  /// Channels of a head.
+  public let headSize: Int
+  /// What is added to every mean square.
+  public let epsilon: Double
+
+  /// The weights of a sublayer.
+  public init(
+    norm: Tensor, headNorms: (query: Tensor, key: Tensor), query: WeightMatrix, key: WeightMatrix, value: WeightMatrix,
+    output: WeightMatrix, headSize: Int, epsilon: Double
+  ) {
+    self.norm = norm
+    self.headNorms = headNorms
+    self.query = query
+    self.key = key
+    self.value = value
+    self.output = output
+    self.headSize = headSize
+    self.epsilon = epsilon
+  }
+
+  /// Heads whose keys and values are kept.
+  public var keyValueHeadCount: Int { key.outputs / headSize }
+
+  fileprivate var pointers: wb_attention? {
+    guard let norm = norm.pointer, let queryNorm = headNorms.query.pointer, let keyNorm = headNorms.key.pointer,
+      let query = query.pointers, let key = key.pointers, let value = value.pointers, let output = output.pointers
+    else { return nil }
+    return wb_attention(
+      heads: Int64(self.query.outputs / headSize), key_value_heads: Int64(keyValueHeadCount),
+      head_size: Int64(headSize), epsilon: epsilon, norm: norm, query_norm: queryNorm, key_norm: keyNorm,
+      query: query, key: key, value: value, output: output)
+  }
+}
+
+/// One layer's keys and values of one text, and where new positions of it stand.
+public struct KeptText {
+  /// Keys and values, `[1, K, capacity, hd]` of float32, bfloat16 or int8; where they are int8 their scales
+  /// `[1, K, capacity]` in float32.
+  public let keys, values: Tensor
+  let scales: (keys: Tensor, values: Tensor)?
+  let start: Int
+  let count: Int
+
+  /// `count` new positions from `start`, behind all that is kept.
+  public init(keys: Tensor, values: Tensor, scales: (keys: Tensor, values: Tensor)?, start: Int, count: Int) {
+    self.keys = keys
+    self.values = values
+    self.scales = scales
+    self.start = start
+    self.count = count
+  }
+
+  fileprivate var pointers: wb_memory? {
+    guard let keys = keys.pointer, let values = values.pointer else { return nil }
+    return wb_memory(
+      keys: keys, values: values, key_scales: scales?.keys.pointer, value_scales: scales?.values.pointer,
+      start: Int64(start), rows: Int64(count))
+  }
+}
+
+/// A feed-forward sublayer's weights: of one network, or of a router and its experts.
+public struct FeedForwardWeights {
+  /// The router `[E, D]` in float32, the experts of each token, and whether their probabilities are made to sum to one.
+  public typealias Routing = (router: Tensor, perToken: Int, isRenormalized: Bool)
+
+  let norm: Tensor
+  let epsilon: Double
+  let routing: Routing?
+  let gates, ups, downs: [WeightMatrix]
+
+  /// The weights of a sublayer; `networks` has one network, or with `routing` one an expert.
+  public init(
+    norm: Tensor, epsilon: Double, routing: Routing? = nil,
+    networks: [(gate: WeightMatrix, up: WeightMatrix, down: WeightMatrix)]
+  ) {
+    self.norm = norm
+    self.epsilon = epsilon
+    self.routing = routing
+    gates = networks.map(\.gate)
+    ups = networks.map(\.up)
+    downs = networks.map(\.down)
+  }
+
+  fileprivate func withPointers<Result>(_ body: (wb_feed_forward) -> Result?) -> Result? {
+    let all = [gates, ups, downs].map { $0.compactMap(\.pointers) }
+    guard let norm = norm.pointer, all.allSatisfy({ $0.count == gates.count }) else { return nil }
+    return all[0].withUnsafeBufferPointer { gates in
+      all[1].withUnsafeBufferPointer { ups in
+        all[2].withUnsafeBufferPointer { downs in
+          body(
+            wb_feed_forward(
+              epsilon: epsilon, norm: norm, router: routing?.router.pointer, experts: Int64(gates.count),
+              chosen: Int64(routing?.perToken ?? 1), renormalizes: routing?.isRenormalized ?? false,
+              gate: gates.baseAddress, up: ups.baseAddress, down: downs.baseAddress))
+        }
+      }
+    }
+  }
+}
+
+/// Sublayers of a few new positions in one call each; nil where there is no kernel for them.
+extension Tensor {
+  /// What attention makes of new positions x `[1, T, D]`, not yet normalised, of one or more texts that stand side by
+  /// side; rotary tables are `[1, T, 1, hd]`. `texts` is asked where there is a kernel alone; new keys and values are
+  /// written to what it gives.
+  public func attentionStep(
+    _ weights: AttentionWeights, rotary: (cos: Tensor, sin: Tensor), in texts: () -> [KeptText]
+  ) -> Tensor? {
+    guard Kernels.selected == .fused, let pointer, var layer = weights.pointers,
+      let cosine = rotary.cos.pointer, let sine = rotary.sin.pointer, wb_attention_step_is_supported(pointer, &layer)
+    else { return nil }
+    let kept = texts()
+    let memories = kept.compactMap(\.pointers)
+    return Tensor(
+      result: wb_attention_step(pointer, &layer, memories, Int64(memories.count), cosine, sine),
+      of: "attention_step(\(dtype)\(shape), \(weights.query.description), \(memories.count) texts)")
+  }
+
+  /// What a feed-forward sublayer makes of x `[..., D]`, not yet normalised.
+  public func feedForwardStep(_ weights: FeedForwardWeights) -> Tensor? {
+    guard Kernels.selected == .fused, let pointer else { return nil }
+    return weights.withPointers { layer in
+      var layer = layer
+      guard wb_feed_forward_step_is_supported(pointer, &layer) else { return nil }
+      return Tensor(
+        result: wb_feed_forward_step(pointer, &layer),
+        of: "feed_forward_step(\(dtype)\(shape), \(weights.gates.first?.description ?? ""))")
+    }
+  }
+}

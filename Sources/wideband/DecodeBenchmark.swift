@@ -1,0 +1,88 @@
+import Decoding
+import Foundation
+import LanguageModel
+import Torch
+import Training
+
+/// Random tokens read and continued greedily by a model, without an end: what a text of this length costs.
+struct DecodeBenchmark {
+  let model: LanguageModel
+  /// Tokens of a prompt, and tokens that are decoded behind the first one, whose logits are the prompt's.
+  let prompt, tokens: Int
+  /// Tokens of a cycle; nil for ordinary decoding.
+  let cycle: Int?
+  /// Texts that are decoded together.
+  let texts: Int
+  let seed: UInt64
+
+  /// Seconds of one run.
+  struct Times {
+    let prefill, firstToken: Double
+    /// Of every step, in which each text gets a token.
+    let steps: [Double]
+  }
+
+  /// Times runs, after a short one that is not counted: it is the first to touch the weights.
+  func run(times count: Int) throws -> [Times] {
+    let prompts = try prompts()
+    _ = try run(prompts, steps: min(tokens, 2 * (cycle ?? 1)))
+    return try (0..<count).map { _ in try run(prompts, steps: tokens) }
+  }
+
+  private func prompts() throws -> [[Int]] {
+    let generator = try Generator(seed: seed)
+    return try (0..<texts).map { _ in
+      let all = try withTorch { Tensor.integers([prompt], in: 0..<model.configuration.vocabularySize, from: generator) }
+      return try all.elements(Int64.self).map { Int($0) }
+    }
+  }
+
+  private func run(_ prompts: [[Int]], steps: Int) throws -> Times {
+    let session = try Session(model, cycle: cycle, texts: texts)
+    let device = model.weights.device
+    let clock = ContinuousClock()
+    let start = clock.now
+    func seconds(since instant: ContinuousClock.Instant) -> Double { (clock.now - instant) / .seconds(1) }
+    let logits = try session.read(prompts)
+    try device.synchronize()
+    let prefill = seconds(since: start)
+    var chosen = try session.choose(logits)
+    let first = seconds(since: start)
+    let times = try (0..<steps).map { _ in
+      let start = clock.now
+      chosen = try session.choose(try session.append(chosen))
+      return seconds(since: start)
+    }
+    return Times(prefill: prefill, firstToken: first, steps: times)
+  }
+}
+
+/// Texts of a model that go on together.
+private struct Session {
+  private let ordinary: DecodingSession?
+  private let direct: [DirectDecodingSession]
+  private let sampler: Sampler
+
+  init(_ model: LanguageModel, cycle: Int?, texts: Int) throws {
+    ordinary = cycle == nil ? DecodingSession(model) : nil
+    direct =
+      try cycle.map { cycle in try (0..<texts).map { _ in try DirectDecodingSession(model, cycle: cycle) } } ?? []
+    sampler = try Sampler(.greedy, seed: 0)
+  }
+
+  /// The logits `[V]` behind each prompt.
+  func read(_ prompts: [[Int]]) throws -> [Tensor] {
+    if let ordinary { return [try ordinary.append(prompts[0])] }
+    return try zip(direct, prompts).map { try $0.read($1) }
+  }
+
+  /// The logits `[V]` behind a further token of each text.
+  func append(_ tokens: [Int]) throws -> [Tensor] {
+    if let ordinary { return [try ordinary.append(tokens)] }
+    if direct.count == 1 { return [try direct[0].append(tokens[0])] }
+    let logits = try DirectDecodingSession.append(tokens, to: direct)
+    return try withTorch { direct.indices.map { logits.select(0, $0) } }
+  }
+
+  func choose(_ logits: [Tensor]) throws -> [Int] { try logits.map { try sampler.next($0, after: []) } }
+}

@@ -1,0 +1,99 @@
+import Decoding
+import Foundation
+import LanguageModel
+
+/// What `wideband bench decode` says: times of the median run beside what the machine allows.
+struct DecodeReport: Encodable {
+  let prompt, tokens, threads, runs: Int
+  let batch: Int
+  let cycle: Int?
+  let weights: String
+  let prefillSeconds, firstTokenSeconds: Double
+  /// The median over whole cycles of all runs of their seconds, for each token of every text.
+  let tokenSeconds: Double
+  /// Tokens of all texts in a second, from the first to the last step of the median run.
+  let tokensPerSecond: Double
+  let prefillTokensPerSecond: Double
+  let bytesPerToken: Double
+  let readBandwidth: Double
+  /// How close a token comes to the time in which its weights can be read.
+  let shareOfBound: Double
+  let productPeak: Double
+  /// How close reading the prompt comes to the speed of large products.
+  let prefillShare: Double
+  let peakBytes: Int
+  /// How many times as fast as ordinary decoding it can be by the weights.
+  let speedUpBound: Double?
+
+  private let reading: String
+
+  /// What the machine does at best: bytes read in a second, and floating-point operations of large products.
+  struct Machine {
+    let readBandwidth, productPeak: Double
+    let threads: Int
+  }
+
+  init(
+    _ benchmark: DecodeBenchmark, _ times: [DecodeBenchmark.Times], on machine: Machine, weights: String, peakBytes: Int
+  ) throws {
+    let cycle = benchmark.cycle
+    let configuration = benchmark.model.configuration
+    let cost = try DirectDecodingCost(benchmark.model, cycle: cycle, texts: benchmark.texts)
+    (prompt, tokens, batch, runs) = (benchmark.prompt, benchmark.tokens, benchmark.texts, times.count)
+    (self.cycle, self.weights, self.peakBytes, threads) = (cycle, weights, peakBytes, machine.threads)
+    let texts = Double(benchmark.texts)
+    prefillSeconds = Self.median(times.map(\.prefill))
+    firstTokenSeconds = Self.median(times.map(\.firstToken))
+    prefillTokensPerSecond = texts * Double(prompt) / prefillSeconds
+    tokenSeconds = Self.median(times.flatMap { Self.cycles($0.steps, of: cycle ?? 1) }) / texts
+    tokensPerSecond = texts * Double(tokens) / Self.median(times.map { $0.steps.reduce(0, +) })
+    bytesPerToken = cost.bytesPerToken
+    readBandwidth = machine.readBandwidth
+    shareOfBound = bytesPerToken / tokenSeconds / readBandwidth
+    productPeak = machine.productPeak
+    let operations = texts * ModelCost.operations(ofPrompt: prompt, configuration)
+    prefillShare = operations / prefillSeconds / productPeak
+    speedUpBound = cycle.map { _ in cost.bound }
+    reading = DirectReport.reading(cost, at: tokensPerSecond, isDirect: cycle != nil, configuration)
+  }
+
+  /// Seconds a step of each whole cycle; of all steps where there is none.
+  private static func cycles(_ steps: [Double], of length: Int) -> [Double] {
+    let length = min(length, steps.count)
+    return (0..<(steps.count / length)).map { steps[($0 * length)...].prefix(length).reduce(0, +) / Double(length) }
+  }
+
+  private static func median(_ values: [Double]) -> Double {
+    let sorted = values.sorted()
+    let middle = sorted.count / 2
+    return sorted.count.isMultiple(of: 2) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[middle]
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case prompt, tokens, threads, runs, batch, cycle, weights
+    case prefillSeconds = "prefill_s", firstTokenSeconds = "first_token_s", tokenSeconds = "token_s"
+    case tokensPerSecond = "tokens_per_s", prefillTokensPerSecond = "prefill_tokens_per_s"
+    case bytesPerToken = "bytes_per_token", readBandwidth = "read_bandwidth", shareOfBound = "share_of_bound"
+    case productPeak = "product_peak", prefillShare = "prefill_share", peakBytes = "peak_bytes"
+    case speedUpBound = "speed_up_bound"
+  }
+
+  /// Lines for people.
+  var text: String {
+    var lines = [
+      String(
+        format: "prompt of %d tokens in %.3f s, %.0f tokens/s, %.1f %% of large products' %.0f GFLOP/s", prompt,
+        prefillSeconds, prefillTokensPerSecond, 100 * prefillShare, productPeak / 1e9),
+      String(
+        format: "first token after %.3f s, then %.1f tokens/s, %.2f ms a token", firstTokenSeconds, tokensPerSecond,
+        1000 * tokenSeconds),
+      reading,
+      String(
+        format: "%.1f %% of what can be read: %.1f GB/s", 100 * shareOfBound, readBandwidth / 1e9),
+    ]
+    if let speedUpBound {
+      lines.append(String(format: "by the weights at most %.2f times as fast as ordinary decoding", speedUpBound))
+    }
+    return (lines + ["\(peakBytes / 1_000_000) MB at most"]).joined(separator: "\n")
+  }
+}

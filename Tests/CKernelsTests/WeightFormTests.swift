@@ -1,0 +1,94 @@
+import CKernels
+import TestSupport
+import Testing
+import Torch
+
+/// Products and rows of weights in every form against float64, on every vector code.
+@Suite struct WeightFormTests {
+  @Test(arguments: ["avx512", "avx2", "portable"]) func everyFormMultiplies(code: String) async {
+    await #expect(processExitsWith: .success) { [code] in
+      guard ck_use_vector_code(code) else { return }
+      for inputs in Array(1...9) + [15, 16, 31, 32, 33, 64, 100, 127, 128, 129, 160, 256, 300, 1024] {
+        for outputs in [1, 2, 3, 5, 13] {
+          for rows in inputs == 100 || inputs == 160 ? Array(1...18) : [1, 2, 4, 8, 9] {
+            for form in Form.allCases {
+              let problem = try disagreement(form, rows, inputs, outputs)
+              #expect(problem == nil, "\(form) [\(rows), \(inputs)] by \(outputs): \(problem ?? "")")
+            }
+          }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: Form.allCases) func manyRowsGoThroughPartsOfTheWeight(form: Form) throws {
+    // More weights than one part holds, and a row too few for the last one.
+    let problem = try disagreement(form, 40, 1030, 1100)
+    #expect(problem == nil, "\(problem ?? "")")
+  }
+
+  @Test(arguments: Form.allCases) func aRowIsTheSameAloneAndAmongOthers(form: Form) throws {
+    let random = try RandomTensors(seed: 3)
+    let (x, weight) = (random.normal(16, 100), try form.matrix(random.normal(33, 100)))
+    let all = try withTorch { x.linear(weight) }
+    for row in 0..<16 {
+      let (alone, among) = try withTorch {
+        (x.slice(0, row..<(row + 1)).linear(weight), all.slice(0, row..<(row + 1)).contiguous())
+      }
+      #expect(try areIdentical(alone, among))
+    }
+  }
+
+  @Test(arguments: Form.allCases) func rowsAreThoseOfTheWholeWeight(form: Form) throws {
+    let random = try RandomTensors(seed: 4)
+    for inputs in [1, 17, 130, 256] {
+      let matrix = try form.matrix(random.normal(9, inputs))
+      let places = Tensor([8, 0, 3, 3] as [Int64], shape: [2, 2])
+      let (rows, whole) = try withTorch {
+        (matrix.rows(places).to(.float32), matrix.floats.to(.float32).embedding(places))
+      }
+      #expect(try areIdentical(rows, whole))
+    }
+    let matrix = try form.matrix(random.normal(9, 4))
+    #expect(message { _ = matrix.rows(Tensor([9] as [Int64], shape: [1])) }.contains("ndex"))
+  }
+
+  @Test(arguments: [Form.bfloat16, .int8, .int4]) func aFrozenWeightPassesTheDerivativeOn(form: Form) throws {
+    let random = try RandomTensors(seed: 5)
+    for rows in [3, 40] {
+      let (x, weight) = (random.normal(rows, 1030), try form.matrix(random.normal(1100, 1030)))
+      let upstream = random.normal(rows, 1100)
+      let slope = try gradients(of: [x]) { ($0[0].linear(weight) * upstream).sum() }[0]
+      let exact = try withTorch { upstream.to(.float64).matmul(weight.floats.to(.float64)) }
+      #expect(try relativeError(of: slope, to: exact) < 1e-6)
+    }
+  }
+}
+
+/// How a weight lies in memory.
+enum Form: CaseIterable, Sendable {
+  case float32, bfloat16, int8, int4
+
+  func matrix(_ weight: Tensor) throws -> WeightMatrix {
+    switch self {
+    case .float32: WeightMatrix(weight)
+    case .bfloat16: WeightMatrix(try withTorch { weight.to(.bfloat16) })
+    case .int8: try WeightMatrix(weight).quantized(.int8)
+    case .int4: try WeightMatrix(weight).quantized(.int4)
+    }
+  }
+}
+
+private func disagreement(_ form: Form, _ rows: Int, _ inputs: Int, _ outputs: Int) throws -> String? {
+  let random = try RandomTensors(seed: UInt64(inputs))
+  let (x, weight) = (random.normal(rows, inputs), try form.matrix(random.normal(outputs, inputs)))
+  return try withTorch {
+    let found = x.linear(weight)
+    if found.shape != [rows, outputs] { return "the shape \(found.shape)" }
+    // Quantised rows come from operators here that share nothing with the kernels.
+    let floats = try weight.floats.to(.float64)
+    let exact = x.to(.float64).matmul(floats.transposed())
+    let error = try ((found.to(.float64) - exact).norm() / (x.to(.float64).norm() * floats.norm() + 1e-30)).item()
+    return error <= 5e-7 ? nil : "an error of \(error)"
+  }
+}

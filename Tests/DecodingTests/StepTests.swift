@@ -1,0 +1,106 @@
+import TestSupport
+import Testing
+import Torch
+
+@testable import Decoding
+@testable import LanguageModel
+
+/// Sublayers in one call against the operators, over every form of weights and of kept keys and values.
+@Suite struct StepTests {
+  struct Shape: Sendable, CustomTestStringConvertible {
+    var hidden = 24
+    var heads = 4
+    var keyValueHeads = 2
+    var headSize = 6
+    var inner = 20
+    var experts: ModelConfiguration.Experts?
+    var testDescription: String { "\(hidden) \(heads) \(keyValueHeads) \(headSize) \(inner) \(experts?.count ?? 0)" }
+  }
+
+  static let shapes = [
+    Shape(), Shape(hidden: 33, heads: 3, keyValueHeads: 1, headSize: 10, inner: 37),
+    Shape(hidden: 128, heads: 8, keyValueHeads: 8, headSize: 16, inner: 96),
+    Shape(hidden: 20, heads: 6, keyValueHeads: 2, headSize: 34, inner: 130),
+    Shape(experts: .init(count: 5, perToken: 2, intermediateSize: 12)),
+    Shape(hidden: 40, experts: .init(count: 4, perToken: 4, intermediateSize: 33, isRenormalized: false)),
+  ]
+
+  @Test(arguments: shapes, [QuantizationScheme?.none, .int8, .int4]) func stepsEqualTheOperators(
+    shape: Shape, scheme: QuantizationScheme?
+  ) throws {
+    let model = try model(shape, quantizing: scheme)
+    for cut in [1, 2, 5, 16] {
+      let tokens = (0..<40).map { $0 * 7 % 19 }
+      let fused = try logits(model, tokens, cut: cut, .fused, .float32)
+      let composed = try logits(model, tokens, cut: cut, .composed, .float32)
+      let error = try relativeError(of: fused, to: composed)
+      #expect(error < 5e-6, "\(cut) at a time: \(error)")
+    }
+  }
+
+  @Test(arguments: [(KeyValueCache.Form.bfloat16, 6e-3), (.int8, 2e-2)]) func keptFormsStayClose(
+    form: KeyValueCache.Form, bound: Double
+  ) throws {
+    let model = try model(Shape(), quantizing: nil)
+    let tokens = (0..<40).map { $0 * 5 % 19 }
+    let exact = try logits(model, tokens, cut: 1, .fused, .float32)
+    let fused = try logits(model, tokens, cut: 1, .fused, form)
+    let composed = try logits(model, tokens, cut: 1, .composed, form)
+    let error = try relativeError(of: fused, to: exact)
+    #expect(error > 1e-6 && error < bound)
+    #expect(try relativeError(of: composed, to: exact) < bound)
+    // What a prompt's pass has kept, single tokens go on with.
+    let session = DecodingSession(model, keyValueForm: form)
+    _ = try session.append(Array(tokens.dropLast()))
+    let mixed = try session.append([tokens[39]])
+    #expect(try relativeError(of: mixed, to: withTorch { exact.select(0, 39) }) < bound)
+  }
+
+  @Test func aLongTextIsSplitAmongThreads() throws {
+    // One head over more positions than a part has at least: with four threads in several parts.
+    let model = try model(Shape(hidden: 8, heads: 1, keyValueHeads: 1, headSize: 8, inner: 8), quantizing: nil)
+    let tokens = (0..<1100).map { $0 * 11 % 19 }
+    let whole = try last(model, tokens)
+    Machine.threadCount = 4
+    defer { Machine.threadCount = 2 }
+    #expect(try relativeError(of: last(model, tokens), to: whole) < 2e-6)
+  }
+
+  private func model(_ shape: Shape, quantizing scheme: QuantizationScheme?) throws -> LanguageModel {
+    var configuration = ModelConfiguration(
+      vocabularySize: 19, hiddenSize: shape.hidden, layerCount: 2, headCount: shape.heads, headSize: shape.headSize,
+      intermediateSize: shape.inner)
+    configuration.keyValueHeadCount = shape.keyValueHeads
+    configuration.contextLength = 2048
+    configuration.experts = shape.experts
+    configuration.quantization = scheme
+    var dense = configuration
+    dense.quantization = nil
+    let start = try LanguageModel(
+      dense, weights: WeightStore(seed: 4),
+      start: .init(embedding: 1, linear: 1, reduce: .random, expand: .identityAndRandom))
+    let weights = start.weights.tensors.reduce(into: [String: Tensor]()) { $0[$1.key] = $1.value }
+    return try LanguageModel(
+      configuration, weights: WeightStore(stored: weights, mutable: false, quantizing: scheme))
+  }
+
+  /// The logits `[T, V]` of a text that is read `cut` tokens at a time.
+  private func logits(
+    _ model: LanguageModel, _ tokens: [Int], cut: Int, _ kernels: Kernels, _ form: KeyValueCache.Form
+  ) throws -> Tensor {
+    try Kernels.$selected.withValue(kernels) {
+      let session = DecodingSession(model, keyValueForm: form)
+      let rows = try stride(from: 0, to: tokens.count, by: cut).map {
+        try session.append(Array(tokens[$0..<min($0 + cut, tokens.count)]))
+      }
+      return try withTorch { .concatenate(rows.map { $0.unsqueezed(0) }) }
+    }
+  }
+
+  /// The logits behind the last token, which comes alone.
+  private func last(_ model: LanguageModel, _ tokens: [Int]) throws -> Tensor {
+    let session = DecodingSession(model, keyValueForm: .float32)
+    _ = try session.append(tokens.dropLast())
+    return try session.append([tokens[tokens.count - 1]])
+  }
+}

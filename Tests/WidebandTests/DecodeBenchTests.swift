@@ -1,0 +1,93 @@
+import Foundation
+import Testing
+
+/// `bench decode`: what it says, not how fast it is.
+@Suite(.serialized) struct DecodeBenchTests {
+  private let folder: TemporaryFolder
+
+  init() throws {
+    folder = try TemporaryFolder()
+    try folder.write(
+      "small.json",
+      """
+      {"model_type": "qwen3", "vocab_size": 61, "hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4,
+       "num_key_value_heads": 2, "head_dim": 8, "intermediate_size": 56, "max_position_embeddings": 64,
+       "tie_word_embeddings": true}
+      """)
+  }
+
+  private func bench(_ arguments: String...) throws -> Executable.Result {
+    try Executable.run(["bench", "decode"] + arguments, in: folder.url)
+  }
+
+  /// Bytes of a layer, and of the norm and the head.
+  private let layer = Double(2 * (48 * (32 + 16 + 16) + 32 * 48 + 3 * 48 * 56 + 2 * 48 + 2 * 8))
+  private let head = Double(2 * (61 * 48 + 48))
+
+  @Test func textsOfARandomModelDecodedDirectly() throws {
+    let result = try bench(
+      "--config", "small.json", "--prompt", "9", "--tokens", "8", "--runs", "2", "--cycle", "4", "--encoding-layers",
+      "1", "--decoding-layers", "1", "--batch", "3", "--threads", "1", "--json")
+    #expect(result.status == 0, "\(result.errors)")
+    let report = try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
+    func number(_ key: String) throws -> Double { try #require(report[key] as? Double, "\(key)") }
+    #expect(report["weights"] as? String == "bfloat16")
+    let counts = ["prompt": 9.0, "tokens": 8, "runs": 2, "cycle": 4, "batch": 3, "threads": 1]
+    for (key, value) in counts { #expect(try number(key) == value) }
+    #expect(abs(try number("bytes_per_token") - (2.5 * layer + head) / 3) < 1e-6)
+    #expect(abs(try number("speed_up_bound") - (4 * layer + head) / (2.5 * layer + head)) < 1e-9)
+    #expect(try number("first_token_s") >= number("prefill_s"))
+    let share = try number("bytes_per_token") / number("token_s") / number("read_bandwidth")
+    #expect(abs(try number("share_of_bound") / share - 1) < 1e-9)
+    #expect(abs(try number("prefill_tokens_per_s") * number("prefill_s") - 27) < 1e-6)
+    for key in ["product_peak", "prefill_share", "tokens_per_s"] { #expect(try number(key) > 0) }
+    // The array that is read for comparison is not counted.
+    #expect(try number("peak_bytes") > 1e7)
+    #expect(try number("peak_bytes") < 1e9)
+  }
+
+  @Test func aFolderWithoutATokenizerForPeople() throws {
+    let made = try Executable.run("init", "--config", "small.json", "--output", "model", in: folder.url)
+    #expect(made.status == 0, "\(made.errors)")
+    let result = try bench("--model", "model", "--prompt", "5", "--tokens", "2", "--runs", "1")
+    #expect(result.status == 0, "\(result.errors)")
+    let lines = result.output.split(separator: "\n")
+    try #require(lines.count == 5)
+    #expect(lines[0].hasPrefix("prompt of 5 tokens in ") && lines[0].hasSuffix(" GFLOP/s"))
+    #expect(lines[1].hasPrefix("first token after ") && lines[1].hasSuffix(" ms a token"))
+    #expect(lines[2].hasPrefix("reads 100.0 % of the layers a token, 0.1 MB of weights, "))
+    #expect(lines[3].contains(" % of what can be read: "))
+    #expect(lines[4].hasSuffix(" MB at most"))
+  }
+
+  @Test func sizesThatDoNotFitAreRefused() throws {
+    expectError(
+      try bench("--config", "small.json", "--prompt", "60", "--tokens", "5"),
+      "--prompt is 60 and --tokens 5: expected together at most the 64 tokens of the model's context "
+        + "(max_position_embeddings)")
+    expectError(
+      try bench("--config", "small.json", "--prompt", "9", "--tokens", "9223372036854775807"),
+      "--prompt is 9 and --tokens 9223372036854775807: expected together at most the 64 tokens of the model's context "
+        + "(max_position_embeddings)")
+    for name in ["--prompt", "--tokens", "--batch", "--runs"] {
+      expectError(try bench("--config", "small.json", name, "0"), "\(name) is 0: expected at least 1", status: 64)
+    }
+  }
+
+  @Test func whatContradictsItselfIsRefused() throws {
+    expectError(try bench(), "--model and --config are both missing: expected one", status: 64)
+    expectError(
+      try bench("--config", "small.json", "--model", "m"), "--model and --config are both given: expected one",
+      status: 64)
+    expectError(
+      try bench("--config", "small.json", "--batch", "2"),
+      "--batch is 2 without --cycle: expected both, or a batch of 1", status: 64)
+    expectError(
+      try bench("--config", "small.json", "--cycle", "2"),
+      "small.json has no direct_decoding: expected --decoding-layers beside --cycle")
+    try folder.write("odd.json", folder.read("small.json").replacing("\"head_dim\": 8", with: "\"head_dim\": 7"))
+    expectError(
+      try bench("--config", "odd.json"),
+      "odd.json: head_dim is 7: expected an even number, as rotary positions turn pairs")
+  }
+}
