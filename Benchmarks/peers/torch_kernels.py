@@ -55,6 +55,18 @@ def swiglu(x, up, down):
     return F.linear(F.silu(gate) * value, down)
 
 
+def attention(q, k, v):
+    return F.scaled_dot_product_attention(*(x.transpose(1, 2) for x in (q, k, v)), is_causal=True).transpose(1, 2)
+
+
+def experts(chosen, x, shares, up, down):
+    experts, k = len(up), shares.shape[1]
+    order = chosen.flatten().argsort(stable=True)
+    rows = x[order // k].split(torch.bincount(chosen.flatten(), minlength=experts).tolist())
+    outputs = torch.cat([swiglu(*each) for each in zip(rows, up, down)])
+    return torch.zeros_like(x).index_add(0, order // k, outputs * shares.flatten()[order, None])
+
+
 def group_norm(x, weight, bias):
     return F.group_norm(x.flatten(0, 1), 8, weight, bias, EPS).view(x.shape)
 
@@ -90,6 +102,10 @@ def layer_tasks():
     cosine, sine = angles.cos(), (angles * 0.7).cos()
     yield ("query norm and rotation", f"{HEADS} × {HEAD}", tokens, passes, lambda x, w: rotary(x, w, cosine, sine),
            leaves((ROWS, LENGTH, HEADS, HEAD), (HEAD,)))
+    yield ("causal attention", f"{HEADS} × {HEAD}", tokens, passes, attention, leaves(*[(ROWS, LENGTH, HEADS, HEAD)] * 3))
+    chosen = torch.rand(tokens, 8).topk(2).indices
+    yield ("experts", f"2 of 8 × ({D} → {FEED // 2} → {D})", tokens, passes, lambda *x: experts(chosen, *x),
+           leaves((tokens, D), (tokens, 2), (8, FEED, D), (8, D, FEED // 2)))
     yield ("SwiGLU", f"{D} → {FEED} → {D}", tokens, passes, swiglu, leaves((ROWS, LENGTH, D), (2 * FEED, D), (D, FEED)))
     for inputs, outputs in [(D, D), (D, FEED), (FEED, D), (8 * D, D)]:
         yield "linear", f"{inputs} → {outputs}", tokens, passes, F.linear, leaves((ROWS, LENGTH, inputs), (outputs, inputs))
@@ -100,24 +116,38 @@ def layer_tasks():
                leaves((ROWS, LENGTH, D), (vocabulary, D)))
 
 
+def flat_tasks():
+    x, weight = [torch.randn(rows, 2048) for rows in (1, 4, 16)], torch.randn(8192, 2048)
+    for rows in x:
+        yield "narrow product", "2048 → 8192", len(rows), ["forward"], torch.no_grad()(F.linear), [rows, weight]
+    weights = leaves(*[(1024, 1024)] * 8)
+    for leaf in weights:
+        leaf.grad = torch.randn_like(leaf)
+    norm = torch.no_grad()(lambda *x: torch.nn.utils.get_total_norm([leaf.grad for leaf in x]))
+    yield "gradient norm", "8 × 1024 × 1024", 0, ["step"], norm, weights
+    optimizer = torch.optim.AdamW(weights, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+    yield "AdamW", "8 × 1024 × 1024", 0, ["step"], lambda *x: optimizer.step(), weights
+
+
 def tasks():
     for m, n in [(2, 3), (4, 8), (4, 16), (4, 32), (8, 64)]:
         yield from connection_tasks(m, n, 2048, ["read", "write and read", "connection"])
     for tokens in [512, 1024, 4096, 8192, 16384, 32768]:
         yield from connection_tasks(4, 16, tokens, ["connection"])
     yield from layer_tasks()
+    yield from flat_tasks()
 
 
 def measure(passes, function, inputs):
     """The median seconds of each pass: two runs that are not counted, then at least five, more the shorter they are."""
     found = function(*inputs)
-    upstream = [torch.randn_like(y) for y in (found if isinstance(found, tuple) else (found,))]
+    upstream = [torch.randn_like(y) for y in (found if isinstance(found, tuple) else (found,)) if y is not None]
 
     def run():
         start = time.perf_counter()
         outputs = function(*inputs)
         middle = time.perf_counter()
-        if passes == ["forward"]:
+        if passes in (["forward"], ["step"]):
             return [middle - start]
         if passes == ["both"]:
             outputs.backward()

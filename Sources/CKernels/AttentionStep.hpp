@@ -2,15 +2,15 @@
 #pragma once
 
 struct AttentionStep {
-  const AttentionJob &job;
-  const ck_attention &layer;
+  const AttentionStepJob &job;
+  const ck_attention_layer &layer;
   Index rows = 0, headSize, group, stride, splits = 1;
   int threads, parts = 1;
   float *normed = nullptr, *arranged = nullptr, *queries = nullptr, *keys = nullptr, *values = nullptr;
   float *turned = nullptr, *turnedKeys = nullptr, *scales = nullptr, *padded = nullptr, *attended = nullptr;
   float *arrangedOutput = nullptr, *partial = nullptr, *largest = nullptr, *total = nullptr, *rooms = nullptr;
 
-  AttentionStep(const AttentionJob &job, int threads)
+  AttentionStep(const AttentionStepJob &job, int threads)
       : job(job), layer(*job.layer), headSize(layer.head_size), group(layer.heads / layer.key_value_heads),
         stride((headSize + 15) / 16 * 16), threads(threads) {
     Index longest = 0;
@@ -136,7 +136,7 @@ inline void attentionStepPart(void *context, int part) {
     step.attendTask(task, step.rooms + part * step.roomSize());
 }
 
-inline bool attentionStep(const AttentionJob &job, int threads) {
+inline bool attentionStep(const AttentionStepJob &job, int threads) {
   AttentionStep step(job, threads);
   float *room = scratch(step.cut(nullptr));
   if (!room) return false;

@@ -1,4 +1,4 @@
-// The entry points: arguments checked, then handed to the vector code in use.
+// The entry points of connections and norms: arguments checked, then handed to the vector code in use.
 #include <atomic>
 #include <cstring>
 
@@ -36,10 +36,11 @@ std::atomic<const VectorCode *> &current() {
   return code;
 }
 
+}  // namespace
+
 const VectorCode &code() { return *current().load(std::memory_order_relaxed); }
 
-// Sizes beyond this could overflow the products of sizes the kernels form.
-constexpr int64_t largest = int64_t(1) << 20;
+namespace {
 
 bool isPossible(const ck_connection &connection) {
   return connection.fraction_rate >= 1 && connection.slots >= connection.fraction_rate &&
@@ -66,48 +67,6 @@ bool run(const BackwardJob &job, int threads) {
 }
 
 bool isPossible(const NormJob &job) { return job.rows >= 0 && job.width >= 1; }
-
-bool isPossible(const RotaryNormJob &job) {
-  return job.tokens >= 0 && job.heads >= 1 && job.width >= 2 && job.width % 2 == 0 && job.width <= largest &&
-         job.period >= 1;
-}
-
-bool isPossible(const ck_matrix &matrix) {
-  const bool isScaled = matrix.form == CK_INT8 || matrix.form == CK_INT4;
-  return matrix.inputs >= 1 && matrix.outputs >= 0 && isScaled == (matrix.scales != nullptr);
-}
-
-bool isPossible(const ck_memory &text) {
-  const bool isScaled = text.form == CK_INT8;
-  return text.form != CK_INT4 && text.rows >= 1 && text.start >= 0 && text.capacity - text.start >= text.rows &&
-         isScaled == (text.key_scales != nullptr) && isScaled == (text.value_scales != nullptr);
-}
-
-bool isPossible(const ck_attention &layer) {
-  const int64_t queries = layer.heads * layer.head_size, keys = layer.key_value_heads * layer.head_size;
-  return layer.key_value_heads >= 1 && layer.heads >= 1 && layer.heads % layer.key_value_heads == 0 &&
-         layer.head_size >= 2 && layer.head_size % 2 == 0 && isPossible(layer.query) && isPossible(layer.key) &&
-         isPossible(layer.value) && isPossible(layer.output) && layer.query.outputs == queries &&
-         layer.key.outputs == keys && layer.value.outputs == keys && layer.output.inputs == queries &&
-         layer.key.inputs == layer.query.inputs && layer.value.inputs == layer.query.inputs &&
-         layer.key.form == layer.query.form && layer.value.form == layer.query.form;
-}
-
-bool isPossible(const ck_feed_forward &layer) {
-  const int64_t count = layer.router ? layer.experts : 1;
-  if (layer.router && (!isPossible(*layer.router) || layer.router->outputs != count || layer.chosen < 1 ||
-                       layer.chosen > count || layer.router->inputs != layer.gate[0].inputs))
-    return false;
-  for (int64_t each = 0; each < count; each++) {
-    const ck_matrix &gate = layer.gate[each], &up = layer.up[each], &down = layer.down[each];
-    if (!isPossible(gate) || !isPossible(up) || !isPossible(down) || gate.form != layer.gate[0].form ||
-        up.form != gate.form || down.form != layer.down[0].form || gate.inputs != layer.gate[0].inputs ||
-        gate.outputs != layer.gate[0].outputs || up.inputs != gate.inputs || up.outputs != gate.outputs ||
-        down.inputs != gate.outputs || down.outputs != layer.down[0].outputs)
-      return false;
-  }
-  return true;
-}
 
 bool isPossible(const GroupNormJob &job) {
   return job.rows >= 0 && job.groups >= 1 && job.groups <= largest && job.width >= 1 && job.width <= largest;
@@ -245,97 +204,6 @@ bool ck_group_norm_backward(
       .weightGradient = weight_gradient,
       .biasGradient = bias_gradient};
   return isPossible(job) && (rows == 0 || code().groupNormBackward(job, threads));
-}
-
-bool ck_swiglu(int64_t count, const float *gate, const float *up, float *product, int threads) {
-  const SwiGLUJob job{.count = count, .gate = gate, .up = up, .product = product};
-  return count >= 0 && (count == 0 || code().swiglu(job, threads));
-}
-
-bool ck_swiglu_backward(
-    int64_t count, const float *gate, const float *up, const float *product_gradient, float *product,
-    float *gate_gradient, float *up_gradient, int threads) {
-  const SwiGLUJob job{
-      .count = count,
-      .gate = gate,
-      .up = up,
-      .product = product,
-      .productGradient = product_gradient,
-      .gateGradient = gate_gradient,
-      .upGradient = up_gradient};
-  return count >= 0 && (count == 0 || code().swiglu(job, threads));
-}
-
-bool ck_rotary_norm(
-    int64_t tokens, int64_t heads, int64_t width, int64_t period, const float *x, const float *weight,
-    const float *cosine, const float *sine, float epsilon, float *y, float *scale, int threads) {
-  const RotaryNormJob job{
-      .tokens = tokens,
-      .heads = heads,
-      .width = width,
-      .period = period,
-      .x = x,
-      .weight = weight,
-      .cosine = cosine,
-      .sine = sine,
-      .epsilon = epsilon,
-      .y = y,
-      .scale = scale};
-  return isPossible(job) && (tokens == 0 || code().rotaryNorm(job, threads));
-}
-
-bool ck_rotary_norm_backward(
-    int64_t tokens, int64_t heads, int64_t width, int64_t period, const float *x, const float *weight,
-    const float *cosine, const float *sine, const float *scale, const float *y_gradient, float *x_gradient,
-    float *weight_gradient, int threads) {
-  const RotaryNormJob job{
-      .tokens = tokens,
-      .heads = heads,
-      .width = width,
-      .period = period,
-      .x = x,
-      .weight = weight,
-      .cosine = cosine,
-      .sine = sine,
-      .savedScale = scale,
-      .yGradient = y_gradient,
-      .xGradient = x_gradient,
-      .weightGradient = weight_gradient};
-  return isPossible(job) && (tokens == 0 || code().rotaryNormBackward(job, threads));
-}
-
-bool ck_cross_entropy(
-    int64_t rows, int64_t width, float *logits, const int64_t *targets, float *losses, bool leaves_gradient,
-    float scale, int threads) {
-  const CrossEntropyJob job{rows, width, logits, targets, losses, leaves_gradient, scale};
-  if (rows < 0 || width < 1) return false;
-  for (int64_t row = 0; row < rows; row++)
-    if (targets[row] >= width) return false;
-  return rows == 0 || code().crossEntropy(job, threads);
-}
-
-bool ck_narrow_product(int64_t rows, const float *x, const ck_matrix *weight, float *y, int threads) {
-  if (rows < 0 || !isPossible(*weight)) return false;
-  return rows == 0 || weight->outputs == 0 || code().narrowProduct({rows, x, weight, y}, threads);
-}
-
-bool ck_expand(const ck_matrix *matrix, int64_t first, int64_t count, float *y, int threads) {
-  if (!isPossible(*matrix) || first < 0 || count < 0 || first > matrix->outputs - count) return false;
-  return count == 0 || code().expand({matrix, first, count, y}, threads);
-}
-
-bool ck_attention_step(
-    const ck_attention *layer, const ck_memory *texts, int64_t count, const float *x, const float *cosine,
-    const float *sine, float *y, int threads) {
-  if (!isPossible(*layer) || count < 0) return false;
-  for (int64_t text = 0; text < count; text++)
-    if (!isPossible(texts[text])) return false;
-  return count == 0 || code().attentionStep({layer, texts, count, x, cosine, sine, y}, threads);
-}
-
-bool ck_feed_forward_step(const ck_feed_forward *layer, int64_t rows, const float *x, float *y, int threads) {
-  if (rows < 0 || !isPossible(*layer)) return false;
-  return rows == 0 || code().feedForwardStep({layer, rows, x, y}, threads);
 }
 
 const char *ck_vector_code(void) { return code().name; }

@@ -7,8 +7,8 @@ struct SentRows {
 };
 
 struct FeedForwardStep {
-  const FeedForwardJob &job;
-  const ck_feed_forward &layer;
+  const FeedForwardStepJob &job;
+  const ck_feed_forward_layer &layer;
   Index inputs, outputs, inner, width, innerWidth;
   Index sent;  ///< rows times the experts of each
   int threads;
@@ -17,7 +17,7 @@ struct FeedForwardStep {
   std::vector<SentRows> groups;
   std::vector<NarrowTask> tasks;
 
-  FeedForwardStep(const FeedForwardJob &job, int threads)
+  FeedForwardStep(const FeedForwardStepJob &job, int threads)
       : job(job), layer(*job.layer), inputs(layer.gate[0].inputs), outputs(layer.down[0].outputs),
         inner(layer.gate[0].outputs), width(Arranged::width(layer.gate[0])),
         innerWidth(Arranged::width(layer.down[0])), sent(job.rows * (layer.router ? layer.chosen : 1)),
@@ -67,7 +67,7 @@ struct Choice {
 
 /// The most probable experts of each row, the first of equals, and their shares in its output.
 inline std::vector<Choice> chosenExperts(const FeedForwardStep &step) {
-  const ck_feed_forward &layer = step.layer;
+  const ck_feed_forward_layer &layer = step.layer;
   const Index experts = layer.experts;
   std::vector<Choice> choices;
   std::vector<Index> order(static_cast<std::size_t>(experts));
@@ -92,7 +92,7 @@ inline std::vector<Choice> chosenExperts(const FeedForwardStep &step) {
 }
 
 inline void runExperts(FeedForwardStep &step) {
-  const ck_feed_forward &layer = step.layer;
+  const ck_feed_forward_layer &layer = step.layer;
   // The room of the rows that are sent to experts is free until they are chosen.
   const NarrowTask routing{
       layer.router, Arranged::rows(*layer.router, step.normed, step.job.rows, step.gathered), step.job.rows,
@@ -118,7 +118,7 @@ inline void runExperts(FeedForwardStep &step) {
   }
 }
 
-inline bool feedForwardStep(const FeedForwardJob &job, int threads) {
+inline bool feedForwardStep(const FeedForwardStepJob &job, int threads) {
   FeedForwardStep step(job, threads);
   float *room = scratch(step.cut(nullptr));
   if (!room) return false;

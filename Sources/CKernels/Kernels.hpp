@@ -109,8 +109,8 @@ struct ExpandJob {
   float *y;
 };
 
-struct AttentionJob {
-  const ck_attention *layer;
+struct AttentionStepJob {
+  const ck_attention_layer *layer;
   const ck_memory *texts;
   int64_t count;
   const float *x;
@@ -119,11 +119,44 @@ struct AttentionJob {
   float *y;
 };
 
-struct FeedForwardJob {
-  const ck_feed_forward *layer;
+struct FeedForwardStepJob {
+  const ck_feed_forward_layer *layer;
   int64_t rows;
   const float *x;
   float *y;
+};
+
+struct AdamWJob {
+  int64_t count;
+  const ck_parameter *parameters;
+  const ck_adamw_settings *settings;  ///< null for the norm of the gradients
+  double *norm;
+};
+
+/// Spreads if there are no `rows`, multiplies if there are both `rows` and `x`, and gathers if there are rows alone.
+struct RowsJob {
+  int64_t pieces, perToken, width;
+  const int64_t *places;
+  const float *scales;  ///< may be null
+  const float *x;
+  const float *rows;
+  float *out;
+};
+
+struct AttentionJob {
+  int64_t batch, length, heads, keyHeads, width;
+  float scale;
+  const float *query;
+  const float *key;
+  const float *value;
+  float *output;
+  float *logarithms;
+  const float *savedOutput;
+  const float *savedLogarithms;
+  const float *outputGradient;  ///< null for the forward pass
+  float *queryGradient;
+  float *keyGradient;
+  float *valueGradient;
 };
 
 struct VectorCode {
@@ -140,9 +173,18 @@ struct VectorCode {
   bool (*crossEntropy)(const CrossEntropyJob &job, int threads);
   bool (*narrowProduct)(const NarrowJob &job, int threads);
   bool (*expand)(const ExpandJob &job, int threads);
-  bool (*attentionStep)(const AttentionJob &job, int threads);
-  bool (*feedForwardStep)(const FeedForwardJob &job, int threads);
+  bool (*attentionStep)(const AttentionStepJob &job, int threads);
+  bool (*feedForwardStep)(const FeedForwardStepJob &job, int threads);
+  bool (*adamW)(const AdamWJob &job, int threads);
+  bool (*moveRows)(const RowsJob &job, int threads);
+  bool (*attention)(const AttentionJob &job, int threads);
 };
+
+/// The vector code in use.
+const VectorCode &code();
+
+// Sizes beyond this could overflow the products of sizes the kernels form.
+constexpr int64_t largest = int64_t(1) << 20;
 
 #if defined(__x86_64__)
 extern const VectorCode avx512Code;

@@ -41,6 +41,9 @@ const VectorCode avx2Code{
     avx2::expand,
     avx2::attentionStep,
     avx2::feedForwardStep,
+    avx2::adamW,
+    avx2::moveRows,
+    avx2::attention,
 };
 
 }  // namespace ckernels

@@ -42,6 +42,9 @@ const VectorCode avx512Code{
     avx512::expand,
     avx512::attentionStep,
     avx512::feedForwardStep,
+    avx512::adamW,
+    avx512::moveRows,
+    avx512::attention,
 };
 
 }  // namespace ckernels

@@ -40,6 +40,9 @@ const VectorCode portableCode{
     portable::expand,
     portable::attentionStep,
     portable::feedForwardStep,
+    portable::adamW,
+    portable::moveRows,
+    portable::attention,
 };
 
 }  // namespace ckernels

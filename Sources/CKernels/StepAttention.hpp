@@ -92,7 +92,7 @@ CK_INLINE float dot(const float *a, const float *b, Index stride) {
 }
 
 /// Takes `count` positions' scores and values of one head into what was attended so far.
-CK_INLINE void attendBlock(
+CK_INLINE void attendPositions(
     const float *block, float *scores, Index count, Index stride, float *values, float &largest, float &total) {
   float most = largest;
   for (Index p = 0; p < count; p++) most = std::max(most, scores[p]);
@@ -126,7 +126,7 @@ inline void attend(
         scores[head * positionsTogether + p] = dot(queries + head * stride, block + p * stride, stride);
     kept.expand(position, count, block, stride);
     for (Index head = 0; head < heads; head++)
-      attendBlock(
+      attendPositions(
           block, scores + head * positionsTogether, count, stride, result.values + head * stride,
           result.largest[head], result.total[head]);
   }

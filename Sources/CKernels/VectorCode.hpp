@@ -51,5 +51,11 @@ namespace CK_CODE {
 
 #include "FeedForwardStep.hpp"
 
+#include "AdamW.hpp"
+
+#include "Rows.hpp"
+
+#include "Attention.hpp"
+
 }  // namespace CK_CODE
 }  // namespace ckernels

@@ -22,7 +22,7 @@ bool areOneForm(const wb_matrix &a, const wb_matrix &b) {
   return a.values->value.scalar_type() == b.values->value.scalar_type();
 }
 
-ck_attention attentionOf(const wb_attention &layer) {
+ck_attention_layer attentionOf(const wb_attention_layer &layer) {
   return {
       layer.heads, layer.key_value_heads, layer.head_size, float(layer.epsilon), data(layer.norm->value),
       data(layer.query_norm->value), data(layer.key_norm->value), asKernels(layer.query),
@@ -51,9 +51,9 @@ ck_memory memoryOf(const wb_memory &text) {
 struct FeedForward {
   std::vector<ck_matrix> gate, up, down;
   ck_matrix router{};
-  ck_feed_forward layer{};
+  ck_feed_forward_layer layer{};
 
-  explicit FeedForward(const wb_feed_forward &source) {
+  explicit FeedForward(const wb_feed_forward_layer &source) {
     for (int64_t each = 0; each < source.experts; each++) {
       gate.push_back(asKernels(source.gate[each]));
       up.push_back(asKernels(source.up[each]));
@@ -69,7 +69,7 @@ struct FeedForward {
 }  // namespace
 }  // namespace wideband
 
-bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention *layer) {
+bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer *layer) {
   using namespace wideband;
   return isStep(x->value, layer->norm) && x->value.dim() == 3 && x->value.size(0) == 1 &&
          isFusible(layer->query_norm->value) && isFusible(layer->key_norm->value) && isReadable(layer->query) &&
@@ -78,7 +78,7 @@ bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention *laye
 }
 
 wb_tensor *wb_attention_step(
-    const wb_tensor *x, const wb_attention *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
+    const wb_tensor *x, const wb_attention_layer *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
     const wb_tensor *sine) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
     const auto input = x->value.contiguous();
@@ -103,7 +103,7 @@ wb_tensor *wb_attention_step(
   });
 }
 
-bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward *layer) {
+bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward_layer *layer) {
   using namespace wideband;
   if (!isStep(x->value, layer->norm) || (layer->router && !isFusible(layer->router->value))) return false;
   for (int64_t each = 0; each < layer->experts; each++)
@@ -111,7 +111,7 @@ bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward
   return true;
 }
 
-wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *layer) {
+wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward_layer *layer) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
     const auto input = x->value.contiguous();
     const wideband::FeedForward kernels(*layer);

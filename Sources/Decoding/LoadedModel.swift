@@ -71,13 +71,14 @@ public struct LoadedModel: @unchecked Sendable {
   ///
   /// - Throws: as `init`.
   public static func model(
-    _ url: URL, on device: Device = .cpu, dtype: DType? = nil,
+    _ url: URL, on device: Device = .cpu, dtype: DType? = nil, quantizing scheme: QuantizationScheme? = nil,
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws -> LanguageModel {
     let stored = try StoredModel(ModelFolder(url))
     var configuration = try ModelConfiguration(stored)
     try adjusting(&configuration)
-    return try model(configuration, stored, on: device, dtype: dtype, quantizing: nil)
+    if let scheme { try configuration.quantize(as: scheme, in: stored.folder) }
+    return try model(configuration, stored, on: device, dtype: dtype, quantizing: scheme)
   }
 
   private static func model(

@@ -41,15 +41,18 @@ public struct Attention {
     let x = x.rmsNorm(weights.norm, epsilon: weights.epsilon)
     let heads = [x.size(0), x.size(1), -1, weights.headSize]
     let q = turned(x.linear(weights.query).reshaped(heads), weights.headNorms.query, in: pass)
-    let k = turned(x.linear(weights.key).reshaped(heads), weights.headNorms.key, in: pass).transposed(1, 2)
-    let v = x.linear(weights.value).reshaped(heads).transposed(1, 2)
+    let k = turned(x.linear(weights.key).reshaped(heads), weights.headNorms.key, in: pass)
+    return attended(q, k, x.linear(weights.value).reshaped(heads), in: pass).flattened(-2).linear(weights.output)
+  }
+
+  /// What queries `[B, T, H, hd]` take from values, `[B, T, H, hd]`; keys and values are `[B, T, K, hd]`.
+  private func attended(_ q: Tensor, _ k: Tensor, _ v: Tensor, in pass: Pass) -> Tensor {
+    if pass.memory == nil, pass.mask == nil, let fused = Tensor.fusedCausalAttention(q, k, v) { return fused }
+    let (queries, keys, values) = (q.transposed(1, 2), k.transposed(1, 2), v.transposed(1, 2))
     let attended =
-      if let memory = pass.memory {
-        memory.attend(layer: layer, queries: q.transposed(1, 2), keys: k, values: v, mask: pass.mask)
-      } else {
-        Tensor.attention(q.transposed(1, 2), k, v, mask: pass.mask, causal: pass.mask == nil)
-      }
-    return attended.transposed(1, 2).flattened(-2).linear(weights.output)
+      pass.memory.map { $0.attend(layer: layer, queries: queries, keys: keys, values: values, mask: pass.mask) }
+      ?? .attention(queries, keys, values, mask: pass.mask, causal: pass.mask == nil)
+    return attended.transposed(1, 2)
   }
 
   /// Heads `[B, T, H, hd]`, each normalised and turned by the angles of its position.

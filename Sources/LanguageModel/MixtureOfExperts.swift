@@ -39,15 +39,21 @@ struct MixtureOfExperts: FeedForward {
     let logits = flat.to(.float32).linear(router)
     var (weights, chosen) = logits.softmax(-1).top(perToken)
     if isRenormalized { weights = weights / weights.sum(-1, keep: true) }
-    let (expertOfRow, order) = chosen.flattened().sorted()
-    let loads = expertOfRow.counts(experts.count)
+    let loads = chosen.flattened().counts(experts.count)
     pass.routerLogits.append(logits)
     pass.expertLoads.append(loads)
+    let matrices = experts.flatMap { [$0.gate, $0.up, $0.down] }
+    if let sum = flat.fusedExperts(matrices, shares: weights, chosen: chosen) { return sum.reshaped(x.shape) }
+    return composed(flat, weights, chosen, loads: loads).to(x.dtype).reshaped(x.shape)
+  }
+
+  /// Tokens `[N, D]` through the experts that were chosen for each, `[N, k]`, by their weights; float32.
+  private func composed(_ flat: Tensor, _ weights: Tensor, _ chosen: Tensor, loads: Tensor) -> Tensor {
+    let order = chosen.flattened().sorted().indices
     let tokens = order.dividedDown(by: perToken)
     let outputs = run(on: flat.rows(tokens), loads: loads)
     let scale = weights.flattened().rows(order).unsqueezed(-1)
-    let sum = Tensor.zeros(flat.shape, .float32, on: x.device).addingRows(tokens, outputs.to(.float32) * scale)
-    return sum.to(x.dtype).reshaped(x.shape)
+    return Tensor.zeros(flat.shape, .float32, on: flat.device).addingRows(tokens, outputs.to(.float32) * scale)
   }
 
   /// Each expert on its own block of rows `[tokens · k, D]`.

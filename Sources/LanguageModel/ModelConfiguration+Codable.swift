@@ -115,7 +115,8 @@ extension ModelConfiguration: Codable {
       count: count, perToken: values.decode(Int.self, forKey: .expertsPerToken),
       intermediateSize: values.decode(Int.self, forKey: .expertIntermediateSize),
       isRenormalized: values.decodeIfPresent(Bool.self, forKey: .isRenormalized) ?? isRenormalized,
-      balanceLossWeight: values.decodeIfPresent(Double.self, forKey: .balanceLossWeight) ?? 0,
+      balanceLossWeight: values.decodeIfPresent(Double.self, forKey: .balanceLossWeight)
+        ?? Experts.usualBalanceLossWeight,
       layerStep: values.decodeIfPresent(Int.self, forKey: .expertLayerStep) ?? 1,
       denseLayers: values.decodeIfPresent([Int].self, forKey: .denseLayers) ?? [])
   }

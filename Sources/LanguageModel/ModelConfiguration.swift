@@ -15,6 +15,8 @@ public struct ModelConfiguration: Hashable, Sendable {
     public var isRenormalized: Bool
     /// The weight of the load-balancing loss.
     public var balanceLossWeight: Double
+    /// What that weight is where nothing is said of it: as in transformers.
+    public static let usualBalanceLossWeight = 0.001
     /// Every how many layers there are experts.
     public var layerStep: Int
     /// Layers that stay dense all the same.
@@ -22,7 +24,8 @@ public struct ModelConfiguration: Hashable, Sendable {
 
     /// Experts in every layer.
     public init(
-      count: Int, perToken: Int, intermediateSize: Int, isRenormalized: Bool = true, balanceLossWeight: Double = 0.001,
+      count: Int, perToken: Int, intermediateSize: Int, isRenormalized: Bool = true,
+      balanceLossWeight: Double = usualBalanceLossWeight,
       layerStep: Int = 1, denseLayers: [Int] = []
     ) {
       self.count = count

@@ -2,7 +2,9 @@ import CTorch
 
 /// The parts of a transformer layer that have a fused form on the processor; each gives nil where it does not.
 extension Tensor {
-  private static func areFusible(_ tensors: Tensor...) -> Bool {
+  private static func areFusible(_ tensors: Tensor...) -> Bool { areFusible(tensors) }
+
+  private static func areFusible(_ tensors: [Tensor]) -> Bool {
     Kernels.selected == .fused && tensors.allSatisfy { $0.pointer.map(wb_is_fusible) ?? false }
   }
 
@@ -16,6 +18,22 @@ extension Tensor {
       of: "swiglu(\(dtype)\(shape), \(gate.description), \(up.description), \(down.description))")
   }
 
+  /// For each row of x `[N, D]` the sum of what its chosen experts `[N, k]` make of it, times their shares `[N, k]`.
+  ///
+  /// An expert is a SwiGLU; `matrices` has the three of each expert one after the other: gate, up `[F, D]` and down
+  /// `[D, F]`.
+  public func fusedExperts(_ matrices: [WeightMatrix], shares: Tensor, chosen: Tensor) -> Tensor? {
+    guard matrices.allSatisfy({ $0.adapter == nil }), Self.areFusible([self, shares] + matrices.map(\.values)),
+      let pointer, let parts = shares.pointer,
+      let experts = chosen.pointer
+    else { return nil }
+    return withExtendedLifetime(matrices) {
+      Tensor(
+        result: wb_experts(pointer, parts, experts, matrices.map(\.values.pointer), Int32(matrices.count / 3)),
+        of: "experts(\(dtype)\(shape), \(shares.shape), \(chosen.dtype)\(chosen.shape), \(matrices.count / 3))")
+    }
+  }
+
   /// x `[B, T, H, hd]` scaled to unit root-mean-square over the last axis, times weight `[hd]`, turned by the angles
   /// whose cosines and sines are `[1 or B, T, 1, hd]`.
   public func fusedRotaryNorm(_ weight: Tensor, cosine: Tensor, sine: Tensor, epsilon: Double) -> Tensor? {
@@ -25,6 +43,18 @@ extension Tensor {
     return Tensor(
       result: wb_rotary_norm(pointer, gain, first, second, epsilon),
       of: "rotary_norm(\(dtype)\(shape), \(weight.shape), \(cosine.shape))")
+  }
+
+  /// softmax(q kᵀ / √hd) v `[B, T, H, hd]` for queries q `[B, T, H, hd]`, each of which sees the keys up to its own
+  /// position, and k and v `[B, T, K, hd]` with K dividing H.
+  ///
+  /// The kernel goes over whole rows of scores, so that it is for sequences of up to 4,096.
+  public static func fusedCausalAttention(_ query: Tensor, _ key: Tensor, _ value: Tensor) -> Tensor? {
+    guard areFusible(query, key, value), query.size(1) <= 4096, let q = query.pointer, let k = key.pointer,
+      let v = value.pointer
+    else { return nil }
+    return Tensor(
+      result: wb_attention(q, k, v), of: "attention(\(query.dtype)\(query.shape), \(key.shape), \(value.shape))")
   }
 
   /// The mean of -log softmax(head x)[target] over the rows of x `[..., D]` whose target is not negative, 0

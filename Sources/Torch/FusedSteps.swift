@@ -32,11 +32,11 @@ public struct AttentionWeights {
   /// Heads whose keys and values are kept.
   public var keyValueHeadCount: Int { key.outputs / headSize }
 
-  fileprivate var pointers: wb_attention? {
+  fileprivate var pointers: wb_attention_layer? {
     guard let norm = norm.pointer, let queryNorm = headNorms.query.pointer, let keyNorm = headNorms.key.pointer,
       let query = query.pointers, let key = key.pointers, let value = value.pointers, let output = output.pointers
     else { return nil }
-    return wb_attention(
+    return wb_attention_layer(
       heads: Int64(self.query.outputs / headSize), key_value_heads: Int64(keyValueHeadCount),
       head_size: Int64(headSize), epsilon: epsilon, norm: norm, query_norm: queryNorm, key_norm: keyNorm,
       query: query, key: key, value: value, output: output)
@@ -92,14 +92,14 @@ public struct FeedForwardWeights {
     downs = networks.map(\.down)
   }
 
-  fileprivate func withPointers<Result>(_ body: (wb_feed_forward) -> Result?) -> Result? {
+  fileprivate func withPointers<Result>(_ body: (wb_feed_forward_layer) -> Result?) -> Result? {
     let all = [gates, ups, downs].map { $0.compactMap(\.pointers) }
     guard let norm = norm.pointer, all.allSatisfy({ $0.count == gates.count }) else { return nil }
     return all[0].withUnsafeBufferPointer { gates in
       all[1].withUnsafeBufferPointer { ups in
         all[2].withUnsafeBufferPointer { downs in
           body(
-            wb_feed_forward(
+            wb_feed_forward_layer(
               epsilon: epsilon, norm: norm, router: routing?.router.pointer, experts: Int64(gates.count),
               chosen: Int64(routing?.perToken ?? 1), renormalizes: routing?.isRenormalized ?? false,
               gate: gates.baseAddress, up: ups.baseAddress, down: downs.baseAddress))

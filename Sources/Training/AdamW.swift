@@ -1,16 +1,22 @@
 import OrderedCollections
 import Torch
 
-/// AdamW with decoupled weight decay: one fused pass over each weight, its gradient and its two moments.
+/// AdamW with decoupled weight decay: one pass over all weights, their gradients and their moments.
+///
+/// Each kind of moment is one array in memory, of which every weight has a part.
 ///
 /// Source: Decoupled Weight Decay Regularization, arXiv 1711.05101, algorithm 2.
 public final class AdamW {
   /// Running means of gradients and of squared gradients, named `first_moment.NAME` and `second_moment.NAME`.
-  public private(set) var moments: OrderedDictionary<String, Tensor> = [:]
+  public let moments: OrderedDictionary<String, Tensor>
 
   private let settings: Recipe.Optimizer
   private let groups: ParameterGroups
-  private let stepCount: Tensor
+  private var stepsTaken: Int
+
+  private static let kinds = ["first_moment", "second_moment"]
+  /// A weight's part of an array begins at a multiple of so many floats, a cache line.
+  private static let alignment = 16
 
   /// An optimizer of `weights` that has taken `step` steps.
   ///
@@ -22,52 +28,57 @@ public final class AdamW {
   ) throws {
     self.settings = settings
     groups = ParameterGroups(weights)
-    let device = weights.values.first?.device ?? .cpu
-    stepCount = Tensor.full([], Double(step), on: device)
-    let source = stored.map { WeightStore(stored: $0, mutable: true, on: device) }
-    let scope = (source ?? WeightStore(seed: 0, on: device)).root
-    for (name, weight) in weights {
-      for moment in ["first_moment", "second_moment"] {
-        moments["\(moment).\(name)"] = try scope[moment].tensor(name, weight.shape, .zeros)
-      }
+    stepsTaken = step
+    moments = try withTorch { Self.zeros(of: weights) }
+    guard let stored else { return }
+    let source = WeightStore(stored: stored, mutable: false)
+    for (name, moment) in moments {
+      let kept = try source.root.tensor(name, moment.shape, .zeros)
+      try withTorch { moment.copy(from: kept) }
     }
-    try source?.requireNothingLeft()
+    try source.requireNothingLeft()
+  }
+
+  private static func zeros(of weights: OrderedDictionary<String, Tensor>) -> OrderedDictionary<String, Tensor> {
+    let sizes = weights.values.map { ($0.count + alignment - 1) / alignment * alignment }
+    let device = weights.values.first?.device ?? .cpu
+    let arrays = kinds.map { _ in Tensor.zeros([sizes.reduce(0, +)], on: device) }
+    var moments: OrderedDictionary<String, Tensor> = [:]
+    var start = 0
+    for ((name, weight), size) in zip(weights, sizes) {
+      for (kind, array) in zip(kinds, arrays) {
+        moments["\(kind).\(name)"] = array.slice(0, start..<(start + weight.count)).reshaped(weight.shape)
+      }
+      start += size
+    }
+    return moments
   }
 
   /// The Euclidean norm of all gradients together.
-  public func gradientNorm() -> Tensor {
-    Tensor.stack(weights.map { gradient(of: $0.tensor).norm() }).norm()
-  }
+  ///
+  /// - Throws: `TorchError` if a gradient cannot be read.
+  public func gradientNorm() throws -> Double { try optimized(learningRate: 0).gradientNorm() }
 
   /// Takes one step with the gradients divided by `scale`, and forgets them.
   public func step(learningRate: Double, scale: Double) {
-    withoutGradients {
-      stepCount.copy(from: stepCount + 1)
-      let divisor = Tensor.full([], scale, on: stepCount.device)
-      for group in groups.groups {
-        update(
-          group.weights, learningRate * (group.isConnection ? settings.connectionRate : 1),
-          decay: group.isDecayed ? settings.weightDecay : 0, divisor)
+    stepsTaken += 1
+    let weights = optimized(learningRate: learningRate)
+    weights.takeAdamWStep(
+      stepsTaken, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon, divisor: scale)
+    for optimized in weights { optimized.weight.clearGradient() }
+  }
+
+  private func optimized(learningRate: Double) -> [OptimizedWeight] {
+    groups.groups.flatMap { group in
+      group.weights.compactMap { name, weight in
+        guard let first = moments["first_moment.\(name)"], let second = moments["second_moment.\(name)"] else {
+          return nil
+        }
+        return OptimizedWeight(
+          weight, firstMoment: first, secondMoment: second,
+          learningRate: learningRate * (group.isConnection ? settings.connectionRate : 1),
+          weightDecay: group.isDecayed ? settings.weightDecay : 0)
       }
     }
-    for (_, tensor) in weights { tensor.clearGradient() }
-  }
-
-  private var weights: [(name: String, tensor: Tensor)] { groups.groups.flatMap(\.weights) }
-
-  private func update(
-    _ group: [(name: String, tensor: Tensor)], _ learningRate: Double, decay: Double, _ divisor: Tensor
-  ) {
-    Tensor.fusedAdamW(
-      weights: group.map(\.tensor), gradients: group.map { gradient(of: $0.tensor) },
-      firstMoments: group.compactMap { moments["first_moment.\($0.name)"] },
-      secondMoments: group.compactMap { moments["second_moment.\($0.name)"] },
-      steps: group.map { _ in stepCount }, learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2,
-      weightDecay: decay, epsilon: settings.epsilon, divisor: divisor)
-  }
-
-  /// A weight that nothing depended on in this step has a gradient of zero.
-  private func gradient(of weight: Tensor) -> Tensor {
-    weight.gradient ?? .zeros(weight.shape, weight.dtype, on: weight.device)
   }
 }

@@ -25,6 +25,7 @@ public final class Trainer {
   private let byteLengths: Tensor
   private let tuning: DirectTuning?
   private let adaptation: LowRankTuning?
+  private var routed: [Tensor] = []
 
   /// A trainer at its first step, or at the step of a checkpoint.
   ///
@@ -86,8 +87,6 @@ public final class Trainer {
     public let gradientNorm: Double
     /// The learning rate of this step.
     public let learningRate: Double
-    /// The share of tokens that each expert was sent, by layer of experts; empty without experts.
-    public let expertLoads: [[Double]]
   }
 
   /// Takes one step: all its rows forward and back, clipping, and the optimizer.
@@ -99,7 +98,6 @@ public final class Trainer {
       step: stepsTaken, rows: plan.rowsPerStep, length: plan.sequenceLength, seed: plan.seed
     ).to(device)
     var sums: [(name: String, value: Double)] = []
-    var loads: [[Double]] = []
     var phases = PhaseLosses()
     // Rows of text all count alike; of conversations, each counts for what it has of the step's answers.
     let isUneven = batch.packing != nil && plan.accumulation > 1
@@ -109,14 +107,11 @@ public final class Trainer {
       let gate = try tuning?.gate(over: part, step: stepsTaken, firstRow: rows.lowerBound, of: plan.rowsPerStep)
       let shares = isUneven ? try LossShares(of: part.targets, in: batch.targets, recipe.model) : nil
       let measured = try accumulate(part, gate, shares, &phases)
-      loads = measured.loads
-      sums =
-        sums.isEmpty
-        ? measured.losses : zip(sums, measured.losses).map { ($0.name, $0.value + $1.value) }
+      sums = sums.isEmpty ? measured : zip(sums, measured).map { ($0.name, $0.value + $1.value) }
     }
     let divisor = isUneven ? 1 : Double(plan.accumulation)
     let losses = sums.map { ($0.name, $0.value / divisor) } + phases.named
-    let norm = try withTorch { try withoutGradients { try optimizer.gradientNorm().item() } }
+    let norm = try optimizer.gradientNorm()
     guard losses.allSatisfy(\.1.isFinite), norm.isFinite else {
       throw TrainingError(
         "step \(stepsTaken + 1): the loss is \(Self.text(losses.first?.1 ?? .nan)) and the gradient norm "
@@ -126,8 +121,17 @@ public final class Trainer {
     let learningRate = recipe.optimizer.learningRate * schedule.factor(at: stepsTaken)
     try withTorch { optimizer.step(learningRate: learningRate, scale: max(1, norm / recipe.optimizer.clip)) }
     stepsTaken += 1
-    return Step(
-      number: stepsTaken, losses: losses, gradientNorm: norm, learningRate: learningRate, expertLoads: loads)
+    return Step(number: stepsTaken, losses: losses, gradientNorm: norm, learningRate: learningRate)
+  }
+
+  /// The share of tokens that each expert was sent in the last batch, by layer of experts; empty without experts.
+  public func expertLoads() throws -> [[Double]] {
+    try withTorch {
+      try routed.map { layer in
+        let counts = try layer.elements(Double.self)
+        return counts.map { $0 / max(1, counts.reduce(0, +)) }
+      }
+    }
   }
 
   /// A number in words; what is no number has a sign that means nothing.
@@ -136,7 +140,7 @@ public final class Trainer {
   /// Adds the gradients of some rows, and gives what they add to the step's losses.
   private func accumulate(
     _ batch: Batch, _ gate: CycleGate?, _ shares: LossShares?, _ phases: inout PhaseLosses
-  ) throws -> (losses: [(name: String, value: Double)], loads: [[Double]]) {
+  ) throws -> [(name: String, value: Double)] {
     try withTorch {
       let pass = batch.pass(recipe.model, gate: gate)
       pass.recomputesLayers = recipe.training.activationCheckpointing ?? false
@@ -148,11 +152,8 @@ public final class Trainer {
       if let gate, let positions = losses.positions {
         try phases.add(positions, phases: gate.phases, targets: batch.targets)
       }
-      let loads = try pass.expertLoads.map { try $0.elements(Double.self) }
-      return (
-        losses: try losses.named.map { ($0.name, try $0.value.item()) },
-        loads: loads.map { row in row.map { $0 / max(1, row.reduce(0, +)) } }
-      )
+      routed = pass.expertLoads
+      return try losses.named.map { ($0.name, try $0.value.item()) }
     }
   }
 

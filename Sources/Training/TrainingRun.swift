@@ -93,7 +93,7 @@ public final class TrainingRun {
         values.append(("connection/largest_carry_gain", statistics.largestCarryGain))
         values.append(("connection/dynamic_share", statistics.dynamicShare))
       }
-      for (layer, loads) in step.expertLoads.enumerated() {
+      for (layer, loads) in try trainer.expertLoads().enumerated() {
         for (expert, load) in loads.enumerated() { values.append(("expert_load/\(layer)/\(expert)", load)) }
       }
       console.show(evaluation, at: step.number)

@@ -19,6 +19,7 @@ extension BenchCommand {
 
         EXAMPLES:
           wideband bench decode --config configs/qwen3-0.6b.json
+          wideband bench decode --config configs/qwen3-0.6b.json --quantize int4 --prompt 1024
           wideband bench decode --model models/random-0.6b --cycle 4 --decoding-layers 8 --json
         """)
 
@@ -39,8 +40,10 @@ extension BenchCommand {
     var runs = 3
     @Option(help: ArgumentHelp("What prompts and random weights are drawn from.", valueName: "number"))
     var seed: UInt64 = 0
-    @Option(help: ArgumentHelp("The type to compute in; that of the file, or bfloat16 for random weights."))
+    @Option(help: ArgumentHelp("The type to compute in; that of the file, bfloat16 for random weights."))
     var dtype: WeightType?
+    @Option(help: ArgumentHelp("Quantise the weights as they are loaded or made.", valueName: "scheme"))
+    var quantize: QuantizationScheme?
     @Flag(help: "Print one line of JSON.")
     var json = false
     @OptionGroup var machine: MachineOptions
@@ -96,15 +99,17 @@ extension BenchCommand {
 
     private func weighted(on device: Device) throws -> LanguageModel {
       if let model {
-        return try LoadedModel.model(URL(filePath: model), on: device, dtype: dtype?.dtype) {
+        return try LoadedModel.model(URL(filePath: model), on: device, dtype: dtype?.dtype, quantizing: quantize) {
           try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycle)
         }
       }
       let file = config ?? ""
       var configuration = try ModelConfiguration(file: URL(filePath: file))
       try split.apply(to: &configuration, of: file, cycle: cycle)
-      let type = dtype?.dtype ?? .bfloat16
-      let weights = WeightStore(seed: seed, dtype: type, on: device)
+      let scheme = quantize ?? configuration.quantization
+      configuration.quantization = scheme
+      let type = dtype?.dtype ?? (scheme == nil ? .bfloat16 : device.computeDType)
+      let weights = WeightStore(seed: seed, dtype: type, on: device, quantizing: scheme)
       do { return try LanguageModel(configuration, weights: weights, computingIn: type) } catch let error
         as ConfigurationError
       { throw CommandError("\(file): \(error)") }
@@ -119,6 +124,9 @@ extension BenchCommand {
 }
 
 extension DecodeBenchmark {
-  /// The type of the weights, as that of the embedding says.
-  fileprivate var weightType: String { model.weights.tensors["model.embed_tokens.weight"].map { "\($0.dtype)" } ?? "" }
+  /// The form of the weights; the type of the embedding where they are not quantised.
+  fileprivate var weightType: String {
+    model.configuration.quantization.map { "\($0)" }
+      ?? model.weights.tensors["model.embed_tokens.weight"].map { "\($0.dtype)" } ?? ""
+  }
 }

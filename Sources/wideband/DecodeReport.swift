@@ -82,8 +82,9 @@ struct DecodeReport: Encodable {
   var text: String {
     var lines = [
       String(
-        format: "prompt of %d tokens in %.3f s, %.0f tokens/s, %.1f %% of large products' %.0f GFLOP/s", prompt,
-        prefillSeconds, prefillTokensPerSecond, 100 * prefillShare, productPeak / 1e9),
+        format: "%@ of %d tokens in %.3f s, %.0f tokens/s, %.1f %% of large products' %.0f GFLOP/s",
+        batch == 1 ? "prompt" : "\(batch) prompts", prompt, prefillSeconds, prefillTokensPerSecond, 100 * prefillShare,
+        productPeak / 1e9),
       String(
         format: "first token after %.3f s, then %.1f tokens/s, %.2f ms a token", firstTokenSeconds, tokensPerSecond,
         1000 * tokenSeconds),

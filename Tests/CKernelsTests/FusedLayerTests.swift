@@ -10,6 +10,8 @@ import Torch
       guard ck_use_vector_code(code) else { return }
       Machine.threadCount = 1
       try swiglu()
+      try experts()
+      try attention()
       try rotaryNorm()
       try groupNorm()
       try crossEntropy()
@@ -35,6 +37,32 @@ import Torch
       text == "cross_entropy(float32[2, 3], [4, 3], int64[2]): Target 4 is out of bounds: expected less than 4")
   }
 
+  @Test func anExpertThatIsNotThereIsNamed() throws {
+    let matrices = [Tensor.ones([4, 3]), .ones([4, 3]), .ones([3, 4])].map { WeightMatrix($0) }
+    let text = message {
+      _ = Tensor.ones([2, 3]).fusedExperts(
+        matrices, shares: .ones([2, 1]), chosen: Tensor([0, 1] as [Int64], shape: [2, 1]))
+    }
+    #expect(
+      text == "experts(float32[2, 3], [2, 1], int64[2, 1], 1): there is no expert 1 among 1")
+    let other = message {
+      _ = Tensor.ones([2, 3]).fusedExperts(
+        [matrices[2]] + matrices[1...], shares: .ones([2, 1]), chosen: .zeros([2, 1], .int64))
+    }
+    #expect(
+      other == "experts(float32[2, 3], [2, 1], int64[2, 1], 1): "
+        + "the weights [F, D], [F, D] and [D, F] of the experts do not fit the last axis")
+  }
+
+  @Test func keysOfAnotherLengthAreRefused() {
+    let text = message {
+      _ = Tensor.fusedCausalAttention(.ones([1, 3, 2, 4]), .ones([1, 2, 2, 4]), .ones([1, 2, 2, 4]))
+    }
+    #expect(
+      text == "attention(float32[1, 3, 2, 4], [1, 2, 2, 4], [1, 2, 2, 4]): "
+        + "the queries [B, T, H, d] do not fit the keys and the values [B, T, K, d]")
+  }
+
   @Test func composedOperatorsAreLeftAlone() {
     Kernels.$selected.withValue(.composed) {
       let x = Tensor.ones([2, 3])
@@ -42,6 +70,10 @@ import Torch
         x.fusedSwiGLU(
           gate: WeightMatrix(.ones([4, 3])), up: WeightMatrix(.ones([4, 3])), down: WeightMatrix(.ones([3, 4]))) == nil)
       #expect(x.fusedCrossEntropy(head: WeightMatrix(.ones([4, 3])), targets: .zeros([2], .int64)) == nil)
+      let ones = WeightMatrix(.ones([3, 3]))
+      #expect(x.fusedExperts([ones, ones, ones], shares: .ones([2, 1]), chosen: .zeros([2, 1], .int64)) == nil)
+      let heads = Tensor.ones([1, 2, 3, 4])
+      #expect(Tensor.fusedCausalAttention(heads, heads, heads) == nil)
     }
   }
 }
@@ -59,6 +91,53 @@ private func swiglu() throws {
       exact: { leaves in
         let gate = leaves[0].matmul(leaves[1].transposed())
         return (gate.silu() * leaves[0].matmul(leaves[2].transposed())).matmul(leaves[3].transposed())
+      })
+  }
+}
+
+private func experts() throws {
+  for (N, D, F, E, k) in [(1, 3, 5, 1, 1), (9, 7, 33, 4, 2), (5, 16, 3, 6, 6), (40, 18, 20, 3, 1), (300, 33, 70, 8, 2)]
+  {
+    let random = try RandomTensors(seed: UInt64(N))
+    let matrices = (0..<E).flatMap { _ in [random.normal(F, D), random.normal(F, D), random.normal(D, F)] }
+    // Where there are more than two, the first expert has one token and the second none.
+    var scores = random.normal(N, E)
+    if E > 2, k < E {
+      let columns = Tensor.range(0..<E).unsqueezed(0).expanded([N, E])
+      let rows = Tensor.range(0..<N).unsqueezed(1).expanded([N, E])
+      scores = scores.masked(columns .< 2, -100).masked((columns + rows) .< 1, 100)
+    }
+    let chosen = scores.top(k).indices
+    let shares = random.normal(N, k)
+    try compare(
+      "experts \(N) \(D) \(F) \(E) \(k)", [random.normal(N, D, deviation: 2), shares] + matrices,
+      fused: { $0[0].fusedExperts($0[2...].map { WeightMatrix($0) }, shares: $0[1], chosen: chosen) },
+      exact: { leaves in
+        (0..<E).map { e in
+          let gate = leaves[0].matmul(leaves[3 * e + 2].transposed())
+          let hidden = gate.silu() * leaves[0].matmul(leaves[3 * e + 3].transposed())
+          let share = Tensor.choose(chosen .== e, leaves[1], .zeros([N, k], .float64)).sum(1, keep: true)
+          return hidden.matmul(leaves[3 * e + 4].transposed()) * share
+        }.reduce(Tensor.zeros([N, D], .float64)) { $0 + $1 }
+      })
+  }
+}
+
+private func attention() throws {
+  for (B, T, H, K, hd) in [
+    (1, 1, 1, 1, 2), (2, 5, 3, 1, 7), (2, 70, 4, 2, 33), (1, 64, 2, 2, 64), (1, 130, 1, 1, 16), (3, 17, 6, 3, 128),
+  ] {
+    let random = try RandomTensors(seed: UInt64(T))
+    let isLater = (Tensor.range(0..<T).unsqueezed(1)) .< (Tensor.range(0..<T).unsqueezed(0))
+    try compare(
+      "attention \(B) \(T) \(H) \(K) \(hd)",
+      [random.normal(B, T, H, hd, deviation: 3), random.normal(B, T, K, hd), random.normal(B, T, K, hd)],
+      fused: { .fusedCausalAttention($0[0], $0[1], $0[2]) },
+      exact: { leaves in
+        let (q, k, v) = (leaves[0].reshaped(B, T, K, H / K, hd), leaves[1], leaves[2])
+        let scores = Tensor.einsum("bqkgc,bskc->bkgqs", q, k) / Double(hd).squareRoot()
+        let shares = scores.masked(isLater, -.infinity).softmax(-1)
+        return Tensor.einsum("bkgqs,bskc->bqkgc", shares, v).reshaped(B, T, H, hd)
       })
   }
 }

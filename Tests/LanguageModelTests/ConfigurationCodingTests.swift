@@ -134,6 +134,7 @@ import VirtualWidth
     let mixture = try decoded(#""model_type": "qwen3_moe", \#(experts)"#)
     #expect(mixture.headSize == 12)
     #expect(mixture.experts?.isRenormalized == false)
+    #expect(mixture.experts?.balanceLossWeight == 0.001)
     #expect(try decoded(experts).experts?.isRenormalized == true)
   }
 

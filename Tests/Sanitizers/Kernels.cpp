@@ -220,6 +220,66 @@ void quantizings(int64_t N, int64_t K, int threads) {
   }
 }
 
+/// Each of N tokens sent to k rows in an order of their own, between rows that hold nothing.
+void rowMoves(int64_t N, int64_t k, int64_t d, int threads) {
+  const std::string name = "rows " + std::to_string(N) + " " + std::to_string(k) + " " + std::to_string(d);
+  const int64_t R = 2 * N * k + 1;
+  std::vector<int64_t> sendings(size_t(R), -1), places(size_t(N * k));
+  for (int64_t i = 0; i < N * k; i++) sendings[size_t(places[size_t(i)] = 2 * (N * k - i))] = i;
+  const Floats x(N * d), scales(N * k);
+  Floats rows(R * d, true), sums(N * d, true), products(N * k, true);
+  for (const float *scale : {static_cast<const float *>(scales), static_cast<const float *>(nullptr)})
+    check(name, {&rows, &sums, &products}, {}, [&] {
+      return ck_spread_rows(R, k, d, sendings.data(), scale, x, rows, threads) &&
+             ck_gather_rows(N, k, d, places.data(), scale, rows, sums, threads) &&
+             ck_row_products(N, k, d, places.data(), x, rows, products, threads);
+    });
+}
+
+void attentions(int64_t B, int64_t T, int64_t H, int64_t K, int64_t d, int threads) {
+  const std::string name = "attention " + std::to_string(T) + " " + std::to_string(d);
+  const Floats query(B * T * H * d), key(B * T * K * d), value(B * T * K * d), upstream(B * T * H * d);
+  Floats output(B * T * H * d, true), logarithms(B * H * T, true), queryGradient(B * T * H * d, true);
+  Floats keyGradient(B * T * K * d, true), valueGradient(B * T * K * d, true);
+  check(name, {&output, &logarithms}, {}, [&] {
+    return ck_attention(B, T, H, K, d, 0.5f, query, key, value, output, logarithms, threads);
+  });
+  check(name + "'s derivative", {&queryGradient, &keyGradient, &valueGradient}, {}, [&] {
+    return ck_attention_backward(
+        B, T, H, K, d, 0.5f, query, key, value, output, logarithms, upstream, queryGradient, keyGradient,
+        valueGradient, threads);
+  });
+}
+
+void optimizers(const std::vector<int64_t> &sizes, int threads) {
+  std::vector<std::unique_ptr<Floats>> given, results;
+  std::vector<ck_parameter> parameters;
+  Outputs outputs;
+  auto make = [](auto &owner, int64_t count, bool isOutput) {
+    owner.push_back(std::make_unique<Floats>(count, isOutput));
+    return owner.back().get();
+  };
+  for (size_t i = 0; i < sizes.size(); i++) {
+    ck_parameter parameter{sizes[i]};
+    for (float **place : {&parameter.weight, &parameter.first_moment, &parameter.second_moment}) {
+      outputs.push_back(make(results, sizes[i], true));
+      *place = *outputs.back();
+    }
+    if (i % 3 != 2) parameter.gradient = *make(given, sizes[i], false);
+    parameter.learning_rate = 0.1;
+    parameter.weight_decay = 0.2;
+    parameters.push_back(parameter);
+  }
+  double norm = 0;
+  check("AdamW", outputs, {}, [&] {
+    for (Floats *output : outputs) output->zero();
+    const ck_adamw_settings settings{0.9, 0.99, 1e-8, 0.5, 1};
+    return ck_adamw(parameters.data(), int64_t(parameters.size()), &settings, threads) &&
+           ck_gradient_norm(parameters.data(), int64_t(parameters.size()), &norm, threads);
+  });
+  require(std::isfinite(norm) && norm > 0, "the gradients' norm");
+}
+
 }  // namespace
 
 int main() {
@@ -240,6 +300,12 @@ int main() {
       const int64_t heads[][4] = {{1, 1, 2, 1}, {10, 3, 6, 5}, {140, 2, 64, 70}, {3, 4, 34, 3}, {6, 1, 128, 2}, {8, 5, 30, 7}};
       for (const auto &[N, H, d, period] : heads) rotaryNorms(N, H, d, period, threads);
       for (int64_t count : {1, 7, 16, 33, 1000, 200003}) swiglus(count, threads);
+      for (const auto &sizes : std::vector<std::vector<int64_t>>{{1}, {16, 5, 7, 33}, {200003, 0, 64, 1000}})
+        optimizers(sizes, threads);
+      const int64_t sent[][3] = {{1, 1, 1}, {7, 3, 33}, {129, 2, 64}, {40, 5, 1001}};
+      for (const auto &[N, k, d] : sent) rowMoves(N, k, d, threads);
+      const int64_t sequences[][5] = {{1, 1, 1, 1, 1}, {2, 5, 3, 1, 7}, {1, 70, 4, 2, 33}, {3, 65, 2, 2, 16}};
+      for (const auto &[B, T, H, K, d] : sequences) attentions(B, T, H, K, d, threads);
       const int64_t logits[][2] = {{1, 1}, {7, 33}, {6, 1001}, {65, 16}, {129, 515}};
       for (const auto &[R, V] : logits) crossEntropies(R, V, threads);
       const int64_t weights[][2] = {{1, 1}, {3, 31}, {2, 33}, {5, 100}, {7, 128}, {300, 129}, {65, 511}};

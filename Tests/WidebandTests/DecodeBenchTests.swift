@@ -46,6 +46,19 @@ import Testing
     #expect(try number("peak_bytes") < 1e9)
   }
 
+  @Test func quantisedWeightsCountAsTheyAreKept() throws {
+    let result = try bench(
+      "--config", "small.json", "--prompt", "3", "--tokens", "2", "--runs", "1", "--quantize", "int8", "--json")
+    let report = try #require(
+      JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any], "\(result.errors)")
+    #expect(report["weights"] as? String == "int8")
+    // A number each, and two bytes for every 32 in a row; norms stay floats, in the type that the model computes in.
+    func bytes(_ rows: Int, _ columns: Int) -> Int { rows * columns + 2 * rows * ((columns + 31) / 32) }
+    let attention = bytes(32, 48) + 2 * bytes(16, 48) + bytes(48, 32)
+    let layer = attention + 2 * bytes(56, 48) + bytes(48, 56) + 4 * (2 * 48 + 2 * 8)
+    #expect(report["bytes_per_token"] as? Double == Double(4 * layer + bytes(61, 48) + 4 * 48))
+  }
+
   @Test func aFolderWithoutATokenizerForPeople() throws {
     let made = try Executable.run("init", "--config", "small.json", "--output", "model", in: folder.url)
     #expect(made.status == 0, "\(made.errors)")

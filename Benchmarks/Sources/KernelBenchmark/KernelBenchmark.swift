@@ -10,8 +10,8 @@ struct KernelBenchmark: ParsableCommand {
     commandName: "KernelBenchmark",
     abstract: "Time each kernel on the processor alone, in float32; prints lines of JSON.",
     discussion: """
-      The first line is what this machine can do: operations a second in large products, and bytes a second, read and \
-      written together, in copies. Then a line for each pass of each kernel: median seconds, operations and bytes. \
+      The first line is what this machine can do: operations a second in large products, bytes a second, read and \
+      written together, in copies, and bytes a second read. Then a line for each pass of each kernel: median seconds, operations and bytes. \
       `scripts/bench-kernels` runs this beside PyTorch.
 
       EXAMPLE:
@@ -28,8 +28,9 @@ struct KernelBenchmark: ParsableCommand {
     Machine.prepare()
     print(
       String(
-        format: "{\"matmul_flops\": %.4g, \"copy_bytes_per_s\": %.4g}",
-        try ArithmeticPeak.measure(on: .cpu, dtype: .float32), try MemoryPeak.measure(on: .cpu)))
+        format: "{\"matmul_flops\": %.4g, \"copy_bytes_per_s\": %.4g, \"read_bytes_per_s\": %.4g}",
+        try ArithmeticPeak.measure(on: .cpu, dtype: .float32), try MemoryPeak.measure(on: .cpu),
+        try MemoryPeak.measureReading(on: .cpu)))
     for (m, n) in Self.widths {
       let tasks = { try ConnectionTasks(m, n, hiddenSize: Self.hiddenSize, tokens: 2048) }
       try report("read") { try tasks().read }
@@ -39,7 +40,7 @@ struct KernelBenchmark: ParsableCommand {
     for tokens in [512, 1024, 4096, 8192, 16_384, 32_768] {
       try report("connection") { try ConnectionTasks(4, 16, hiddenSize: Self.hiddenSize, tokens: tokens).whole }
     }
-    for (name, make) in LayerTasks.all { try report(name, make) }
+    for (name, make) in LayerTasks.all + FlatTasks.all { try report(name, make) }
   }
 
   private func report(_ name: String, _ make: () throws -> KernelTask) throws {

@@ -2,9 +2,9 @@ import Torch
 
 /// One thing to be timed, in one or more passes.
 struct KernelTask {
-  /// What of a layer is done; a layer that cannot be taken apart has one pass, `both`.
+  /// What of a layer is done; a layer that cannot be taken apart has one pass, `both`, and an optimizer a `step`.
   enum Pass: String {
-    case forward, backward, both
+    case forward, backward, both, step
   }
 
   /// What a pass has to do at least.

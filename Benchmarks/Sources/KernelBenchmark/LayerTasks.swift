@@ -8,7 +8,8 @@ enum LayerTasks {
   /// All of them; each makes its tensors when it is asked for.
   static var all: [(name: String, make: () throws -> KernelTask)] {
     [
-      ("RMSNorm", rmsNorm), ("GroupNorm", groupNorm), ("query norm and rotation", rotaryNorm), ("SwiGLU", swiglu),
+      ("RMSNorm", rmsNorm), ("GroupNorm", groupNorm), ("query norm and rotation", rotaryNorm),
+      ("causal attention", attention), ("SwiGLU", swiglu), ("experts", experts),
     ]
       + [(D, D), (D, F), (F, D), (8 * D, D)].map { inputs, outputs in ("linear", { try linear(inputs, outputs) }) }
       + [4096, 32_768].map { vocabulary in ("head and cross-entropy", { try crossEntropy(vocabulary) }) }
@@ -40,6 +41,28 @@ enum LayerTasks {
       "query norm and rotation", "\(heads) × \(headSize)", forward: (7 * count, 2 * count + tokens * heads),
       backward: (12 * count, 3 * count + tokens * heads), leaves: [[rows, length, heads, headSize], [headSize]]
     ) { $0[0].fusedRotaryNorm($0[1], cosine: cosine, sine: sine, epsilon: epsilon) }
+  }
+
+  /// Operations are those of the scores that a causal mask leaves.
+  private static func attention() throws -> KernelTask {
+    let count = tokens * heads * headSize, product = count * (length + 1), shape = [rows, length, heads, headSize]
+    return try layer(
+      "causal attention", "\(heads) × \(headSize)", forward: (2 * product, 4 * count),
+      backward: (5 * product, 8 * count), leaves: [shape, shape, shape]
+    ) { .fusedCausalAttention($0[0], $0[1], $0[2]) }
+  }
+
+  /// Eight experts of half the size, of which each token is sent to two.
+  private static func experts() throws -> KernelTask {
+    let count = 8, perToken = 2, inner = F / 2, products = 6 * tokens * perToken * D * inner
+    let random = try Generator(seed: 1)
+    let chosen = try withTorch { Tensor.uniform([tokens, count], from: random).top(perToken).indices }
+    return try layer(
+      "experts", "\(perToken) of \(count) × (\(D) → \(inner) → \(D))",
+      forward: (products, 2 * tokens * D + 3 * count * D * inner),
+      backward: (2 * products, 4 * tokens * D + 6 * count * D * inner),
+      leaves: [[tokens, D], [tokens, perToken]] + (0..<count).flatMap { _ in [[inner, D], [inner, D], [D, inner]] }
+    ) { $0[0].fusedExperts($0[2...].map { WeightMatrix($0) }, shares: $0[1], chosen: chosen) }
   }
 
   private static func swiglu() throws -> KernelTask {

@@ -1,5 +1,7 @@
 // Fused CPU kernels on raw float32 memory: Generalized Hyper-Connections, normalisation, the parts of a transformer layer
-// that are no matrix products, forward and backward, and and decoding's sublayers of a few rows, behind a plain C interface.
+// Fused CPU kernels on raw float32 memory: Generalized Hyper-Connections, normalisation, the parts of a transformer layer
+// that are no matrix products, forward and backward, decoding's sublayers of a few rows, and the optimizer, behind a plain
+// C interface.
 //
 // Shape letters: N tokens, m fraction rate, n slots (n >= m >= 1), C slot width. Every array is contiguous, row major,
 // and needs no more alignment than a float. An array that is written may not overlap any other argument.
@@ -153,12 +155,73 @@ bool ck_rotary_norm_backward(
     const float *cosine, const float *sine, const float *scale, const float *y_gradient, float *x_gradient,
     float *weight_gradient, int threads);
 
+/// Causal attention: `output` [B,T,H,d] = softmax(scale query key^T) value, where query t sees the keys up to t. `query` is
+/// [B,T,H,d]; `key` and `value` are [B,T,K,d], each head of which H/K queries' heads share. `logarithms` [B,H,T] receives
+/// the logarithms of the sums, which is what the backward pass needs beside the output.
+bool ck_attention(
+    int64_t batch, int64_t length, int64_t heads, int64_t key_heads, int64_t width, float scale, const float *query,
+    const float *key, const float *value, float *output, float *logarithms, int threads);
+
+/// From `output_gradient` [B,T,H,d] and what went into and came out of the forward pass: the gradients of query, key and
+/// value.
+bool ck_attention_backward(
+    int64_t batch, int64_t length, int64_t heads, int64_t key_heads, int64_t width, float scale, const float *query,
+    const float *key, const float *value, const float *output, const float *logarithms, const float *output_gradient,
+    float *query_gradient, float *key_gradient, float *value_gradient, int threads);
+
 /// `losses` [R] = -log softmax(`logits` [R,V])[target]; a row whose target is negative has none and counts zero. If
 /// `leaves_gradient`, the logits become the gradient of `scale` times the sum of the losses. False, and nothing
 /// written, for a target of V or more.
 bool ck_cross_entropy(
     int64_t rows, int64_t width, float *logits, const int64_t *targets, float *losses, bool leaves_gradient,
     float scale, int threads);
+
+// Tokens on their way to experts and back. Each of N tokens is sent to k rows; the sendings of token t have the numbers
+// t k, t k + 1 and so on. `scales` [N,k] may be null, for one.
+
+/// `out` [R,d]: each row the token of its sending, times the sending's scale; zero where the sending is negative.
+bool ck_spread_rows(
+    int64_t rows, int64_t per_token, int64_t width, const int64_t *sendings, const float *scales, const float *x,
+    float *out, int threads);
+
+/// `sums` [N,d]: for each token the sum of its k rows, of which `places` [N,k] are the numbers, times their scales.
+bool ck_gather_rows(
+    int64_t tokens, int64_t per_token, int64_t width, const int64_t *places, const float *scales, const float *rows,
+    float *sums, int threads);
+
+/// `products` [N,k]: of each token of `x` [N,d] with each of its rows.
+bool ck_row_products(
+    int64_t tokens, int64_t per_token, int64_t width, const int64_t *places, const float *x, const float *rows,
+    float *products, int threads);
+
+// The optimizer.
+
+/// One parameter of a model: `count` numbers each of its weight, its gradient, and the running means of its gradient and
+/// of the square of that. A null gradient counts as zero.
+typedef struct ck_parameter {
+  int64_t count;
+  float *weight;
+  const float *gradient;
+  float *first_moment;
+  float *second_moment;
+  double learning_rate;
+  double weight_decay;
+} ck_parameter;
+
+typedef struct ck_adamw_settings {
+  double beta1, beta2;
+  double epsilon;
+  double gradient_scale;  ///< What every gradient is multiplied by first.
+  int64_t step;           ///< The number of this step, from 1.
+} ck_adamw_settings;
+
+/// One step of AdamW (arXiv 1711.05101, algorithm 2) on all of `parameters` in one pass, dealt to the threads as one long
+/// array. An element's result does not depend on `threads`.
+bool ck_adamw(const ck_parameter *parameters, int64_t count, const ck_adamw_settings *settings, int threads);
+
+/// `norm` = the square root of the sum of the squares of all gradients, in double; of a parameter only `count` and
+/// `gradient` are used. Infinite or no number if a gradient is.
+bool ck_gradient_norm(const ck_parameter *parameters, int64_t count, double *norm, int threads);
 
 // Decoding: products and sublayers of a few rows.
 
@@ -213,34 +276,34 @@ typedef struct ck_memory {
 
 /// An attention sublayer: norm [D], query and key norms [head_size], and its four matrices, of which the first three
 /// share a form.
-typedef struct ck_attention {
+typedef struct ck_attention_layer {
   int64_t heads, key_value_heads, head_size;
   float epsilon;
   const float *norm, *query_norm, *key_norm;
   ck_matrix query, key, value, output;
-} ck_attention;
+} ck_attention_layer;
 
 /// `y` [R,D], what attention makes of the new positions `x` [R,D] of some texts, one behind another, whose rotary
 /// angles have `cosine` and `sine` [R,head_size]: norm, projections, norm and rotation of heads, and each position over
 /// its text up to itself. New keys and values are kept in `texts`.
 bool ck_attention_step(
-    const ck_attention *layer, const ck_memory *texts, int64_t count, const float *x, const float *cosine,
+    const ck_attention_layer *layer, const ck_memory *texts, int64_t count, const float *x, const float *cosine,
     const float *sine, float *y, int threads);
 
 /// A feed-forward sublayer: norm [D], and down (silu(gate x) * up x). With a `router` [experts,D] there are so many of
 /// each matrix, and a row goes through the `chosen` most probable, whose outputs are weighted by their probabilities,
 /// made to sum to one if `renormalizes`; without one there is one of each.
-typedef struct ck_feed_forward {
+typedef struct ck_feed_forward_layer {
   float epsilon;
   const float *norm;
   const ck_matrix *router;
   int64_t experts, chosen;
   bool renormalizes;
   const ck_matrix *gate, *up, *down;
-} ck_feed_forward;
+} ck_feed_forward_layer;
 
 /// `y` [R,D], what a feed-forward sublayer makes of `x` [R,D].
-bool ck_feed_forward_step(const ck_feed_forward *layer, int64_t rows, const float *x, float *y, int threads);
+bool ck_feed_forward_step(const ck_feed_forward_layer *layer, int64_t rows, const float *x, float *y, int threads);
 
 // The processor.
 

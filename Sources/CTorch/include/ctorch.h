@@ -161,10 +161,21 @@ bool wb_swiglu_is_supported(const wb_tensor *x, wb_matrix gate, wb_matrix up, wb
 /// down (silu(gate x) * up x) for x [..., D], gate and up [F, D], down [D', F].
 wb_tensor *wb_swiglu(const wb_tensor *x, wb_matrix gate, wb_matrix up, wb_matrix down);
 
+/// The sum over k of shares [N, k] times what the chosen expert [N, k], int64, makes of x [N, D]: the SwiGLU of its
+/// weights, which are three after three in `matrices`, gate and up [F, D] and down [D, F]; fusible x, shares and matrices
+/// alone.
+wb_tensor *wb_experts(
+    const wb_tensor *x, const wb_tensor *shares, const wb_tensor *chosen, const wb_tensor *const *matrices,
+    int experts);
+
 /// x [B, T, H, hd] scaled to unit root-mean-square over the last axis, times weight [hd], turned by the angles whose
 /// cosine and sine [1 or B, T, 1, hd] are given; fusible tensors alone.
 wb_tensor *wb_rotary_norm(
     const wb_tensor *x, const wb_tensor *weight, const wb_tensor *cosine, const wb_tensor *sine, double epsilon);
+
+/// softmax(query key^T / sqrt d) value [B, T, H, d] for a query [B, T, H, d] that sees the keys up to its own position, and
+/// keys and values [B, T, K, d] with K dividing H; fusible tensors alone.
+wb_tensor *wb_attention(const wb_tensor *query, const wb_tensor *key, const wb_tensor *value);
 
 /// Whether a head is one that wb_cross_entropy reads: fusible, or of 16 bits and without a gradient.
 bool wb_is_readable_head(const wb_tensor *head);
@@ -181,12 +192,12 @@ wb_tensor *wb_group_norm(
 // Sublayers of a few new positions, as decoding has them: each one call, without a derivative.
 
 /// An attention sublayer's weights: norms in float32, and matrices of which the first three share a form.
-typedef struct wb_attention {
+typedef struct wb_attention_layer {
   int64_t heads, key_value_heads, head_size;
   double epsilon;
   const wb_tensor *norm, *query_norm, *key_norm;
   wb_matrix query, key, value, output;
-} wb_attention;
+} wb_attention_layer;
 
 /// One text's keys and values in one layer, [1, K, capacity, hd] of float32, bfloat16 or int8, the last with float32
 /// scales [1, K, capacity]; and its `rows` new positions from `start`.
@@ -196,29 +207,51 @@ typedef struct wb_memory {
 } wb_memory;
 
 /// Whether there is a kernel for x [1, T, D]: float32 in the processor's memory like the norms, at most 16 positions.
-bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention *layer);
+bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer *layer);
 
 /// What attention makes of the new positions x [1, T, D] of some texts, one behind another, with rotary angles of cosine
 /// and sine [1, T, 1, hd]; their keys and values are kept in `texts`. [1, T, D].
 wb_tensor *wb_attention_step(
-    const wb_tensor *x, const wb_attention *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
+    const wb_tensor *x, const wb_attention_layer *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
     const wb_tensor *sine);
 
 /// A feed-forward sublayer's weights: `experts` of each matrix, one without a router. The router [experts, D] and the
 /// norm are float32; a row goes through the `chosen` most probable experts.
-typedef struct wb_feed_forward {
+typedef struct wb_feed_forward_layer {
   double epsilon;
   const wb_tensor *norm, *router;
   int64_t experts, chosen;
   bool renormalizes;
   const wb_matrix *gate, *up, *down;
-} wb_feed_forward;
+} wb_feed_forward_layer;
 
 /// Whether there is a kernel for x [..., D]: as for attention.
-bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward *layer);
+bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward_layer *layer);
 
 /// What a feed-forward sublayer makes of x [..., D].
-wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *layer);
+wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward_layer *layer);
+
+// The optimizer.
+
+/// A weight with its gradient, the running means of the gradient and of its square, and how it is treated.
+typedef struct wb_parameter {
+  const wb_tensor *weight;
+  const wb_tensor *first_moment;
+  const wb_tensor *second_moment;
+  double learning_rate;
+  double weight_decay;
+} wb_parameter;
+
+/// Whether the kernel takes the parameters: all float32, contiguous and in the processor's memory.
+bool wb_adamw_is_supported(const wb_parameter *parameters, int count);
+
+/// Step number `step`, from 1, of AdamW on supported parameters, with gradients divided by `divisor` and zero where there
+/// is none.
+bool wb_adamw(
+    const wb_parameter *parameters, int count, double beta1, double beta2, double epsilon, double divisor, int64_t step);
+
+/// The Euclidean norm of the gradients of supported parameters together.
+bool wb_gradient_norm(const wb_parameter *parameters, int count, double *norm);
 
 // Hyper-connections through the fused kernels.
 
