@@ -1,5 +1,6 @@
 // The output head and its loss as one autograd function. Logits exist for some rows at a time, and their gradient takes
 // their place at once: neither [N, V] is kept, and the head is read and its gradient written while they are in cache.
+// A head that is not trained may have 16 bits.
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -22,17 +23,17 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
   static at::Tensor forward(
       AutogradContext *context, const at::Tensor &input, const at::Tensor &weight, const at::Tensor &targets,
       bool isRecording) {
-    auto x = asRows(input.contiguous()), map = weight.contiguous();
+    auto x = asRows(input.contiguous()), map = weight.to(at::kFloat).contiguous();
     auto wanted = targets.contiguous();
     const int64_t rows = x.size(0), vocabulary = map.size(0);
-    const int64_t scored = at::sum(wanted.ge(0)).item<int64_t>();
+    const int64_t scored = std::max<int64_t>(at::sum(wanted.ge(0)).item<int64_t>(), 1);
     const int64_t together = std::clamp<int64_t>(most / vocabulary, 1, rows);
     auto losses = at::empty({rows}, x.options());
     auto logits = at::empty({together, vocabulary}, x.options());
     at::Tensor inputGradient, weightGradient;
     if (isRecording) {
       inputGradient = at::empty(input.sizes(), input.options());
-      weightGradient = at::empty_like(map);
+      if (weight.requires_grad()) weightGradient = at::empty_like(map);
     }
     for (int64_t first = 0; first < rows; first += together) {
       const int64_t count = std::min(together, rows - first);
@@ -45,11 +46,11 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
           "Target ", at::max(wanted).item<int64_t>(), " is out of bounds: expected less than ", vocabulary);
       if (!isRecording) continue;
       multiply(some, map, asRows(inputGradient).narrow(0, first, count));
-      multiply(some.t(), part, weightGradient, first > 0);
+      if (weightGradient.defined()) multiply(some.t(), part, weightGradient, first > 0);
     }
     if (isRecording) {
       context->saved_data["input"] = inputGradient;
-      context->saved_data["weight"] = weightGradient;
+      if (weightGradient.defined()) context->saved_data["weight"] = weightGradient;
     }
     return (at::sum(losses, at::kDouble) / static_cast<double>(scored)).to(at::kFloat);
   }
@@ -59,6 +60,7 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
     variable_list results(4);
     const char *names[] = {"input", "weight"};
     for (size_t i = 0; i < 2; i++) {
+      if (!context->needs_input_grad(i)) continue;
       auto &saved = context->saved_data[names[i]];
       TORCH_CHECK(saved.isTensor(), "the loss's backward pass ran twice");
       results[i] = saved.toTensor();
@@ -71,6 +73,12 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
 
 }  // namespace
 }  // namespace wideband
+
+bool wb_is_readable_head(const wb_tensor *head) {
+  const auto &map = head->value;
+  const bool isWidened = map.device().is_cpu() && map.numel() > 0 && c10::isReducedFloatingType(map.scalar_type());
+  return wideband::isFusible(map) || (isWidened && !map.requires_grad());
+}
 
 wb_tensor *wb_cross_entropy(const wb_tensor *x, const wb_tensor *head, const wb_tensor *targets) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {

@@ -29,6 +29,8 @@ public struct LoadedModel: @unchecked Sendable {
 
   /// The model in a folder, with `tokenizer.json` beside it.
   ///
+  /// A folder of low-rank adapters does as well, with the model that they are for; see `StoredModel`.
+  ///
   /// Texts end at the tokens that `config.json` and `generation_config.json` name under `eos_token_id`; the latter also
   /// says how tokens are meant to be chosen.
   ///
@@ -44,20 +46,22 @@ public struct LoadedModel: @unchecked Sendable {
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws {
     let folder = ModelFolder(url)
-    var configuration = try ModelConfiguration(folder)
+    let stored = try StoredModel(folder)
+    var configuration = try ModelConfiguration(stored)
     try adjusting(&configuration)
     if let scheme { try configuration.quantize(as: scheme, in: folder) }
-    tokenizer = try Tokenizer(contentsOf: folder.url.appending(path: "tokenizer.json"))
+    tokenizer = try Tokenizer(contentsOf: stored.file("tokenizer.json"))
     guard tokenizer.vocabularySize <= configuration.vocabularySize else {
       throw GenerationError(
         "\(folder.url.path): the tokenizer has \(tokenizer.vocabularySize) tokens, "
           + "but vocab_size is \(configuration.vocabularySize)")
     }
-    let defaults = try GenerationConfiguration(folder: folder.url)
+    let defaults = try GenerationConfiguration(
+      folder: stored.file(GenerationConfiguration.fileName).deletingLastPathComponent())
     let first = configuration.endOfTextTokens
     endOfTextTokens = first + defaults.endOfTextTokens.filter { !first.contains($0) }
     sampling = defaults.sampling
-    model = try Self.model(configuration, folder, on: device, dtype: dtype, quantizing: scheme)
+    model = try Self.model(configuration, stored, on: device, dtype: dtype, quantizing: scheme)
   }
 
   /// The token that a text starts with where there is no prompt: the one that stands between texts.
@@ -70,23 +74,26 @@ public struct LoadedModel: @unchecked Sendable {
     _ url: URL, on device: Device = .cpu, dtype: DType? = nil, quantizing scheme: QuantizationScheme? = nil,
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws -> LanguageModel {
-    let folder = ModelFolder(url)
-    var configuration = try ModelConfiguration(folder)
+    let stored = try StoredModel(ModelFolder(url))
+    var configuration = try ModelConfiguration(stored)
     try adjusting(&configuration)
-    if let scheme { try configuration.quantize(as: scheme, in: folder) }
-    return try model(configuration, folder, on: device, dtype: dtype, quantizing: scheme)
+    if let scheme { try configuration.quantize(as: scheme, in: stored.folder) }
+    return try model(configuration, stored, on: device, dtype: dtype, quantizing: scheme)
   }
 
   private static func model(
-    _ configuration: ModelConfiguration, _ folder: ModelFolder, on device: Device, dtype: DType?,
+    _ configuration: ModelConfiguration, _ stored: StoredModel, on device: Device, dtype: DType?,
     quantizing scheme: QuantizationScheme?
   ) throws -> LanguageModel {
-    let tensors = try configuration.weights(in: folder)
+    let tensors = try stored.tensors(configuration)
     let own = tensors["model.embed_tokens.weight"]?.dtype ?? .float32
     let kept = dtype ?? (configuration.quantization == nil ? own : device.computeDType)
+    let computed = device.activations(for: kept)
+    let adapters = try stored.adapters(dtype: computed, on: device)
     do {
-      let weights = WeightStore(stored: tensors, dtype: dtype, mutable: false, on: device, quantizing: scheme)
-      return try LanguageModel(configuration, weights: weights, computingIn: device.activations(for: kept))
-    } catch { throw GenerationError("\(folder.url.path): \(error)") }
+      let weights = WeightStore(
+        stored: tensors, dtype: dtype, mutable: false, on: device, quantizing: scheme, adapters: adapters)
+      return try LanguageModel(configuration, weights: weights, computingIn: computed)
+    } catch { throw GenerationError("\(stored.folder.url.path): \(error)") }
   }
 }

@@ -8,8 +8,17 @@ extension ModelConfiguration {
   ///
   /// - Throws: `CheckpointError` if `config.json` cannot be read; `GenerationError` naming the file and the key if it
   ///   does not describe a model.
-  public init(_ folder: ModelFolder) throws {
-    self = try decoded(Self.self, from: folder.configurationData(), in: folder.url.appending(path: "config.json"))
+  public init(_ folder: ModelFolder) throws { try self.init(try StoredModel(folder)) }
+
+  /// The configuration of a model: its folder's own, or that of the model which adapters in it are for.
+  public init(_ stored: StoredModel) throws {
+    let file = stored.configurationFile
+    if file.lastPathComponent == StoredModel.configurationName {
+      try self.init(file: file)
+      return
+    }
+    let folder = ModelFolder(file.deletingLastPathComponent())
+    self = try decoded(Self.self, from: folder.configurationData(), in: file)
   }
 
   /// Says that the folder's matrices, which are floats, are quantised.

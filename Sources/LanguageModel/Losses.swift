@@ -16,6 +16,25 @@ public struct Losses {
   /// How unevenly the experts are used; nil without experts.
   public let balance: Tensor?
 
+  /// The losses of a model, of which the total is made.
+  init(
+    nextToken: Tensor, positions: Tensor?, distillation: Tensor?, deeper: [Tensor], balance: Tensor?,
+    _ configuration: ModelConfiguration
+  ) {
+    var total = distillation ?? nextToken
+    if let prediction = configuration.multiTokenPrediction {
+      let weight = prediction.lossWeight / Double(prediction.depth)
+      for loss in deeper { total = total + loss * weight }
+    }
+    if let experts = configuration.experts, let balance { total = total + balance * experts.balanceLossWeight }
+    self.total = total
+    self.nextToken = nextToken
+    self.positions = positions
+    self.distillation = distillation
+    self.deeper = deeper
+    self.balance = balance
+  }
+
   /// Every loss with its name: `total`, `next_token`, `distillation`, `next_2_token` …,
   /// `load_balancing`.
   public var named: [(name: String, value: Tensor)] {
@@ -54,21 +73,14 @@ extension LanguageModel {
         Self.mean(logits.divergences(from: known.flattened(0, 1)), over: targets.flattened())
       }
     }
-    var total = distillation ?? nextToken
     let deeper = deeperLosses(from: state, tokens: tokens, targets: targets, in: pass)
-    if let prediction = configuration.multiTokenPrediction {
-      let weight = prediction.lossWeight / Double(prediction.depth)
-      for loss in deeper { total = total + loss * weight }
-    }
     var balance: Tensor?
     if let experts = configuration.experts, experts.balanceLossWeight > 0, !pass.routerLogits.isEmpty {
-      let loss = MixtureOfExperts.balanceLoss(pass.routerLogits, experts)
-      total = total + loss * experts.balanceLossWeight
-      balance = loss
+      balance = MixtureOfExperts.balanceLoss(pass.routerLogits, experts)
     }
     return Losses(
-      total: total, nextToken: nextToken, positions: positions, distillation: distillation, deeper: deeper,
-      balance: balance)
+      nextToken: nextToken, positions: positions, distillation: distillation, deeper: deeper, balance: balance,
+      configuration)
   }
 
   /// The mean loss of targets `[B, T]` for what the head sees, `[B, T, D]`; targets of -100 are left out.
@@ -77,10 +89,11 @@ extension LanguageModel {
       ?? scores(x).flattened(0, 1).crossEntropy(targets.flattened())
   }
 
-  /// The mean over the rows whose target is not ignored.
+  /// The mean over the rows whose target is not ignored; 0 if all are.
   private static func mean(_ rows: Tensor, over targets: Tensor) -> Tensor {
     let isScored = (targets .< 0).not().to(rows.dtype)
-    return (rows * isScored).sum() / isScored.sum()
+    let count = isScored.sum()
+    return (rows * isScored).sum() / (count + (count .== 0).to(count.dtype))
   }
 
   /// The loss of each prediction depth, from the state after the last layer; depths longer than a row are left out.

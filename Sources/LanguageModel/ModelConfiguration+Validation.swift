@@ -70,7 +70,12 @@ extension ModelConfiguration {
 
   private func check(_ split: DirectDecoding) throws {
     try require("direct_decoding.encoding_layers", split.encodingLayers, in: 0...layerCount)
-    try require("direct_decoding.decoding_layers", split.decodingLayers, in: 0...(layerCount - split.encodingLayers))
+    try require("direct_decoding.decoding_layers", split.decodingLayers, in: 0...layerCount)
+    guard split.encodingLayers + split.decodingLayers <= layerCount else {
+      throw ConfigurationError(
+        "direct_decoding.encoding_layers is \(split.encodingLayers) and decoding_layers \(split.decodingLayers): "
+          + "expected together at most num_hidden_layers, which is \(layerCount)")
+    }
     try require("direct_decoding.cycle", split.cycle, in: 1...1024)
   }
 

@@ -35,6 +35,13 @@ extension Conversation {
     turns.map(\.text).joined() + (prompt.map(Self.text) ?? "")
   }
 
+  /// The text between the tokens that turns begin and end with: what a tokenizer makes tokens of by itself.
+  public var texts: [[UInt8]] {
+    turns.flatMap { turn in
+      turn.text.utf8.split(separator: Self.turnStart.utf8).flatMap { $0.split(separator: Self.turnEnd.utf8) }
+    }.map(Array.init)
+  }
+
   /// One message in its form.
   struct Turn {
     /// All of it.

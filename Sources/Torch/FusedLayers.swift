@@ -23,7 +23,8 @@ extension Tensor {
   /// An expert is a SwiGLU; `matrices` has the three of each expert one after the other: gate, up `[F, D]` and down
   /// `[D, F]`.
   public func fusedExperts(_ matrices: [WeightMatrix], shares: Tensor, chosen: Tensor) -> Tensor? {
-    guard Self.areFusible([self, shares] + matrices.map(\.values)), let pointer, let parts = shares.pointer,
+    guard matrices.allSatisfy({ $0.adapter == nil }), Self.areFusible([self, shares] + matrices.map(\.values)),
+      let pointer, let parts = shares.pointer,
       let experts = chosen.pointer
     else { return nil }
     return withExtendedLifetime(matrices) {
@@ -56,13 +57,12 @@ extension Tensor {
       result: wb_attention(q, k, v), of: "attention(\(query.dtype)\(query.shape), \(key.shape), \(value.shape))")
   }
 
-  /// The mean of -log softmax(head x)[target] over the rows of x `[..., D]` whose target is not negative, without
-  /// ever holding all logits.
+  /// The mean of -log softmax(head x)[target] over the rows of x `[..., D]` whose target is not negative, 0
+  /// without any such row. Never holds all logits.
   public func fusedCrossEntropy(head: WeightMatrix, targets: Tensor) -> Tensor? {
-    guard Self.areFusible(self, head.values), let pointer, let map = head.values.pointer, let wanted = targets.pointer
-    else {
-      return nil
-    }
+    guard Self.areFusible(self), let pointer, let map = head.values.pointer, let wanted = targets.pointer,
+      wb_is_readable_head(map)
+    else { return nil }
     return Tensor(
       result: wb_cross_entropy(pointer, map, wanted),
       of: "cross_entropy(\(dtype)\(shape), \(head.values.shape), \(targets.dtype)\(targets.shape))")

@@ -53,9 +53,11 @@ extension Tensor {
       .bool(query.size(1) != key.size(1)))
   }
 
-  /// The mean over rows of -log softmax(logits `[N, V]`)[target `[N]`], leaving out rows whose target is `ignoring`.
+  /// The mean over rows of -log softmax(logits `[N, V]`)[target `[N]`], leaving out rows whose target is `ignoring`; 0
+  /// if that is all of them.
   public func crossEntropy(_ targets: Tensor, ignoring: Int = -100) -> Tensor {
-    crossEntropy(targets, ignoring: ignoring, reduction: 1)
+    let counted = (targets .== ignoring).not().sum().to(.float32)
+    return crossEntropy(targets, ignoring: ignoring, reduction: 2) / (counted + (counted .== 0).to(.float32))
   }
 
   /// The same for each row, `[N]`; 0 where the target is `ignoring`.

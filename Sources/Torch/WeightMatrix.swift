@@ -12,10 +12,13 @@ public struct WeightMatrix {
   public let scales: Tensor?
   /// Columns of the weight.
   public let inputs: Int
+  /// What is trained in its stead; nil for nothing.
+  public internal(set) var adapter: LowRankAdapter?
 
-  /// A matrix of floats `[out, in]`.
-  public init(_ values: Tensor) {
+  /// A matrix of floats `[out, in]`, and what is trained in its stead.
+  public init(_ values: Tensor, adapter: LowRankAdapter? = nil) {
     self.values = values
+    self.adapter = adapter
     scales = nil
     inputs = values.size(-1)
   }
@@ -56,9 +59,16 @@ public struct WeightMatrix {
   /// What a checkpoint calls the scales of the matrix `name`.
   public static func scalesName(of name: String) -> String { name + "_scale" }
 
-  /// The matrix as the C interface takes it; nil after a failure.
+  /// The same without the adapter.
+  var plain: WeightMatrix {
+    var matrix = self
+    matrix.adapter = nil
+    return matrix
+  }
+
+  /// The matrix as the C interface takes it; nil after a failure, and with an adapter, which no kernel knows of.
   var pointers: wb_matrix? {
-    guard let numbers = values.pointer else { return nil }
+    guard adapter == nil, let numbers = values.pointer else { return nil }
     guard let scales else { return wb_matrix(values: numbers, scales: nil, inputs: Int64(inputs)) }
     return scales.pointer.map { wb_matrix(values: numbers, scales: $0, inputs: Int64(inputs)) }
   }
@@ -75,8 +85,19 @@ public struct WeightMatrix {
 }
 
 extension Tensor {
-  /// x Wᵀ for x `[..., in]` and a weight `[out, in]`, in x's dtype.
+  /// x Wᵀ for x `[..., in]` and a weight `[out, in]`, in x's dtype; with an adapter x Wᵀ + s (x Aᵀ) Bᵀ.
   public func linear(_ weight: WeightMatrix) -> Tensor {
+    guard let adapter = weight.adapter else { return linear(plain: weight) }
+    guard Kernels.selected == .fused, let source = pointer, let matrix = weight.plain.pointers,
+      let down = adapter.down.pointer, let up = adapter.up.pointer, wb_is_adapted_product(source, matrix, down, up)
+    else { return linear(plain: weight.plain) + (linear(adapter.down) * adapter.scale).linear(adapter.up) }
+    return Tensor(
+      result: wb_adapted_linear(source, matrix, down, up, adapter.scale),
+      of: "linear(\(dtype)\(shape), \(weight.description), \(adapter.down.shape), \(adapter.up.shape))")
+  }
+
+  /// The product with a matrix that has no adapter.
+  private func linear(plain weight: WeightMatrix) -> Tensor {
     guard Kernels.selected == .fused, let source = pointer, let matrix = weight.pointers else {
       return linear(composed: weight.floats)
     }
@@ -89,8 +110,8 @@ extension Tensor {
 }
 
 extension Scope {
-  /// The matrix of this name, `[outputs, inputs]`: made, loaded, or the one that was asked for before. In a checkpoint
-  /// it may be quantised, with its scales beside it under the same name and `_scale`.
+  /// The matrix of this name, `[outputs, inputs]`, with its adapter if it has one: made, loaded, or the one that was
+  /// asked for before. In a checkpoint it may be quantised, with its scales beside it under the same name and `_scale`.
   ///
   /// - Throws: `TorchError` if a checkpoint lacks it, or holds it with another shape or another type than floats or
   ///   those of a scheme.

@@ -9,6 +9,8 @@ public final class WeightStore {
   public private(set) var tensors: OrderedDictionary<String, Tensor> = [:]
   /// Where the weights lie.
   public let device: Device
+  /// What is trained beside matrices that stay as they are; nil for nothing.
+  public let adapters: LowRankAdapters?
 
   /// Every linear map's weight by name. `tensors` has what it is made of: of a quantised one, its numbers under its name
   /// and its scales under that and `_scale`.
@@ -38,6 +40,7 @@ public final class WeightStore {
     source = .seed(seed, dtype: dtype)
     self.device = device
     self.scheme = scheme
+    adapters = nil
   }
 
   /// Weights from a checkpoint.
@@ -48,14 +51,16 @@ public final class WeightStore {
   ///   - mutable: whether the weights will be written to. If not, they may share memory with the file.
   ///   - scheme: how matrices are quantised, one by one as they are asked for; nil to keep them as they are. Nothing of
   ///     what was read is kept then, so that a mapped file is let go.
+  ///   - adapters: what is trained beside them.
   public init(
     stored tensors: [String: Tensor], dtype: DType? = nil, mutable: Bool, on device: Device = .cpu,
-    quantizing scheme: QuantizationScheme? = nil
+    quantizing scheme: QuantizationScheme? = nil, adapters: LowRankAdapters? = nil
   ) {
     source = .stored(dtype: dtype, mutable: mutable)
     stored = tensors
     self.device = device
     self.scheme = scheme
+    self.adapters = adapters
   }
 
   /// The scope from which all names are given in full.
@@ -75,6 +80,7 @@ public final class WeightStore {
 
   /// Fails if the checkpoint held a tensor that no module has asked for.
   public func requireNothingLeft() throws {
+    try adapters?.weights.requireNothingLeft()
     let left = stored.keys.filter { tensors[$0] == nil }.sorted()
     guard let first = left.first else { return }
     let others = left.count > 1 ? " (and \(left.count - 1) more)" : ""
@@ -97,7 +103,7 @@ public final class WeightStore {
 
   func matrix(_ name: String, _ outputs: Int, _ inputs: Int, _ initial: InitialValue) throws -> WeightMatrix {
     if let matrix = matrices[name] { return matrix }
-    let matrix =
+    var matrix =
       if let quantized = try loadQuantized(name, outputs, inputs) {
         quantized
       } else if let scheme {
@@ -105,6 +111,7 @@ public final class WeightStore {
       } else {
         WeightMatrix(try tensor(name, [outputs, inputs], initial))
       }
+    matrix.adapter = try adapters?.adapter(of: name, outputs, inputs)
     matrices[name] = matrix
     tensors[name] = matrix.values
     if let scales = matrix.scales { tensors[WeightMatrix.scalesName(of: name)] = scales }

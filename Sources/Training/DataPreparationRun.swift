@@ -116,17 +116,14 @@ struct DataPreparationRun {
   private mutating func addConversations(
     of file: TextFile, _ index: inout Int, _ progress: (_ position: Int, _ tokens: Int) -> Void
   ) throws {
-    let reader = try TextReader(file)
-    var line = 0
-    while let bytes = try reader.line() {
-      line += 1
-      guard !bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) else { continue }
+    var lines = try ConversationLines(file)
+    while let (line, bytes) = try lines.next() {
       waiting.append(Unit(bytes: bytes, place: (file.path, line), split: split(index)))
       waitingBytes += bytes.count
       index += 1
       guard waitingBytes >= Self.bytesAtOnce else { continue }
       try encodeWaiting()
-      progress(reader.position, tokenCount)
+      progress(lines.position, tokenCount)
     }
   }
 

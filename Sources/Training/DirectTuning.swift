@@ -17,17 +17,23 @@ struct DirectTuning {
   private let teacher: LanguageModel?
   private let device: Device
 
+  /// - Parameter untuned: the weights of the model to learn from, where they are in memory already; nil to load them.
   /// - Throws: what loading the model to learn from throws.
-  init(_ settings: Recipe.DirectDecoding, _ recipe: Recipe, on device: Device) throws {
+  init(
+    _ settings: Recipe.DirectDecoding, _ recipe: Recipe, untuned: OrderedDictionary<String, Tensor>? = nil,
+    on device: Device
+  ) throws {
     self.settings = settings
     self.device = device
     configuration = recipe.model
     seed = recipe.training.seed
     if settings.objective == .distillation, let folder = recipe.from {
-      let tensors = try ModelFolder(URL(filePath: folder)).readTensors()
-      teacher = try LanguageModel(
-        recipe.model, weights: WeightStore(stored: tensors, dtype: .float32, mutable: false, on: device),
-        computingIn: device.computeDType)
+      let weights =
+        try untuned.map {
+          WeightStore(stored: Dictionary(uniqueKeysWithValues: $0.map { ($0, $1) }), mutable: false, on: device)
+        }
+        ?? WeightStore(stored: recipe.model.wholeWeights(in: folder), dtype: .float32, mutable: false, on: device)
+      teacher = try LanguageModel(recipe.model, weights: weights, computingIn: device.computeDType)
     } else {
       teacher = nil
     }

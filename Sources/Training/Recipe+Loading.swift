@@ -29,7 +29,7 @@ extension Recipe {
   ) throws {
     var root = try Self.node(yaml: text, name: name, changes: changes)
     if let start { try Self.fill(&root, from: start) }
-    guard root["model"] != nil || root["direct_decoding"] == nil else {
+    guard root["model"] != nil || (root["direct_decoding"] == nil && root["lora"] == nil) else {
       throw RecipeError("\(name): no model: expected --from, or a key 'from' or 'model'")
     }
     if let vocabularySize, root["model"]?["vocab_size"] == nil {
@@ -88,6 +88,7 @@ extension Recipe {
     "data": .leaf,
     "from": .leaf,
     "direct_decoding": .branch(KeyTree.leaves(DirectDecoding.CodingKeys.self)),
+    "lora": .branch(KeyTree.leaves(LowRankAdaptation.CodingKeys.self)),
     "model": .branch(
       KeyTree.leaves(ModelConfiguration.CodingKeys.self, except: ["virtual_width", "multi_token_prediction"])
         .merging(
@@ -140,7 +141,7 @@ extension Recipe {
     case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
       return "\(found(at: context.codingPath, in: root)): expected \(describe(type))"
     case .dataCorrupted(let context):
-      let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+      let path = context.codingPath.filter { $0.intValue == nil }.map(\.stringValue).joined(separator: ".")
       let words = choices[path] ?? ModelConfiguration.choices[String(path.dropFirst("model.".count))]
       let expected = words.map { "expected one of \($0.joined(separator: ", "))" }
       return "\(found(at: context.codingPath, in: root)): \(expected ?? context.debugDescription)"
@@ -150,8 +151,13 @@ extension Recipe {
 
   /// A key and what a recipe has there.
   private static func found(at path: [any CodingKey], in root: Node) -> String {
-    let name = path.map(\.stringValue).joined(separator: ".")
-    switch path.reduce(root, { node, key in node?[key.stringValue] }) {
+    let name = path.reduce("") { name, key in
+      key.intValue.map { "\(name)[\($0)]" } ?? (name.isEmpty ? "" : name + ".") + key.stringValue
+    }
+    let value = path.reduce(Node?.some(root)) { node, key in
+      if let index = key.intValue { node?[index] } else { node?[key.stringValue] }
+    }
+    switch value {
     case .scalar(let scalar): return "\(name) is '\(scalar.string)'"
     case .sequence: return "\(name) is a list"
     case .mapping: return "\(name) is a mapping"
@@ -176,6 +182,8 @@ extension Recipe {
   private static let choices = [
     "model.direct_decoding.gate": ModelConfiguration.DirectDecoding.Gate.allCases.map(\.rawValue),
     "direct_decoding.gate": ModelConfiguration.DirectDecoding.Gate.allCases.map(\.rawValue),
+    "direct_decoding.frozen": DirectDecoding.Frozen.allCases.map(\.rawValue),
+    "lora.targets": LowRankAdaptation.Target.allCases.map(\.rawValue),
     "direct_decoding.objective": DirectDecoding.Objective.allCases.map(\.rawValue),
     "initial_values.reduce": InitialValues.Reduce.allCases.map(\.rawValue),
     "initial_values.expand": InitialValues.Expand.allCases.map(\.rawValue),
@@ -185,11 +193,12 @@ extension Recipe {
 
 extension Recipe {
   /// The folders that a recipe with its changes names, before the rest of it is read: the data decides the vocabulary
-  /// that the rest may leave out, the model folder that a run starts from its whole model.
+  /// that the rest may leave out, the model folder that a run starts from its whole model. Also whether adapters are
+  /// trained and not the folder's weights.
   public static func folders(
     yaml text: String, name: String, changes: [String]
-  ) throws -> (data: String?, from: String?) {
+  ) throws -> (data: String?, from: String?, adapts: Bool) {
     let root = try node(yaml: text, name: name, changes: changes)
-    return (root["data"]?.string, root["from"]?.string)
+    return (root["data"]?.string, root["from"]?.string, root["lora"] != nil)
   }
 }

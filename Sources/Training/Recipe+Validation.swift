@@ -7,6 +7,7 @@ extension Recipe {
       if !condition { throw RecipeError("\(name): \(sentence())") }
     }
     try validateDirectDecoding(require)
+    try validateLowRankAdaptation(require)
     do { try model.validate() } catch let error as ConfigurationError { throw RecipeError("\(name): model.\(error)") }
     for (key, deviation) in [("embedding", initialValues.embedding), ("linear", initialValues.linear)] {
       try require(

@@ -15,6 +15,8 @@ public struct Recipe: Codable, Hashable, Sendable {
   public var initialValues: InitialValues
   /// Tuning for Direct Multi-Token Decoding; nil for ordinary training.
   public var directDecoding: DirectDecoding?
+  /// Tuning by adapters of low rank; nil to train the weights themselves.
+  public var lora: LowRankAdaptation?
   /// Batches and how many of them.
   public var training: Plan
   /// AdamW.
@@ -155,6 +157,7 @@ public struct Recipe: Codable, Hashable, Sendable {
     case model
     case initialValues = "initial_values"
     case directDecoding = "direct_decoding"
+    case lora
     case training
     case optimizer
     case schedule

@@ -11,7 +11,7 @@ import VirtualWidth
 public final class Trainer {
   /// What decides the run.
   public let recipe: Recipe
-  /// The model being trained; its weights are float32.
+  /// The model being trained. What is trained of it is float32: its weights, or adapters beside them.
   public let model: LanguageModel
   /// The optimizer, with its moments.
   public let optimizer: AdamW
@@ -24,6 +24,7 @@ public final class Trainer {
   private let schedule: Schedule
   private let byteLengths: Tensor
   private let tuning: DirectTuning?
+  private let adaptation: LowRankTuning?
   private var routed: [Tensor] = []
 
   /// A trainer at its first step, or at the step of a checkpoint.
@@ -42,25 +43,44 @@ public final class Trainer {
     byteLengths = validation.byteLengths.to(device)
     _ = try train.windowCount(length: recipe.training.sequenceLength)
     _ = try validation.windowCount(length: recipe.training.sequenceLength)
-    let stored = try checkpoint?.weights() ?? recipe.from.map { try ModelFolder(URL(filePath: $0)).readTensors() }
-    let weights =
-      stored.map { WeightStore(stored: $0, dtype: .float32, mutable: true, on: device) }
-      ?? WeightStore(seed: recipe.training.seed, on: device)
+    let adaptation = try recipe.lora.map {
+      try LowRankTuning($0, of: recipe.from ?? "", recipe, from: checkpoint, on: device)
+    }
+    self.adaptation = adaptation
+    let weights = try adaptation?.weights ?? Self.weights(recipe, from: checkpoint, on: device)
     model = try LanguageModel(
       recipe.model, weights: weights, start: recipe.initialValues, computingIn: device.computeDType)
-    tuning = try recipe.directDecoding.map { try DirectTuning($0, recipe, on: device) }
-    let trained = tuning?.trained(weights.tensors) ?? weights.tensors
+    tuning = try recipe.directDecoding.map { direct in
+      try DirectTuning(direct, recipe, untuned: adaptation.map { _ in weights.tensors }, on: device)
+    }
+    let trained = weights.adapters?.weights.tensors ?? tuning?.trained(weights.tensors) ?? weights.tensors
     for tensor in trained.values { tensor.requiringGradient() }
     stepsTaken = checkpoint?.progress.step ?? 0
     optimizer = try AdamW(
       trained, recipe.optimizer, step: stepsTaken, stored: try checkpoint?.moments())
   }
 
+  /// Weights to train: of the checkpoint, of the folder that the run starts from, or fresh ones.
+  private static func weights(
+    _ recipe: Recipe, from checkpoint: TrainingCheckpoint?, on device: Device
+  ) throws -> WeightStore {
+    let stored = try checkpoint?.weights() ?? recipe.from.map { try recipe.model.wholeWeights(in: $0) }
+    guard let stored else { return WeightStore(seed: recipe.training.seed, on: device) }
+    return WeightStore(stored: stored, dtype: .float32, mutable: true, on: device)
+  }
+
+  /// Writes the trained weights into a folder.
+  func writeWeights(into folder: URL) throws {
+    if let adaptation { return try adaptation.write(into: folder) }
+    let weights = model.weights.tensors.map { (name: $0.key, tensor: $0.value) }
+    try Safetensors.write(weights, to: folder.appending(path: "model.safetensors"))
+  }
+
   /// What one step computed.
   public struct Step: Sendable {
     /// The step's number, from 1.
     public let number: Int
-    /// The loss of each part by name, averaged over the step's rows: `total`, `next_token`, …; when
+    /// The loss of each part by name, averaged over what the step's rows are to learn: `total`, `next_token`, …; when
     /// tuning for direct decoding also `phase_0`, `phase_1` …, the next token's by phase.
     public let losses: [(name: String, value: Double)]
     /// The norm of all gradients before clipping.
@@ -79,14 +99,18 @@ public final class Trainer {
     ).to(device)
     var sums: [(name: String, value: Double)] = []
     var phases = PhaseLosses()
+    // Rows of text all count alike; of conversations, each counts for what it has of the step's answers.
+    let isUneven = batch.packing != nil && plan.accumulation > 1
     for index in 0..<plan.accumulation {
       let rows = (index * plan.rowsPerBatch)..<((index + 1) * plan.rowsPerBatch)
       let part = batch.rows(rows)
       let gate = try tuning?.gate(over: part, step: stepsTaken, firstRow: rows.lowerBound, of: plan.rowsPerStep)
-      let measured = try accumulate(part, gate, &phases)
+      let shares = isUneven ? try LossShares(of: part.targets, in: batch.targets, recipe.model) : nil
+      let measured = try accumulate(part, gate, shares, &phases)
       sums = sums.isEmpty ? measured : zip(sums, measured).map { ($0.name, $0.value + $1.value) }
     }
-    let losses = sums.map { ($0.name, $0.value / Double(plan.accumulation)) } + phases.named
+    let divisor = isUneven ? 1 : Double(plan.accumulation)
+    let losses = sums.map { ($0.name, $0.value / divisor) } + phases.named
     let norm = try optimizer.gradientNorm()
     guard losses.allSatisfy(\.1.isFinite), norm.isFinite else {
       throw TrainingError(
@@ -113,16 +137,17 @@ public final class Trainer {
   /// A number in words; what is no number has a sign that means nothing.
   private static func text(_ value: Double) -> String { value.isNaN ? "nan" : "\(value)" }
 
-  /// Adds the gradients of some rows, and gives their losses.
+  /// Adds the gradients of some rows, and gives what they add to the step's losses.
   private func accumulate(
-    _ batch: Batch, _ gate: CycleGate?, _ phases: inout PhaseLosses
+    _ batch: Batch, _ gate: CycleGate?, _ shares: LossShares?, _ phases: inout PhaseLosses
   ) throws -> [(name: String, value: Double)] {
     try withTorch {
       let pass = batch.pass(recipe.model, gate: gate)
       pass.recomputesLayers = recipe.training.activationCheckpointing ?? false
-      let losses =
+      var losses =
         tuning?.losses(model, batch, in: pass) ?? model.losses(batch.tokens, targets: batch.targets, in: pass)
-      let parts = recipe.training.accumulation
+      if let shares { losses = losses.portion(shares, recipe.model) }
+      let parts = shares == nil ? recipe.training.accumulation : 1
       (parts == 1 ? losses.total : losses.total * (1 / Double(parts))).backward()
       if let gate, let positions = losses.positions {
         try phases.add(positions, phases: gate.phases, targets: batch.targets)

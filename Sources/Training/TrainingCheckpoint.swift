@@ -3,7 +3,7 @@ import Foundation
 import LanguageModel
 import Torch
 
-/// A model folder from which training can go on: beside the model, the optimizer's moments and where the run stood.
+/// A model folder from which training can go on: beside the model, or the adapters of one, the optimizer's moments and where the run stood.
 public struct TrainingCheckpoint {
   /// Where a run stood.
   public struct Progress: Codable, Hashable, Sendable {
@@ -55,12 +55,12 @@ public struct TrainingCheckpoint {
   static func write(_ trainer: Trainer, progress: Progress, files: [String: Data], into folder: URL) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    let weights = trainer.model.weights.tensors.map { (name: $0.key, tensor: $0.value) }
-    try Safetensors.write(weights, to: folder.appending(path: "model.safetensors"))
+    try trainer.writeWeights(into: folder)
     let moments = trainer.optimizer.moments.map { (name: $0.key, tensor: $0.value) }
     try Safetensors.write(moments, to: folder.appending(path: momentsName))
     let configuration = try encoder.encode(trainer.model.configuration)
-    try AtomicFile.write(configuration, to: folder.appending(path: "config.json"))
+    let name = trainer.recipe.lora == nil ? "config.json" : StoredModel.configurationName
+    try AtomicFile.write(configuration, to: folder.appending(path: name))
     try AtomicFile.write(try encoder.encode(progress), to: folder.appending(path: progressName))
     for (name, data) in files { try AtomicFile.write(data, to: folder.appending(path: name)) }
   }

@@ -9,16 +9,18 @@ import Torch
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
-    abstract: "Write a model folder anew, in another type or other shards.",
+    abstract: "Write a model folder anew: in another type, in other shards, with its adapters fused.",
     discussion: """
       Reads a folder of Qwen3, Qwen3-MoE or a Wideband model, one that training saved included, and writes config.json, \
       the weights, and the tokenizer's files and generation_config.json as they are. A folder of a plain model opens \
-      in transformers. Quantised weights stay so without --dtype; with it they become floats, though not those that they \
-      were made of.
+      in transformers. Of a folder of LoRA adapters it makes the whole model, with what they add to its weights. \
+      Quantised weights stay so without --dtype; with it, or with adapters, they become floats, though not those that \
+      they were made of.
 
       EXAMPLES:
         wideband convert runs/plain/best models/plain --dtype bfloat16
         wideband convert Qwen3-4B models/qwen3-4b --shard-size 2GB
+        wideband convert runs/lora/best models/tuned
       """)
 
   @Argument(help: ArgumentHelp("The folder to read.", valueName: "input"))
@@ -30,7 +32,7 @@ struct Convert: ParsableCommand {
   @OptionGroup var folder: FolderOptions
 
   func run() throws {
-    let source = try SourceFolder(input)
+    let source = try SourceFolder(input, fusingAs: dtype?.dtype)
     var configuration = source.configuration
     let weights = source.weights
     // Floats are converted as they are written, whole numbers here.

@@ -20,9 +20,9 @@ struct DataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Turn text into token shards with a held-out part.",
       discussion: """
-        Reads .txt, .jsonl ({"text": …} a line) and their .gz, files or folders. Writes memory-mapped .npy shards, \
-        the offsets of documents, data.json and the tokenizer into a new folder; run again on the same input, it \
-        finds the folder up to date.
+        Reads .txt, .jsonl ({"text": …} or {"messages": […]} a line) and their .gz, files or folders. Writes \
+        memory-mapped .npy shards, the offsets of documents, data.json and the tokenizer into a new folder; run again \
+        on the same input, it finds the folder up to date.
 
         Lines of {"messages": [{"role": "user", "content": …}, …]} are conversations, in Qwen3's form. Of these the \
         assistant's answers alone are learned, and those that share a row in training do not see each other.

@@ -24,8 +24,8 @@ struct Evaluate: ParsableCommand {
   var model: String
   @Option(help: ArgumentHelp("The folder that `data prepare` made.", valueName: "folder"))
   var data: String
-  @Option(help: ArgumentHelp("Tokens of a row.", valueName: "number"))
-  var length = 256
+  @Option(help: ArgumentHelp("Tokens of a row; 256, or the model's context, without it.", valueName: "number"))
+  var length: Int?
   @Option(help: ArgumentHelp("Rows at once.", valueName: "number"))
   var rows = 8
   @Option(help: ArgumentHelp("The most tokens to look at; all without it.", valueName: "number"))
@@ -42,7 +42,8 @@ struct Evaluate: ParsableCommand {
   @OptionGroup var machine: MachineOptions
 
   func validate() throws {
-    for (name, value) in [("--length", length - 1), ("--rows", rows), ("--tokens", tokens ?? 1)] where value < 1 {
+    for (name, value) in [("--length", (length ?? 2) - 1), ("--rows", rows), ("--tokens", tokens ?? 1)] where value < 1
+    {
       throw ValidationError("\(name) is too small: expected at least \(name == "--length" ? 2 : 1)")
     }
   }
@@ -56,6 +57,13 @@ struct Evaluate: ParsableCommand {
       let loaded = try load(model, dataset, on: device, quantizing: quantize) {
         try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycles?.max())
       }
+      let context = loaded.configuration.contextLength
+      if let length, length > context {
+        throw CommandError(
+          "--length is \(length): expected at most \(context), what the model's context holds (max_position_embeddings)"
+        )
+      }
+      let length = length ?? min(256, context)
       let batches = try dataset.validationBatches(
         rows: rows, length: length, limit: tokens ?? .max)
       let moved = batches.lazy.map { $0.to(device) }

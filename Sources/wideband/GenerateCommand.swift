@@ -69,7 +69,7 @@ struct Generate: ParsableCommand {
       let loaded = try LoadedModel(
         URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype, quantizing: quantize
       ) {
-        try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycle)
+        try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycle, drafts: draft == .direct)
       }
       let options = options(loaded.sampling)
       let result = try loaded.generate(text, options: options) {

@@ -27,7 +27,7 @@ struct Info: ParsableCommand {
     let configuration = try loadConfiguration()
     if let length, length < 1 { throw CommandError("--length is \(length): expected at least 1") }
     let context = length ?? configuration.contextLength
-    print(Self.report(configuration, ModelCost(configuration, contextLength: context), context, bytes: weightBytes()))
+    print(Self.report(configuration, ModelCost(configuration, contextLength: context), context, storage: storage()))
   }
 
   private func loadConfiguration() throws -> ModelConfiguration {
@@ -48,16 +48,20 @@ struct Info: ParsableCommand {
     return configuration
   }
 
-  /// Bytes of the weights in a model folder; nil where there are none.
-  private func weightBytes() -> Int? {
-    let folder = ModelFolder(URL(filePath: path))
-    return try? ModelConfiguration(folder).weights(in: folder).values.reduce(0) { $0 + $1.count * $1.dtype.size }
+  /// What a model folder's weights weigh, and what its adapters are; nothing where there are none.
+  private func storage() -> [String] {
+    guard let stored = try? StoredModel(ModelFolder(URL(filePath: path))),
+      let tensors = try? stored.tensors(ModelConfiguration(stored))
+    else { return [] }
+    let bytes = tensors.values.reduce(0) { $0 + $1.count * $1.dtype.size }
+    let weights = "weights        \(String(format: "%.3f", Double(bytes) / 1e6)) MB"
+    guard let adapter = stored.adapter else { return [weights] }
+    return [weights, "adapters       rank \(adapter.rank), alpha \(adapter.alpha), for \(stored.base.url.path)"]
   }
 
   /// Everything as aligned text.
-  static func report(_ model: ModelConfiguration, _ cost: ModelCost, _ context: Int, bytes: Int? = nil) -> String {
-    var lines = shape(of: model)
-    if let bytes { lines.append("weights        \(String(format: "%.3f", Double(bytes) / 1e6)) MB") }
+  static func report(_ model: ModelConfiguration, _ cost: ModelCost, _ context: Int, storage: [String] = []) -> String {
+    var lines = shape(of: model) + storage
     lines.append("")
     lines.append(row("", "parameters", "MFLOP/token", "share", "MB/token"))
     for part in cost.parts {

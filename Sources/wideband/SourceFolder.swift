@@ -8,10 +8,10 @@ import Torch
 struct SourceFolder {
   /// What the model is made of.
   let configuration: ModelConfiguration
-  /// Its weights, for which a model that was made of them vouches: none is missing, left over or of another shape.
+  /// Its weights, with what adapters add, for which a model that was made of them vouches: none is missing, left over or
+  /// of another shape.
   let weights: WeightStore
-  private let url: URL
-  private let path: String
+  private let stored: StoredModel
 
   /// What goes along as it is, beside the tokenizer.
   private static let otherNames = [
@@ -19,24 +19,35 @@ struct SourceFolder {
     "added_tokens.json", "LICENSE",
   ]
 
+  /// - Parameter dtype: the type of weights that adapters are fused into; nil for their own.
   /// - Throws: one sentence that names the folder, if it holds no model.
-  init(_ path: String) throws {
-    let folder = ModelFolder(URL(filePath: path))
-    url = folder.url
-    self.path = path
-    configuration = try ModelConfiguration(folder)
-    weights = WeightStore(stored: try configuration.weights(in: folder), mutable: false)
-    do { _ = try LanguageModel(configuration, weights: weights) } catch let error
-      where error is ConfigurationError || error is TorchError
-    {
-      throw CommandError("\(path): \(error)")
+  init(_ path: String, fusingAs dtype: DType? = nil) throws {
+    stored = try StoredModel(ModelFolder(URL(filePath: path)))
+    var configuration = try ModelConfiguration(stored)
+    func checked(_ weights: WeightStore) throws -> WeightStore {
+      do { _ = try LanguageModel(configuration, weights: weights) } catch let error
+        where error is ConfigurationError || error is TorchError
+      {
+        throw CommandError("\(path): \(error)")
+      }
+      return weights
     }
+    var weights = try checked(
+      WeightStore(stored: stored.tensors(configuration), mutable: false, adapters: stored.adapters()))
+    if weights.adapters != nil {
+      configuration.quantization = nil
+      let fused = try weights.fused(as: dtype)
+      weights = try checked(
+        WeightStore(stored: Dictionary(uniqueKeysWithValues: fused.map { ($0.name, $0.tensor) }), mutable: false))
+    }
+    self.configuration = configuration
+    self.weights = weights
   }
 
   /// The files that go along, by name.
   var otherFiles: [String: Data] {
-    var files = tokenizerFiles(path)
-    for name in Self.otherNames { files[name] = try? Data(contentsOf: url.appending(path: name)) }
+    var files = tokenizerFiles(stored.file("tokenizer.json").path)
+    for name in Self.otherNames { files[name] = try? Data(contentsOf: stored.file(name)) }
     return files
   }
 

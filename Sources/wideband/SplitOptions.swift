@@ -15,10 +15,14 @@ struct SplitOptions: ParsableArguments {
   /// - Parameters:
   ///   - file: the configuration's, for errors.
   ///   - cycle: the longest cycle that is asked for; nil where the model is to be decoded ordinarily.
+  ///   - drafts: whether direct decoding is to draft.
   /// - Throws: `CommandError` for a split against the file's own, one that the model's layers cannot have, and none at
   ///   all.
-  func apply(to configuration: inout ModelConfiguration, of file: String, cycle: Int?) throws {
+  func apply(to configuration: inout ModelConfiguration, of file: String, cycle: Int?, drafts: Bool = false) throws {
     if let own = configuration.directDecoding { return try requireEqual(to: own, in: file) }
+    if drafts, cycle == nil || decodingLayers == nil {
+      throw CommandError("\(file) has no direct_decoding: expected --decoding-layers and --cycle beside --draft direct")
+    }
     guard let cycle else { return try requireNothing() }
     guard let decodingLayers else {
       throw CommandError("\(file) has no direct_decoding: expected --decoding-layers beside --cycle")

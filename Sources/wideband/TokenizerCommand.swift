@@ -23,7 +23,7 @@ struct TokenizerCommand: ParsableCommand {
       abstract: "Train a byte-pair vocabulary on text.",
       discussion: """
         Writes tokenizer.json and tokenizer_config.json, which Hugging Face's libraries open too. Reads .txt, .jsonl \
-        ({"text": …} a line) and their .gz, files or folders.
+        ({"text": …} or {"messages": […]} a line) and their .gz, files or folders.
 
         EXAMPLE:
           wideband tokenizer train --size 4096 --output data text.txt
@@ -41,7 +41,7 @@ struct TokenizerCommand: ParsableCommand {
     func run() throws {
       let specialTokens = ["<|endoftext|>"] + (chat ? Conversation.requiredTokens : [])
       let trainer = try BytePairTrainer(vocabularySize: size, specialTokens: specialTokens)
-      let corpus = try TextCorpus(paths)
+      let corpus = try TextCorpus(paths) { json, name in try Conversation(json: json, name: name).texts }
       let result = Result { try trainer.train(corpus) }
       if let failure = corpus.failure { throw failure }
       let trained = try result.get()

@@ -21,6 +21,8 @@ struct Train: ParsableCommand {
         wideband train --recipe configs/quickstart-wide.yaml --data data/tokens --output runs/wider \\
           --set model.virtual_width.slots=32 --set training.steps=1000
         wideband train --recipe configs/direct-select.yaml --data data/tokens --from runs/wide/best --output runs/direct
+        wideband train --recipe configs/direct-select.yaml --data data/tokens --from Qwen3-0.6B --output runs/lora \\
+          --set 'lora={rank: 8, alpha: 16, targets: [attention, feed_forward]}'
         wideband train --resume --output runs/wide
       """)
 
@@ -72,10 +74,10 @@ struct Train: ParsableCommand {
     guard let folder = folders.data else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
     let training = try TokenDataset(folder: folder, split: .train)
     let start = try folders.from.map { try ModelConfiguration(ModelFolder(URL(filePath: $0))) }
-    if let folder = folders.from, let scheme = start?.quantization {
+    if !folders.adapts, let folder = folders.from, let scheme = start?.quantization {
       throw CommandError(
-        "\(folder): the weights are quantised (\(scheme)): expected floats, which `wideband convert --dtype` makes of them"
-      )
+        "\(folder): the weights are quantised (\(scheme)): expected floats, which `wideband convert --dtype` makes of "
+          + "them, or a recipe with 'lora'")
     }
     var recipe = try Recipe(
       yaml: yaml, name: path, changes: changes, vocabularySize: training.description.vocabularySize,
@@ -125,13 +127,14 @@ struct Train: ParsableCommand {
     let cost = ModelCost(recipe.model, contextLength: recipe.training.sequenceLength)
     let console = try TrainingConsole(
       recipe, logPath: directory.logPath, isTerminal: isatty(STDERR_FILENO) == 1,
-      operationsPerToken: 3 * cost.operations,
+      operationsPerToken: (recipe.lora == nil ? 3 : 2) * cost.operations,
       peakOperations: try ArithmeticPeak.measure(on: device, dtype: device.computeDType))
     let run = try TrainingRun(
       trainer, in: directory, progress: progress, files: tokenizerFiles(recipe.data ?? ""), console: console,
       sample: { try Self.sample($0, tokenizer, recipe) })
+    let adapters = trainer.model.weights.adapters.map { ", \($0.weights.parameterCount) of adapters" } ?? ""
     console.note(
-      "\(directory.path): \(cost.parameters) parameters, \(recipe.training.steps) steps of "
+      "\(directory.path): \(cost.parameters) parameters\(adapters), \(recipe.training.steps) steps of "
         + "\(recipe.training.tokensPerStep) tokens on \(device), from step \(trainer.stepsTaken)")
     let interrupt = Interrupt()
     return try run.run(shouldStop: { interrupt.wasRequested })

@@ -90,7 +90,13 @@ struct BadConfiguration: Sendable, CustomTestStringConvertible {
     .init("direct_decoding.encoding_layers is 3: expected 0 to 2") {
       $0.directDecoding = .init(encodingLayers: 3, decodingLayers: 0, cycle: 2, gate: .add)
     },
-    .init("direct_decoding.decoding_layers is 2: expected 0 to 1") {
+    .init("direct_decoding.decoding_layers is 3: expected 0 to 2") {
+      $0.directDecoding = .init(encodingLayers: 0, decodingLayers: 3, cycle: 2, gate: .add)
+    },
+    .init(
+      "direct_decoding.encoding_layers is 1 and decoding_layers 2: expected together at most num_hidden_layers, "
+        + "which is 2"
+    ) {
       $0.directDecoding = .init(encodingLayers: 1, decodingLayers: 2, cycle: 2, gate: .add)
     },
     .init("direct_decoding.cycle is 0: expected 1 to 1024") {

@@ -64,6 +64,48 @@ import VirtualWidth
     }
   }
 
+  @Test(arguments: Kernels.allCases) func withoutTargetsThereIsNothingToLearn(kernels: Kernels) throws {
+    let model = try LanguageModel(depths, weights: WeightStore(seed: 1))
+    for weight in model.weights.tensors.values { weight.requiringGradient() }
+    let (tokens, all) = try random(2, 5)
+    // Of the first row's only target the deeper depths see nothing.
+    let counted = Tensor((0..<10).map { $0 == 0 }, shape: [2, 5])
+    try Kernels.$selected.withValue(kernels) {
+      let targets = try withTorch { Tensor.choose(counted, all, .full([2, 5], -100, .int64)) }
+      let found = try losses(model, tokens, targets)
+      #expect(try #require(found["total"]) > 1)
+      #expect(found["total"] == found["next_token"])
+      for k in 2...4 { #expect(found["next_\(k)_token"] == 0) }
+      try withTorch {
+        model.losses(tokens, targets: targets, in: Pass(length: 5, configuration: depths)).total.backward()
+        for (name, weight) in model.weights.tensors {
+          let sum = try weight.gradient?.abs().sum().item() ?? 0
+          #expect(sum.isFinite, "\(name)")
+        }
+      }
+    }
+  }
+
+  @Test func portionsOfAStepMakeTheWhole() throws {
+    let model = try LanguageModel(depths, weights: WeightStore(seed: 1))
+    let (tokens, all) = try random(4, 9)
+    let ignored = Tensor((0..<36).map { $0 % 9 < 2 * ($0 / 9) + 1 }, shape: [4, 9])
+    let targets = try withTorch { all.masked(ignored, -100) }
+    let whole = try losses(model, tokens, targets)
+    var sums: [String: Double] = [:]
+    for range in [0..<1, 1..<4] {
+      let part = try withTorch { targets.slice(0, range) }
+      let shares = try LossShares(of: part, in: targets, depths)
+      try withTorch {
+        let pass = Pass(length: 9, configuration: depths)
+        let losses = model.losses(tokens.slice(0, range), targets: part, in: pass).portion(shares, depths)
+        for (name, value) in losses.named { sums[name, default: 0] += try value.item() }
+      }
+    }
+    #expect(sums.keys == whole.keys)
+    for (name, value) in whole { #expect(try abs(#require(sums[name]) - value) < 1e-5, "\(name)") }
+  }
+
   @Test(arguments: [(1, 0), (2, 1), (3, 2), (4, 3), (9, 3)])
   func shortRowsHaveFewerDepths(length: Int, count: Int) throws {
     let model = try LanguageModel(depths, weights: WeightStore(seed: 1))
@@ -90,7 +132,7 @@ import VirtualWidth
     let operation =
       kernels == .fused
       ? "cross_entropy(float32[1, 3, \(configuration.hiddenSize)], [61, \(configuration.hiddenSize)], int64[1, 3])"
-      : "cross_entropy_loss(float32[3, 61], int64[3], none, 1, -100)"
+      : "cross_entropy_loss(float32[3, 61], int64[3], none, 2, -100)"
     #expect(target.hasPrefix("\(operation): Target 61 is out of bounds"), "\(target)")
   }
 

@@ -46,6 +46,15 @@ import Testing
     }
   }
 
+  @Test func textsAreWhatStandsBetweenTheTokensOfTurns() throws {
+    let conversation = try Conversation([
+      Message(.user, "\u{301}What<|im_end|>?"), Message(.assistant, "A wave.", reasoning: "Hm"),
+    ])
+    #expect(
+      conversation.texts.map { String(decoding: $0, as: UTF8.self) }
+        == ["user\n\u{301}What", "?", "\n", "assistant\n<think>\nHm\n</think>\n\nA wave.", "\n"])
+  }
+
   private func answers(_ messages: Message...) throws -> [String] {
     let encoded = try tokenizer.encode(try Conversation(messages))
     return try encoded.answers.map { try tokenizer.decode(encoded.tokens[$0]) }

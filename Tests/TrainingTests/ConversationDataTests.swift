@@ -130,6 +130,53 @@ import Torch
     #expect(after.tokenCount == scored.count)
   }
 
+  /// However a step's rows are dealt out, each of its answers' tokens counts alike.
+  @Test(arguments: ["plain", "wide"]) func accumulatedRowsAreOneBatch(_ name: String) throws {
+    let uneven = (0..<40).map { ["q\($0)", "a" + String(repeating: "!", count: $0 % 4 == 0 ? 27 : $0 % 3)] }
+    _ = try prepare(uneven, fraction: 0.2, tokensPerShard: 100_000)
+    let (train, validation) = try (
+      TokenDataset(folder: data, split: .train), TokenDataset(folder: data, split: .validation)
+    )
+    func steps(_ rows: Int) throws -> [[Double]] {
+      let recipe = try Recipe(
+        yaml: RecipeTests.text(name), name: name,
+        changes: [
+          "training.rows_per_batch=\(rows)", "model.multi_token_prediction={depth: 2, loss_weight: 0.5}",
+          "direct_decoding={encoding_layers: 0, decoding_layers: 1, gate: select, cycles: [2], "
+            + "objective: cross_entropy, frozen: []}",
+        ], vocabularySize: 257)
+      let trainer = try Trainer(recipe, train: train, validation: validation)
+      return try (0..<4).map { _ in
+        let step = try trainer.step()
+        return step.losses.map(\.value) + [step.gradientNorm]
+      }
+    }
+    let whole = try steps(4)
+    #expect(whole[0].count == 7)
+    for rows in [1, 2] {
+      let parts = try steps(rows)
+      #expect(parts == (try steps(rows)))
+      for (one, other) in zip(whole.joined(), parts.joined()) { #expect(abs(one - other) <= 1e-4 * one) }
+    }
+  }
+
+  @Test func conversationsAreTextForATokenizer() throws {
+    try folder.write("chat.jsonl", text: "{\"messages\": [\"a\", \"b c\"]}\n\n{\"messages\": [\"d\"]}")
+    try folder.write("text.txt", text: "e f")
+    func texts(_ json: [UInt8], _ name: String) throws -> [[UInt8]] {
+      guard let line = try? JSONDecoder().decode([String: [String]].self, from: Data(json)) else {
+        throw DataError("\(name): is no conversation")
+      }
+      return line["messages", default: []].map { Array($0.utf8) }
+    }
+    let corpus = try TextCorpus([folder.path], conversationTexts: texts)
+    for _ in 0..<2 { #expect(corpus.map { String(decoding: $0, as: UTF8.self) } == ["a", "b c", "d", "e f"]) }
+    #expect(corpus.failure == nil)
+    try folder.write("chat.jsonl", text: "{\"messages\": [\"a\"]}\n\n{\"messages\": 3}")
+    #expect(corpus.map { String(decoding: $0, as: UTF8.self) } == ["a"])
+    #expect(corpus.failure.map { "\($0)" } == "\(folder("chat.jsonl")): line 3: is no conversation")
+  }
+
   @Test func whatCannotBePrepared() throws {
     func refusal(_ lines: String, _ more: [String] = [], encoder: ByteEncoder = ByteEncoder()) throws -> String {
       try folder.write("chat.jsonl", text: lines)

@@ -159,7 +159,8 @@ struct DirectTuningTests {
     #expect(
       error("direct_decoding.gate=both") == "r: direct_decoding.gate is 'both': expected one of add, select")
     #expect(
-      error("direct_decoding.frozen=[tail]").hasPrefix("r: direct_decoding.frozen"))
+      error("direct_decoding.frozen=[tail]")
+        == "r: direct_decoding.frozen[0] is 'tail': expected one of embedding, head")
     #expect(
       error("direct_decoding.cycle=3")
         == "--set direct_decoding.cycle=3: there is no key 'direct_decoding.cycle'; "

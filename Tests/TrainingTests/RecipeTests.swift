@@ -103,8 +103,10 @@ struct RecipeTests {
 
   @Test func theDataFolderIsKnownBeforeTheVocabulary() throws {
     let text = try Self.text()
-    #expect(try Recipe.folders(yaml: text, name: "r", changes: []) == (nil, nil))
-    #expect(try Recipe.folders(yaml: text, name: "r", changes: ["data=here", "from=there"]) == ("here", "there"))
+    #expect(try Recipe.folders(yaml: text, name: "r", changes: []) == (nil, nil, false))
+    #expect(
+      try Recipe.folders(yaml: text, name: "r", changes: ["data=here", "from=there", "lora.rank=2"])
+        == ("here", "there", true))
   }
 
   @Test(arguments: ["plain", "wide", "mixture"]) func yamlReadsBackEqual(_ name: String) throws {

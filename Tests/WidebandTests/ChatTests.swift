@@ -104,13 +104,17 @@ struct ChatTests {
     expectError(
       try prepare(), "chat.jsonl: holds conversations, but the tokenizer has no \"<|im_end|>\" to end an answer with")
     #expect(
-      try Executable.run("tokenizer", "train", "--chat", "--size", "262", "--output", "own", "text.txt", in: folder.url)
-        .status == 0)
+      try Executable.run(
+        "tokenizer", "train", "--chat", "--size", "262", "--output", "own", "chat.jsonl", in: folder.url
+      ).output == "own/tokenizer.json: 262 tokens\n")
     #expect(try prepare().output.hasPrefix("data (written): "))
   }
 
   @Test func whatCannotBe() throws {
     try folder.write("tool.jsonl", #"{"messages": [{"role": "tool", "content": "x"}]}"#)
+    expectError(
+      try Executable.run("tokenizer", "train", "--output", "own", "tool.jsonl", in: folder.url),
+      "tool.jsonl: line 1: messages[0].role is \"tool\", expected \"system\", \"user\" or \"assistant\"")
     expectError(
       try Executable.run("data", "prepare", "--tokenizer", "model", "--output", "data", "tool.jsonl", in: folder.url),
       "tool.jsonl: line 1: messages[0].role is \"tool\", expected \"system\", \"user\" or \"assistant\"")

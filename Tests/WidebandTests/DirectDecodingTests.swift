@@ -63,7 +63,7 @@ struct DirectDecodingTests {
       "multi_token_prediction is missing: expected a model with prediction depths to draft with")
     expectError(
       try generate("--draft", "direct"),
-      "direct_decoding is missing: expected encoding_layers, decoding_layers, cycle and gate")
+      "\(path)/config.json has no direct_decoding: expected --decoding-layers and --cycle beside --draft direct")
   }
 
   @Test func splitsThatCannotBeAreRefused() throws {

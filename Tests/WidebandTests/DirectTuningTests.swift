@@ -84,6 +84,9 @@ struct DirectTuningTests {
       try evaluate("--cycle", "1,two", "--decoding-layers", "1"),
       "--cycle is 1,two: expected numbers from 1 to 1024 with commas between them")
     expectError(
+      try evaluate("--length", "65"),
+      "--length is 65: expected at most 64, what the model's context holds (max_position_embeddings)")
+    expectError(
       try evaluate("--untuned", workspace.model), "--untuned is given without --cycle: expected both")
     expectError(
       try evaluate("--cycle", "17", "--decoding-layers", "1"),

@@ -58,6 +58,11 @@ struct Executable {
 
   /// Starts `wideband` with some arguments.
   static func start(_ arguments: String..., input: String = "", in folder: URL? = nil) throws -> Running {
+    try start(arguments, input: input, in: folder)
+  }
+
+  /// Starts `wideband` with some arguments.
+  static func start(_ arguments: [String], input: String = "", in folder: URL? = nil) throws -> Running {
     try Running(url, arguments, input, in: folder)
   }
 

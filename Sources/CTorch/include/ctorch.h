@@ -143,6 +143,14 @@ wb_tensor *wb_rows(wb_matrix matrix, const wb_tensor *indices);
 /// numbers are made floats some rows at a time.
 wb_tensor *wb_linear(const wb_tensor *x, wb_matrix weight);
 
+/// Whether wb_adapted_linear is the way: x and the adapter float32 in the processor's memory, the weight there too and
+/// without a gradient, and a derivative to record.
+bool wb_is_adapted_product(const wb_tensor *x, wb_matrix weight, const wb_tensor *down, const wb_tensor *up);
+
+/// x weight^T + scale (x down^T) up^T with an adapter, down [r, in] and up [out, r], that is trained alone.
+wb_tensor *wb_adapted_linear(
+    const wb_tensor *x, wb_matrix weight, const wb_tensor *down, const wb_tensor *up, double scale);
+
 /// x [..., d] scaled to unit root-mean-square over the last axis, times weight [d]; computed in float32.
 wb_tensor *wb_rms_norm(const wb_tensor *x, const wb_tensor *weight, double epsilon);
 
@@ -172,8 +180,11 @@ wb_tensor *wb_rotary_norm(
 /// keys and values [B, T, K, d] with K dividing H; fusible tensors alone.
 wb_tensor *wb_attention(const wb_tensor *query, const wb_tensor *key, const wb_tensor *value);
 
+/// Whether a head is one that wb_cross_entropy reads: fusible, or of 16 bits and without a gradient.
+bool wb_is_readable_head(const wb_tensor *head);
+
 /// The mean of -log softmax(head x)[target] over the rows of x [..., D] whose int64 target is not negative, for a head
-/// [V, D]; fusible x and head alone.
+/// [V, D]; fusible x and readable heads alone.
 wb_tensor *wb_cross_entropy(const wb_tensor *x, const wb_tensor *head, const wb_tensor *targets);
 
 /// x [..., G d] with each of its `groups` runs of d channels scaled to zero mean and unit variance, times weight [G d]

@@ -1,0 +1,20 @@
+/// The lines of a file of conversations that are not blank, with their numbers.
+struct ConversationLines {
+  private let reader: TextReader
+  private var number = 0
+
+  /// - Throws: `DataError` if the file cannot be opened.
+  init(_ file: TextFile) throws { reader = try TextReader(file) }
+
+  /// Bytes of the file on the disk that were read so far.
+  var position: Int { reader.position }
+
+  /// The next line and its number, from 1; nil at the end.
+  mutating func next() throws -> (number: Int, bytes: [UInt8])? {
+    while let bytes = try reader.line() {
+      number += 1
+      if !bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { return (number, bytes) }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,143 @@
+import Checkpoint
+import Foundation
+import TestSupport
+import Testing
+import Training
+
+/// Tuning adapters of a trained model, and what becomes of them, through the command.
+struct LowRankTuningTests {
+  private let workspace: Workspace
+  private let folder: TemporaryFolder
+
+  init() throws {
+    workspace = try .shared()
+    folder = try TemporaryFolder()
+  }
+
+  private static let recipe = Fixtures.folder.deletingLastPathComponent().deletingLastPathComponent()
+    .appending(path: "configs/lora.yaml").path
+  /// The preset, made small enough for a model of two layers.
+  private static let changes = [
+    "lora.rank=4", "training.steps=12", "training.sequence_length=32", "training.tokens_per_step=128",
+    "training.rows_per_batch=2", "schedule.warmup_steps=2", "validation.tokens=256", "checkpoint.interval=5",
+    "sample.interval=6", "sample.tokens=3",
+  ]
+
+  private func tune(_ more: String...) throws -> Executable.Result {
+    try Executable.run(
+      ["train", "--recipe", Self.recipe, "--data", workspace("tokens"), "--output", "run", "--from", workspace.model]
+        + (Self.changes + more).flatMap { ["--set", $0] }, in: folder.url)
+  }
+
+  @Test func adaptersAreMeasuredWriteAndAreFused() throws {
+    let result = try tune()
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.errors.contains(" parameters, 2048 of adapters, "), "\(result.errors)")
+    let best = folder("run/best").path
+    #expect(!folder.exists("run/best/model.safetensors"))
+    let fused = try Executable.run("convert", "run/best", "fused", in: folder.url)
+    #expect(fused.status == 0, "\(fused.errors)")
+    #expect(!folder.exists("fused/adapter_config.json"))
+    #expect(
+      try ModelFolder(folder("fused")).readTensors().keys
+        == ModelFolder(URL(filePath: workspace.model)).readTensors().keys)
+    func bitsPerByte(_ model: String) throws -> Double {
+      let measured = try Executable.run(
+        "evaluate", "--model", model, "--data", workspace("tokens"), "--length", "32", "--json", in: folder.url)
+      return try JSONDecoder().decode(Evaluation.self, from: Data(measured.output.utf8)).bitsPerByte
+    }
+    let (tuned, whole, before) = try (bitsPerByte(best), bitsPerByte("fused"), bitsPerByte(workspace.model))
+    #expect(tuned < before)
+    #expect(abs(whole - tuned) < 1e-5)
+    func text(_ model: String) throws -> String {
+      try Executable.run(
+        "generate", "--model", model, "--prompt", "And God", "--temperature", "0", "--max-tokens", "12", in: folder.url
+      ).output
+    }
+    #expect(try text(best) == text("fused"))
+    let base = URL(filePath: workspace.model).standardizedFileURL.path
+    let info = try Executable.run("info", best, in: folder.url).output
+    #expect(info.contains(" MB\nadapters       rank 4, alpha 32.0, for \(base)\n"), "\(info)")
+  }
+
+  @Test func adaptersForDirectDecodingKeepTheSplit() throws {
+    let result = try tune(
+      "direct_decoding={encoding_layers: 0, decoding_layers: 1, gate: select, cycles: [2, 3], "
+        + "objective: distillation, frozen: []}")
+    #expect(result.status == 0, "\(result.errors)")
+    for model in ["run/best", "fused"] {
+      if model == "fused" { #expect(try Executable.run("convert", "run/best", "fused", in: folder.url).status == 0) }
+      let table = try Executable.run(
+        "evaluate", "--model", model, "--data", workspace("tokens"), "--length", "32", "--cycle", "1,3", "--untuned",
+        workspace.model, in: folder.url)
+      #expect(table.status == 0, "\(table.errors)")
+      let text = try Executable.run(
+        "generate", "--model", model, "--prompt", "And", "--cycle", "3", "--max-tokens", "5", in: folder.url)
+      #expect(text.status == 0, "\(text.errors)")
+    }
+  }
+
+  @Test(arguments: ["int8", "int4"]) func aQuantisedModelIsAdaptedWhereItLies(scheme: String) throws {
+    func run(_ arguments: String...) throws -> Executable.Result {
+      let result = try Executable.run(arguments, in: folder.url)
+      #expect(result.status == 0, "\(result.errors)")
+      return result
+    }
+    _ = try run("quantize", "--model", workspace.model, "--output", "small", "--scheme", scheme)
+    let arguments = [
+      "train", "--recipe", Self.recipe, "--data", workspace("tokens"), "--output", "run", "--from", "small",
+    ]
+    let trained = try Executable.run(arguments + Self.changes.flatMap { ["--set", $0] }, in: folder.url)
+    #expect(trained.status == 0, "\(trained.errors)")
+    func bitsPerByte(_ model: String) throws -> Double {
+      let measured = try run("evaluate", "--model", model, "--data", workspace("tokens"), "--length", "32", "--json")
+      return try JSONDecoder().decode(Evaluation.self, from: Data(measured.output.utf8)).bitsPerByte
+    }
+    _ = try run("convert", "run/best", "fused")
+    let (tuned, before, whole) = try (bitsPerByte("run/best"), bitsPerByte("small"), bitsPerByte("fused"))
+    #expect(tuned < before)
+    #expect(abs(whole - tuned) < 1e-4)
+  }
+
+  @Test func killedAnywhereItGoesOn() throws {
+    let whole = try tune("checkpoint.interval=1", "validation.interval=3")
+    #expect(whole.status == 0)
+    try FileManager.default.moveItem(at: folder("run"), to: folder("whole"))
+    let running = try Executable.start(
+      ["train", "--recipe", Self.recipe, "--data", workspace("tokens"), "--output", "run", "--from", workspace.model]
+        + (Self.changes + ["checkpoint.interval=1", "validation.interval=3"]).flatMap { ["--set", $0] },
+      in: folder.url)
+    while running.process.isRunning, !folder.exists("run/checkpoints/step-00000003") { usleep(500) }
+    kill(running.process.processIdentifier, SIGKILL)
+    _ = try running.wait()
+    #expect(try Executable.run("train", "--resume", "--output", "run", in: folder.url).status == 0)
+    for file in ["adapter_model.safetensors", "optimizer.safetensors"] {
+      let path = "checkpoints/step-00000012/\(file)"
+      #expect(try Data(contentsOf: folder("run/\(path)")) == Data(contentsOf: folder("whole/\(path)")))
+    }
+  }
+
+  @Test func whatCannotBe() throws {
+    expectError(
+      try tune("lora.rank=0"),
+      "\(Self.recipe): lora.rank is 0: expected 1 to model.hidden_size, which is 16")
+    expectError(
+      try tune("lora.targets=[heads]"),
+      "\(Self.recipe): lora.targets[0] is 'heads': expected one of attention, feed_forward")
+    #expect(!folder.exists("run"))
+    #expect(try tune().status == 0)
+    let file = "run/checkpoints/step-00000012/adapter_config.json"
+    let text = try folder.read(file)
+    try folder.write(file, text.replacing(URL(filePath: workspace.model).standardizedFileURL.path, with: "/no/where"))
+    let sentence =
+      "base_model_name_or_path is \"/no/where\": there is no such model folder; write there where it lies now"
+    for command in [["generate", "--prompt", "x"], ["evaluate", "--data", workspace("tokens")]] {
+      let result = try Executable.run(command + ["--model", "run/checkpoints/step-00000012"], in: folder.url)
+      expectError(result, "\(folder(file).path): \(sentence)")
+    }
+    expectError(
+      try Executable.run("convert", "run/checkpoints/step-00000012", "x", in: folder.url),
+      "\(folder(file).path): \(sentence)")
+    #expect(!folder.exists("x"))
+  }
+}
