@@ -95,7 +95,7 @@ struct QuantizeTests {
     expectError(try quantize("int4", "x", model: "nowhere"), "\(folder("nowhere").path): there is no such model folder")
     expectError(
       try quantize("int3", "x"),
-      "The value 'int3' is invalid for '--scheme <scheme>'. Please provide one of 'int8' or 'int4'.", status: 64)
+      "The value 'int3' is invalid for '--scheme <scheme>'. Please provide one of 'int8' and 'int4'.", status: 64)
     expectError(
       try quantize("int8", "no/such/folder"),
       "\(folder("no/such/folder").path): cannot create a temporary folder beside it: No such file or directory")
