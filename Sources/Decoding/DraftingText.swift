@@ -41,8 +41,10 @@ protocol DraftingText: AnyObject {
 final class DirectDrafting: DraftingText {
   private let session: DirectDecodingSession
 
-  init(_ model: LanguageModel, cycle: Int?) throws {
-    session = try DirectDecodingSession(model, cycle: cycle)
+  init(
+    _ model: LanguageModel, cycle: Int?, keyValueForm: KeyValueCache.Form? = nil, capacity: Int = 64
+  ) throws {
+    session = try DirectDecodingSession(model, cycle: cycle, keyValueForm: keyValueForm, capacity: capacity)
     guard session.cycle >= 2 else {
       throw GenerationError("cycle is \(session.cycle): expected at least 2 to draft by direct decoding")
     }

@@ -15,6 +15,8 @@ public struct GenerationOptions: Hashable, Sendable {
   public var drafter: Drafter?
   /// Whether keys and values are kept; without them every token computes the whole text anew, with the same result.
   public var usesCache = true
+  /// How keys and values are kept; nil for the form that suits the model's weights.
+  public var keyValueForm: KeyValueCache.Form?
 
   /// Up to 256 tokens from the model's own distribution.
   public init() {}

@@ -19,14 +19,14 @@ final class PredictionDrafting: DraftingText {
   /// Places of one pass through a depth, as many as a pass of the model reads.
   private static let passLength = 512
 
-  init(_ model: LanguageModel) throws {
+  init(_ model: LanguageModel, keyValueForm: KeyValueCache.Form? = nil, capacity: Int = 64) throws {
     guard let prediction = model.configuration.multiTokenPrediction else {
       throw GenerationError("multi_token_prediction is missing: expected a model with prediction depths to draft with")
     }
     self.model = model
-    session = DecodingSession(model)
+    session = DecodingSession(model, keyValueForm: keyValueForm, capacity: capacity)
     depth = prediction.depth
-    cache = KeyValueCache(model, more: depth)
+    cache = KeyValueCache(model, more: depth, form: keyValueForm, capacity: capacity)
   }
 
   var tokens: [Int] { session.tokens }

@@ -32,7 +32,7 @@ struct TokenGeneration {
     }
     let seed = options.seed ?? .random(in: 0 ... .max)
     let sampler = try Sampler(options.sampling, seed: seed)
-    let source = try source(sampler, session)
+    let source = try source(sampler, session, expecting: prompt.count + min(options.maximumTokens, limit))
     var result = GenerationResult(seed: seed)
     result.promptTokenCount = prompt.count
 
@@ -58,17 +58,21 @@ struct TokenGeneration {
     return result
   }
 
-  private func source(_ sampler: Sampler, _ session: (any GrowingText)?) throws -> any TokenSource {
+  /// - Parameter length: tokens that the text will have at most, for which memory is taken at once.
+  private func source(
+    _ sampler: Sampler, _ session: (any GrowingText)?, expecting length: Int
+  ) throws -> any TokenSource {
     if let drafter = options.drafter {
       let text: any DraftingText =
         switch drafter {
-        case .prediction: try PredictionDrafting(model)
-        case .direct: try DirectDrafting(model, cycle: options.cycle)
+        case .prediction: try PredictionDrafting(model, keyValueForm: options.keyValueForm, capacity: length)
+        case .direct:
+          try DirectDrafting(model, cycle: options.cycle, keyValueForm: options.keyValueForm, capacity: length)
         }
       return DraftedTokens(
         text, sampler, choices: choices, contextLength: model.configuration.contextLength)
     }
-    return SingleTokens(try session ?? options.emptyText(of: model), sampler, choices: choices)
+    return SingleTokens(try session ?? options.emptyText(of: model, expecting: length), sampler, choices: choices)
   }
 
   /// Takes a token into the result; gives the reason to finish with it, if there is one.
@@ -97,10 +101,12 @@ protocol GrowingText: AnyObject {
 }
 
 extension GenerationOptions {
-  /// A text of a model, computed as these options say.
-  func emptyText(of model: LanguageModel) throws -> any GrowingText {
-    try cycle.map { try DirectDecodingSession(model, cycle: $0, usesCache: usesCache) }
-      ?? DecodingSession(model, usesCache: usesCache)
+  /// A text of a model, computed as these options say, with memory for some tokens.
+  func emptyText(of model: LanguageModel, expecting length: Int = 64) throws -> any GrowingText {
+    try cycle.map {
+      try DirectDecodingSession(
+        model, cycle: $0, usesCache: usesCache, keyValueForm: keyValueForm, capacity: length)
+    } ?? DecodingSession(model, usesCache: usesCache, keyValueForm: keyValueForm, capacity: length)
   }
 }
 

@@ -40,8 +40,12 @@ extension BenchCommand {
     var runs = 3
     @Option(help: ArgumentHelp("What prompts and random weights are drawn from.", valueName: "number"))
     var seed: UInt64 = 0
-    @Option(help: ArgumentHelp("The type to compute in; that of the file, bfloat16 for random weights."))
+    @Option(help: ArgumentHelp("The type of the weights; that of the file, bfloat16 for random weights."))
     var dtype: WeightType?
+    @Option(
+      help: ArgumentHelp(
+        "How keys and values are kept; bfloat16 for weights of less than 32 bits without it.", valueName: "form"))
+    var keyValueCache: KeyValueCache.Form?
     @Option(help: ArgumentHelp("Quantise the weights as they are loaded or made.", valueName: "scheme"))
     var quantize: QuantizationScheme?
     @Flag(help: "Print one line of JSON.")
@@ -65,7 +69,8 @@ extension BenchCommand {
       try machine.apply {
         let device = try Device(machine.device)
         let benchmark = DecodeBenchmark(
-          model: try loaded(on: device), prompt: prompt, tokens: tokens, cycle: cycle, texts: batch, seed: seed)
+          model: try loaded(on: device), prompt: prompt, tokens: tokens, cycle: cycle, texts: batch, seed: seed,
+          keyValueForm: keyValueCache)
         let peak = try ArithmeticPeak.measure(on: device, dtype: device.computeDType)
         let measured = try benchmark.run(times: runs) { try bandwidth(on: device) }
         let report = try DecodeReport(

@@ -32,8 +32,12 @@ struct Chat: ParsableCommand {
   @Option(help: ArgumentHelp("Decode directly, with this many tokens a cycle.", valueName: "number"))
   var cycle: Int?
   @OptionGroup var split: SplitOptions
-  @Option(help: ArgumentHelp("The type to compute in; that of the file without it.", valueName: "type"))
+  @Option(help: ArgumentHelp("The type of the weights; that of the file without it.", valueName: "type"))
   var dtype: WeightType?
+  @Option(
+    help: ArgumentHelp(
+      "How keys and values are kept; bfloat16 for weights of less than 32 bits without it.", valueName: "form"))
+  var keyValueCache: KeyValueCache.Form?
   @Option(help: ArgumentHelp("Quantise the weights as they are loaded.", valueName: "scheme"))
   var quantize: QuantizationScheme?
   @OptionGroup var machine: MachineOptions
@@ -58,6 +62,7 @@ struct Chat: ParsableCommand {
     options.seed = sampling.seed
     options.maximumTokens = maxTokens
     options.cycle = cycle
+    options.keyValueForm = keyValueCache
     return options
   }
 

@@ -14,6 +14,8 @@ struct DecodeBenchmark {
   /// Texts that are decoded together.
   let texts: Int
   let seed: UInt64
+  /// How keys and values are kept; nil for the form that suits the weights.
+  let keyValueForm: KeyValueCache.Form?
 
   /// Seconds of one run.
   struct Times {
@@ -55,7 +57,7 @@ struct DecodeBenchmark {
   }
 
   private func run(_ prompts: [[Int]], steps: Int) throws -> Times {
-    let session = try Session(model, cycle: cycle, texts: texts)
+    let session = try Session(self)
     let device = model.weights.device
     let clock = ContinuousClock()
     let start = clock.now
@@ -80,10 +82,17 @@ private struct Session {
   private let direct: [DirectDecodingSession]
   private let sampler: Sampler
 
-  init(_ model: LanguageModel, cycle: Int?, texts: Int) throws {
-    ordinary = cycle == nil ? DecodingSession(model) : nil
+  init(_ benchmark: DecodeBenchmark) throws {
+    let (model, form) = (benchmark.model, benchmark.keyValueForm)
+    let capacity = benchmark.prompt + benchmark.tokens
+    ordinary =
+      benchmark.cycle == nil ? DecodingSession(model, keyValueForm: form, capacity: capacity) : nil
     direct =
-      try cycle.map { cycle in try (0..<texts).map { _ in try DirectDecodingSession(model, cycle: cycle) } } ?? []
+      try benchmark.cycle.map { cycle in
+        try (0..<benchmark.texts).map { _ in
+          try DirectDecodingSession(model, cycle: cycle, keyValueForm: form, capacity: capacity)
+        }
+      } ?? []
     sampler = try Sampler(.greedy, seed: 0)
   }
 

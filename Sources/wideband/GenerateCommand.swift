@@ -50,7 +50,11 @@ struct Generate: ParsableCommand {
   var stats = false
   @Flag(name: .customLong("no-cache"), help: "Compute the whole text anew for every token.")
   var isWithoutCache = false
-  @Option(help: ArgumentHelp("The type to compute in; that of the file without it.", valueName: "type"))
+  @Option(
+    help: ArgumentHelp(
+      "How keys and values are kept; bfloat16 for weights of less than 32 bits without it.", valueName: "form"))
+  var keyValueCache: KeyValueCache.Form?
+  @Option(help: ArgumentHelp("The type of the weights; that of the file without it.", valueName: "type"))
   var dtype: WeightType?
   @Option(help: ArgumentHelp("Quantise the weights as they are loaded.", valueName: "scheme"))
   var quantize: QuantizationScheme?
@@ -106,6 +110,7 @@ struct Generate: ParsableCommand {
     options.cycle = cycle
     options.drafter = draft
     options.usesCache = !isWithoutCache
+    options.keyValueForm = keyValueCache
     return options
   }
 
@@ -139,3 +144,4 @@ struct Generate: ParsableCommand {
 }
 
 extension Drafter: ExpressibleByArgument {}
+extension KeyValueCache.Form: ExpressibleByArgument {}
