@@ -29,21 +29,34 @@ void expandRow(const ck_matrix &matrix, Index row, float *y) {
   std::copy_n(values, left, y + chunk * Form::chunk);
 }
 
+/// 128 weights of the four-bit form, in their order.
+CK_INLINE void expandBlock(const FormRows<Int4Form> &rows, Index block, float *y) {
+  CK_UNROLL
+  for (Index part = 0; part < Int4Form::parts; part++) {
+    const Index chunk = block * Int4Form::parts + part;
+    const auto raw = Int4Form::raw(rows.values + chunk * Int4Form::bytes);
+    const Vector scale = Int4Form::scale(rows.scales, chunk);
+    CK_UNROLL
+    for (int j = 0; j < 8; j++) {
+      const Vector values = Int4Form::piece(raw, j) * scale;
+      // Four neighbours from each of the groups that lie side by side in a register.
+      CK_UNROLL
+      for (int quad = 0; quad < lanes / 4; quad++)
+        __builtin_memcpy(
+            y + (part * (lanes / 4) + quad) * 32 + j * 4, reinterpret_cast<const float *>(&values) + quad * 4, 16);
+    }
+  }
+}
+
 template <>
 inline void expandRow<Int4Form>(const ck_matrix &matrix, Index row, float *y) {
   const FormRows<Int4Form> rows(matrix, row);
-  const Index inputs = matrix.inputs;
-  for (Index block = 0; block * 128 < inputs; block++) {
-    float arranged[128], values[128];
-    for (Index part = 0; part < Int4Form::parts; part++) {
-      const Index chunk = block * Int4Form::parts + part;
-      expandChunk<Int4Form>(
-          rows.values + chunk * Int4Form::bytes, rows.scales, chunk, arranged + Int4Form::place(chunk, 0) - block * 128);
-    }
-    for (Index j = 0; j < 8; j++)
-      for (Index d = 0; d < 16; d++) values[d / 4 * 32 + j * 4 + d % 4] = arranged[j * 16 + d];
-    std::copy_n(values, std::min<Index>(128, inputs - block * 128), y + block * 128);
-  }
+  const Index inputs = matrix.inputs, whole = inputs / 128;
+  for (Index block = 0; block < whole; block++) expandBlock(rows, block, y + block * 128);
+  if (whole * 128 == inputs) return;
+  float values[128];
+  expandBlock(rows, whole, values);
+  std::copy_n(values, inputs - whole * 128, y + whole * 128);
 }
 
 struct ExpandRun {

@@ -168,8 +168,11 @@ inline void narrowProducts(const NarrowTask *tasks, int count, int threads) {
     run.outputs += tasks[each].matrix->outputs;
     work += tasks[each].matrix->outputs * tasks[each].width * tasks[each].rows;
   }
-  run.parts = usefulParts(run.outputs, work, threads);
-  forEachPart(run.parts, narrowPart, &run);
+  // Small enough that no thread waits long for another, large enough to be read in one stretch.
+  constexpr int partsOfAThread = 8;
+  const int useful = usefulParts(run.outputs, work, threads);
+  run.parts = useful == 1 ? 1 : usefulParts(run.outputs / 16, work, threads * partsOfAThread);
+  forEachPartAsItComes(run.parts, useful, narrowPart, &run);
 }
 
 /// Activations [rows, inputs] as a matrix's form wants them: padded with zeros to whole chunks, in its own order.

@@ -85,10 +85,33 @@ struct Attended {
   float *largest, *total;
 };
 
-CK_INLINE float dot(const float *a, const float *b, Index stride) {
-  Vector sum = 0.0f;
-  for (Index c = 0; c < stride; c += lanes) sum += load(a + c) * load(b + c);
-  return sumByHalves(sum);
+/// A query [stride] with `Count` keys [stride] one behind another, side by side: a sum must not wait for the one before.
+template <int Count>
+CK_INLINE void dots(const float *query, const float *keys, Index stride, float *scores) {
+  Vector sums[Count] = {};
+  for (Index c = 0; c < stride; c += lanes) {
+    const Vector q = load(query + c);
+    CK_UNROLL
+    for (int each = 0; each < Count; each++) sums[each] += q * load(keys + each * stride + c);
+  }
+  CK_UNROLL
+  for (int each = 0; each < Count; each++) scores[each] = sumByHalves(sums[each]);
+}
+
+/// `Width` registers of the values' sum over `count` positions, from column `c`.
+template <int Width>
+CK_INLINE void addPositions(
+    const float *block, const float *scores, Index count, Index stride, Index c, float keeps, float *values) {
+  Vector sums[Width];
+  CK_UNROLL
+  for (int w = 0; w < Width; w++) sums[w] = load(values + c + w * lanes) * keeps;
+  for (Index p = 0; p < count; p++) {
+    const Vector share = scores[p];
+    CK_UNROLL
+    for (int w = 0; w < Width; w++) sums[w] += load(block + p * stride + c + w * lanes) * share;
+  }
+  CK_UNROLL
+  for (int w = 0; w < Width; w++) store(values + c + w * lanes, sums[w]);
 }
 
 /// Takes `count` positions' scores and values of one head into what was attended so far.
@@ -102,11 +125,9 @@ CK_INLINE void attendPositions(
   if (p < count) storePart(scores + p, exponential(loadPart(scores + p, count - p) - most), count - p);
   total *= keeps;
   for (p = 0; p < count; p++) total += scores[p];
-  for (Index c = 0; c < stride; c += lanes) {
-    Vector sum = load(values + c) * keeps;
-    for (p = 0; p < count; p++) sum += load(block + p * stride + c) * scores[p];
-    store(values + c, sum);
-  }
+  Index c = 0;
+  for (; c + 4 * lanes <= stride; c += 4 * lanes) addPositions<4>(block, scores, count, stride, c, keeps, values);
+  for (; c < stride; c += lanes) addPositions<1>(block, scores, count, stride, c, keeps, values);
   largest = most;
 }
 
@@ -121,9 +142,13 @@ inline void attend(
   for (Index position = first; position < last; position += positionsTogether) {
     const Index count = std::min(positionsTogether, last - position);
     keys.expand(position, count, block, stride);
-    for (Index head = 0; head < heads; head++)
-      for (Index p = 0; p < count; p++)
-        scores[head * positionsTogether + p] = dot(queries + head * stride, block + p * stride, stride);
+    for (Index head = 0; head < heads; head++) {
+      const float *query = queries + head * stride;
+      float *own = scores + head * positionsTogether;
+      Index p = 0;
+      for (; p + 4 <= count; p += 4) dots<4>(query, block + p * stride, stride, own + p);
+      for (; p < count; p++) dots<1>(query, block + p * stride, stride, own + p);
+    }
     kept.expand(position, count, block, stride);
     for (Index head = 0; head < heads; head++)
       attendPositions(

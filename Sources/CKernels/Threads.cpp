@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 
 #if defined(__x86_64__)
@@ -59,6 +60,7 @@ struct Team {
   int parts;
   void (*body)(void *, int);
   void *context;
+  std::atomic<int> next{0};
 };
 
 // The pool may hand out fewer threads than asked for (inside another parallel region it gives one), so each thread
@@ -70,16 +72,30 @@ void work(void *context) {
   for (int part = pool().threadNumber(); part < team.parts; part += step) team.body(team.context, part);
 }
 
+// Each thread takes the next part when it is done with one.
+void workAsItComes(void *context) {
+  Team &team = *static_cast<Team *>(context);
+  DenormalsAreZero guard;
+  for (int part; (part = team.next.fetch_add(1, std::memory_order_relaxed)) < team.parts;)
+    team.body(team.context, part);
+}
+
+void run(Team &team, int threads, void (*work)(void *)) {
+  if (threads > 1 && team.parts > 1 && pool().isComplete()) return pool().parallel(work, &team, unsigned(threads), 0);
+  DenormalsAreZero guard;
+  for (int part = 0; part < team.parts; part++) team.body(team.context, part);
+}
+
 }  // namespace
 
 void forEachPart(int parts, void (*body)(void *context, int part), void *context) {
-  if (parts > 1 && pool().isComplete()) {
-    Team team{parts, body, context};
-    pool().parallel(work, &team, unsigned(parts), 0);
-    return;
-  }
-  DenormalsAreZero guard;
-  for (int part = 0; part < parts; part++) body(context, part);
+  Team team{parts, body, context};
+  run(team, parts, work);
+}
+
+void forEachPartAsItComes(int parts, int threads, void (*body)(void *context, int part), void *context) {
+  Team team{parts, body, context};
+  run(team, threads, workAsItComes);
 }
 
 int usefulParts(std::int64_t pieces, std::int64_t work, int threads) {

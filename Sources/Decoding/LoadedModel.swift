@@ -87,9 +87,8 @@ public struct LoadedModel: @unchecked Sendable {
   ) throws -> LanguageModel {
     let tensors = try stored.tensors(configuration)
     let own = tensors["model.embed_tokens.weight"]?.dtype ?? .float32
-    // The processor's kernels widen weights where they are read; on a GPU whole numbers become the usual type.
     let kept = dtype ?? (configuration.quantization == nil ? own : device.computeDType)
-    let computed = device.kind == .cpu && kept.size < 4 ? .float32 : kept
+    let computed = device.activations(for: kept)
     let adapters = try stored.adapters(dtype: computed, on: device)
     do {
       let weights = WeightStore(

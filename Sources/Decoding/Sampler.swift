@@ -20,7 +20,10 @@ public struct Sampler {
   public func next(_ logits: Tensor, after tokens: [Int]) throws -> Int {
     try withTorch {
       try withoutGradients {
-        let penalized = penalizingRepetition(try checked(logits, tokens.count), tokens)
+        let own = try checked(logits, tokens.count)
+        // Nothing that is done in float64 changes which is the largest.
+        if options.isGreedy, options.repetitionPenalty == 1 { return Int(try own.argmax(0).item()) }
+        let penalized = penalizingRepetition(own.to(.float64), tokens)
         let choice =
           options.isGreedy
           ? penalized.argmax(0) : filtered(penalized).softmax(0).sampled(from: generator)
@@ -35,7 +38,7 @@ public struct Sampler {
   func distribution(_ logits: Tensor, after tokens: [Int]) throws -> Tensor {
     try withTorch {
       try withoutGradients {
-        let penalized = penalizingRepetition(try checked(logits, tokens.count), tokens)
+        let penalized = penalizingRepetition(try checked(logits, tokens.count).to(.float64), tokens)
         guard options.isGreedy else { return filtered(penalized).softmax(0) }
         return (Tensor.range(0..<penalized.size(0)) .== penalized.argmax(0)).to(.float64)
       }
@@ -66,10 +69,10 @@ public struct Sampler {
     return (drafts.count, try draw(from: target(drafts.count)))
   }
 
-  /// Logits on the processor, so that a seed means the same on every device, in float64, which leaves room for any
-  /// temperature.
+  /// Logits on the processor, so that a seed means the same on every device. What is computed with them is in float64,
+  /// which leaves room for any temperature.
   private func checked(_ logits: Tensor, _ count: Int) throws -> Tensor {
-    let scores = logits.to(.cpu).to(.float64)
+    let scores = logits.to(.cpu)
     // A not-a-number makes both extremes one, an infinity one of them.
     guard try scores.max().item().isFinite, try scores.min(-1).item().isFinite else {
       throw GenerationError("the logits after \(count) tokens are not finite: the model's weights are broken")
@@ -83,8 +86,9 @@ public struct Sampler {
   }
 
   private func penalizingRepetition(_ scores: Tensor, _ tokens: [Int]) -> Tensor {
+    guard options.repetitionPenalty != 1 else { return scores }
     let seen = Set(tokens).filter { $0 < scores.size(0) }
-    guard options.repetitionPenalty != 1, !seen.isEmpty else { return scores }
+    guard !seen.isEmpty else { return scores }
     let indices = Tensor(seen.map(Int64.init))
     let old = scores.gather(indices, axis: 0)
     let new = Tensor.choose(old .< 0, old * options.repetitionPenalty, old / Tensor([options.repetitionPenalty]))

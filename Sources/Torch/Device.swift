@@ -57,6 +57,12 @@ public struct Device: Hashable, Sendable, CustomStringConvertible {
   /// The type that activations have by default: bfloat16 on a CUDA GPU, float32 elsewhere.
   public var computeDType: DType { kind == .cuda ? .bfloat16 : .float32 }
 
+  /// The type in which activations meet weights of a type: the same, but float32 on the processor, whose kernels widen
+  /// smaller weights where they are read.
+  public func activations(for weights: DType) -> DType {
+    kind == .cpu && weights.size < DType.float32.size ? .float32 : weights
+  }
+
   /// Waits until the device has finished all work given to it, so that a clock read afterwards means something.
   public func synchronize() throws {
     if !wb_device_synchronize(packed) { throw TorchError("synchronize \(self): \(lastError())") }
@@ -80,7 +86,7 @@ public enum Machine {
   /// Gives the memory back to the system that was freed and is kept for reuse.
   public static func releaseFreedMemory() { wb_release_freed_memory() }
 
-  /// Bytes a second at which all threads together read an array of `bytes`, the best of a few passes; 0 where there is
+  /// Bytes a second at which all threads together read an array of `bytes`, the middle one of a few passes; 0 where there is
   /// no room for it.
   public static func readBandwidth(bytes: Int) -> Double { wb_read_bandwidth(Int64(bytes)) }
 }

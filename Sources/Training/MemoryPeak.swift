@@ -21,7 +21,7 @@ public enum MemoryPeak {
     }
   }
 
-  /// Bytes a second in the best of a few passes that only read an array too large for any cache, by all threads.
+  /// Bytes a second in a few passes that only read an array too large for any cache, by all threads.
   ///
   /// What decoding is measured against: a step reads every weight once. The array is freed again.
   public static func measureReading(on device: Device) throws -> Double {

@@ -23,6 +23,6 @@ public struct Residual: Connection {
 
   /// The state `[B, T, 1, D]` after the sublayer.
   public func callAsFunction(_ state: State, around sublayer: (Tensor) -> Tensor) -> State {
-    State(state.tensor + sublayer(state.tensor.flattened(-2)).unsqueezed(-2))
+    State(state.tensor.adding(reshaped: sublayer(state.tensor.flattened(-2))))
   }
 }

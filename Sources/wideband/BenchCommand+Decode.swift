@@ -66,16 +66,11 @@ extension BenchCommand {
         let device = try Device(machine.device)
         let benchmark = DecodeBenchmark(
           model: try loaded(on: device), prompt: prompt, tokens: tokens, cycle: cycle, texts: batch, seed: seed)
-        let before = try bandwidth(on: device)
         let peak = try ArithmeticPeak.measure(on: device, dtype: device.computeDType)
-        ProcessMemory.resetPeak()
-        let times = try benchmark.run(times: runs)
-        let bytes = device.kind == .cpu ? ProcessMemory.peakBytes : device.peakBytes
-        let after = try bandwidth(on: device)
+        let measured = try benchmark.run(times: runs) { try bandwidth(on: device) }
         let report = try DecodeReport(
-          benchmark, times,
-          on: .init(readBandwidth: max(before, after), productPeak: peak, threads: Machine.threadCount),
-          weights: benchmark.weightType, peakBytes: bytes)
+          benchmark, measured.times, on: .init(productPeak: peak, threads: Machine.threadCount),
+          weights: benchmark.weightType, peakBytes: device.kind == .cpu ? measured.peakBytes : device.peakBytes)
         print(json ? try line(report) : report.text)
       }
     }
@@ -110,7 +105,9 @@ extension BenchCommand {
       configuration.quantization = scheme
       let type = dtype?.dtype ?? (scheme == nil ? .bfloat16 : device.computeDType)
       let weights = WeightStore(seed: seed, dtype: type, on: device, quantizing: scheme)
-      do { return try LanguageModel(configuration, weights: weights, computingIn: type) } catch let error
+      do {
+        return try LanguageModel(configuration, weights: weights, computingIn: device.activations(for: type))
+      } catch let error
         as ConfigurationError
       { throw CommandError("\(file): \(error)") }
     }

@@ -20,13 +20,30 @@ struct DecodeBenchmark {
     let prefill, firstToken: Double
     /// Of every step, in which each text gets a token.
     let steps: [Double]
+    /// Bytes a second at which memory could be read, the mean of before the run and behind it.
+    var readBandwidth = 0.0
   }
 
-  /// Times runs, after a short one that is not counted: it is the first to touch the weights.
-  func run(times count: Int) throws -> [Times] {
+  /// Times runs, after a short one that is not counted: it is the first to touch the weights. Between runs the speed of
+  /// memory is measured, which on a shared machine changes from minute to minute; the most memory that was in use counts
+  /// runs alone.
+  func run(
+    times count: Int, bandwidth: () throws -> Double
+  ) throws -> (times: [Times], peakBytes: Int) {
     let prompts = try prompts()
     _ = try run(prompts, steps: min(tokens, 2 * (cycle ?? 1)))
-    return try (0..<count).map { _ in try run(prompts, steps: tokens) }
+    var peak = 0
+    var before = try bandwidth()
+    let times = try (0..<count).map { _ in
+      ProcessMemory.resetPeak()
+      var run = try run(prompts, steps: tokens)
+      peak = max(peak, ProcessMemory.peakBytes)
+      let after = try bandwidth()
+      run.readBandwidth = (before + after) / 2
+      before = after
+      return run
+    }
+    return (times, peak)
   }
 
   private func prompts() throws -> [[Int]] {

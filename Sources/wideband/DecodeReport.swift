@@ -15,8 +15,9 @@ struct DecodeReport: Encodable {
   let tokensPerSecond: Double
   let prefillTokensPerSecond: Double
   let bytesPerToken: Double
+  /// The median over runs of bytes a second at which memory could be read around them.
   let readBandwidth: Double
-  /// How close a token comes to the time in which its weights can be read.
+  /// How close a token comes to the time in which its weights can be read, each run beside its own bandwidth.
   let shareOfBound: Double
   let productPeak: Double
   /// How close reading the prompt comes to the speed of large products.
@@ -27,9 +28,9 @@ struct DecodeReport: Encodable {
 
   private let reading: String
 
-  /// What the machine does at best: bytes read in a second, and floating-point operations of large products.
+  /// What the machine does at best: floating-point operations of large products in a second.
   struct Machine {
-    let readBandwidth, productPeak: Double
+    let productPeak: Double
     let threads: Int
   }
 
@@ -48,8 +49,12 @@ struct DecodeReport: Encodable {
     tokenSeconds = Self.median(times.flatMap { Self.cycles($0.steps, of: cycle ?? 1) }) / texts
     tokensPerSecond = texts * Double(tokens) / Self.median(times.map { $0.steps.reduce(0, +) })
     bytesPerToken = cost.bytesPerToken
-    readBandwidth = machine.readBandwidth
-    shareOfBound = bytesPerToken / tokenSeconds / readBandwidth
+    readBandwidth = Self.median(times.map(\.readBandwidth))
+    let bytes = bytesPerToken
+    shareOfBound = Self.median(
+      times.map { run in
+        bytes * texts / Self.median(Self.cycles(run.steps, of: cycle ?? 1)) / run.readBandwidth
+      })
     productPeak = machine.productPeak
     let operations = texts * ModelCost.operations(ofPrompt: prompt, configuration)
     prefillShare = operations / prefillSeconds / productPeak

@@ -307,7 +307,7 @@ bool ck_feed_forward_step(const ck_feed_forward_layer *layer, int64_t rows, cons
 
 // The processor.
 
-/// Bytes a second at which `threads` threads read memory together: the best of a few passes over an array of `bytes`,
+/// Bytes a second at which `threads` threads read memory together: the middle one of a few passes over an array of `bytes`,
 /// which should be many times as large as the caches. 0 where there is no room for it.
 double ck_read_bandwidth(int64_t bytes, int threads);
 
