@@ -50,9 +50,9 @@ public struct WeightMatrix {
     return WeightMatrix(Tensor(owning: numbers), scales: Tensor(owning: factors), inputs: inputs)
   }
 
-  /// The weight `[out, in]` as floats: what whole numbers stand for in float32, floats as they are.
+  /// The weight `[out, in]` without its adapter as floats: what whole numbers stand for in float32, floats as they are.
   public var floats: Tensor {
-    guard scales != nil, let matrix = pointers else { return values }
+    guard scales != nil, let matrix = plain.pointers else { return values }
     return Tensor(result: wb_expand(matrix), of: "expand(\(description))")
   }
 

@@ -151,6 +151,21 @@ import Testing
     }
   }
 
+  @Test(arguments: QuantizationScheme.allCases) func fusedWholeNumbersAreFloats(scheme: QuantizationScheme) throws {
+    let all = try operands(.float32, rows: 1)
+    let whole = try WeightMatrix(all[1]).quantized(scheme)
+    let adapters = LowRankAdapters(
+      rank: 3, scale: 0.7,
+      weights: WeightStore(stored: ["m.lora_A.weight": all[2], "m.lora_B.weight": all[3]], mutable: false)
+    ) { $0 == "m" }
+    let stored = try ["m.weight": whole.values, "m.weight_scale": #require(whole.scales)]
+    let store = WeightStore(stored: stored, mutable: false, adapters: adapters)
+    _ = try store.root["m"].matrix("weight", 65, 33, .zeros)
+    let fused = try store.fused()
+    #expect(fused.map(\.name) == ["m.weight"])
+    #expect(try areIdentical(fused[0].tensor, withTorch { whole.floats + all[3].matmul(all[2]) * 0.7 }))
+  }
+
   @Test func adaptersThatDoNotFitAreNamed() throws {
     func refusal(_ tensors: [String: Tensor]) -> String {
       let adapters = LowRankAdapters(rank: 2, scale: 1, weights: WeightStore(stored: tensors, mutable: false)) { _ in

@@ -53,7 +53,7 @@ struct LowRankTuningTests {
   @Test func trainingAdaptersLowersTheLoss() throws {
     let losses = try fixture("plain", ["optimizer.learning_rate=0.03", "training.steps=20"]).losses("next_token")
     let (first, last) = (losses.prefix(4).reduce(0, +), losses.suffix(4).reduce(0, +))
-    #expect(last < 0.97 * first)
+    #expect(last < 0.985 * first)
   }
 
   /// With what is frozen taken to be a constant, gradients are those of the fused weight times B or A.

@@ -31,7 +31,7 @@ struct RecipeTests {
     let text = try String(contentsOf: url, encoding: .utf8)
     // Tuning starts from a folder, which says what the model is.
     let start: ModelConfiguration? =
-      text.contains("\ndirect_decoding:")
+      text.contains("\ndirect_decoding:") || text.contains("\nlora:")
       ? .init(vocabularySize: 4096, hiddenSize: 32, layerCount: 12, headCount: 4, intermediateSize: 64) : nil
     let recipe = try Recipe(
       yaml: text, name: url.lastPathComponent, changes: start == nil ? [] : ["from=somewhere"], vocabularySize: 4096,
