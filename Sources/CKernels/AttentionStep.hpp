@@ -126,6 +126,7 @@ struct AttentionStep {
         &layer.output, Arranged::rows(layer.output, attended, rows, arrangedOutput), rows,
         Arranged::width(layer.output), job.y};
     narrowProducts(&task, 1, threads);
+    if (job.addsInput) addInput(job.x, rows * layer.output.outputs, job.y);
   }
 };
 

@@ -58,14 +58,15 @@ bool ck_expand(const ck_matrix *matrix, int64_t first, int64_t count, float *y, 
 
 bool ck_attention_step(
     const ck_attention_layer *layer, const ck_memory *texts, int64_t count, const float *x, const float *cosine,
-    const float *sine, float *y, int threads) {
+    const float *sine, bool adds_input, float *y, int threads) {
   if (!isPossible(*layer) || count < 0) return false;
   for (int64_t text = 0; text < count; text++)
     if (!isPossible(texts[text])) return false;
-  return count == 0 || code().attentionStep({layer, texts, count, x, cosine, sine, y}, threads);
+  return count == 0 || code().attentionStep({layer, texts, count, x, cosine, sine, adds_input, y}, threads);
 }
 
-bool ck_feed_forward_step(const ck_feed_forward_layer *layer, int64_t rows, const float *x, float *y, int threads) {
+bool ck_feed_forward_step(
+    const ck_feed_forward_layer *layer, int64_t rows, const float *x, bool adds_input, float *y, int threads) {
   if (rows < 0 || !isPossible(*layer)) return false;
-  return rows == 0 || code().feedForwardStep({layer, rows, x, y}, threads);
+  return rows == 0 || code().feedForwardStep({layer, rows, x, adds_input, y}, threads);
 }

@@ -131,5 +131,6 @@ inline bool feedForwardStep(const FeedForwardStepJob &job, int threads) {
     step.groups.push_back({0, 0, job.rows});
     step.run(Arranged::rows(step.layer.gate[0], step.normed, job.rows, step.gathered), job.y);
   }
+  if (job.addsInput) addInput(job.x, job.rows * step.outputs, job.y);
   return true;
 }

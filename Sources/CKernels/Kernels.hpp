@@ -116,6 +116,7 @@ struct AttentionStepJob {
   const float *x;
   const float *cosine;
   const float *sine;
+  bool addsInput;
   float *y;
 };
 
@@ -123,6 +124,7 @@ struct FeedForwardStepJob {
   const ck_feed_forward_layer *layer;
   int64_t rows;
   const float *x;
+  bool addsInput;
   float *y;
 };
 

@@ -203,6 +203,11 @@ struct Arranged {
   }
 };
 
+/// What a residual connection does with a sublayer's output.
+inline void addInput(const float *x, Index count, float *y) {
+  for (Index i = 0; i < count; i++) y[i] += x[i];
+}
+
 inline bool narrowProduct(const NarrowJob &job, int threads) {
   const ck_matrix &matrix = *job.weight;
   const Index width = Arranged::width(matrix);

@@ -22,8 +22,12 @@ struct Kept {
 
   /// Positions [first, first + count) as floats [count, stride], zero beyond the head's width.
   CK_INLINE void expand(Index first, Index count, float *y, Index stride) const {
+    const Index bytes = text.form == CK_FLOAT32 ? 4 : text.form == CK_BFLOAT16 ? 2 : 1;
     for (Index each = 0; each < count; each++, y += stride) {
       const Index at = (first + each) * width;
+      // The next block of the same head: what is needed when this one's other half is done.
+      const auto *ahead = static_cast<const char *>(values) + (at + positionsTogether * width) * bytes;
+      for (Index line = 0; line < width * bytes; line += 64) __builtin_prefetch(ahead + line);
       Index c = 0;
       switch (text.form) {
         case CK_FLOAT32: {

@@ -14,8 +14,8 @@ namespace {
 constexpr int64_t mostRows = 16;
 
 bool isStep(const at::Tensor &x, const wb_tensor *norm) {
-  return isFusible(x) && !isRecorded(x) && x.dim() > 1 && x.numel() <= mostRows * x.size(-1) &&
-         isFusible(norm->value) && norm->value.numel() == x.size(-1) && norm->value.is_contiguous();
+  return isFusible(x) && !isRecorded(x) && x.size(-1) == norm->value.numel() &&
+         x.numel() <= mostRows * x.size(-1) && isFusible(norm->value) && norm->value.is_contiguous();
 }
 
 bool areOneForm(const wb_matrix &a, const wb_matrix &b) {
@@ -71,7 +71,7 @@ struct FeedForward {
 
 bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer *layer) {
   using namespace wideband;
-  return isStep(x->value, layer->norm) && x->value.dim() == 3 && x->value.size(0) == 1 &&
+  return isStep(x->value, layer->norm) &&
          isFusible(layer->query_norm->value) && isFusible(layer->key_norm->value) && isReadable(layer->query) &&
          isReadable(layer->key) && isReadable(layer->value) && isReadable(layer->output) &&
          areOneForm(layer->query, layer->key) && areOneForm(layer->query, layer->value) && layer->head_size % 2 == 0;
@@ -79,7 +79,7 @@ bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer
 
 wb_tensor *wb_attention_step(
     const wb_tensor *x, const wb_attention_layer *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
-    const wb_tensor *sine) {
+    const wb_tensor *sine, bool adds_input) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
     const auto input = x->value.contiguous();
     const auto cosines = cosine->value.contiguous(), sines = sine->value.contiguous();
@@ -90,14 +90,14 @@ wb_tensor *wb_attention_step(
       rows += texts[text].rows;
     }
     TORCH_CHECK(
-        rows == input.size(1) && cosines.numel() == rows * layer->head_size && sines.numel() == cosines.numel(),
+        rows * input.size(-1) == input.numel() && cosines.numel() == rows * layer->head_size && sines.numel() == cosines.numel(),
         "the texts have ", rows, " new positions");
     const auto kernels = wideband::attentionOf(*layer);
     auto y = at::empty_like(input);
     TORCH_CHECK(
         ck_attention_step(
             &kernels, memories.data(), count, wideband::data(input), wideband::data(cosines), wideband::data(sines),
-            wideband::mutableData(y), at::get_num_threads()),
+            adds_input, wideband::mutableData(y), at::get_num_threads()),
         "the sizes are impossible");
     return wideband::handle(y);
   });
@@ -111,14 +111,14 @@ bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward
   return true;
 }
 
-wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward_layer *layer) {
+wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward_layer *layer, bool adds_input) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
     const auto input = x->value.contiguous();
     const wideband::FeedForward kernels(*layer);
     auto y = at::empty_like(input);
     TORCH_CHECK(
         ck_feed_forward_step(
-            &kernels.layer, input.numel() / input.size(-1), wideband::data(input), wideband::mutableData(y),
+            &kernels.layer, input.numel() / input.size(-1), wideband::data(input), adds_input, wideband::mutableData(y),
             at::get_num_threads()),
         "the sizes are impossible");
     return wideband::handle(y);

@@ -29,20 +29,20 @@ public struct Attention {
 
   /// `[B, T, D]` to `[B, T, D]`.
   func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor {
-    if let memory = pass.memory,
-      let attended = x.attentionStep(
-        weights, rotary: pass.rotary,
-        in: {
-          memory.extended(layer: layer, by: x.size(1), heads: weights.keyValueHeadCount, headSize: weights.headSize)
-        })
-    {
-      return attended
-    }
+    if let attended = step(x, addsInput: false, in: pass) { return attended }
     let x = x.rmsNorm(weights.norm, epsilon: weights.epsilon)
     let heads = [x.size(0), x.size(1), -1, weights.headSize]
     let q = turned(x.linear(weights.query).reshaped(heads), weights.headNorms.query, in: pass)
     let k = turned(x.linear(weights.key).reshaped(heads), weights.headNorms.key, in: pass)
     return attended(q, k, x.linear(weights.value).reshaped(heads), in: pass).flattened(-2).linear(weights.output)
+  }
+
+  /// The same in one call for x `[1, T, …]` of a few positions, added to x if `addsInput`; nil where there is none.
+  func step(_ x: Tensor, addsInput: Bool, in pass: Pass) -> Tensor? {
+    guard let memory = pass.memory, x.size(0) == 1 else { return nil }
+    return x.attentionStep(weights, rotary: pass.rotary, addsInput: addsInput) {
+      memory.extended(layer: layer, by: x.size(1), heads: weights.keyValueHeadCount, headSize: weights.headSize)
+    }
   }
 
   /// What queries `[B, T, H, hd]` take from values, `[B, T, H, hd]`; keys and values are `[B, T, K, hd]`.

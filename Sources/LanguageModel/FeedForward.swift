@@ -5,6 +5,15 @@ import VirtualWidth
 protocol FeedForward {
   /// `[B, T, D]` to `[B, T, D]`.
   func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor
+  /// The same weights for a few positions in one call.
+  var weights: FeedForwardWeights { get }
+}
+
+extension FeedForward {
+  /// The same in one call for x `[1, T, …]` of a few positions, added to x if `addsInput`; nil where there is none.
+  func step(_ x: Tensor, addsInput: Bool, in pass: Pass) -> Tensor? {
+    pass.memory == nil ? nil : x.feedForwardStep(weights, addsInput: addsInput)
+  }
 }
 
 /// W_down (silu(W_gate x) ∘ W_up x).
@@ -30,7 +39,7 @@ struct DenseFeedForward: FeedForward {
   private let norm: Tensor
   private let epsilon: Double
   private let network: SwiGLU
-  private let weights: FeedForwardWeights
+  let weights: FeedForwardWeights
 
   /// The network in `scope` ("mlp") behind a norm with weights `norm` `[D]`.
   init(_ configuration: ModelConfiguration, norm: Tensor, start: InitialValues, in scope: Scope) throws {
@@ -43,7 +52,7 @@ struct DenseFeedForward: FeedForward {
   }
 
   func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor {
-    if pass.memory != nil, let output = x.feedForwardStep(weights) { return output }
+    if let output = step(x, addsInput: false, in: pass) { return output }
     return network(x.rmsNorm(norm, epsilon: epsilon))
   }
 }

@@ -55,10 +55,10 @@ struct Layer {
 
   private func computed(_ state: State, in pass: Pass) -> State {
     pass.observer?(attentionConnection, state.tensor)
-    let attended = attentionConnection(state) { x in
-      attention(x, in: pass)
-    }
+    let attended = attentionConnection(
+      state, adding: { attention.step($0, addsInput: true, in: pass) }, around: { attention($0, in: pass) })
     pass.observer?(feedConnection, attended.tensor)
-    return feedConnection(attended) { x in feed(x, in: pass) }
+    return feedConnection(
+      attended, adding: { feed.step($0, addsInput: true, in: pass) }, around: { feed($0, in: pass) })
   }
 }

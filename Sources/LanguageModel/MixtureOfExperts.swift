@@ -11,7 +11,7 @@ struct MixtureOfExperts: FeedForward {
   private let isRenormalized: Bool
   private let norm: Tensor
   private let epsilon: Double
-  private let weights: FeedForwardWeights
+  let weights: FeedForwardWeights
 
   /// The experts whose weights lie in `scope` ("mlp"), behind a norm with weights `norm` `[D]`.
   init(
@@ -33,7 +33,7 @@ struct MixtureOfExperts: FeedForward {
   }
 
   func callAsFunction(_ x: Tensor, in pass: Pass) -> Tensor {
-    if pass.memory != nil, let output = x.feedForwardStep(weights) { return output }
+    if let output = step(x, addsInput: false, in: pass) { return output }
     let x = x.rmsNorm(norm, epsilon: epsilon)
     let flat = x.flattened(0, -2)
     let logits = flat.to(.float32).linear(router)

@@ -77,7 +77,9 @@ public struct FeedForwardWeights {
   let norm: Tensor
   let epsilon: Double
   let routing: Routing?
-  let gates, ups, downs: [WeightMatrix]
+  /// Kept for what the pointers refer to.
+  private let gates, ups, downs: [WeightMatrix]
+  private let pointers: (gates: [wb_matrix], ups: [wb_matrix], downs: [wb_matrix])
 
   /// The weights of a sublayer; `networks` has one network, or with `routing` one an expert.
   public init(
@@ -90,14 +92,17 @@ public struct FeedForwardWeights {
     gates = networks.map(\.gate)
     ups = networks.map(\.up)
     downs = networks.map(\.down)
+    pointers = (gates.compactMap(\.pointers), ups.compactMap(\.pointers), downs.compactMap(\.pointers))
   }
 
+  fileprivate var description: String { gates.first?.description ?? "" }
+
   fileprivate func withPointers<Result>(_ body: (wb_feed_forward_layer) -> Result?) -> Result? {
-    let all = [gates, ups, downs].map { $0.compactMap(\.pointers) }
-    guard let norm = norm.pointer, all.allSatisfy({ $0.count == gates.count }) else { return nil }
-    return all[0].withUnsafeBufferPointer { gates in
-      all[1].withUnsafeBufferPointer { ups in
-        all[2].withUnsafeBufferPointer { downs in
+    let counts = [pointers.gates.count, pointers.ups.count, pointers.downs.count]
+    guard let norm = norm.pointer, counts.allSatisfy({ $0 == gates.count }) else { return nil }
+    return pointers.gates.withUnsafeBufferPointer { gates in
+      pointers.ups.withUnsafeBufferPointer { ups in
+        pointers.downs.withUnsafeBufferPointer { downs in
           body(
             wb_feed_forward_layer(
               epsilon: epsilon, norm: norm, router: routing?.router.pointer, experts: Int64(gates.count),
@@ -111,11 +116,11 @@ public struct FeedForwardWeights {
 
 /// Sublayers of a few new positions in one call each; nil where there is no kernel for them.
 extension Tensor {
-  /// What attention makes of new positions x `[1, T, D]`, not yet normalised, of one or more texts that stand side by
-  /// side; rotary tables are `[1, T, 1, hd]`. `texts` is asked where there is a kernel alone; new keys and values are
-  /// written to what it gives.
+  /// What attention makes of T new positions x `[..., D]`, not yet normalised, of one or more texts that stand side by
+  /// side, added to x if `addsInput`; rotary tables are `[1, T, 1, hd]`. `texts` is asked where there is a kernel alone;
+  /// new keys and values are written to what it gives.
   public func attentionStep(
-    _ weights: AttentionWeights, rotary: (cos: Tensor, sin: Tensor), in texts: () -> [KeptText]
+    _ weights: AttentionWeights, rotary: (cos: Tensor, sin: Tensor), addsInput: Bool, in texts: () -> [KeptText]
   ) -> Tensor? {
     guard Kernels.selected == .fused, let pointer, var layer = weights.pointers,
       let cosine = rotary.cos.pointer, let sine = rotary.sin.pointer, wb_attention_step_is_supported(pointer, &layer)
@@ -123,19 +128,19 @@ extension Tensor {
     let kept = texts()
     let memories = kept.compactMap(\.pointers)
     return Tensor(
-      result: wb_attention_step(pointer, &layer, memories, Int64(memories.count), cosine, sine),
+      result: wb_attention_step(pointer, &layer, memories, Int64(memories.count), cosine, sine, addsInput),
       of: "attention_step(\(dtype)\(shape), \(weights.query.description), \(memories.count) texts)")
   }
 
-  /// What a feed-forward sublayer makes of x `[..., D]`, not yet normalised.
-  public func feedForwardStep(_ weights: FeedForwardWeights) -> Tensor? {
+  /// What a feed-forward sublayer makes of x `[..., D]`, not yet normalised; added to x if `addsInput`.
+  public func feedForwardStep(_ weights: FeedForwardWeights, addsInput: Bool) -> Tensor? {
     guard Kernels.selected == .fused, let pointer else { return nil }
     return weights.withPointers { layer in
       var layer = layer
       guard wb_feed_forward_step_is_supported(pointer, &layer) else { return nil }
       return Tensor(
-        result: wb_feed_forward_step(pointer, &layer),
-        of: "feed_forward_step(\(dtype)\(shape), \(weights.gates.first?.description ?? ""))")
+        result: wb_feed_forward_step(pointer, &layer, addsInput),
+        of: "feed_forward_step(\(dtype)\(shape), \(weights.description))")
     }
   }
 }

@@ -6,10 +6,18 @@ import Torch
 /// sublayer's input out of the state and writes its output back. Model code does not ask which connection it has.
 public protocol Connection {
   /// The state after the sublayer, from the state `[B, T, n, C]` before it.
-  func callAsFunction(_ state: State, around sublayer: (Tensor) -> Tensor) -> State
+  ///
+  /// - Parameter adding: x + T(x) in one, in x's shape, for a connection that wants just that; nil where there is no
+  ///   such thing.
+  func callAsFunction(_ state: State, adding: (Tensor) -> Tensor?, around sublayer: (Tensor) -> Tensor) -> State
 }
 
 extension Connection {
+  /// The state after the sublayer, from the state `[B, T, n, C]` before it.
+  public func callAsFunction(_ state: State, around sublayer: (Tensor) -> Tensor) -> State {
+    self(state, adding: { _ in nil }, around: sublayer)
+  }
+
   /// The state `[B, T, n, C]` after the sublayer as a tensor.
   public func callAsFunction(_ state: Tensor, around sublayer: (Tensor) -> Tensor) -> Tensor {
     self(State(state), around: sublayer).tensor
@@ -22,7 +30,10 @@ public struct Residual: Connection {
   public init() {}
 
   /// The state `[B, T, 1, D]` after the sublayer.
-  public func callAsFunction(_ state: State, around sublayer: (Tensor) -> Tensor) -> State {
-    State(state.tensor.adding(reshaped: sublayer(state.tensor.flattened(-2))))
+  public func callAsFunction(
+    _ state: State, adding: (Tensor) -> Tensor?, around sublayer: (Tensor) -> Tensor
+  ) -> State {
+    if let sum = adding(state.tensor) { return State(sum) }
+    return State(state.tensor.adding(reshaped: sublayer(state.tensor.flattened(-2))))
   }
 }

@@ -285,10 +285,10 @@ typedef struct ck_attention_layer {
 
 /// `y` [R,D], what attention makes of the new positions `x` [R,D] of some texts, one behind another, whose rotary
 /// angles have `cosine` and `sine` [R,head_size]: norm, projections, norm and rotation of heads, and each position over
-/// its text up to itself. New keys and values are kept in `texts`.
+/// its text up to itself. New keys and values are kept in `texts`. If `adds_input`, x is added to y.
 bool ck_attention_step(
     const ck_attention_layer *layer, const ck_memory *texts, int64_t count, const float *x, const float *cosine,
-    const float *sine, float *y, int threads);
+    const float *sine, bool adds_input, float *y, int threads);
 
 /// A feed-forward sublayer: norm [D], and down (silu(gate x) * up x). With a `router` [experts,D] there are so many of
 /// each matrix, and a row goes through the `chosen` most probable, whose outputs are weighted by their probabilities,
@@ -302,8 +302,9 @@ typedef struct ck_feed_forward_layer {
   const ck_matrix *gate, *up, *down;
 } ck_feed_forward_layer;
 
-/// `y` [R,D], what a feed-forward sublayer makes of `x` [R,D].
-bool ck_feed_forward_step(const ck_feed_forward_layer *layer, int64_t rows, const float *x, float *y, int threads);
+/// `y` [R,D], what a feed-forward sublayer makes of `x` [R,D]; if `adds_input`, x is added to it.
+bool ck_feed_forward_step(
+    const ck_feed_forward_layer *layer, int64_t rows, const float *x, bool adds_input, float *y, int threads);
 
 // The processor.
 

@@ -209,14 +209,14 @@ typedef struct wb_memory {
   int64_t start, rows;
 } wb_memory;
 
-/// Whether there is a kernel for x [1, T, D]: float32 in the processor's memory like the norms, at most 16 positions.
+/// Whether there is a kernel for x of T D numbers: float32 in the processor's memory like the norms, at most 16 positions.
 bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer *layer);
 
-/// What attention makes of the new positions x [1, T, D] of some texts, one behind another, with rotary angles of cosine
-/// and sine [1, T, 1, hd]; their keys and values are kept in `texts`. [1, T, D].
+/// What attention makes of the new positions x of some texts, T in all, one behind another, with rotary angles of cosine
+/// and sine [1, T, 1, hd]; their keys and values are kept in `texts`. In x's shape; added to x if `adds_input`.
 wb_tensor *wb_attention_step(
     const wb_tensor *x, const wb_attention_layer *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
-    const wb_tensor *sine);
+    const wb_tensor *sine, bool adds_input);
 
 /// A feed-forward sublayer's weights: `experts` of each matrix, one without a router. The router [experts, D] and the
 /// norm are float32; a row goes through the `chosen` most probable experts.
@@ -228,11 +228,11 @@ typedef struct wb_feed_forward_layer {
   const wb_matrix *gate, *up, *down;
 } wb_feed_forward_layer;
 
-/// Whether there is a kernel for x [..., D]: as for attention.
+/// Whether there is a kernel for x: as for attention.
 bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward_layer *layer);
 
-/// What a feed-forward sublayer makes of x [..., D].
-wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward_layer *layer);
+/// What a feed-forward sublayer makes of x, in x's shape; added to x if `adds_input`.
+wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward_layer *layer, bool adds_input);
 
 // The optimizer.
 
