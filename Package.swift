@@ -79,7 +79,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["LanguageModel", "Checkpoint", "Torch"], path: "Tests/TestSupport",
       swiftSettings: swift),
     .target(name: "CUDAEmulation", dependencies: ["CKernels"], path: "Tests/CUDAEmulation"),
-    tests("TorchTests", ["Torch"]),
+    tests("TorchTests", ["Torch", "TestSupport"]),
     tests("CKernelsTests", ["CKernels", "CUDAEmulation", "Torch", "TestSupport"]),
     tests("VirtualWidthTests", ["VirtualWidth", "TestSupport"]),
     tests("CheckpointTests", ["Checkpoint", "TestSupport"]),
