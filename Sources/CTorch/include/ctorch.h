@@ -69,9 +69,6 @@ void *wb_tensor_data(const wb_tensor *tensor);
 /// A tensor over memory that stays the caller's; `release(context)` runs when nothing refers to it any more.
 wb_tensor *wb_tensor_borrow(void *memory, const int64_t *sizes, int rank, int dtype, void (*release)(void *), void *context);
 
-/// The sum of a tensor and another with as many elements, in the first one's shape.
-wb_tensor *wb_add_reshaped(const wb_tensor *tensor, const wb_tensor *other);
-
 // Autograd.
 
 bool wb_set_gradients_enabled(bool enabled);
