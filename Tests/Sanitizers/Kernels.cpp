@@ -2,90 +2,12 @@
 //
 // What is computed is checked by CKernelsTests; here the sanitizers do the checking, and beside them that every result
 // is written, finite and the same when it is computed again.
-#include <sanitizer/asan_interface.h>
-
-#include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <functional>
 #include <memory>
-#include <string>
-#include <utility>
-#include <vector>
 
+#include "Harness.hpp"
 #include "ckernels.h"
 
 namespace {
-
-int failures = 0;
-
-void require(bool holds, const std::string &what) {
-  if (holds) return;
-  std::fprintf(stderr, "sanitize: %s\n", what.c_str());
-  failures++;
-}
-
-/// Floats at the end of an allocation, aligned like a float and no better. What is before them, but for one float, and
-/// behind them may not be touched.
-class Floats {
- public:
-  explicit Floats(int64_t count, bool isOutput = false)
-      : count(count), memory(std::malloc(size_t(count + 3) * sizeof(float))), data(static_cast<float *>(memory) + 3) {
-    ASAN_POISON_MEMORY_REGION(memory, 8);
-    if (isOutput) {
-      clear();
-    } else {
-      for (int64_t i = 0; i < count; i++) data[i] = next();
-    }
-  }
-  Floats(const Floats &) = delete;
-  ~Floats() {
-    ASAN_UNPOISON_MEMORY_REGION(memory, 8);
-    std::free(memory);
-  }
-
-  operator float *() const { return data; }
-  void clear() { std::fill_n(data, count, NAN); }
-  void zero() { std::fill_n(data, count, 0.0f); }
-  bool isFinite() const {
-    for (int64_t i = 0; i < count; i++)
-      if (!std::isfinite(data[i])) return false;
-    return true;
-  }
-  std::vector<float> values() const { return {data, data + count}; }
-
- private:
-  static float next() {
-    static uint32_t state = 1;
-    state = state * 1664525u + 1013904223u;
-    return float(state >> 8) / float(1 << 23) - 1.0f;
-  }
-
-  int64_t count;
-  void *memory;
-  float *data;
-};
-
-using Outputs = std::vector<Floats *>;
-
-/// Runs a kernel twice and looks at what it left behind. Sums start at zero, other outputs at NaN.
-void check(const std::string &name, const Outputs &outputs, const Outputs &sums, const std::function<bool()> &run) {
-  std::vector<std::vector<float>> before;
-  for (int round = 0; round < 2; round++) {
-    for (Floats *output : outputs) output->clear();
-    for (Floats *sum : sums) sum->zero();
-    require(run(), name + ": refused");
-    std::vector<std::vector<float>> found;
-    for (const Outputs *all : {&outputs, &sums})
-      for (Floats *one : *all) {
-        require(one->isFinite(), name + ": a result is not finite or was not written");
-        found.push_back(one->values());
-      }
-    require(round == 0 || found == before, name + ": a second run gives something else");
-    before = std::move(found);
-  }
-}
 
 struct Connection {
   Floats staticAlpha, staticBeta, dynamicAlpha, dynamicBeta, alphaScale, betaScale, gain;
@@ -203,23 +125,6 @@ void crossEntropies(int64_t R, int64_t V, int threads) {
     });
 }
 
-/// Every byte is written, whatever was there before.
-void quantizings(int64_t N, int64_t K, int threads) {
-  const Floats weight(N * K);
-  for (auto scheme : {CK_INT8, CK_INT4}) {
-    const size_t bytes = size_t(N * (scheme == CK_INT8 ? K : 64 * ((K + 127) / 128)));
-    const size_t groups = size_t(N * (scheme == CK_INT8 ? (K + 31) / 32 : 4 * ((K + 127) / 128)));
-    std::vector<std::pair<std::vector<uint8_t>, std::vector<uint16_t>>> found;
-    for (int content : {0, 255}) {
-      found.push_back({std::vector<uint8_t>(bytes, uint8_t(content)), std::vector<uint16_t>(groups, uint16_t(content))});
-      require(
-          ck_quantize(scheme, N, K, weight, found.back().first.data(), found.back().second.data(), threads),
-          "quantising: refused");
-    }
-    require(found[0] == found[1], "quantising: a second run gives something else");
-  }
-}
-
 /// Each of N tokens sent to k rows in an order of their own, between rows that hold nothing.
 void rowMoves(int64_t N, int64_t k, int64_t d, int threads) {
   const std::string name = "rows " + std::to_string(N) + " " + std::to_string(k) + " " + std::to_string(d);
@@ -308,8 +213,7 @@ int main() {
       for (const auto &[B, T, H, K, d] : sequences) attentions(B, T, H, K, d, threads);
       const int64_t logits[][2] = {{1, 1}, {7, 33}, {6, 1001}, {65, 16}, {129, 515}};
       for (const auto &[R, V] : logits) crossEntropies(R, V, threads);
-      const int64_t weights[][2] = {{1, 1}, {3, 31}, {2, 33}, {5, 100}, {7, 128}, {300, 129}, {65, 511}};
-      for (const auto &[N, K] : weights) quantizings(N, K, threads);
+      decoding(threads);
     }
     std::printf("sanitize: %s is done\n", code);
   }
