@@ -21,6 +21,7 @@ bool isPossible(const ck_attention_layer &layer) {
          layer.head_size >= 2 && layer.head_size % 2 == 0 && isPossible(layer.query) && isPossible(layer.key) &&
          isPossible(layer.value) && isPossible(layer.output) && layer.query.outputs == queries &&
          layer.key.outputs == keys && layer.value.outputs == keys && layer.output.inputs == queries &&
+         layer.output.outputs == layer.query.inputs &&
          layer.key.inputs == layer.query.inputs && layer.value.inputs == layer.query.inputs &&
          layer.key.form == layer.query.form && layer.value.form == layer.query.form;
 }
@@ -35,7 +36,7 @@ bool isPossible(const ck_feed_forward_layer &layer) {
     if (!isPossible(gate) || !isPossible(up) || !isPossible(down) || gate.form != layer.gate[0].form ||
         up.form != gate.form || down.form != layer.down[0].form || gate.inputs != layer.gate[0].inputs ||
         gate.outputs != layer.gate[0].outputs || up.inputs != gate.inputs || up.outputs != gate.outputs ||
-        down.inputs != gate.outputs || down.outputs != layer.down[0].outputs)
+        down.inputs != gate.outputs || down.outputs != gate.inputs)
       return false;
   }
   return true;

@@ -76,6 +76,7 @@ struct wb_feed_forward {
   /// Whether the kernels can read all of a sublayer's matrices where they lie.
   static bool isPossible(const wb_feed_forward_layer &source) {
     if (source.router && !wideband::isFusible(source.router->value)) return false;
+    if (source.experts < 1 || source.gate[0].inputs != source.norm->value.numel()) return false;
     for (int64_t each = 0; each < source.experts; each++)
       for (const auto *matrices : {source.gate, source.up, source.down})
         if (!wideband::isReadable(matrices[each])) return false;
@@ -92,7 +93,7 @@ struct wb_feed_forward {
 
 bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer *layer) {
   using namespace wideband;
-  return isStep(x->value, layer->norm->value) &&
+  return isStep(x->value, layer->norm->value) && layer->query.inputs == x->value.size(-1) &&
          isFusible(layer->query_norm->value) && isFusible(layer->key_norm->value) && isReadable(layer->query) &&
          isReadable(layer->key) && isReadable(layer->value) && isReadable(layer->output) &&
          areOneForm(layer->query, layer->key) && areOneForm(layer->query, layer->value) && layer->head_size % 2 == 0;
