@@ -9,22 +9,22 @@ import Testing
       let int8 = quantized(CK_INT8, 1, 40)
       #expect(
         int8.values.map { Int8(bitPattern: $0) } == [
-          -127, 118, 107, 95, 83, 71, 59, 47, 35, 23, 11, -1, -13, -25, -37, -49, -61, -73, -85, -97, -109, -121, 125,
-          113, 101, 89, 77, 65, 53, 41, 29, 17, 9, -11, -30, -49, -69, -88, -107, -127,
+          -69, -34, 1, 54, -118, -34, 72, 15, -127, 36, -65, -20, 24, 88, -69, 126, 95, -45, 48, 8,
+          -74, -104, -113, -47, -97, 54, 22, -32, -62, 66, 113, -85, -42, 124, -29, 12, -9, 127, 96, 54,
         ])
-      #expect(int8.scales == [0x3bf9, 0x3b1a])
-      #expect(quantized(CK_INT8, 5, 300).fingerprint == 0x9bc6_9c2b_a04e_7aac)
+      #expect(int8.scales == [0x3d7a, 0x3d80])
+      #expect(quantized(CK_INT8, 64, 1000).fingerprint == 0x4754_f465_8463_0165)
 
       let int4 = quantized(CK_INT4, 1, 40)
       let words: [UInt32] = [
-        0xbe25_7ad1, 0xad14_79cf, 0xacf3_69be, 0x9ce3_58bd, 0x8888_8849, 0x8888_8827, 0x8888_8816, 0x8888_8805,
+        0x424e_9014, 0xcb25_da66, 0xf91b_44c8, 0x3658_f79b, 0x8888_889b, 0x8888_8800, 0x8888_882a, 0x8888_8857,
       ]
       let bytes = (words + Array(repeating: 0x8888_8888, count: 8)).flatMap { word in
         (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) }
       }
       #expect(int4.values == bytes)
-      #expect(int4.scales == [0x3e0b, 0x3d16, 0, 0])
-      #expect(quantized(CK_INT4, 5, 300).fingerprint == 0x4362_eae9_3d9a_6eb9)
+      #expect(int4.scales == [0x3f84, 0xbf79, 0, 0])
+      #expect(quantized(CK_INT4, 64, 1000).fingerprint == 0xd85d_8079_2f03_5458)
     }
   }
 }
@@ -41,11 +41,13 @@ private struct Quantized {
   }
 }
 
-/// A weight of numbers that a float holds exactly, in groups of several magnitudes.
+/// Numbers without a pattern, and between them groups of nothing but -1, 0 and 1.
 private func quantized(_ form: ck_form, _ outputs: Int, _ inputs: Int) -> Quantized {
-  let weights = (0..<(outputs * inputs)).map { index in
-    Float(sign: .plus, exponent: -10 - index / 32 % 7 * index / 32 % 5, significand: 1)
-      * Float((index * 7919 + 13) % 2003 - 1001)
+  var state: UInt32 = 1
+  let weights = (0..<(outputs * inputs)).map { index -> Float in
+    state = state &* 1_664_525 &+ 1_013_904_223
+    let number = Int(state >> 16)
+    return index / 32 % 4 == 3 ? Float(number % 3 - 1) : Float(number - 32768) / 4096
   }
   let perRow = form == CK_INT8 ? (inputs + 31) / 32 : (inputs + 127) / 128 * 4
   var values = [UInt8](repeating: 1, count: outputs * (form == CK_INT8 ? inputs : perRow * 16))

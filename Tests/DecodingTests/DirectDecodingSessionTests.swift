@@ -123,6 +123,19 @@ func headsAmongReplayedTokensThink(kind: DirectModel) throws {
   }
 }
 
+@Test func aLongReplayKeepsItsPhasesInEveryPass() throws {
+  let model = try DirectModel(kind: .plain, encoding: 1, decoding: 2, gate: .add).model(contextLength: 700)
+  let text = try Fed(model, cycle: 3)
+  let phases = (0..<600).map { $0 < 5 ? CycleGate.promptPhase : ($0 - 5) % 3 }
+  text.note(try text.session.replay(someTokens(600), phases: phases))
+  #expect(text.session.phases == phases)
+  try text.append([5, 6])
+  let exact = try teacherForced(model, text.session.tokens, phases + [1, 2])
+  for (position, found) in text.logits {
+    #expect(try relativeError(found, withTorch { exact.select(0, position) }) <= 2e-5, "position \(position)")
+  }
+}
+
 @Test func aFailedPassLeavesNothingBehind() throws {
   let model = try DirectModel(kind: .plain, encoding: 1, decoding: 2, gate: .add).model()
   let text = try Fed(model, cycle: 3)

@@ -49,6 +49,34 @@ func greedyTextIsTheSameWithDrafts(kind: DirectModel) throws {
   }
 }
 
+@Test(arguments: Drafter.allCases) func whatWasDraftedCountsAsRepeated(drafter: Drafter) throws {
+  let model = try easyModel(DirectModel(kind: .plain, encoding: 0, decoding: 2, gate: .select), depth: 2)
+  let ordinary = try greedy(model, someTokens(6)) { $0.sampling.repetitionPenalty = 1.3 }
+  #expect(try ordinary.tokens != greedy(model, someTokens(6)).tokens)
+  let drafted = try greedy(model, someTokens(6)) {
+    $0.sampling.repetitionPenalty = 1.3
+    $0.drafter = drafter
+  }
+  #expect(drafted.tokens == ordinary.tokens)
+}
+
+/// What the tokenizer does not know is neither drafted nor chosen.
+@Test(arguments: Drafter.allCases) func draftsAreChosenAmongTheTokensThatThereAre(drafter: Drafter) throws {
+  let model = try easyModel(DirectModel(kind: .plain, encoding: 0, decoding: 2, gate: .select), depth: 2)
+  let prompt = someTokens(6).map { $0 % 20 }
+  func tokens(_ drafter: Drafter?, choices: Int?) throws -> [Int] {
+    var options = GenerationOptions()
+    options.sampling = .greedy
+    options.maximumTokens = 24
+    options.drafter = drafter
+    return try TokenGeneration(model: model, options: options, choices: choices).run(prompt: prompt).tokens
+  }
+  #expect(try tokens(nil, choices: nil).contains { $0 >= 20 })
+  let ordinary = try tokens(nil, choices: 20)
+  #expect(ordinary.allSatisfy { $0 < 20 })
+  #expect(try tokens(drafter, choices: 20) == ordinary)
+}
+
 @Test func rightDraftsSavePasses() throws {
   let model = try easyModel(DirectModel(kind: .plain, encoding: 0, decoding: 2, gate: .select))
   let result = try greedy(model, someTokens(6)) {

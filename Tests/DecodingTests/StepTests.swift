@@ -79,6 +79,13 @@ import Torch
     let start = try LanguageModel(
       dense, weights: WeightStore(seed: 4),
       start: .init(embedding: 1, linear: 1, reduce: .random, expand: .identityAndRandom))
+    // No norm stays as it starts.
+    let generator = try Generator(seed: 5)
+    try withTorch {
+      for weight in start.weights.tensors.values {
+        weight.copy(from: weight + Tensor.normal(weight.shape, standardDeviation: 0.1, from: generator))
+      }
+    }
     let weights = start.weights.tensors.reduce(into: [String: Tensor]()) { $0[$1.key] = $1.value }
     return try LanguageModel(
       configuration, weights: WeightStore(stored: weights, mutable: false, quantizing: scheme))

@@ -133,15 +133,21 @@ import Testing
     #expect(try !areIdentical(adapter.down, other.down))
   }
 
-  @Test func fusedWeightsAreTheSum() throws {
+  @Test(arguments: [(5, 9), (6, 6)]) func fusedWeightsAreTheSum(sizes: (Int, Int)) throws {
+    let (outputs, inputs) = sizes
     let random = try RandomTensors(seed: 1)
-    let (w, a, b) = try withTorch { (random.normal(5, 9).to(.bfloat16), random.normal(2, 9), random.normal(5, 2)) }
+    let (w, a, b) = try withTorch {
+      (random.normal(outputs, inputs).to(.bfloat16), random.normal(2, inputs), random.normal(outputs, 2))
+    }
     let adapters = LowRankAdapters(
       rank: 2, scale: 0.7,
       weights: WeightStore(stored: ["m.lora_A.weight": a, "m.lora_B.weight": b], mutable: false)
     ) { $0 == "m" }
     let store = WeightStore(stored: ["m.weight": w, "n.weight": w], mutable: false, adapters: adapters)
-    _ = try (store.root["m"].matrix("weight", 5, 9, .zeros), store.root["n"].matrix("weight", 5, 9, .zeros))
+    _ = try (
+      store.root["m"].matrix("weight", outputs, inputs, .zeros),
+      store.root["n"].matrix("weight", outputs, inputs, .zeros)
+    )
     let exact = try withTorch { w.to(.float32) + b.matmul(a) * 0.7 }
     for (dtype, expected) in [(nil, DType.bfloat16), (.float32, .float32)] as [(DType?, DType)] {
       let fused = try store.fused(as: dtype)
