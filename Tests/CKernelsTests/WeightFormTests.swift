@@ -39,6 +39,19 @@ import Torch
     }
   }
 
+  @Test(arguments: Form.allCases) func threadsShareTheOutputs(form: Form) throws {
+    let random = try RandomTensors(seed: 6)
+    let (x, weight) = (random.normal(5, 300), try form.matrix(random.normal(2053, 300)))
+    let before = Machine.threadCount
+    defer { Machine.threadCount = before }
+    Machine.threadCount = 1
+    let alone = try withTorch { x.linear(weight) }
+    for threads in [2, 3, 5, 8] {
+      Machine.threadCount = threads
+      for _ in 0..<20 { #expect(try areIdentical(alone, withTorch { x.linear(weight) }), "\(threads) threads") }
+    }
+  }
+
   @Test(arguments: Form.allCases) func rowsAreThoseOfTheWholeWeight(form: Form) throws {
     let random = try RandomTensors(seed: 4)
     for inputs in [1, 17, 130, 256] {
