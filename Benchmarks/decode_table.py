@@ -1,11 +1,9 @@
 """Medians and ratios of what scripts/bench-decode measured: python3 Benchmarks/decode_table.py RESULTS [--picture FILE.svg]"""
 
-import argparse
 import collections
-import json
-import statistics
 
 import bars
+from runs import arguments, cell, median, records
 
 # What each side calls its weights, by how many bits they have.
 BITS = {"float32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16", "int8": "int8", "q8_0": "int8", "int4": "int4", "q4_0": "int4"}
@@ -14,50 +12,41 @@ SHOWN = [(arm, ARMS[arm]) for arm in ("plain", "direct", "llama", "transformers"
 
 
 def main():
-    a = argparse.ArgumentParser()
-    a.add_argument("results")
-    a.add_argument("--picture")
-    o = a.parse_args()
+    o = arguments()
     runs = collections.defaultdict(list)
-    for line in open(o.results):
-        record = json.loads(line)
+    for record in records(o.results):
         if "arm" in record:
             runs[record["shape"], BITS[record["weights"]], record["arm"]].append(record)
         else:
             print(" · ".join(f"{key} {value}" for key, value in record.items()) + "\n")
-    for version in sorted({run["version"] for records in runs.values() for run in records if "version" in run}):
+    for version in sorted({run["version"] for each in runs.values() for run in each if "version" in run}):
         print(version + "\n")
 
-    def median(*key):
-        *key, name = key
-        values = [run[name] for run in runs[tuple(key)] if name in run]
-        return statistics.median(values) if values else None
-
-    table(sorted(runs, key=lambda key: (key[0], list(BITS).index(key[1]), list(ARMS).index(key[2]))), median)
+    table(sorted(runs, key=lambda key: (key[0], list(BITS).index(key[1]), list(ARMS).index(key[2]))), runs)
     if o.picture:
-        draw(o.picture, list(dict.fromkeys(key[:2] for key in sorted(runs, key=lambda key: (key[0], list(BITS).index(key[1]))))), median)
+        draw(o.picture, list(dict.fromkeys(key[:2] for key in sorted(runs, key=lambda key: (key[0], list(BITS).index(key[1]))))), runs)
 
 
-def table(keys, median):
-    def cell(value, form, scale=1):
-        return "–" if value is None else form.format(scale * value)
+def table(keys, runs):
+    def figure(key, name, form, scale=1):
+        return cell(median(runs[key], name), form, scale)
 
     print("| shape | weights | | tokens/s | of its bound | over ours, plain | bound | prefill, tokens/s | of products | first token, s "
           "| peak, MB | read, GB/s |")
     print("|---" * 12 + "|")
     for key in keys:
-        speed, ours = median(*key, "tokens_per_s"), median(*key[:2], "plain", "tokens_per_s")
+        speed, ours = (median(runs[each], "tokens_per_s") for each in (key, (*key[:2], "plain")))
         print("| " + " | ".join([
-            key[0], key[1], ARMS[key[2]], cell(speed, "{:.1f}"), cell(median(*key, "share_of_bound"), "{:.0f} %", 100),
-            cell(ours and speed / ours, "{:.2f}"), cell(median(*key, "speed_up_bound"), "{:.2f}"),
-            cell(median(*key, "prefill_tokens_per_s"), "{:.0f}"), cell(median(*key, "prefill_share"), "{:.0f} %", 100),
-            cell(median(*key, "first_token_s"), "{:.3f}"), cell(median(*key, "peak_bytes"), "{:.0f}", 1e-6),
-            cell(median(*key, "read_bandwidth"), "{:.1f}", 1e-9)]) + " |")
+            key[0], key[1], ARMS[key[2]], cell(speed, "{:.1f}"), figure(key, "share_of_bound", "{:.0f} %", 100),
+            cell(ours and speed / ours, "{:.2f}"), figure(key, "speed_up_bound", "{:.2f}"),
+            figure(key, "prefill_tokens_per_s", "{:.0f}"), figure(key, "prefill_share", "{:.0f} %", 100),
+            figure(key, "first_token_s", "{:.3f}"), figure(key, "peak_bytes", "{:.0f}", 1e-6),
+            figure(key, "read_bandwidth", "{:.1f}", 1e-9)]) + " |")
 
 
-def draw(path, groups, median):
+def draw(path, groups, runs):
     def bar(shape, weights, arm):
-        speed = median(shape, weights, arm, "tokens_per_s")
+        speed = median(runs[shape, weights, arm], "tokens_per_s")
         return speed and (speed, f"{speed:.1f}")
 
     groups = [(shape.upper(), weights, [bar(shape, weights, arm) for arm, _ in SHOWN]) for shape, weights in groups if weights != "float32"]

@@ -3,23 +3,16 @@
     python3 Benchmarks/kernel_table.py RESULTS [--picture FILE.svg]
 """
 
-import argparse
 import collections
-import json
-import statistics
 
 import bars
+from runs import arguments, median, records
 
 PEERS = [("compile", "PyTorch, compiled"), ("eager", "PyTorch, eager")]
 
 
 # Connections are also timed for other numbers of tokens.
 TOKENS = 2048
-
-
-def median(runs, arm, key):
-    values = [run[key] for run in runs[arm]]
-    return statistics.median(values) if values else None
 
 
 def times(seconds, ours):
@@ -33,8 +26,7 @@ def milliseconds(seconds):
 def load(path):
     """The machine's peaks, and for each (kernel, shape, tokens, pass) the runs of each arm."""
     peaks, runs = collections.defaultdict(list), collections.defaultdict(lambda: collections.defaultdict(list))
-    for line in open(path):
-        record = json.loads(line)
+    for record in records(path):
         if "kernel" in record:
             runs[record["kernel"], record["shape"], record["tokens"], record["pass"]][record["arm"]].append(record)
         else:
@@ -45,7 +37,7 @@ def load(path):
 
 def passes(runs, name, shape, tokens, arm):
     """Seconds of all passes of a kernel together; None where one is missing."""
-    found = [median(each, arm, "seconds") for key, each in runs.items() if key[:3] == (name, shape, tokens)]
+    found = [median(each[arm], "seconds") for key, each in runs.items() if key[:3] == (name, shape, tokens)]
     return sum(found) if found and None not in found else None
 
 
@@ -61,10 +53,10 @@ def kernels(peaks, runs):
         if name == "connection" and tokens != TOKENS:
             continue
         shape += f", {tokens} rows" if name == "narrow product" else ""
-        ours, eager, compiled = (median(arms, arm, "seconds") for arm in ("wideband", "eager", "compile"))
+        ours, eager, compiled = (median(arms[arm], "seconds") for arm in ("wideband", "eager", "compile"))
         rates = ["–"] * 4
         if ours:
-            operations, size = (median(arms, "wideband", key) / ours for key in ("operations", "bytes"))
+            operations, size = (median(arms["wideband"], key) / ours for key in ("operations", "bytes"))
             rates = [f"{operations / 1e9:.0f}", f"{100 * operations / peaks['matmul_flops']:.0f} %",
                      f"{size / 1e9:.1f}", f"{100 * size / memory:.0f} %"]
         cells = [name, shape, part, milliseconds(ours), *rates, milliseconds(eager), milliseconds(compiled),
@@ -105,10 +97,7 @@ def draw(path, runs):
 
 
 def main():
-    a = argparse.ArgumentParser()
-    a.add_argument("results")
-    a.add_argument("--picture")
-    o = a.parse_args()
+    o = arguments()
     peaks, runs = load(o.results)
     kernels(peaks, runs)
     linearity(runs)

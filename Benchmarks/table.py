@@ -1,11 +1,9 @@
 """Medians and ratios of what scripts/bench measured: python3 Benchmarks/table.py RESULTS [--picture FILE.svg]"""
 
-import argparse
 import collections
-import json
-import statistics
 
 import bars
+from runs import arguments, cell, median, records
 
 ARMS = ["wideband", "composed", "eager", "compile"]
 SHOWN = [("wideband", "Wideband"), ("compile", "PyTorch, compiled"), ("eager", "PyTorch, eager")]
@@ -14,22 +12,11 @@ WIDTHS = {"plain": "", "width_1_5": "(2, 3)", "width_2": "(4, 8)", "width_4": "(
 
 
 def main():
-    a = argparse.ArgumentParser()
-    a.add_argument("results")
-    a.add_argument("--picture")
-    o = a.parse_args()
+    o = arguments()
     runs = collections.defaultdict(list)
-    for line in open(o.results):
-        record = json.loads(line)
+    for record in records(o.results):
         runs[record["config"], record["arm"]].append(record)
     configs = list(dict.fromkeys(config for config, _ in runs))
-
-    def median(config, arm, key):
-        values = [run[key] for run in runs[config, arm]]
-        return statistics.median(values) if values else None
-
-    def cell(value, form, scale=1):
-        return "–" if value is None else form.format(scale * value)
 
     def ratio(a, b):
         return a / b if a and b else None
@@ -37,21 +24,21 @@ def main():
     print("| config | (m, n) | " + " | ".join(f"{arm}, ms" for arm in ARMS) + " | eager / ours | compile / ours | ours / plain | "
           + " | ".join(f"{arm}, MB" for arm in ARMS) + " |")
     print("|---" * (2 * len(ARMS) + 5) + "|")
-    plain = median("plain", "wideband", "step_s")
+    plain = median(runs["plain", "wideband"], "step_s")
     for config in configs:
-        times = {arm: median(config, arm, "step_s") for arm in ARMS}
+        times = {arm: median(runs[config, arm], "step_s") for arm in ARMS}
         cells = [cell(times[arm], "{:.0f}", 1000) for arm in ARMS]
         cells += [cell(ratio(times[arm], times["wideband"]), "{:.2f}") for arm in ("eager", "compile")]
         cells += [cell(ratio(times["wideband"], plain), "{:.2f}")]
-        cells += [cell(median(config, arm, "peak_bytes"), "{:.0f}", 1e-6) for arm in ARMS]
+        cells += [cell(median(runs[config, arm], "peak_bytes"), "{:.0f}", 1e-6) for arm in ARMS]
         print(f"| {config} | {WIDTHS.get(config) or '–'} | " + " | ".join(cells) + " |")
     if o.picture:
-        draw(o.picture, configs, median)
+        draw(o.picture, configs, runs)
 
 
-def draw(path, configs, median):
+def draw(path, configs, runs):
     def bar(config, arm):
-        seconds, memory = median(config, arm, "step_s"), median(config, arm, "peak_bytes")
+        seconds, memory = (median(runs[config, arm], key) for key in ("step_s", "peak_bytes"))
         return seconds and (seconds, f"{1000 * seconds:.0f} ms, {memory / 1e9:.1f} GB")
 
     names = {"plain": "plain", "1_5": "r = 1.5", "2": "r = 2", "4": "r = 4", "8": "r = 8", "8_fine": "r = 8, fine"}

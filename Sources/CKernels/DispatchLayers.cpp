@@ -34,39 +34,21 @@ bool run(const AttentionJob &job, int threads) {
 using namespace ckernels;
 
 bool ck_swiglu(int64_t count, const float *gate, const float *up, float *product, int threads) {
-  const SwiGLUJob job{.count = count, .gate = gate, .up = up, .product = product};
+  const SwiGLUJob job{count, gate, up, product};
   return count >= 0 && (count == 0 || code().swiglu(job, threads));
 }
 
 bool ck_swiglu_backward(
     int64_t count, const float *gate, const float *up, const float *product_gradient, float *product,
     float *gate_gradient, float *up_gradient, int threads) {
-  const SwiGLUJob job{
-      .count = count,
-      .gate = gate,
-      .up = up,
-      .product = product,
-      .productGradient = product_gradient,
-      .gateGradient = gate_gradient,
-      .upGradient = up_gradient};
+  const SwiGLUJob job{count, gate, up, product, product_gradient, gate_gradient, up_gradient};
   return count >= 0 && (count == 0 || code().swiglu(job, threads));
 }
 
 bool ck_rotary_norm(
     int64_t tokens, int64_t heads, int64_t width, int64_t period, const float *x, const float *weight,
     const float *cosine, const float *sine, float epsilon, float *y, float *scale, int threads) {
-  const RotaryNormJob job{
-      .tokens = tokens,
-      .heads = heads,
-      .width = width,
-      .period = period,
-      .x = x,
-      .weight = weight,
-      .cosine = cosine,
-      .sine = sine,
-      .epsilon = epsilon,
-      .y = y,
-      .scale = scale};
+  const RotaryNormJob job{tokens, heads, width, period, x, weight, cosine, sine, epsilon, y, scale};
   return isPossible(job) && (tokens == 0 || code().rotaryNorm(job, threads));
 }
 
@@ -74,19 +56,11 @@ bool ck_rotary_norm_backward(
     int64_t tokens, int64_t heads, int64_t width, int64_t period, const float *x, const float *weight,
     const float *cosine, const float *sine, const float *scale, const float *y_gradient, float *x_gradient,
     float *weight_gradient, int threads) {
-  const RotaryNormJob job{
-      .tokens = tokens,
-      .heads = heads,
-      .width = width,
-      .period = period,
-      .x = x,
-      .weight = weight,
-      .cosine = cosine,
-      .sine = sine,
-      .savedScale = scale,
-      .yGradient = y_gradient,
-      .xGradient = x_gradient,
-      .weightGradient = weight_gradient};
+  RotaryNormJob job{tokens, heads, width, period, x, weight, cosine, sine};
+  job.savedScale = scale;
+  job.yGradient = y_gradient;
+  job.xGradient = x_gradient;
+  job.weightGradient = weight_gradient;
   return isPossible(job) && (tokens == 0 || code().rotaryNormBackward(job, threads));
 }
 
@@ -113,87 +87,38 @@ bool ck_gradient_norm(const ck_parameter *parameters, int64_t count, double *nor
 bool ck_spread_rows(
     int64_t rows, int64_t per_token, int64_t width, const int64_t *sendings, const float *scales, const float *x,
     float *out, int threads) {
-  return run(
-      RowsJob{
-          .pieces = rows,
-          .perToken = per_token,
-          .width = width,
-          .places = sendings,
-          .scales = scales,
-          .x = x,
-          .out = out},
-      threads);
+  return run(RowsJob{rows, per_token, width, sendings, scales, x, nullptr, out}, threads);
 }
 
 bool ck_gather_rows(
     int64_t tokens, int64_t per_token, int64_t width, const int64_t *places, const float *scales, const float *rows,
     float *sums, int threads) {
-  return run(
-      RowsJob{
-          .pieces = tokens,
-          .perToken = per_token,
-          .width = width,
-          .places = places,
-          .scales = scales,
-          .rows = rows,
-          .out = sums},
-      threads);
+  return run(RowsJob{tokens, per_token, width, places, scales, nullptr, rows, sums}, threads);
 }
 
 bool ck_row_products(
     int64_t tokens, int64_t per_token, int64_t width, const int64_t *places, const float *x, const float *rows,
     float *products, int threads) {
-  return run(
-      RowsJob{
-          .pieces = tokens,
-          .perToken = per_token,
-          .width = width,
-          .places = places,
-          .x = x,
-          .rows = rows,
-          .out = products},
-      threads);
+  return run(RowsJob{tokens, per_token, width, places, nullptr, x, rows, products}, threads);
 }
 
 bool ck_attention(
     int64_t batch, int64_t length, int64_t heads, int64_t key_heads, int64_t width, float scale, const float *query,
     const float *key, const float *value, float *output, float *logarithms, int threads) {
-  return run(
-      AttentionJob{
-          .batch = batch,
-          .length = length,
-          .heads = heads,
-          .keyHeads = key_heads,
-          .width = width,
-          .scale = scale,
-          .query = query,
-          .key = key,
-          .value = value,
-          .output = output,
-          .logarithms = logarithms},
-      threads);
+  const AttentionJob job{batch, length, heads, key_heads, width, scale, query, key, value, output, logarithms};
+  return run(job, threads);
 }
 
 bool ck_attention_backward(
     int64_t batch, int64_t length, int64_t heads, int64_t key_heads, int64_t width, float scale, const float *query,
     const float *key, const float *value, const float *output, const float *logarithms, const float *output_gradient,
     float *query_gradient, float *key_gradient, float *value_gradient, int threads) {
-  return run(
-      AttentionJob{
-          .batch = batch,
-          .length = length,
-          .heads = heads,
-          .keyHeads = key_heads,
-          .width = width,
-          .scale = scale,
-          .query = query,
-          .key = key,
-          .value = value,
-          .savedOutput = output,
-          .savedLogarithms = logarithms,
-          .outputGradient = output_gradient,
-          .queryGradient = query_gradient,
-          .keyGradient = key_gradient,
-          .valueGradient = value_gradient},
-      threads);
+  AttentionJob job{batch, length, heads, key_heads, width, scale, query, key, value};
+  job.savedOutput = output;
+  job.savedLogarithms = logarithms;
+  job.outputGradient = output_gradient;
+  job.queryGradient = query_gradient;
+  job.keyGradient = key_gradient;
+  job.valueGradient = value_gradient;
+  return run(job, threads);
 }

@@ -56,6 +56,13 @@ bool ck_expand(const ck_matrix *matrix, int64_t first, int64_t count, float *y, 
   return count == 0 || code().expand({matrix, first, count, y}, threads);
 }
 
+bool ck_quantize(
+    ck_form form, int64_t outputs, int64_t inputs, const float *weight, void *values, uint16_t *scales,
+    int threads) {
+  if (outputs < 0 || inputs < 1) return false;
+  return outputs == 0 || code().quantize({form, outputs, inputs, weight, values, scales}, threads);
+}
+
 bool ck_attention_step(
     const ck_attention_layer *layer, const ck_memory *texts, int64_t count, const float *x, const float *cosine,
     const float *sine, bool adds_input, float *y, int threads) {

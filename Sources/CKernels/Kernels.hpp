@@ -109,6 +109,14 @@ struct ExpandJob {
   float *y;
 };
 
+struct QuantizeJob {
+  ck_form form;
+  int64_t outputs, inputs;
+  const float *weight;
+  void *values;
+  uint16_t *scales;
+};
+
 struct AttentionStepJob {
   const ck_attention_layer *layer;
   const ck_memory *texts;
@@ -175,6 +183,7 @@ struct VectorCode {
   bool (*crossEntropy)(const CrossEntropyJob &job, int threads);
   bool (*narrowProduct)(const NarrowJob &job, int threads);
   bool (*expand)(const ExpandJob &job, int threads);
+  bool (*quantize)(const QuantizeJob &job, int threads);
   bool (*attentionStep)(const AttentionStepJob &job, int threads);
   bool (*feedForwardStep)(const FeedForwardStepJob &job, int threads);
   bool (*adamW)(const AdamWJob &job, int threads);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,7 @@ const VectorCode avx2Code{
     avx2::crossEntropy,
     avx2::narrowProduct,
     avx2::expand,
+    avx2::quantize,
     avx2::attentionStep,
     avx2::feedForwardStep,
     avx2::adamW,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -40,6 +41,7 @@ const VectorCode avx512Code{
     avx512::crossEntropy,
     avx512::narrowProduct,
     avx512::expand,
+    avx512::quantize,
     avx512::attentionStep,
     avx512::feedForwardStep,
     avx512::adamW,

@@ -1,6 +1,7 @@
 // The kernels for any processor: registers of four floats, which every 64-bit one has.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +39,7 @@ const VectorCode portableCode{
     portable::crossEntropy,
     portable::narrowProduct,
     portable::expand,
+    portable::quantize,
     portable::attentionStep,
     portable::feedForwardStep,
     portable::adamW,

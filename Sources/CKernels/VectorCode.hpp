@@ -45,6 +45,8 @@ namespace CK_CODE {
 
 #include "Expand.hpp"
 
+#include "Quantize.hpp"
+
 #include "StepAttention.hpp"
 
 #include "AttentionStep.hpp"

@@ -1,58 +1,13 @@
 // Linear maps with an adapter of low rank that is trained alone: no gradient of the weight is computed, and it is read
 // where it lies, forward and backward.
-#include <c10/core/GradMode.h>
-#include <torch/csrc/autograd/custom_function.h>
-
+#include "Frozen.hpp"
 #include "Internal.h"
-#include "Matrices.hpp"
-#include "Products.hpp"
-#include "Quantized.hpp"
 
 namespace wideband {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-/// A matrix that is not trained, as a derivative keeps it.
-struct Frozen {
-  wb_tensor values, scales;
-  int64_t inputs;
-
-  explicit Frozen(const wb_matrix &matrix)
-      : values{matrix.values->value}, scales{matrix.scales ? matrix.scales->value : at::Tensor()},
-        inputs(matrix.inputs) {}
-
-  explicit Frozen(AutogradContext *context)
-      : values{context->saved_data["values"].toTensor()}, scales{context->saved_data["scales"].toTensor()},
-        inputs(context->saved_data["inputs"].toInt()) {}
-
-  void save(AutogradContext *context) const {
-    context->saved_data["values"] = values.value;
-    context->saved_data["scales"] = scales.value;
-    context->saved_data["inputs"] = inputs;
-  }
-
-  wb_matrix matrix() const { return {&values, scales.value.defined() ? &scales : nullptr, inputs}; }
-
-  /// Whether it is float32, or in a form that no kernel reads: then it is multiplied as a whole.
-  bool isWhole() const { return values.value.scalar_type() == at::kFloat || !isReadable(matrix()); }
-  at::Tensor floats() const { return expanded(matrix()).to(at::kFloat).contiguous(); }
-
-  at::Tensor product(const at::Tensor &x) const {
-    return isWhole() ? mapped(x, floats()) : blockedProduct(x, matrix());
-  }
-
-  /// The gradient of x from that of the product.
-  at::Tensor productBack(const at::Tensor &upstream) const {
-    if (!isWhole()) return blockedProductBack(upstream, matrix());
-    auto sizes = upstream.sizes().vec();
-    sizes.back() = inputs;
-    auto result = at::empty(sizes, upstream.options());
-    multiply(asRows(upstream), floats(), asRows(result));
-    return result;
-  }
-};
 
 /// x W^T + s (x A^T) B^T.
 struct AdaptedLinear : torch::autograd::Function<AdaptedLinear> {

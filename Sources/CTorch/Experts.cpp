@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "Internal.h"
+#include "Matrices.hpp"
 #include "Products.hpp"
 #include "ckernels.h"
 
@@ -87,10 +88,9 @@ struct Layout {
 
 /// result [n, m] = x [n, k] matrix^T, read once where there are few rows.
 void map(const at::Tensor &x, const at::Tensor &matrix, const at::Tensor &result) {
-  constexpr int64_t few = 16;
-  if (x.size(0) > few) return multiply(x, matrix.t(), result);
-  const ck_matrix weight{CK_FLOAT32, matrix.size(0), matrix.size(1), data(matrix), nullptr};
-  TORCH_CHECK(ck_narrow_product(x.size(0), data(x), &weight, mutableData(result), at::get_num_threads()));
+  if (x.size(0) > mostNarrowRows) return multiply(x, matrix.t(), result);
+  const wb_tensor weight{matrix};
+  narrowProduct(x, {&weight, nullptr, matrix.size(1)}, result);
 }
 
 /// Expert e's weights are number 3e, 3e + 1 and 3e + 2 of the list: gate, up and down.

@@ -1,11 +1,8 @@
 // The linear map as one autograd function whose three products go through `multiply`.
 #include <ATen/Context.h>
-#include <torch/csrc/autograd/custom_function.h>
 
+#include "Frozen.hpp"
 #include "Internal.h"
-#include "Matrices.hpp"
-#include "Products.hpp"
-#include "Quantized.hpp"
 
 namespace at::native {
 // result = beta result + alpha a b. libtorch exports it and ships no header for it.
@@ -64,20 +61,15 @@ struct Linear : torch::autograd::Function<Linear> {
   }
 };
 
-/// x times a readable weight that has no derivative, or needs none here, transposed: the weight is never floats as a
-/// whole, forward or backward.
+/// x times the transpose of a weight that is not trained.
 struct FrozenLinear : torch::autograd::Function<FrozenLinear> {
-  static at::Tensor forward(AutogradContext *context, const at::Tensor &x, const wb_matrix *matrix) {
-    context->save_for_backward({matrix->values->value, matrix->scales ? matrix->scales->value : at::Tensor()});
-    context->saved_data["inputs"] = matrix->inputs;
-    return blockedProduct(x, *matrix);
+  static at::Tensor forward(AutogradContext *context, const at::Tensor &x, const Frozen &weight) {
+    weight.save(context);
+    return weight.product(x.contiguous());
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
-    const auto saved = context->get_saved_variables();
-    const wb_tensor values{saved[0]}, scales{saved[1]};
-    const int64_t inputs = context->saved_data["inputs"].toInt();
-    return {blockedProductBack(gradients[0], {&values, saved[1].defined() ? &scales : nullptr, inputs}), {}};
+    return {Frozen(context).productBack(gradients[0].contiguous()), {}};
   }
 };
 
@@ -87,9 +79,8 @@ at::Tensor product(const at::Tensor &x, const wb_matrix &matrix) {
   TORCH_CHECK(
       x.dim() > 0 && matrix.inputs == x.size(-1), "the weight [out, in] does not fit the last axis");
   if (isNarrow(x, matrix)) return narrowProduct(x, matrix);
-  if (values.scalar_type() == at::kFloat) return Linear::apply(x, values);
   if (isRecorded(values)) return Linear::apply(x, values.to(at::kFloat));
-  return FrozenLinear::apply(x, &matrix);
+  return FrozenLinear::apply(x, Frozen(matrix));
 }
 
 }  // namespace

@@ -12,8 +12,6 @@
 namespace wideband {
 namespace {
 
-constexpr int64_t mostNarrowRows = 16;
-
 int64_t rowsOf(const at::Tensor &x) { return x.numel() / std::max<int64_t>(x.size(-1), 1); }
 
 at::Tensor resultFor(const at::Tensor &x, int64_t outputs) {
@@ -56,12 +54,16 @@ bool isNarrow(const at::Tensor &x, const wb_matrix &weight) {
 
 at::Tensor narrowProduct(const at::Tensor &x, const wb_matrix &weight) {
   const auto input = x.contiguous();
-  const auto matrix = asKernels(weight);
-  auto y = resultFor(input, matrix.outputs);
-  TORCH_CHECK(
-      ck_narrow_product(rowsOf(input), data(input), &matrix, mutableData(y), at::get_num_threads()),
-      "the sizes are impossible");
+  auto y = resultFor(input, weight.values->value.size(0));
+  narrowProduct(input, weight, y);
   return y;
+}
+
+void narrowProduct(const at::Tensor &x, const wb_matrix &weight, const at::Tensor &result) {
+  const auto matrix = asKernels(weight);
+  TORCH_CHECK(
+      ck_narrow_product(rowsOf(x), data(x), &matrix, mutableData(result), at::get_num_threads()),
+      "the sizes are impossible");
 }
 
 namespace {

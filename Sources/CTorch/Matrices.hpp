@@ -17,11 +17,17 @@ ck_matrix asKernels(const wb_matrix &matrix);
 /// Whether a derivative is to be recorded of what is made of a tensor.
 bool isRecorded(const at::Tensor &tensor);
 
+/// Rows up to which a product reads its weight once, row after row.
+constexpr int64_t mostNarrowRows = 16;
+
 /// Whether x [..., in] has so few rows, and no derivative to record, that narrowProduct is the way.
 bool isNarrow(const at::Tensor &x, const wb_matrix &weight);
 
 /// x [..., in] times a readable weight [out, in] transposed, the weight read from memory once; no derivative.
 at::Tensor narrowProduct(const at::Tensor &x, const wb_matrix &weight);
+
+/// The same for contiguous x, written to `result`.
+void narrowProduct(const at::Tensor &x, const wb_matrix &weight, const at::Tensor &result);
 
 /// The same for any number of rows, through large products with some rows of the weight at a time; no derivative.
 at::Tensor blockedProduct(const at::Tensor &x, const wb_matrix &weight);

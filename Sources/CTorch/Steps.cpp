@@ -11,11 +11,9 @@
 namespace wideband {
 namespace {
 
-constexpr int64_t mostRows = 16;
-
-bool isStep(const at::Tensor &x, const wb_tensor *norm) {
-  return isFusible(x) && !isRecorded(x) && x.size(-1) == norm->value.numel() &&
-         x.numel() <= mostRows * x.size(-1) && isFusible(norm->value) && norm->value.is_contiguous();
+bool isStep(const at::Tensor &x, const at::Tensor &norm) {
+  return isFusible(x) && !isRecorded(x) && x.size(-1) == norm.numel() && x.numel() <= mostNarrowRows * x.size(-1) &&
+         isFusible(norm) && norm.is_contiguous();
 }
 
 bool areOneForm(const wb_matrix &a, const wb_matrix &b) {
@@ -47,31 +45,54 @@ ck_memory memoryOf(const wb_memory &text) {
       text.value_scales ? mutableData(text.value_scales->value) : nullptr};
 }
 
-/// A feed-forward sublayer as the kernels take it, which points into itself.
-struct FeedForward {
+}  // namespace
+}  // namespace wideband
+
+/// A feed-forward sublayer as the kernels take it, which points into itself and into tensors that it keeps.
+struct wb_feed_forward {
+  at::Tensor norm;
+  std::vector<at::Tensor> kept;
   std::vector<ck_matrix> gate, up, down;
   ck_matrix router{};
   ck_feed_forward_layer layer{};
 
-  explicit FeedForward(const wb_feed_forward_layer &source) {
+  explicit wb_feed_forward(const wb_feed_forward_layer &source) : norm(source.norm->value) {
     for (int64_t each = 0; each < source.experts; each++) {
-      gate.push_back(asKernels(source.gate[each]));
-      up.push_back(asKernels(source.up[each]));
-      down.push_back(asKernels(source.down[each]));
+      add(source.gate[each], gate);
+      add(source.up[each], up);
+      add(source.down[each], down);
     }
-    if (source.router) router = asKernels(wb_matrix{source.router, nullptr, source.router->value.size(1)});
+    if (source.router) {
+      kept.push_back(source.router->value);
+      router = wideband::asKernels({source.router, nullptr, source.router->value.size(1)});
+    }
     layer = {
-        float(source.epsilon), data(source.norm->value), source.router ? &router : nullptr, source.experts,
-        source.chosen, source.renormalizes, gate.data(), up.data(), down.data()};
+        float(source.epsilon), wideband::data(norm), source.router ? &router : nullptr, source.experts, source.chosen,
+        source.renormalizes, gate.data(), up.data(), down.data()};
+  }
+
+  wb_feed_forward(const wb_feed_forward &) = delete;
+
+  /// Whether the kernels can read all of a sublayer's matrices where they lie.
+  static bool isPossible(const wb_feed_forward_layer &source) {
+    if (source.router && !wideband::isFusible(source.router->value)) return false;
+    for (int64_t each = 0; each < source.experts; each++)
+      for (const auto *matrices : {source.gate, source.up, source.down})
+        if (!wideband::isReadable(matrices[each])) return false;
+    return true;
+  }
+
+ private:
+  void add(const wb_matrix &matrix, std::vector<ck_matrix> &matrices) {
+    kept.push_back(matrix.values->value);
+    if (matrix.scales) kept.push_back(matrix.scales->value);
+    matrices.push_back(wideband::asKernels(matrix));
   }
 };
 
-}  // namespace
-}  // namespace wideband
-
 bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer *layer) {
   using namespace wideband;
-  return isStep(x->value, layer->norm) &&
+  return isStep(x->value, layer->norm->value) &&
          isFusible(layer->query_norm->value) && isFusible(layer->key_norm->value) && isReadable(layer->query) &&
          isReadable(layer->key) && isReadable(layer->value) && isReadable(layer->output) &&
          areOneForm(layer->query, layer->key) && areOneForm(layer->query, layer->value) && layer->head_size % 2 == 0;
@@ -90,7 +111,8 @@ wb_tensor *wb_attention_step(
       rows += texts[text].rows;
     }
     TORCH_CHECK(
-        rows * input.size(-1) == input.numel() && cosines.numel() == rows * layer->head_size && sines.numel() == cosines.numel(),
+        rows * input.size(-1) == input.numel() && cosines.numel() == rows * layer->head_size &&
+            sines.numel() == cosines.numel(),
         "the texts have ", rows, " new positions");
     const auto kernels = wideband::attentionOf(*layer);
     auto y = at::empty_like(input);
@@ -103,23 +125,25 @@ wb_tensor *wb_attention_step(
   });
 }
 
-bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward_layer *layer) {
-  using namespace wideband;
-  if (!isStep(x->value, layer->norm) || (layer->router && !isFusible(layer->router->value))) return false;
-  for (int64_t each = 0; each < layer->experts; each++)
-    if (!isReadable(layer->gate[each]) || !isReadable(layer->up[each]) || !isReadable(layer->down[each])) return false;
-  return true;
+wb_feed_forward *wb_feed_forward_create(const wb_feed_forward_layer *layer) {
+  return wideband::guarded<wb_feed_forward *>(
+      nullptr, [&] { return wb_feed_forward::isPossible(*layer) ? new wb_feed_forward(*layer) : nullptr; });
 }
 
-wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward_layer *layer, bool adds_input) {
+void wb_feed_forward_release(wb_feed_forward *weights) { delete weights; }
+
+bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward *weights) {
+  return wideband::isStep(x->value, weights->norm);
+}
+
+wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *weights, bool adds_input) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
     const auto input = x->value.contiguous();
-    const wideband::FeedForward kernels(*layer);
     auto y = at::empty_like(input);
     TORCH_CHECK(
         ck_feed_forward_step(
-            &kernels.layer, input.numel() / input.size(-1), wideband::data(input), adds_input, wideband::mutableData(y),
-            at::get_num_threads()),
+            &weights->layer, input.numel() / input.size(-1), wideband::data(input), adds_input,
+            wideband::mutableData(y), at::get_num_threads()),
         "the sizes are impossible");
     return wideband::handle(y);
   });

@@ -33,8 +33,3 @@ wb_tensor *wb_tensor_borrow(void *memory, const int64_t *sizes, int rank, int dt
     return wideband::handle(at::from_blob(memory, shape, [release, context](void *) { release(context); }, options));
   });
 }
-
-wb_tensor *wb_add_reshaped(const wb_tensor *tensor, const wb_tensor *other) {
-  return wideband::guarded<wb_tensor *>(
-      nullptr, [&] { return wideband::handle(tensor->value + other->value.view(tensor->value.sizes())); });
-}

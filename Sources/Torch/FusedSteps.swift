@@ -73,44 +73,44 @@ public struct KeptText {
 public struct FeedForwardWeights {
   /// The router `[E, D]` in float32, the experts of each token, and whether their probabilities are made to sum to one.
   public typealias Routing = (router: Tensor, perToken: Int, isRenormalized: Bool)
+  /// W_gate and W_up `[F, D]`, W_down `[D, F]`.
+  public typealias Network = (gate: WeightMatrix, up: WeightMatrix, down: WeightMatrix)
 
-  let norm: Tensor
-  let epsilon: Double
-  let routing: Routing?
-  /// Kept for what the pointers refer to.
-  private let gates, ups, downs: [WeightMatrix]
-  private let pointers: (gates: [wb_matrix], ups: [wb_matrix], downs: [wb_matrix])
+  /// The weights as the kernel takes them, checked once; they must stay where they are.
+  fileprivate final class Handle {
+    let pointer: OpaquePointer
 
-  /// The weights of a sublayer; `networks` has one network, or with `routing` one an expert.
-  public init(
-    norm: Tensor, epsilon: Double, routing: Routing? = nil,
-    networks: [(gate: WeightMatrix, up: WeightMatrix, down: WeightMatrix)]
-  ) {
-    self.norm = norm
-    self.epsilon = epsilon
-    self.routing = routing
-    gates = networks.map(\.gate)
-    ups = networks.map(\.up)
-    downs = networks.map(\.down)
-    pointers = (gates.compactMap(\.pointers), ups.compactMap(\.pointers), downs.compactMap(\.pointers))
-  }
-
-  fileprivate var description: String { gates.first?.description ?? "" }
-
-  fileprivate func withPointers<Result>(_ body: (wb_feed_forward_layer) -> Result?) -> Result? {
-    let counts = [pointers.gates.count, pointers.ups.count, pointers.downs.count]
-    guard let norm = norm.pointer, counts.allSatisfy({ $0 == gates.count }) else { return nil }
-    return pointers.gates.withUnsafeBufferPointer { gates in
-      pointers.ups.withUnsafeBufferPointer { ups in
-        pointers.downs.withUnsafeBufferPointer { downs in
-          body(
-            wb_feed_forward_layer(
-              epsilon: epsilon, norm: norm, router: routing?.router.pointer, experts: Int64(gates.count),
+    init?(_ norm: Tensor, _ epsilon: Double, _ routing: Routing?, _ networks: [Network]) {
+      let gates = networks.compactMap(\.gate.pointers)
+      let ups = networks.compactMap(\.up.pointers)
+      let downs = networks.compactMap(\.down.pointers)
+      guard let norm = norm.pointer, [gates, ups, downs].allSatisfy({ $0.count == networks.count }) else { return nil }
+      let created = gates.withUnsafeBufferPointer { gates in
+        ups.withUnsafeBufferPointer { ups in
+          downs.withUnsafeBufferPointer { downs in
+            var layer = wb_feed_forward_layer(
+              epsilon: epsilon, norm: norm, router: routing?.router.pointer, experts: Int64(networks.count),
               chosen: Int64(routing?.perToken ?? 1), renormalizes: routing?.isRenormalized ?? false,
-              gate: gates.baseAddress, up: ups.baseAddress, down: downs.baseAddress))
+              gate: gates.baseAddress, up: ups.baseAddress, down: downs.baseAddress)
+            return wb_feed_forward_create(&layer)
+          }
         }
       }
+      guard let created else { return nil }
+      pointer = created
     }
+
+    deinit { wb_feed_forward_release(pointer) }
+  }
+
+  /// Nil where there is no kernel for the weights.
+  fileprivate let handle: Handle?
+  fileprivate let description: String
+
+  /// The weights of a sublayer; `networks` has one network, or with `routing` one an expert.
+  public init(norm: Tensor, epsilon: Double, routing: Routing? = nil, networks: [Network]) {
+    handle = Handle(norm, epsilon, routing, networks)
+    description = networks.first?.gate.description ?? ""
   }
 }
 
@@ -134,13 +134,11 @@ extension Tensor {
 
   /// What a feed-forward sublayer makes of x `[..., D]`, not yet normalised; added to x if `addsInput`.
   public func feedForwardStep(_ weights: FeedForwardWeights, addsInput: Bool) -> Tensor? {
-    guard Kernels.selected == .fused, let pointer else { return nil }
-    return weights.withPointers { layer in
-      var layer = layer
-      guard wb_feed_forward_step_is_supported(pointer, &layer) else { return nil }
-      return Tensor(
-        result: wb_feed_forward_step(pointer, &layer, addsInput),
-        of: "feed_forward_step(\(dtype)\(shape), \(weights.description))")
-    }
+    guard Kernels.selected == .fused, let pointer, let layer = weights.handle?.pointer,
+      wb_feed_forward_step_is_supported(pointer, layer)
+    else { return nil }
+    return Tensor(
+      result: wb_feed_forward_step(pointer, layer, addsInput),
+      of: "feed_forward_step(\(dtype)\(shape), \(weights.description))")
   }
 }

@@ -1,5 +1,3 @@
-import CTorch
-
 /// Element by element, with broadcasting.
 extension Tensor {
   private static let addOperator = Operator("add", "Tensor")
@@ -30,15 +28,6 @@ extension Tensor {
 
   /// Sums of elements.
   public static func + (a: Tensor, b: Tensor) -> Tensor { addOperator(.tensor(a), .tensor(b)) }
-  /// The sum with a tensor of as many elements in another shape, in this one's shape.
-  public func adding(reshaped other: Tensor) -> Tensor {
-    guard let pointer, let added = other.pointer else {
-      ErrorScope.current.recordEarlierFailure()
-      return .empty
-    }
-    return Tensor(result: wb_add_reshaped(pointer, added), of: "add(\(dtype)\(shape), \(other.dtype)\(other.shape))")
-  }
-
   /// A number added to every element.
   public static func + (a: Tensor, b: Double) -> Tensor { addScalarOperator(.tensor(a), .double(b)) }
   /// Differences of elements.

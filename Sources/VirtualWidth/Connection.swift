@@ -34,6 +34,6 @@ public struct Residual: Connection {
     _ state: State, adding: (Tensor) -> Tensor?, around sublayer: (Tensor) -> Tensor
   ) -> State {
     if let sum = adding(state.tensor) { return State(sum) }
-    return State(state.tensor.adding(reshaped: sublayer(state.tensor.flattened(-2))))
+    return State(state.tensor + sublayer(state.tensor.flattened(-2)).unsqueezed(-2))
   }
 }

@@ -21,7 +21,7 @@ struct ChatExampleTests {
     return temporary
   }
 
-  @Test(.timeLimit(.minutes(5))) func talks() async throws {
+  @Test func talks() async throws {
     let models = try model().url
     // example
     let model = try LoadedModel(models.appending(path: "Qwen3-0.6B"))

@@ -13,7 +13,7 @@ private var options: GenerationOptions {
   return options
 }
 
-@Suite(.timeLimit(.minutes(5))) struct ChatSessionTests {
+@Suite struct ChatSessionTests {
   private let model: LoadedModel
 
   init() throws { model = try Fixtures.loaded(contextLength: 160) }

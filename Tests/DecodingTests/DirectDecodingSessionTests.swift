@@ -1,8 +1,8 @@
 import LanguageModel
 import Testing
-import Torch
 
 @testable import Decoding
+@testable import Torch
 
 /// A session that is fed known tokens, and all logits that it has given, by position.
 private final class Fed {
@@ -101,6 +101,47 @@ func aSecondTurnFinishesTheCycleThatTheFirstLeft(kind: DirectModel) throws {
     try replayed.append([text.session.tokens[seen]] + someTokens(5, from: 40))
     try replayed.check("replayed after \(stop)")
   }
+}
+
+/// What is replayed may begin and end anywhere in a cycle: the thinking layers run if a head is among it.
+@Test(arguments: DirectModel.some)
+func headsAmongReplayedTokensThink(kind: DirectModel) throws {
+  let model = try kind.model()
+  for appended in 1...4 {
+    for count in 1...6 {
+      let text = try Fed(model, cycle: 4)
+      try text.read(someTokens(3))
+      try text.append(someTokens(appended, from: 3))
+      let waiting = text.session.pendingCount
+      let phases = (appended..<(appended + count)).map { $0 % 4 }
+      text.note(try text.session.replay(someTokens(count, from: 3 + appended), phases: phases))
+      #expect(text.session.pendingCount == (phases.contains(0) ? 0 : waiting + count))
+      #expect(text.session.nextPhase == (appended + count) % 4)
+      try text.append(someTokens(5, from: 30))
+      try text.check("\(count) replayed behind \(appended)")
+    }
+  }
+}
+
+@Test func aFailedPassLeavesNothingBehind() throws {
+  let model = try DirectModel(kind: .plain, encoding: 1, decoding: 2, gate: .add).model()
+  let text = try Fed(model, cycle: 3)
+  try text.read(someTokens(4))
+  try text.append(someTokens(3, from: 4))
+  func lengths() -> [Int] { (0..<5).compactMap { text.session.cache?.length(layer: $0) } }
+  #expect(lengths() == [7, 5, 5, 7, 7])
+
+  // A head's pass runs through the thinking layers and fails behind them.
+  let query = try #require(model.weights.tensors["model.layers.4.self_attn.q_proj.weight"])
+  let resize = Operator("resize_")
+  try withTorch { resize.perform(.tensor(query), .ints([31, 24]), .none) }
+  #expect(throws: TorchError.self) { try text.session.append(9) }
+  try withTorch { resize.perform(.tensor(query), .ints([32, 24]), .none) }
+  #expect(text.session.tokens.count == 7)
+  #expect(text.session.pendingCount == 2)
+  #expect(lengths() == [7, 5, 5, 7, 7])
+  try text.append(someTokens(5, from: 20))
+  try text.check("behind a failure")
 }
 
 @Test(arguments: DirectModel.some)

@@ -3,6 +3,9 @@ import Testing
 
 @testable import Decoding
 
+// A test that waits gets its next turn when all others that wait have had theirs. None of these has a time limit, which
+// in a full run would be one on the others, and none computes on while its reader waits.
+
 private func options(tokens: Int) -> GenerationOptions {
   var options = GenerationOptions()
   options.seed = 9
@@ -10,7 +13,7 @@ private func options(tokens: Int) -> GenerationOptions {
   return options
 }
 
-@Test(.timeLimit(.minutes(5))) func aStreamIsTheGeneratedText() async throws {
+@Test func aStreamIsTheGeneratedText() async throws {
   let model = try Fixtures.loaded()
   let expected = try model.generate("Hello", options: options(tokens: 12))
   var text = ""
@@ -27,18 +30,58 @@ private func options(tokens: Int) -> GenerationOptions {
   #expect(result?.finishReason == .maximumTokens)
 }
 
-/// A hundred thousand tokens would take minutes, and the second stream waits for the first one's end.
-@Test(.timeLimit(.minutes(5))) func leavingAStreamEndsItsComputation() async throws {
+/// A stream that goes on behind its first piece when its reader has left. The lock guards the count.
+private final class HeldStream: @unchecked Sendable {
+  private let lock = NSLock()
+  private let left = DispatchSemaphore(value: 0)
+  private var count = 0
+
+  /// Passes so far.
+  var passes: Int { lock.withLock { count } }
+
+  func events(_ model: LoadedModel) -> AsyncThrowingStream<GenerationEvent, any Error> {
+    ComputeThread.shared.stream { check, onText in
+      var isHeld = false
+      return try model.generate([1, 2, 3], options: options(tokens: 40)) {
+        self.lock.withLock { self.count += 1 }
+        try check()
+      } onText: { piece in
+        try onText(piece)
+        if !isHeld { self.left.wait() }
+        isHeld = true
+      }
+    }
+  }
+
+  /// Holds the stream, which nobody reads any more, to one more attempt at a pass.
+  func expectEnd() async {
+    let before = passes
+    left.signal()
+    await withCheckedContinuation { continuation in ComputeThread.shared.run { continuation.resume() } }
+    #expect(passes == before + 1)
+  }
+}
+
+@Test func leavingALoopEndsItsComputation() async throws {
+  let (model, held) = (try Fixtures.loaded(), HeldStream())
+  for try await _ in held.events(model) { break }
+  await held.expectEnd()
+}
+
+@Test func cancellingATaskEndsItsComputation() async throws {
+  let (model, held) = (try Fixtures.loaded(), HeldStream())
+  let (pieces, continuation) = AsyncStream.makeStream(of: Void.self)
+  let reader = Task { for try await _ in held.events(model) { continuation.yield() } }
+  for await _ in pieces { break }
+  reader.cancel()
+  _ = await reader.result
+  await held.expectEnd()
+}
+
+/// If it went on, it would for minutes.
+@Test func aModelsStreamEndsWhenItIsLeft() async throws {
   let model = try Fixtures.loaded(contextLength: 200_000)
-  var count = 0
-  for try await _ in model.stream([1, 2, 3], options: options(tokens: 100_000)) {
-    count += 1
-    if count == 3 { break }
-  }
-  let task = Task {
-    for try await _ in model.stream([1, 2, 3], options: options(tokens: 100_000)) {}
-  }
-  try await Task.sleep(for: .milliseconds(50))
+  let task = Task { for try await _ in model.stream([1, 2, 3], options: options(tokens: 100_000)) {} }
   task.cancel()
   _ = await task.result
   var finished = false
@@ -48,7 +91,7 @@ private func options(tokens: Int) -> GenerationOptions {
   #expect(finished)
 }
 
-@Test(.timeLimit(.minutes(5))) func aStreamThrowsWhatGenerationThrows() async throws {
+@Test func aStreamThrowsWhatGenerationThrows() async throws {
   let model = try Fixtures.loaded()
   let error = await #expect(throws: GenerationError.self) {
     for try await _ in model.stream([-5]) {}
@@ -56,7 +99,7 @@ private func options(tokens: Int) -> GenerationOptions {
   #expect(error?.description.hasPrefix("token id -5 at position 0: expected 0 to ") == true)
 }
 
-@Test(.timeLimit(.minutes(5))) func allStreamsAreComputedOnOneThread() async {
+@Test func allStreamsAreComputedOnOneThread() async {
   var threads: Set<ObjectIdentifier> = []
   for _ in 0..<5 {
     let thread = await withCheckedContinuation { continuation in

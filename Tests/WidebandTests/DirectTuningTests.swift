@@ -5,30 +5,12 @@ import Training
 
 /// Tuning a trained model for direct decoding, through the command.
 struct DirectTuningTests {
-  private let workspace: Workspace
-  private let folder: TemporaryFolder
+  private let tune: Tuning
+  private var workspace: Workspace { tune.workspace }
+  private var folder: TemporaryFolder { tune.folder }
 
   init() throws {
-    workspace = try .shared()
-    folder = try TemporaryFolder()
-  }
-
-  private static let recipe = Fixtures.folder.deletingLastPathComponent().deletingLastPathComponent()
-    .appending(path: "configs/direct-select.yaml").path
-  /// The preset, made small enough for a model of two layers.
-  private static let changes = [
-    "direct_decoding.decoding_layers=1", "direct_decoding.cycles=[2,3]", "training.steps=12",
-    "training.sequence_length=32", "training.tokens_per_step=128", "training.rows_per_batch=2",
-    "schedule.warmup_steps=2", "validation.tokens=256", "checkpoint.interval=5", "sample.interval=6", "sample.tokens=3",
-  ]
-
-  private func tune(_ more: String..., from start: String? = nil) throws -> Executable.Result {
-    try Executable.run(
-      [
-        "train", "--recipe", Self.recipe, "--data", workspace("tokens"), "--output", "run", "--from",
-        start ?? workspace.model,
-      ]
-        + (Self.changes + more).flatMap { ["--set", $0] }, in: folder.url)
+    tune = try Tuning("direct-select.yaml", "direct_decoding.decoding_layers=1", "direct_decoding.cycles=[2,3]")
   }
 
   @Test func aTunedModelIsMeasuredAndWrites() throws {
@@ -98,11 +80,11 @@ struct DirectTuningTests {
     expectError(try tune(from: nowhere), "\(nowhere): there is no such model folder")
     expectError(
       try tune("model.hidden_size=32"),
-      "\(Self.recipe): model is not that of \(workspace.model)/config.json: expected the same, or no key 'model'")
+      "\(tune.recipe): model is not that of \(workspace.model)/config.json: expected the same, or no key 'model'")
     expectError(
       try Executable.run(
-        "train", "--recipe", Self.recipe, "--data", workspace("tokens"), "--output", "run", in: folder.url),
-      "\(Self.recipe): no model: expected --from, or a key 'from' or 'model'")
+        "train", "--recipe", tune.recipe, "--data", workspace("tokens"), "--output", "run", in: folder.url),
+      "\(tune.recipe): no model: expected --from, or a key 'from' or 'model'")
     #expect(!FileManager.default.fileExists(atPath: folder("run").path))
   }
 }

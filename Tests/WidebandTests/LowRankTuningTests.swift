@@ -6,28 +6,11 @@ import Training
 
 /// Tuning adapters of a trained model, and what becomes of them, through the command.
 struct LowRankTuningTests {
-  private let workspace: Workspace
-  private let folder: TemporaryFolder
+  private let tune: Tuning
+  private var workspace: Workspace { tune.workspace }
+  private var folder: TemporaryFolder { tune.folder }
 
-  init() throws {
-    workspace = try .shared()
-    folder = try TemporaryFolder()
-  }
-
-  private static let recipe = Fixtures.folder.deletingLastPathComponent().deletingLastPathComponent()
-    .appending(path: "configs/lora.yaml").path
-  /// The preset, made small enough for a model of two layers.
-  private static let changes = [
-    "lora.rank=4", "training.steps=12", "training.sequence_length=32", "training.tokens_per_step=128",
-    "training.rows_per_batch=2", "schedule.warmup_steps=2", "validation.tokens=256", "checkpoint.interval=5",
-    "sample.interval=6", "sample.tokens=3",
-  ]
-
-  private func tune(_ more: String...) throws -> Executable.Result {
-    try Executable.run(
-      ["train", "--recipe", Self.recipe, "--data", workspace("tokens"), "--output", "run", "--from", workspace.model]
-        + (Self.changes + more).flatMap { ["--set", $0] }, in: folder.url)
-  }
+  init() throws { tune = try Tuning("lora.yaml", "lora.rank=4") }
 
   @Test func adaptersAreMeasuredWriteAndAreFused() throws {
     let result = try tune()
@@ -84,10 +67,7 @@ struct LowRankTuningTests {
       return result
     }
     _ = try run("quantize", "--model", workspace.model, "--output", "small", "--scheme", scheme)
-    let arguments = [
-      "train", "--recipe", Self.recipe, "--data", workspace("tokens"), "--output", "run", "--from", "small",
-    ]
-    let trained = try Executable.run(arguments + Self.changes.flatMap { ["--set", $0] }, in: folder.url)
+    let trained = try tune(from: "small")
     #expect(trained.status == 0, "\(trained.errors)")
     func bitsPerByte(_ model: String) throws -> Double {
       let measured = try run("evaluate", "--model", model, "--data", workspace("tokens"), "--length", "32", "--json")
@@ -104,9 +84,7 @@ struct LowRankTuningTests {
     #expect(whole.status == 0)
     try FileManager.default.moveItem(at: folder("run"), to: folder("whole"))
     let running = try Executable.start(
-      ["train", "--recipe", Self.recipe, "--data", workspace("tokens"), "--output", "run", "--from", workspace.model]
-        + (Self.changes + ["checkpoint.interval=1", "validation.interval=3"]).flatMap { ["--set", $0] },
-      in: folder.url)
+      tune.arguments(["checkpoint.interval=1", "validation.interval=3"]), in: folder.url)
     while running.process.isRunning, !folder.exists("run/checkpoints/step-00000003") { usleep(500) }
     kill(running.process.processIdentifier, SIGKILL)
     _ = try running.wait()
@@ -120,10 +98,10 @@ struct LowRankTuningTests {
   @Test func whatCannotBe() throws {
     expectError(
       try tune("lora.rank=0"),
-      "\(Self.recipe): lora.rank is 0: expected 1 to model.hidden_size, which is 16")
+      "\(tune.recipe): lora.rank is 0: expected 1 to model.hidden_size, which is 16")
     expectError(
       try tune("lora.targets=[heads]"),
-      "\(Self.recipe): lora.targets[0] is 'heads': expected one of attention, feed_forward")
+      "\(tune.recipe): lora.targets[0] is 'heads': expected one of attention, feed_forward")
     #expect(!folder.exists("run"))
     #expect(try tune().status == 0)
     let file = "run/checkpoints/step-00000012/adapter_config.json"

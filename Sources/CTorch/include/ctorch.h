@@ -69,9 +69,6 @@ void *wb_tensor_data(const wb_tensor *tensor);
 /// A tensor over memory that stays the caller's; `release(context)` runs when nothing refers to it any more.
 wb_tensor *wb_tensor_borrow(void *memory, const int64_t *sizes, int rank, int dtype, void (*release)(void *), void *context);
 
-/// The sum of a tensor and another with as many elements, in the first one's shape.
-wb_tensor *wb_add_reshaped(const wb_tensor *tensor, const wb_tensor *other);
-
 // Autograd.
 
 bool wb_set_gradients_enabled(bool enabled);
@@ -228,11 +225,18 @@ typedef struct wb_feed_forward_layer {
   const wb_matrix *gate, *up, *down;
 } wb_feed_forward_layer;
 
+/// A sublayer's weights, checked once and for all; they are read where they lie at that time.
+typedef struct wb_feed_forward wb_feed_forward;
+
+/// NULL without an error where there is no kernel for the weights; to be released by the caller.
+wb_feed_forward *wb_feed_forward_create(const wb_feed_forward_layer *layer);
+void wb_feed_forward_release(wb_feed_forward *weights);
+
 /// Whether there is a kernel for x: as for attention.
-bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward_layer *layer);
+bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward *weights);
 
 /// What a feed-forward sublayer makes of x, in x's shape; added to x if `adds_input`.
-wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward_layer *layer, bool adds_input);
+wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *weights, bool adds_input);
 
 // The optimizer.
 
