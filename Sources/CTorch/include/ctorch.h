@@ -173,8 +173,8 @@ wb_tensor *wb_experts(
 wb_tensor *wb_rotary_norm(
     const wb_tensor *x, const wb_tensor *weight, const wb_tensor *cosine, const wb_tensor *sine, double epsilon);
 
-/// softmax(query key^T / sqrt d) value [B, T, H, d] for a query [B, T, H, d] that sees the keys up to its own position, and
-/// keys and values [B, T, K, d] with K dividing H; fusible tensors alone.
+/// softmax(query key^T / sqrt d) value [B, T, H, d] for queries [B, T, H, d], of which number t sees the keys up to
+/// S - T + t, and keys and values [B, S, K, d] with K dividing H; fusible tensors alone. A derivative only where S = T.
 wb_tensor *wb_attention(const wb_tensor *query, const wb_tensor *key, const wb_tensor *value);
 
 /// Whether a head is one that wb_cross_entropy reads: fusible, or of 16 bits and without a gradient.
