@@ -84,11 +84,7 @@ public final class DecodingSession {
       return model.trunk(all, in: Pass(length: all.size(1), configuration: model.configuration, on: device))
     }
     let positions = Tensor.range(tokens.count..<(tokens.count + new.count), on: device)
-    // A single query comes after all keys and needs no mask.
-    let mask =
-      new.count == 1
-      ? nil : Tensor.range(0..<(tokens.count + new.count), on: device).unsqueezed(0) .<= positions.unsqueezed(1)
-    let pass = Pass(positions: positions, configuration: model.configuration, memory: cache, mask: mask)
+    let pass = Pass(positions: positions, configuration: model.configuration, memory: cache)
     return model.trunk(row(Array(new)), in: pass)
   }
 }

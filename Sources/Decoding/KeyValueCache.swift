@@ -69,10 +69,10 @@ public final class KeyValueCache: KeyValueMemory {
   /// Positions for which layers have memory.
   public var capacity: Int { layers.compactMap { $0.block?.keys.capacity }.min() ?? 0 }
 
-  /// What queries find among a layer's keys and values, the new ones included.
-  public func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor?) -> Tensor {
-    let all = extend(layer: layer, keys: keys, values: values)
-    return .attention(queries, all.keys, all.values, mask: mask)
+  /// What queries find among a layer's keys and values up to their own positions, the new ones included.
+  public func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor {
+    let all = extend(layer: layer, keys: keys.transposed(1, 2), values: values.transposed(1, 2))
+    return .causalAttention(queries, all.keys.transposed(1, 2), all.values.transposed(1, 2))
   }
 
   /// Stores new keys and values `[B, K, T, hd]` of a layer behind those that it has, and gives back all of them as they

@@ -45,8 +45,7 @@ extension Tensor {
       of: "rotary_norm(\(dtype)\(shape), \(weight.shape), \(cosine.shape))")
   }
 
-  /// softmax(q kᵀ / √hd) v `[B, T, H, hd]` for queries q `[B, T, H, hd]`, the last of S positions, each of which sees the
-  /// keys up to its own position, and k and v `[B, S, K, hd]` with K dividing H. Derivatives only where S = T.
+  /// `causalAttention` in a kernel, with derivatives only where S = T; nil where there is none.
   ///
   /// The kernel goes over whole rows of scores, so that it is for sequences of up to 4,096.
   public static func fusedCausalAttention(_ query: Tensor, _ key: Tensor, _ value: Tensor) -> Tensor? {

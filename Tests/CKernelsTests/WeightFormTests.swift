@@ -99,7 +99,7 @@ private func disagreement(_ form: Form, _ rows: Int, _ inputs: Int, _ outputs: I
     let found = x.linear(weight)
     if found.shape != [rows, outputs] { return "the shape \(found.shape)" }
     // Quantised rows come from operators here that share nothing with the kernels.
-    let floats = try weight.floats.to(.float64)
+    let floats = weight.floats.to(.float64)
     let exact = x.to(.float64).matmul(floats.transposed())
     let error = try ((found.to(.float64) - exact).norm() / (x.to(.float64).norm() * floats.norm() + 1e-30)).item()
     return error <= 5e-7 ? nil : "an error of \(error)"
