@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "CUDASteps.hpp"
 #include "Internal.h"
 #include "Matrices.hpp"
 #include "Products.hpp"
@@ -71,6 +72,7 @@ struct FeedForward {
 
 bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer *layer) {
   using namespace wideband;
+  if (x->value.is_cuda()) return isAttentionStepOnGPU(x->value, *layer);
   return isStep(x->value, layer->norm) &&
          isFusible(layer->query_norm->value) && isFusible(layer->key_norm->value) && isReadable(layer->query) &&
          isReadable(layer->key) && isReadable(layer->value) && isReadable(layer->output) &&
@@ -79,8 +81,13 @@ bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer
 
 wb_tensor *wb_attention_step(
     const wb_tensor *x, const wb_attention_layer *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
-    const wb_tensor *sine, bool adds_input) {
+    const wb_tensor *sine, const wb_tensor *starts, bool adds_input) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
+    if (x->value.is_cuda())
+      return wideband::handle(wideband::attentionStepOnGPU(
+          x->value, *layer, texts, count, cosine->value, sine->value, starts ? starts->value : at::Tensor(),
+          adds_input));
+    TORCH_CHECK(!starts, "starts in memory are for a GPU's kernels");
     const auto input = x->value.contiguous();
     const auto cosines = cosine->value.contiguous(), sines = sine->value.contiguous();
     std::vector<ck_memory> memories;
@@ -105,6 +112,7 @@ wb_tensor *wb_attention_step(
 
 bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward_layer *layer) {
   using namespace wideband;
+  if (x->value.is_cuda()) return isFeedForwardStepOnGPU(x->value, *layer);
   if (!isStep(x->value, layer->norm) || (layer->router && !isFusible(layer->router->value))) return false;
   for (int64_t each = 0; each < layer->experts; each++)
     if (!isReadable(layer->gate[each]) || !isReadable(layer->up[each]) || !isReadable(layer->down[each])) return false;
@@ -113,6 +121,7 @@ bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward
 
 wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward_layer *layer, bool adds_input) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
+    if (x->value.is_cuda()) return wideband::handle(wideband::feedForwardStepOnGPU(x->value, *layer, adds_input));
     const auto input = x->value.contiguous();
     const wideband::FeedForward kernels(*layer);
     auto y = at::empty_like(input);
