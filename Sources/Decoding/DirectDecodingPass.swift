@@ -118,9 +118,9 @@ private final class PackedMemory: KeyValueMemory {
     }
   }
 
-  func extended(layer: Int, by _: Int, heads: Int, headSize: Int) -> [KeptText] {
+  func extended(layer: Int, by _: Int, heads: Int, headSize: Int, like activations: Tensor) -> [KeptText] {
     segments.flatMap { cache, range in
-      cache.extended(layer: layer, by: range.count, heads: heads, headSize: headSize)
+      cache.extended(layer: layer, by: range.count, heads: heads, headSize: headSize, like: activations)
     }
   }
 

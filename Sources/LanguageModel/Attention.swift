@@ -41,7 +41,8 @@ public struct Attention {
   func step(_ x: Tensor, addsInput: Bool, in pass: Pass) -> Tensor? {
     guard let memory = pass.memory, x.size(0) == 1 else { return nil }
     return x.attentionStep(weights, rotary: pass.rotary, addsInput: addsInput) {
-      memory.extended(layer: layer, by: x.size(1), heads: weights.keyValueHeadCount, headSize: weights.headSize)
+      memory.extended(
+        layer: layer, by: x.size(1), heads: weights.keyValueHeadCount, headSize: weights.headSize, like: x)
     }
   }
 
