@@ -2,6 +2,7 @@
 //
 // at::cuda::CUDAGraph lies in the library that is loaded when a CUDA device is asked for, so that its functions are found
 // by their names, and an object of it is so many bytes that only they look at.
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/Event.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
@@ -103,6 +104,8 @@ wb_recording *wb_record(int64_t packed, bool (*work)(void *), void *context) {
     TORCH_CHECK(device.is_cuda(), "nothing is recorded on ", device.str());
     const c10::impl::VirtualGuardImpl guard(device.type());
     auto recording = std::make_unique<wb_recording>();
+    // A recording has memory of its own: what was kept for work like it is of no use any more.
+    at::getDeviceAllocator(device.type())->emptyCache();
     // The default stream cannot be recorded.
     const auto own = guard.getStream(device), side = guard.getStreamFromGlobalPool(device);
     wideband::waitFor(own, side);
@@ -119,7 +122,7 @@ wb_recording *wb_record(int64_t packed, bool (*work)(void *), void *context) {
   });
   static bool isReported = false;
   if (!found && !std::exchange(isReported, true))
-    std::fprintf(stderr, "steps of decoding are issued one operator after another: %s\n", wb_last_error());
+    std::fprintf(stderr, "work is given to the GPU one operator after another: %s\n", wb_last_error());
   return found;
 }
 

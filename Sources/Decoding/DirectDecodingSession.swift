@@ -64,7 +64,7 @@ public final class DirectDecodingSession {
     cache =
       usesCache
       ? KeyValueCache(model, form: keyValueForm, capacity: capacity) : nil
-    if let cache, let recorder = RecordedSteps.recorder(for: model.weights.device) {
+    if let cache, let recorder = RecordedWork.recorder(for: model.weights.device) {
       recorded = RecordedSteps(model, cache, groups: groups, cycle: length, recorder: recorder)
     }
   }

@@ -18,15 +18,6 @@ final class RecordedSteps {
     case inCycle
   }
 
-  /// Records work for a device; gives what runs it, or nil where it cannot be recorded.
-  typealias Recorder = (Device, @escaping () -> Bool) -> (() throws -> Void)?
-
-  /// The recorder of a device; nil where there is none.
-  static func recorder(for device: Device) -> Recorder? {
-    guard device.kind == .cuda else { return nil }
-    return { device, work in RecordedWork(on: device, work).map { recording in { try recording.run() } } }
-  }
-
   private struct Step {
     let run: () throws -> Void
     let revision: Int
@@ -36,7 +27,7 @@ final class RecordedSteps {
   private let cache: KeyValueCache
   private let groups: ModelConfiguration.DirectDecoding.Groups?
   private let cycle: Int
-  private let record: Recorder
+  private let record: RecordedWork.Recorder
   private var steps: [Kind: Step] = [:]
   private var seen: Set<Kind> = []
   private var isPossible = true
@@ -66,7 +57,7 @@ final class RecordedSteps {
   ///   - cycle: tokens of a cycle; 1 for the ordinary model.
   init(
     _ model: LanguageModel, _ cache: KeyValueCache, groups: ModelConfiguration.DirectDecoding.Groups? = nil,
-    cycle: Int = 1, recorder: @escaping Recorder
+    cycle: Int = 1, recorder: @escaping RecordedWork.Recorder
   ) {
     (self.model, self.cache, self.groups, self.cycle) = (model, cache, groups, cycle)
     record = recorder

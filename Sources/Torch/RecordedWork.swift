@@ -2,6 +2,15 @@ import CTorch
 
 /// Operators on a GPU that were recorded once and run again in one go, on the same memory: a CUDA graph.
 public final class RecordedWork {
+  /// Records work for a device; gives what runs it, or nil where it cannot be recorded.
+  public typealias Recorder = (Device, @escaping () -> Bool) -> (() throws -> Void)?
+
+  /// The recorder of a device; nil where there is none.
+  public static func recorder(for device: Device) -> Recorder? {
+    guard device.kind == .cuda else { return nil }
+    return { device, work in RecordedWork(on: device, work).map { recording in { try recording.run() } } }
+  }
+
   private let pointer: OpaquePointer
 
   /// Records what `work` gives the device to do, without doing it; nil where that cannot be, which a line on standard error

@@ -129,7 +129,7 @@ import Torch
     #expect(device.records == 1, "it is asked once")
     #expect(text.recorded?.runCount == 0)
     // Nothing is recorded for a processor, and nothing of composed operators.
-    #expect(RecordedSteps.recorder(for: .cpu) == nil)
+    #expect(RecordedWork.recorder(for: .cpu) == nil)
     #expect(RecordedWork(on: .cpu) { true } == nil)
     #expect(message { _ = try Reading(.zeros([1])) }.hasPrefix("reading float32[1]: expected one number of int64"))
     let composed = DecodingSession(model)
