@@ -5,8 +5,8 @@ import Torch
 ///
 /// A step reads its token, position and phase from the device's memory, and leaves there those of the step behind it,
 /// with the most probable token: steps can follow each other without the processor knowing what was chosen. The first step
-/// of a kind is never recorded, since it takes memory and compiles kernels; where the cache has moved, a kind is recorded
-/// again.
+/// of a kind does the same without a recording, since it takes memory and compiles kernels; where the cache has moved, a
+/// kind is recorded again.
 final class RecordedSteps {
   /// Which layers a step runs.
   enum Kind: Hashable {
@@ -81,17 +81,15 @@ final class RecordedSteps {
   /// to be taken in the ordinary way.
   func append(_ kind: Kind, _ token: Int, at position: Int, phase: Int = 0) throws -> Tensor? {
     readyPosition = nil
-    guard let step = try step(kind, at: position) else { return nil }
+    guard isPossible, cache.capacity > position else { return nil }
     try withTorch { inputs.copy(from: Tensor([token, position, phase].map(Int64.init))) }
-    try run(step, kind, at: position)
-    return logits
+    return try run(kind, at: position) ? logits : nil
   }
 
   /// Adds the token that the last step found the most probable; false where the step has to be taken in the ordinary way.
   func appendChosen(_ kind: Kind, at position: Int) throws -> Bool {
-    guard readyPosition == position, let step = try step(kind, at: position) else { return false }
-    try run(step, kind, at: position)
-    return true
+    guard readyPosition == position, isPossible, cache.capacity > position else { return false }
+    return try run(kind, at: position)
   }
 
   /// Has what the last step left on the device count for nothing: the text went on in another way.
@@ -105,15 +103,30 @@ final class RecordedSteps {
 
   /// Takes over what waits after steps in the ordinary way.
   func takeWaiting(_ states: Tensor) {
-    if waiting == nil {
-      waiting = .zeros([1, max(cycle - 1, 1), states.size(2), states.size(3)], states.dtype, on: states.device)
-    }
+    makeRoom(like: states)
     waiting?.slice(1, 0..<states.size(1)).copy(from: states)
   }
 
-  private func run(_ step: Step, _ kind: Kind, at position: Int) throws {
+  private func makeRoom(like states: Tensor) {
+    guard waiting == nil, states.rank == 4 else { return }
+    waiting = .zeros([1, max(cycle - 1, 1), states.size(2), states.size(3)], states.dtype, on: states.device)
+  }
+
+  /// Takes a step whose inputs lie ready; false where it has to be taken in the ordinary way.
+  private func run(_ kind: Kind, at position: Int) throws -> Bool {
     readyPosition = nil
-    try step.run()
+    if seen.insert(kind).inserted {
+      isPossible = try withTorch { perform(kind) }
+    } else {
+      if steps[kind]?.revision != cache.revision {
+        steps[kind] = record(model.weights.device, { self.perform(kind) }).map {
+          Step(run: $0, revision: cache.revision)
+        }
+      }
+      isPossible = steps[kind] != nil
+      try steps[kind]?.run()
+    }
+    guard isPossible else { return false }
     let end = position + 1
     if kind == .inCycle, let groups {
       cache.advance(to: end, layers: groups.encoding)
@@ -121,22 +134,9 @@ final class RecordedSteps {
     } else {
       cache.advance(to: end, layers: 0..<model.configuration.layerCount)
     }
-    runCount += 1
+    if steps[kind] != nil { runCount += 1 }
     readyPosition = end
-  }
-
-  /// The recorded step of a kind; nil where there is none yet.
-  private func step(_ kind: Kind, at position: Int) throws -> Step? {
-    guard isPossible, cache.capacity > position else { return nil }
-    if let step = steps[kind], step.revision == cache.revision { return step }
-    guard !seen.insert(kind).inserted else { return nil }
-    guard let run = record(model.weights.device, { self.perform(kind) }) else {
-      isPossible = false
-      return nil
-    }
-    let step = Step(run: run, revision: cache.revision)
-    steps[kind] = step
-    return step
+    return true
   }
 
   /// One step; false where a part of it has no kernel that takes its position from the device.
@@ -161,6 +161,7 @@ final class RecordedSteps {
       guard let gate = try? CycleGate(phases: phase.unsqueezed(0), model.configuration) else { return false }
       joined = gate(encoded: encoded, thought: thought)
     } else {
+      makeRoom(like: encoded)
       waiting?.copyRows(phase + -1, axis: 1, from: encoded)
     }
     finish(model.run(groups.decoding, from: joined, in: pass))

@@ -71,11 +71,10 @@
     @Test(arguments: [80, 90] as [Int32], [CK_FLOAT32, CK_BFLOAT16, CK_INT8, CK_INT4]) func productsCompileAndFit(
       architecture: Int32, form: ck_form
     ) throws {
-      let kinds: [(ck_cuda_element, Int32)] =
-        architecture == 90
-        ? [(CK_CUDA_BFLOAT16, 1), (CK_CUDA_BFLOAT16, 16), (CK_CUDA_FLOAT32, 16)]
-        : [(CK_CUDA_BFLOAT16, 16), (CK_CUDA_FLOAT32, 4)]
-      for (element, rows) in kinds {
+      typealias Kinds = [(element: ck_cuda_element, rows: Int32)]
+      let hopper: Kinds = [(CK_CUDA_BFLOAT16, 1), (CK_CUDA_BFLOAT16, 16), (CK_CUDA_FLOAT32, 16)]
+      let ampere: Kinds = [(CK_CUDA_BFLOAT16, 16), (CK_CUDA_FLOAT32, 4)]
+      for (element, rows) in architecture == 90 ? hopper : ampere {
         var kernels = [ck_cuda_kernel](repeating: ck_cuda_kernel(), count: 8)
         var count: Int32 = 0
         let sharedBytes: Int32 = architecture == 80 ? 163 << 10 : 227 << 10
@@ -97,8 +96,10 @@
     @Test(arguments: [80, 90] as [Int32], [CK_FLOAT32, CK_BFLOAT16, CK_INT8]) func cachedAttentionCompilesAndFits(
       architecture: Int32, form: ck_form
     ) throws {
-      let odd: [(Int64, Int32)] = [(64, 2), (6, 4), (form == CK_FLOAT32 ? 100 : 256, 8)]
-      for (headSize, queries) in [(128, 4), (128, 8)] + (architecture == 90 ? odd : []) {
+      typealias Kinds = [(headSize: Int64, queries: Int32)]
+      let usual: Kinds = [(128, 4), (128, 8)]
+      let odd: Kinds = [(64, 2), (6, 4), (form == CK_FLOAT32 ? 100 : 256, 8)]
+      for (headSize, queries) in architecture == 90 ? usual + odd : usual {
         let element = form == CK_FLOAT32 ? CK_CUDA_FLOAT32 : CK_CUDA_BFLOAT16
         var kernels = [ck_cuda_kernel](repeating: ck_cuda_kernel(), count: 8)
         var count: Int32 = 0
