@@ -14,7 +14,7 @@ import Torch
   @Test(arguments: programs) func productsAreThoseOfFloat64(program: Int32) throws {
     let kind = cuda_emulation_product_describe(program)
     for (inputs, outputs) in [(1, 1), (7, 5), (40, 17), (96, 16), (130, 33), (256, 3), (1304, 20), (2180, 18)] {
-      for rows in Set([1, Swift.min(3, Int(kind.rows)), Int(kind.rows)]) where rows > 1 || inputs != 96 {
+      for rows in inputs > 1000 ? [Int(kind.rows)] : [1, 3, Int(kind.rows)] {
         let subject = try EmulatedProduct(program, rows: rows, outputs: outputs, inputs: inputs)
         for (name, error, bound) in try subject.errors() {
           #expect(
