@@ -10,18 +10,17 @@ import Torch
   static let programs = 0..<cuda_emulation_attention_count()
 
   @Test(arguments: programs) func attendedIsThatOfFloat64(program: Int32) throws {
-    let texts = [
-      [(start: 0, rows: 1)], [(start: 36, rows: 1)], [(start: 5, rows: 3), (start: 0, rows: 2)],
-      [(start: 70, rows: 16)], [(start: 9, rows: 1), (start: 33, rows: 1), (start: 1, rows: 1)],
+    // Texts of one new position and of several, alone and together; stretches of one position and of none.
+    let cases: [(texts: [(start: Int, rows: Int)], heads: Int, keyHeads: Int, splits: Int32)] = [
+      ([(0, 1)], 4, 2, 1), ([(36, 1)], 10, 2, 7), ([(36, 1)], 3, 1, 32), ([(5, 3), (0, 2)], 3, 1, 5),
+      ([(70, 16)], 4, 2, 2), ([(9, 1), (33, 1), (1, 1)], 4, 2, 5),
     ]
-    for positions in texts {
-      for (heads, keyHeads, splits) in [(4, 2, 1), (3, 1, 5), (10, 2, 32)] as [(Int, Int, Int32)] {
-        let subject = try EmulatedAttention(program, heads: heads, keyHeads: keyHeads, texts: positions)
-        let (error, kept) = try subject.errors(splits: splits, isStartOnDevice: splits == 5)
-        let name = "\(positions) \(heads) heads over \(keyHeads) in \(splits)"
-        #expect(error <= subject.bound, "\(name): \(error)")
-        #expect(kept <= subject.keptBound, "\(name): kept \(kept)")
-      }
+    for (positions, heads, keyHeads, splits) in cases {
+      let subject = try EmulatedAttention(program, heads: heads, keyHeads: keyHeads, texts: positions)
+      let (error, kept) = try subject.errors(splits: splits, isStartOnDevice: splits == 5)
+      let name = "\(positions) \(heads) heads over \(keyHeads) in \(splits)"
+      #expect(error <= subject.bound, "\(name): \(error)")
+      #expect(kept <= subject.keptBound, "\(name): kept \(kept)")
     }
   }
 }
@@ -171,16 +170,21 @@ private final class EmulatedAttention {
     }
     let newValues = (0..<text.rows).map { row in (0..<keyHeads).map { head(firstRow + row, heads + keyHeads + $0) } }
     // A new key is seen as it is kept.
-    func all(isKey: Bool, _ own: Int, _ position: Int) -> [Double] {
-      (0..<size).map { Double(kept(cache, isKey: isKey, own, position, $0)) }
+    func all(isKey: Bool) -> [[[Double]]] {
+      (0..<keyHeads).map { own in
+        (0..<(text.start + text.rows)).map { position in
+          (0..<size).map { Double(kept(cache, isKey: isKey, own, position, $0)) }
+        }
+      }
     }
+    let (keys, values) = (all(isKey: true), all(isKey: false))
     var outputs: [Double] = []
     for row in 0..<text.rows {
       for each in 0..<heads {
         let own = each * keyHeads / heads
         let query = turned(head(firstRow + row, each), queryNorm, row: firstRow + row)
         let scores = (0...(text.start + row)).map { position in
-          zip(query, all(isKey: true, own, position)).reduce(0) { $0 + $1.0 * $1.1 }
+          zip(query, keys[own][position]).reduce(0) { $0 + $1.0 * $1.1 }
             / Double(size).squareRoot()
         }
         let most = scores.max() ?? 0
@@ -188,7 +192,7 @@ private final class EmulatedAttention {
         let total = shares.reduce(0, +)
         var sums = [Double](repeating: 0, count: size)
         for (position, share) in shares.enumerated() {
-          for (c, value) in all(isKey: false, own, position).enumerated() {
+          for (c, value) in values[own][position].enumerated() {
             sums[c] += share / total * value
           }
         }
