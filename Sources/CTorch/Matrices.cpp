@@ -91,7 +91,9 @@ at::Tensor blockedProduct(const at::Tensor &x, const wb_matrix &weight) {
   auto y = resultFor(input, matrix.outputs);
   auto rows = asRows(input), results = asRows(y);
   forEachBlock(matrix, input.options(), [&](int64_t first, int64_t count, const at::Tensor &floats) {
-    multiply(rows, floats.t(), results.narrow(1, first, count));
+    auto columns = at::empty({rows.size(0), count}, input.options());
+    multiply(rows, floats.t(), columns);
+    results.narrow(1, first, count).copy_(columns);
   });
   return y;
 }
