@@ -17,6 +17,7 @@ def arguments(types):
     a.add_argument("--prompt", type=int, default=128)
     a.add_argument("--tokens", type=int, default=128)
     a.add_argument("--runs", type=int, default=3)
+    a.add_argument("--device", default="cpu")
     a.add_argument("--threads", type=int, default=os.cpu_count())
     a.add_argument("--seed", type=int, default=0)
     a.add_argument("--show-tokens", action="store_true", help="add the chosen tokens of the last run")

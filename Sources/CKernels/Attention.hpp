@@ -12,9 +12,11 @@ struct AttentionRun {
   std::size_t threadCount;
 
   Index length() const { return Index(job.length); }
+  /// Keys that all queries see.
+  Index past() const { return Index(job.keys.length - job.length); }
   Index width() const { return Index(job.width); }
   Index queryRow() const { return Index(job.heads) * width(); }
-  Index keyRow() const { return Index(job.keyHeads) * width(); }
+  Index keyRow() const { return Index(job.keys.position); }
 };
 
 /// A thread's memory: keys and values turned, and the scores of a block with their gradients.
@@ -36,7 +38,8 @@ struct AttentionHead {
 struct QueryBlock {
   Index first, count, keys;
 
-  QueryBlock(Index first, Index length) : first(first), count(std::min(queryBlock, length - first)), keys(first + count) {}
+  QueryBlock(Index first, const AttentionRun &run)
+      : first(first), count(std::min(queryBlock, run.length() - first)), keys(run.past() + first + count) {}
 };
 
 /// out [count, keys] = rows of `left` times turned keys or values.
@@ -102,7 +105,7 @@ inline void attendBlock(
   multiplyTurned(run, block, job.query + head.query, scratch.keys, scratch.scores);
   for (Index i = 0; i < block.count; i++) {
     float *row = scratch.scores + i * run.stride;
-    const Index seen = block.first + i + 1;
+    const Index seen = run.past() + block.first + i + 1;
     const float largest = largestOf(row, seen) * job.scale;
     totals[i] = exponentials(row, seen, block.keys, job.scale, largest);
     job.logarithms[head.logarithm + block.first + i] = largest + std::log(totals[i]);
@@ -149,14 +152,14 @@ inline void attentionPart(void *context, int part) {
   const bool isBackward = job.outputGradient;
   Cutter cutter(run.threadScratch + run.threadCount * std::size_t(part));
   const AttentionScratch scratch(cutter, run.stride, run.width(), isBackward);
-  const Index length = run.length(), keyHeads = Index(job.keyHeads), shared = Index(job.heads) / keyHeads;
+  const Index length = run.length(), keys = Index(job.keys.length), keyHeads = Index(job.keyHeads), shared = Index(job.heads) / keyHeads;
   const Index pieces = Index(job.batch) * keyHeads, last = pieces * (part + 1) / run.parts;
   for (Index piece = pieces * part / run.parts; piece < last; piece++) {
     const Index row = piece / keyHeads, keyHead = piece % keyHeads;
-    const Index key = row * length * run.keyRow() + keyHead * run.width();
-    transpose(job.key + key, run.keyRow(), length, run.width(), scratch.keys, run.stride, nullptr);
+    const Index key = row * Index(job.keys.row) + keyHead * Index(job.keys.head);
+    transpose(job.key + key, run.keyRow(), keys, run.width(), scratch.keys, run.stride, nullptr);
     if (isBackward) {
-      transpose(job.value + key, run.keyRow(), length, run.width(), scratch.values, run.stride, nullptr);
+      transpose(job.value + key, run.keyRow(), keys, run.width(), scratch.values, run.stride, nullptr);
       for (Index t = 0; t < length; t++)
         for (float *sums : {job.keyGradient, job.valueGradient})
           std::fill_n(sums + key + t * run.keyRow(), run.width(), 0.0f);
@@ -165,17 +168,17 @@ inline void attentionPart(void *context, int part) {
       const AttentionHead head{
           row * length * run.queryRow() + h * run.width(), key, (row * Index(job.heads) + h) * length};
       for (Index first = 0; first < length; first += queryBlock)
-        (isBackward ? attendBlockBackward : attendBlock)(run, scratch, head, QueryBlock(first, length));
+        (isBackward ? attendBlockBackward : attendBlock)(run, scratch, head, QueryBlock(first, run));
     }
   }
 }
 
 inline bool attention(const AttentionJob &job, int threads) {
-  const Index stride = (Index(job.length) + lanes - 1) / lanes * lanes;
+  const Index stride = (Index(job.keys.length) + lanes - 1) / lanes * lanes;
   Cutter cutter(nullptr);
   AttentionScratch(cutter, stride, Index(job.width), job.outputGradient);
   const Index pieces = Index(job.batch * job.keyHeads);
-  const int parts = usefulParts(pieces, job.batch * job.heads * job.length * job.length * job.width, threads);
+  const int parts = usefulParts(pieces, job.batch * job.heads * job.length * job.keys.length * job.width, threads);
   float *memory = scratch(cutter.count() * std::size_t(parts));
   if (!memory) return false;
   AttentionRun run{job, parts, stride, memory, cutter.count()};

@@ -26,7 +26,7 @@ struct AttentionStep {
   }
 
   Index tasks() const { return rows * layer.key_value_heads * splits; }
-  Index roomSize() const { return positionsTogether * (stride + group); }
+  Index roomSize() const { return positionsTogether * group; }
 
   std::size_t cut(float *room) {
     Cutter cutter(room);
@@ -96,8 +96,8 @@ struct AttentionStep {
     const Index length = memory.start + own + 1, all = rows * layer.heads;
     const Index at = row * layer.heads + head * group;
     attend(
-        Kept(memory, true, head, headSize), Kept(memory, false, head, headSize), padded + at * stride, group,
-        length * split / splits, length * (split + 1) / splits, stride, room, room + positionsTogether * stride,
+        memory, head, headSize, {padded + at * stride, stride, room}, group, length * split / splits,
+        length * (split + 1) / splits,
         {partial + (split * all + at) * stride, largest + split * all + at, total + split * all + at});
   }
 
@@ -112,11 +112,12 @@ struct AttentionStep {
         share = std::exp(share - most);
         sum += share * total[split * all + each];
       }
-      for (Index c = 0; c < headSize; c++) {
-        float value = 0;
-        for (Index split = 0; split < splits; split++)
-          value += largest[split * all + each] * partial[(split * all + each) * stride + c];
-        attended[each * headSize + c] = value / sum;
+      float *y = attended + each * headSize;
+      std::fill_n(y, headSize, 0.0f);
+      for (Index split = 0; split < splits; split++) {
+        const float share = largest[split * all + each] / sum;
+        const float *part = partial + (split * all + each) * stride;
+        for (Index c = 0; c < headSize; c++) y[c] += share * part[c];
       }
     }
   }

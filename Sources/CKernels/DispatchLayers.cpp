@@ -22,8 +22,8 @@ bool run(const RowsJob &job, int threads) {
 }
 
 bool run(const AttentionJob &job, int threads) {
-  if (job.batch < 0 || job.length < 0 || job.length > largest || job.width < 1 || job.width > largest ||
-      job.keyHeads < 1 || job.heads < job.keyHeads || job.heads % job.keyHeads != 0)
+  if (job.batch < 0 || job.length < 0 || job.keys.length < job.length || job.keys.length > largest || job.width < 1 ||
+      job.width > largest || job.keyHeads < 1 || job.heads < job.keyHeads || job.heads % job.keyHeads != 0)
     return false;
   return job.batch == 0 || job.length == 0 || code().attention(job, threads);
 }
@@ -104,8 +104,8 @@ bool ck_row_products(
 
 bool ck_attention(
     int64_t batch, int64_t length, int64_t heads, int64_t key_heads, int64_t width, float scale, const float *query,
-    const float *key, const float *value, float *output, float *logarithms, int threads) {
-  const AttentionJob job{batch, length, heads, key_heads, width, scale, query, key, value, output, logarithms};
+    const float *key, const float *value, ck_key_layout layout, float *output, float *logarithms, int threads) {
+  const AttentionJob job{batch, length, heads, key_heads, width, scale, query, key, value, layout, output, logarithms};
   return run(job, threads);
 }
 
@@ -113,7 +113,8 @@ bool ck_attention_backward(
     int64_t batch, int64_t length, int64_t heads, int64_t key_heads, int64_t width, float scale, const float *query,
     const float *key, const float *value, const float *output, const float *logarithms, const float *output_gradient,
     float *query_gradient, float *key_gradient, float *value_gradient, int threads) {
-  AttentionJob job{batch, length, heads, key_heads, width, scale, query, key, value};
+  const int64_t position = key_heads * width;
+  AttentionJob job{batch, length, heads, key_heads, width, scale, query, key, value, {length, position, width, length * position}};
   job.savedOutput = output;
   job.savedLogarithms = logarithms;
   job.outputGradient = output_gradient;

@@ -159,6 +159,7 @@ struct AttentionJob {
   const float *query;
   const float *key;
   const float *value;
+  ck_key_layout keys;
   float *output;
   float *logarithms;
   const float *savedOutput;

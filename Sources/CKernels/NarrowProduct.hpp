@@ -17,11 +17,14 @@ CK_INLINE float sumByHalves(Vector v) {
 
 /// Outputs whose sums are kept in registers together: enough that an activation is loaded for several products, no more
 /// than fit.
-template <int Rows>
-constexpr int outputsTogether = CK_REGISTERS == 32 ? (Rows <= 4 ? 4 : 2) : (Rows <= 2 ? 4 : Rows <= 5 ? 2 : 1);
+template <class Form, int Rows>
+constexpr int outputsTogether = Form::scalesSums     ? std::clamp((CK_REGISTERS - 2) / (2 * (Rows + 1)), 1, 4)
+                                : CK_REGISTERS == 32 ? (Rows <= 4 ? 4 : 2)
+                                                     : (Rows <= 2 ? 4 : Rows <= 5 ? 2 : 1);
 
 /// Rows whose sums are kept in registers together.
-constexpr int narrowRows = 8;
+template <class Form>
+constexpr int narrowRows = Form::scalesSums ? 4 : 8;
 
 /// A few rows of a matrix in one form: where they lie, and what a row takes.
 template <class Form>
@@ -52,21 +55,27 @@ CK_INLINE void narrowStep(
     raw[output] = Form::raw(weights + output * stride);
     if constexpr (Form::isScaled) scale[output] = Form::scale(scales + output * scaleStride, place);
   }
+  Vector unscaled[Outputs][Rows] = {};
   CK_UNROLL
   for (int i = 0; i < Form::chunk / lanes; i++) {
     Vector values[Outputs];
     CK_UNROLL
     for (int output = 0; output < Outputs; output++) {
       values[output] = Form::piece(raw[output], i);
-      if constexpr (Form::isScaled) values[output] *= scale[output];
+      if constexpr (Form::isScaled && !Form::scalesSums) values[output] *= scale[output];
     }
     CK_UNROLL
     for (int row = 0; row < Rows; row++) {
       const Vector activation = load(x + row * width + Form::place(place, i));
       CK_UNROLL
-      for (int output = 0; output < Outputs; output++) sums[output][row] += values[output] * activation;
+      for (int output = 0; output < Outputs; output++)
+        (Form::scalesSums ? unscaled : sums)[output][row] += values[output] * activation;
     }
   }
+  if constexpr (Form::scalesSums)
+    CK_UNROLL
+    for (int output = 0; output < Outputs; output++)
+      for (int row = 0; row < Rows; row++) sums[output][row] += unscaled[output][row] * scale[output];
 }
 
 /// One matrix and what it meets.
@@ -84,12 +93,15 @@ CK_INLINE void narrowBlock(const NarrowTask &task, Index firstRow, Index output)
   const float *x = task.x + firstRow * task.width;
   Vector sums[Outputs][Rows] = {};
   const Index whole = (Form::isPadded ? task.width : Index(matrix.inputs)) / Form::chunk;
+  // Far enough that memory has answered when the weights are needed, near enough that they still lie in a cache.
+  constexpr Index farEnough = 8192;
+  const Index block = Outputs * rows.stride, blocks = (farEnough + block - 1) / block;
+  const std::uint8_t *ahead = rows.values + blocks * block;
   for (Index chunk = 0; chunk < whole; chunk++) {
     const std::uint8_t *weights = rows.values + chunk * Form::bytes;
-    // The next outputs' weights, in the order in which they lie: what this step takes away, it asks for.
+    // Later outputs' weights, in the order in which they lie: what this step takes away, it asks for.
     CK_UNROLL
-    for (int line = 0; line < Outputs; line++)
-      __builtin_prefetch(rows.values + Outputs * (rows.stride + chunk * Form::bytes) + line * Form::bytes);
+    for (int line = 0; line < Outputs; line++) __builtin_prefetch(ahead + (Outputs * chunk + line) * Form::bytes);
     narrowStep<Form>(weights, rows.stride, rows.scales, rows.scaleStride, x, task.width, chunk, sums);
   }
   if (whole * Form::chunk < task.width) {
@@ -108,7 +120,7 @@ CK_INLINE void narrowBlock(const NarrowTask &task, Index firstRow, Index output)
 
 template <class Form, int Rows>
 void narrowOutputs(const NarrowTask &task, Index row, Index first, Index last) {
-  constexpr int together = outputsTogether<Rows>;
+  constexpr int together = outputsTogether<Form, Rows>;
   for (; first + together <= last; first += together) narrowBlock<Form, Rows, together>(task, row, first);
   for (; first < last; first++) narrowBlock<Form, Rows, 1>(task, row, first);
 }
@@ -116,11 +128,11 @@ void narrowOutputs(const NarrowTask &task, Index row, Index first, Index last) {
 /// All rows with some consecutive outputs, so few that their weights stay in the innermost caches.
 template <class Form>
 void narrowRange(const NarrowTask &task, Index first, Index last) {
-  constexpr Index outputsAtOnce = 8;
+  constexpr Index outputsAtOnce = 12, together = narrowRows<Form>;
   for (Index next; first < last; first = next) {
-    next = task.rows <= narrowRows ? last : std::min(first + outputsAtOnce, last);
-    for (Index row = 0; row < task.rows; row += narrowRows) {
-      switch (std::min<Index>(narrowRows, task.rows - row)) {
+    next = task.rows <= together ? last : std::min(first + outputsAtOnce, last);
+    for (Index row = 0; row < task.rows; row += together) {
+      switch (std::min(together, task.rows - row)) {
         case 1: narrowOutputs<Form, 1>(task, row, first, next); break;
         case 2: narrowOutputs<Form, 2>(task, row, first, next); break;
         case 3: narrowOutputs<Form, 3>(task, row, first, next); break;
@@ -137,16 +149,14 @@ void narrowRange(const NarrowTask &task, Index first, Index last) {
 struct NarrowRun {
   const NarrowTask *tasks;
   int count;
-  int parts;
-  Index outputs;
 };
 
-inline void narrowPart(void *context, int part) {
+/// Outputs [first, last) of all tasks' outputs in a row.
+inline void narrowOutputsOfAll(void *context, std::int64_t first, std::int64_t last) {
   const NarrowRun &run = *static_cast<const NarrowRun *>(context);
-  Index first = run.outputs * part / run.parts, last = run.outputs * (part + 1) / run.parts;
   for (int each = 0; each < run.count && last > 0; each++) {
     const NarrowTask &task = run.tasks[each];
-    const Index end = std::min<Index>(last, task.matrix->outputs);
+    const Index end = std::min(last, task.matrix->outputs);
     if (first < end) {
       switch (task.matrix->form) {
         case CK_FLOAT32: narrowRange<Float32Form>(task, first, end); break;
@@ -155,24 +165,22 @@ inline void narrowPart(void *context, int part) {
         case CK_INT4: narrowRange<Int4Form>(task, first, end); break;
       }
     }
-    first = std::max<Index>(first - task.matrix->outputs, 0);
+    first = std::max<std::int64_t>(first - task.matrix->outputs, 0);
     last -= task.matrix->outputs;
   }
 }
 
 /// Products that do not wait for one another, their outputs dealt to the threads as if they were one matrix's.
 inline void narrowProducts(const NarrowTask *tasks, int count, int threads) {
-  NarrowRun run{tasks, count, 1, 0};
-  Index work = 0;
+  NarrowRun run{tasks, count};
+  Index outputs = 0, work = 0;
   for (int each = 0; each < count; each++) {
-    run.outputs += tasks[each].matrix->outputs;
+    outputs += tasks[each].matrix->outputs;
     work += tasks[each].matrix->outputs * tasks[each].width * tasks[each].rows;
   }
-  // Small enough that no thread waits long for another, large enough to be read in one stretch.
-  constexpr int partsOfAThread = 8;
-  const int useful = usefulParts(run.outputs, work, threads);
-  run.parts = useful == 1 ? 1 : usefulParts(run.outputs / 16, work, threads * partsOfAThread);
-  forEachPartAsItComes(run.parts, useful, narrowPart, &run);
+  // Few enough that no thread waits long for another.
+  constexpr Index outputsAtOnce = 16;
+  forEachRange(outputs, outputsAtOnce, usefulParts(outputs, work, threads), narrowOutputsOfAll, &run);
 }
 
 /// Activations [rows, inputs] as a matrix's form wants them: padded with zeros to whole chunks, in its own order.

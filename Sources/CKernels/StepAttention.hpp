@@ -1,58 +1,42 @@
 // Attention of a few new positions over the keys and values that are kept of earlier ones.
 #pragma once
 
-/// Positions whose keys or values are made floats together, so that they stay in the innermost cache.
+/// Positions whose scores are made probabilities together.
 constexpr Index positionsTogether = 32;
 
-/// Keys or values of one head, as they are kept.
+/// How far keys are asked for before they are needed; values are when their keys are.
+constexpr Index positionsAhead = 16;
+
+/// Heads that share what is read of a key or a value, as many as there are registers for their sums.
+constexpr int headsTogether = CK_REGISTERS == 32 ? 4 : 2;
+
+/// Keys or values of one head, as they are kept. `isWhole`: a row fills whole registers.
+template <class Form, bool isWhole>
 struct Kept {
-  const ck_memory &text;
-  const void *values;
+  static constexpr Index bytes = Form::bytes / Form::chunk;
+  const std::uint8_t *values;
   const float *scales;  ///< for whole numbers, one a position
   Index width;
 
-  Kept(const ck_memory &text, bool isKeys, Index head, Index width)
-      : text(text), values(nullptr), scales(nullptr), width(width) {
+  Kept(const ck_memory &text, bool isKeys, Index head, Index width) : scales(nullptr), width(width) {
     const Index first = head * text.capacity;
-    const auto *bytes = static_cast<const std::uint8_t *>(isKeys ? text.keys : text.values);
-    values = bytes + first * width * (text.form == CK_FLOAT32 ? 4 : text.form == CK_BFLOAT16 ? 2 : 1);
-    const float *all = isKeys ? text.key_scales : text.value_scales;
-    scales = text.form == CK_INT8 ? all + first : nullptr;
+    values = static_cast<const std::uint8_t *>(isKeys ? text.keys : text.values) + first * width * bytes;
+    if (Form::isScaled) scales = (isKeys ? text.key_scales : text.value_scales) + first;
   }
 
-  /// Positions [first, first + count) as floats [count, stride], zero beyond the head's width.
-  CK_INLINE void expand(Index first, Index count, float *y, Index stride) const {
-    const Index bytes = text.form == CK_FLOAT32 ? 4 : text.form == CK_BFLOAT16 ? 2 : 1;
-    for (Index each = 0; each < count; each++, y += stride) {
-      const Index at = (first + each) * width;
-      // The next block of the same head: what is needed when this one's other half is done.
-      const auto *ahead = static_cast<const char *>(values) + (at + positionsTogether * width) * bytes;
-      for (Index line = 0; line < width * bytes; line += 64) __builtin_prefetch(ahead + line);
-      Index c = 0;
-      switch (text.form) {
-        case CK_FLOAT32: {
-          const float *x = static_cast<const float *>(values) + at;
-          for (; c + lanes <= width; c += lanes) store(y + c, load(x + c));
-          for (; c < width; c++) y[c] = x[c];
-          break;
-        }
-        case CK_BFLOAT16: {
-          const auto *x = static_cast<const std::uint16_t *>(values) + at;
-          for (; c + lanes <= width; c += lanes)
-            store(y + c, BFloat16Form::piece(BFloat16Form::raw(reinterpret_cast<const std::uint8_t *>(x + c)), 0));
-          for (; c < width; c++) y[c] = widened(x[c])[0];
-          break;
-        }
-        default: {
-          const auto *x = static_cast<const std::int8_t *>(values) + at;
-          const float scale = scales[first + each];
-          for (; c + lanes <= width; c += lanes)
-            store(y + c, Int8Form::piece(reinterpret_cast<const std::uint8_t *>(x + c), 0) * scale);
-          for (; c < width; c++) y[c] = float(x[c]) * scale;
-        }
-      }
-      for (; c < stride; c++) y[c] = 0;
-    }
+  /// One register of a position's floats without their scale, zero beyond the head's width.
+  CK_INLINE Vector piece(Index position, Index c) const {
+    const std::uint8_t *p = values + (position * width + c) * bytes;
+    if (isWhole || c + lanes <= width) return Form::piece(Form::raw(p), 0);
+    std::uint8_t padded[lanes * bytes] = {};
+    std::memcpy(padded, p, std::size_t((width - c) * bytes));
+    return Form::piece(Form::raw(padded), 0);
+  }
+
+  CK_INLINE float scale(Index position) const { return Form::isScaled ? scales[position] : 1; }
+
+  CK_INLINE void prefetch(Index position) const {
+    for (Index line = 0; line < width * bytes; line += 64) __builtin_prefetch(values + position * width * bytes + line);
   }
 };
 
@@ -89,38 +73,38 @@ struct Attended {
   float *largest, *total;
 };
 
-/// A query [stride] with `Count` keys [stride] one behind another, side by side: a sum must not wait for the one before.
-template <int Count>
-CK_INLINE void dots(const float *query, const float *keys, Index stride, float *scores) {
-  Vector sums[Count] = {};
-  for (Index c = 0; c < stride; c += lanes) {
-    const Vector q = load(query + c);
+/// What meets a stretch of positions: queries [heads, stride], already scaled, and room for [heads, positionsTogether].
+struct Meeting {
+  const float *queries;
+  Index stride;
+  float *scores;
+};
+
+/// Queries with `Count` consecutive keys, side by side: a sum must not wait for the one before.
+template <int Heads, int Count, class Keys>
+CK_INLINE void addScores(const Keys &keys, const Meeting &meeting, Index head, Index first, Index place) {
+  Vector sums[Heads][Count] = {};
+  for (Index c = 0; c < meeting.stride; c += lanes) {
+    Vector key[Count];
     CK_UNROLL
-    for (int each = 0; each < Count; each++) sums[each] += q * load(keys + each * stride + c);
+    for (int each = 0; each < Count; each++) key[each] = keys.piece(first + place + each, c);
+    CK_UNROLL
+    for (int h = 0; h < Heads; h++) {
+      const Vector query = load(meeting.queries + (head + h) * meeting.stride + c);
+      CK_UNROLL
+      for (int each = 0; each < Count; each++) sums[h][each] += query * key[each];
+    }
   }
   CK_UNROLL
-  for (int each = 0; each < Count; each++) scores[each] = sumByHalves(sums[each]);
-}
-
-/// `Width` registers of the values' sum over `count` positions, from column `c`.
-template <int Width>
-CK_INLINE void addPositions(
-    const float *block, const float *scores, Index count, Index stride, Index c, float keeps, float *values) {
-  Vector sums[Width];
-  CK_UNROLL
-  for (int w = 0; w < Width; w++) sums[w] = load(values + c + w * lanes) * keeps;
-  for (Index p = 0; p < count; p++) {
-    const Vector share = scores[p];
+  for (int h = 0; h < Heads; h++)
     CK_UNROLL
-    for (int w = 0; w < Width; w++) sums[w] += load(block + p * stride + c + w * lanes) * share;
-  }
-  CK_UNROLL
-  for (int w = 0; w < Width; w++) store(values + c + w * lanes, sums[w]);
+    for (int each = 0; each < Count; each++)
+      meeting.scores[(head + h) * positionsTogether + place + each] =
+          sumByHalves(sums[h][each]) * keys.scale(first + place + each);
 }
 
-/// Takes `count` positions' scores and values of one head into what was attended so far.
-CK_INLINE void attendPositions(
-    const float *block, float *scores, Index count, Index stride, float *values, float &largest, float &total) {
+/// Scores of up to positionsTogether positions made e^(score - the largest so far); gives by how much earlier sums shrink.
+inline float weigh(float *scores, Index count, float &largest, float &total) {
   float most = largest;
   for (Index p = 0; p < count; p++) most = std::max(most, scores[p]);
   const float keeps = std::exp(largest - most);
@@ -129,34 +113,104 @@ CK_INLINE void attendPositions(
   if (p < count) storePart(scores + p, exponential(loadPart(scores + p, count - p) - most), count - p);
   total *= keeps;
   for (p = 0; p < count; p++) total += scores[p];
-  Index c = 0;
-  for (; c + 4 * lanes <= stride; c += 4 * lanes) addPositions<4>(block, scores, count, stride, c, keeps, values);
-  for (; c < stride; c += lanes) addPositions<1>(block, scores, count, stride, c, keeps, values);
   largest = most;
+  return keeps;
 }
 
-/// `heads` queries [heads, stride] of one position, already scaled, over positions [first, last) of the head that they
-/// share; `block` and `scores` are room for [positionsTogether, stride] and [heads, positionsTogether].
-inline void attend(
-    const Kept &keys, const Kept &kept, const float *queries, Index heads, Index first, Index last, Index stride,
-    float *block, float *scores, const Attended &result) {
-  std::fill_n(result.values, heads * stride, 0.0f);
+/// `Width` registers of the values' sums, from column `c`.
+template <int Heads, int Width, class Values>
+CK_INLINE void addValues(
+    const Values &values, const float *weights, Index first, Index count, Index stride, Index c, const float *keeps,
+    float *results) {
+  Vector sums[Heads][Width];
+  CK_UNROLL
+  for (int h = 0; h < Heads; h++)
+    CK_UNROLL
+    for (int w = 0; w < Width; w++) sums[h][w] = load(results + h * stride + c + w * lanes) * keeps[h];
+  for (Index p = 0; p < count; p++) {
+    Vector value[Width];
+    CK_UNROLL
+    for (int w = 0; w < Width; w++) value[w] = values.piece(first + p, c + w * lanes);
+    CK_UNROLL
+    for (int h = 0; h < Heads; h++) {
+      const Vector weight = weights[h * positionsTogether + p] * values.scale(first + p);
+      CK_UNROLL
+      for (int w = 0; w < Width; w++) sums[h][w] += value[w] * weight;
+    }
+  }
+  CK_UNROLL
+  for (int h = 0; h < Heads; h++)
+    CK_UNROLL
+    for (int w = 0; w < Width; w++) store(results + h * stride + c + w * lanes, sums[h][w]);
+}
+
+/// `count` positions from `first` taken into what `Heads` heads from `head` have attended so far.
+template <int Heads, class Memory>
+void attendHeads(
+    const Memory &keys, const Memory &values, const Meeting &meeting, Index head, Index first, Index count,
+    const Attended &result) {
+  Index place = 0;
+  for (; place + 4 <= count; place += 4) {
+    for (Index each = first + place; each < first + place + 4; each++) {
+      keys.prefetch(each + positionsAhead);
+      values.prefetch(each);
+    }
+    addScores<Heads, 4>(keys, meeting, head, first, place);
+  }
+  for (; place < count; place++) addScores<Heads, 1>(keys, meeting, head, first, place);
+  float *weights = meeting.scores + head * positionsTogether, keeps[Heads];
+  for (int h = 0; h < Heads; h++)
+    keeps[h] = weigh(weights + h * positionsTogether, count, result.largest[head + h], result.total[head + h]);
+  float *results = result.values + head * meeting.stride;
+  Index c = 0;
+  for (; c + 4 * lanes <= meeting.stride; c += 4 * lanes)
+    addValues<Heads, 4>(values, weights, first, count, meeting.stride, c, keeps, results);
+  for (; c < meeting.stride; c += lanes)
+    addValues<Heads, 1>(values, weights, first, count, meeting.stride, c, keeps, results);
+}
+
+template <class Memory>
+void attendPositions(
+    const Memory &keys, const Memory &values, const Meeting &meeting, Index heads, Index first, Index last,
+    const Attended &result) {
+  std::fill_n(result.values, heads * meeting.stride, 0.0f);
   std::fill_n(result.largest, heads, -INFINITY);
   std::fill_n(result.total, heads, 0.0f);
   for (Index position = first; position < last; position += positionsTogether) {
     const Index count = std::min(positionsTogether, last - position);
-    keys.expand(position, count, block, stride);
-    for (Index head = 0; head < heads; head++) {
-      const float *query = queries + head * stride;
-      float *own = scores + head * positionsTogether;
-      Index p = 0;
-      for (; p + 4 <= count; p += 4) dots<4>(query, block + p * stride, stride, own + p);
-      for (; p < count; p++) dots<1>(query, block + p * stride, stride, own + p);
+    Index head = 0;
+    for (; head + headsTogether <= heads; head += headsTogether)
+      attendHeads<headsTogether>(keys, values, meeting, head, position, count, result);
+    if (headsTogether > 2 && head + 2 <= heads) {
+      attendHeads<2>(keys, values, meeting, head, position, count, result);
+      head += 2;
     }
-    kept.expand(position, count, block, stride);
-    for (Index head = 0; head < heads; head++)
-      attendPositions(
-          block, scores + head * positionsTogether, count, stride, result.values + head * stride,
-          result.largest[head], result.total[head]);
+    for (; head < heads; head++) attendHeads<1>(keys, values, meeting, head, position, count, result);
+  }
+}
+
+/// Some heads' queries of one position over positions [first, last) of the key's head that they share.
+template <class Form>
+void attendForm(
+    const ck_memory &text, Index head, Index width, const Meeting &meeting, Index heads, Index first, Index last,
+    const Attended &result) {
+  if (width % lanes == 0) {
+    typedef Kept<Form, true> Memory;
+    const Memory keys(text, true, head, width), values(text, false, head, width);
+    attendPositions(keys, values, meeting, heads, first, last, result);
+  } else {
+    typedef Kept<Form, false> Memory;
+    const Memory keys(text, true, head, width), values(text, false, head, width);
+    attendPositions(keys, values, meeting, heads, first, last, result);
+  }
+}
+
+inline void attend(
+    const ck_memory &text, Index head, Index width, const Meeting &meeting, Index heads, Index first, Index last,
+    const Attended &result) {
+  switch (text.form) {
+    case CK_FLOAT32: return attendForm<Float32Form>(text, head, width, meeting, heads, first, last, result);
+    case CK_BFLOAT16: return attendForm<BFloat16Form>(text, head, width, meeting, heads, first, last, result);
+    default: return attendForm<Int8Form>(text, head, width, meeting, heads, first, last, result);
   }
 }

@@ -60,7 +60,6 @@ struct Team {
   int parts;
   void (*body)(void *, int);
   void *context;
-  std::atomic<int> next{0};
 };
 
 // The pool may hand out fewer threads than asked for (inside another parallel region it gives one), so each thread
@@ -72,30 +71,91 @@ void work(void *context) {
   for (int part = pool().threadNumber(); part < team.parts; part += step) team.body(team.context, part);
 }
 
-// Each thread takes the next part when it is done with one.
-void workAsItComes(void *context) {
-  Team &team = *static_cast<Team *>(context);
-  DenormalsAreZero guard;
-  for (int part; (part = team.next.fetch_add(1, std::memory_order_relaxed)) < team.parts;)
-    team.body(team.context, part);
-}
+/// What a thread has left of a range: [first, last) in one word, so that others can take from its end.
+struct alignas(64) Left {
+  std::atomic<std::uint64_t> range{0};
 
-void run(Team &team, int threads, void (*work)(void *)) {
-  if (threads > 1 && team.parts > 1 && pool().isComplete()) return pool().parallel(work, &team, unsigned(threads), 0);
+  static std::uint64_t packed(std::uint32_t first, std::uint32_t last) { return std::uint64_t(last) << 32 | first; }
+  static std::uint32_t first(std::uint64_t range) { return std::uint32_t(range); }
+  static std::uint32_t last(std::uint64_t range) { return std::uint32_t(range >> 32); }
+  static std::uint32_t count(std::uint64_t range) { return last(range) - first(range); }
+};
+
+struct RangeTeam {
+  static constexpr int mostThreads = 64;
+  std::uint32_t piece;
+  int threads;
+  void (*body)(void *, std::int64_t, std::int64_t);
+  void *context;
+  Left left[mostThreads];
+
+  /// Does what is left for one thread from its beginning, a quarter at a time so that others can help, at least a piece.
+  void finish(Left &own) {
+    std::uint64_t range = own.range.load(std::memory_order_relaxed);
+    while (Left::count(range) > 0) {
+      const std::uint32_t count = Left::count(range), first = Left::first(range);
+      const std::uint32_t next = first + std::min(std::max(count / 4 / piece * piece, piece), count);
+      if (!own.range.compare_exchange_weak(range, Left::packed(next, Left::last(range)), std::memory_order_relaxed))
+        continue;
+      body(context, first, next);
+      range = own.range.load(std::memory_order_relaxed);
+    }
+  }
+
+  /// Takes the second half, in whole pieces, of what another thread has left, where somebody has more than a piece.
+  bool takeFromAnother(Left &own) {
+    for (;;) {
+      Left *richest = &own;
+      std::uint64_t most = 0;
+      for (int other = 0; other < threads; other++) {
+        const std::uint64_t range = left[other].range.load(std::memory_order_relaxed);
+        if (Left::count(range) > Left::count(most)) {
+          most = range;
+          richest = &left[other];
+        }
+      }
+      if (Left::count(most) <= piece) return false;
+      const std::uint32_t middle = Left::last(most) - std::max(Left::count(most) / 2 / piece * piece, piece);
+      if (richest->range.compare_exchange_strong(
+              most, Left::packed(Left::first(most), middle), std::memory_order_relaxed)) {
+        own.range.store(Left::packed(middle, Left::last(most)), std::memory_order_relaxed);
+        return true;
+      }
+    }
+  }
+};
+
+void workOnRanges(void *context) {
+  RangeTeam &team = *static_cast<RangeTeam *>(context);
   DenormalsAreZero guard;
-  for (int part = 0; part < team.parts; part++) team.body(team.context, part);
+  // Fewer threads than asked for still find all of it: what nobody has begun is taken like anything else.
+  Left &own = team.left[pool().threadNumber()];
+  do team.finish(own);
+  while (team.takeFromAnother(own));
 }
 
 }  // namespace
 
 void forEachPart(int parts, void (*body)(void *context, int part), void *context) {
   Team team{parts, body, context};
-  run(team, parts, work);
+  if (parts > 1 && pool().isComplete()) return pool().parallel(work, &team, unsigned(parts), 0);
+  DenormalsAreZero guard;
+  for (int part = 0; part < parts; part++) body(context, part);
 }
 
-void forEachPartAsItComes(int parts, int threads, void (*body)(void *context, int part), void *context) {
-  Team team{parts, body, context};
-  run(team, threads, workAsItComes);
+void forEachRange(
+    std::int64_t count, std::int64_t piece, int threads,
+    void (*body)(void *context, std::int64_t first, std::int64_t last), void *context) {
+  threads = int(std::min<std::int64_t>({threads, count / piece, RangeTeam::mostThreads}));
+  if (threads > 1 && count <= UINT32_MAX && pool().isComplete()) {
+    RangeTeam team{std::uint32_t(piece), threads, body, context, {}};
+    for (int thread = 0; thread < threads; thread++)
+      team.left[thread].range = Left::packed(
+          std::uint32_t(count * thread / threads), std::uint32_t(count * (thread + 1) / threads));
+    return pool().parallel(workOnRanges, &team, unsigned(threads), 0);
+  }
+  DenormalsAreZero guard;
+  if (count > 0) body(context, 0, count);
 }
 
 int usefulParts(std::int64_t pieces, std::int64_t work, int threads) {

@@ -10,9 +10,12 @@ namespace ckernels {
 /// fight it for the cores. Without such a library the parts run in order on the calling thread.
 void forEachPart(int parts, void (*body)(void *context, int part), void *context);
 
-/// The same with more parts than `threads`, of which each thread takes the next when it is done with one: for parts whose
-/// results do not depend on who computes them, on cores that are not all as fast at the moment.
-void forEachPartAsItComes(int parts, int threads, void (*body)(void *context, int part), void *context);
+/// Calls `body(context, first, last)` for ranges that make up 0..<count, on up to `threads` threads, and waits for all. Each
+/// thread goes through its own stretch from the beginning, `piece` at a time; one that is done takes half of what another
+/// has left: cores need not be as fast as one another. For work whose results do not depend on who does it.
+void forEachRange(
+    std::int64_t count, std::int64_t piece, int threads,
+    void (*body)(void *context, std::int64_t first, std::int64_t last), void *context);
 
 /// How many parts to make of a job of `pieces` indivisible pieces and `work` multiplications: at most `threads`, and
 /// fewer where a part would be over before a thread has woken for it.

@@ -2,7 +2,8 @@
 //
 // A row is read in chunks. `piece` gives the floats of one register's worth of a chunk without their scale, `place` says
 // where in the row of activations they meet, counted from the chunk's own start or, where a form has an order of its own,
-// in activations that `arranged` has brought into it.
+// in activations that `arranged` has brought into it. Where `scalesSums`, so many pieces share their scale lane by lane that
+// it is applied to their sum.
 #pragma once
 
 typedef std::uint32_t Words __attribute__((ext_vector_type(CK_LANES)));
@@ -12,7 +13,7 @@ CK_INLINE Vector widened(std::uint16_t half) {
 }
 
 struct Float32Form {
-  static constexpr bool isScaled = false, isPadded = false;
+  static constexpr bool isScaled = false, scalesSums = false, isPadded = false;
   static constexpr Index chunk = lanes, bytes = 4 * lanes, padding = 32;
   typedef Vector Raw;
 
@@ -24,7 +25,7 @@ struct Float32Form {
 struct BFloat16Form {
   typedef std::uint16_t Raw __attribute__((ext_vector_type(CK_LANES)));
   typedef std::uint16_t Unaligned __attribute__((ext_vector_type(CK_LANES), aligned(2)));
-  static constexpr bool isScaled = false, isPadded = false;
+  static constexpr bool isScaled = false, scalesSums = false, isPadded = false;
   static constexpr Index chunk = lanes, bytes = 2 * lanes, padding = 32;
 
   static CK_INLINE Raw raw(const std::uint8_t *p) { return *reinterpret_cast<const Unaligned *>(p); }
@@ -38,7 +39,7 @@ struct BFloat16Form {
 struct Int8Form {
   typedef std::int8_t Bytes __attribute__((ext_vector_type(CK_LANES), aligned(1)));
   typedef const std::uint8_t *Raw;
-  static constexpr bool isScaled = true, isPadded = false;
+  static constexpr bool isScaled = true, scalesSums = false, isPadded = false;
   static constexpr Index chunk = 32, bytes = 32, padding = 32;
 
   static CK_INLINE Raw raw(const std::uint8_t *p) { return p; }
@@ -54,7 +55,7 @@ struct Int8Form {
 struct Int4Form {
   typedef std::uint32_t Unaligned __attribute__((ext_vector_type(CK_LANES), aligned(1)));
   typedef Words Raw;
-  static constexpr bool isScaled = true, isPadded = true;
+  static constexpr bool isScaled = true, scalesSums = true, isPadded = true;
   static constexpr Index chunk = 8 * lanes, bytes = 4 * lanes, padding = 128;
   static constexpr Index parts = 16 / lanes;
 
@@ -83,13 +84,22 @@ struct Int4Form {
     return all;
   }
 
-  /// A row of activations in the order in which the pieces meet them.
+  /// A row of activations in the order in which the pieces meet them, zero up to a whole block.
   static CK_INLINE void arrange(const float *x, Index count, float *y) {
-    for (Index block = 0; block < count; block += 128)
-      for (Index j = 0; j < 8; j++)
-        for (Index d = 0; d < 16; d++) {
-          const Index k = block + d / 4 * 32 + j * 4 + d % 4;
-          y[block + j * 16 + d] = k < count ? x[k] : 0.0f;
-        }
+    const Index whole = count / 128 * 128;
+    for (Index block = 0; block < whole; block += 128) arrangeBlock(x + block, y + block);
+    if (whole == count) return;
+    float last[128] = {};
+    std::copy_n(x + whole, count - whole, last);
+    arrangeBlock(last, y + whole);
+  }
+
+ private:
+  static CK_INLINE void arrangeBlock(const float *x, float *y) {
+    CK_UNROLL
+    for (Index j = 0; j < 8; j++)
+      CK_UNROLL
+      for (Index group = 0; group < 4; group++)
+        __builtin_memcpy(y + j * 16 + group * 4, x + group * 32 + j * 4, 4 * sizeof(float));
   }
 };

@@ -1,6 +1,7 @@
 // The linear map as one autograd function whose three products go through `multiply`.
 #include <ATen/Context.h>
 
+#include "CUDASteps.hpp"
 #include "Frozen.hpp"
 #include "Internal.h"
 
@@ -75,6 +76,7 @@ struct FrozenLinear : torch::autograd::Function<FrozenLinear> {
 
 at::Tensor product(const at::Tensor &x, const wb_matrix &matrix) {
   const auto &values = matrix.values->value;
+  if (auto y = narrowProductOnGPU(x, matrix); y.defined()) return y;
   if (!isFusible(x) || !isReadable(matrix)) return at::linear(x, expanded(matrix).to(x.scalar_type()));
   TORCH_CHECK(
       x.dim() > 0 && matrix.inputs == x.size(-1), "the weight [out, in] does not fit the last axis");

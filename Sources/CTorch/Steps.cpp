@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "CUDASteps.hpp"
 #include "Internal.h"
 #include "Matrices.hpp"
 #include "Products.hpp"
@@ -75,6 +76,7 @@ struct wb_feed_forward {
 
   /// Whether the kernels can read all of a sublayer's matrices where they lie.
   static bool isPossible(const wb_feed_forward_layer &source) {
+    if (source.norm->value.is_cuda()) return wideband::isFeedForwardOnGPU(source);
     if (source.router && !wideband::isFusible(source.router->value)) return false;
     if (source.experts < 1 || source.gate[0].inputs != source.norm->value.numel()) return false;
     for (int64_t each = 0; each < source.experts; each++)
@@ -93,6 +95,7 @@ struct wb_feed_forward {
 
 bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer *layer) {
   using namespace wideband;
+  if (x->value.is_cuda()) return isAttentionStepOnGPU(x->value, *layer);
   return isStep(x->value, layer->norm->value) && layer->query.inputs == x->value.size(-1) &&
          isFusible(layer->query_norm->value) && isFusible(layer->key_norm->value) && isReadable(layer->query) &&
          isReadable(layer->key) && isReadable(layer->value) && isReadable(layer->output) &&
@@ -101,8 +104,13 @@ bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer
 
 wb_tensor *wb_attention_step(
     const wb_tensor *x, const wb_attention_layer *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
-    const wb_tensor *sine, bool adds_input) {
+    const wb_tensor *sine, const wb_tensor *starts, bool adds_input) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
+    if (x->value.is_cuda())
+      return wideband::handle(wideband::attentionStepOnGPU(
+          x->value, *layer, texts, count, cosine->value, sine->value, starts ? starts->value : at::Tensor(),
+          adds_input));
+    TORCH_CHECK(!starts, "starts in memory are for a GPU's kernels");
     const auto input = x->value.contiguous();
     const auto cosines = cosine->value.contiguous(), sines = sine->value.contiguous();
     std::vector<ck_memory> memories;
@@ -134,11 +142,13 @@ wb_feed_forward *wb_feed_forward_create(const wb_feed_forward_layer *layer) {
 void wb_feed_forward_release(wb_feed_forward *weights) { delete weights; }
 
 bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward *weights) {
+  if (x->value.is_cuda()) return wideband::isFeedForwardStepOnGPU(x->value, weights->norm, weights->layer);
   return wideband::isStep(x->value, weights->norm);
 }
 
 wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *weights, bool adds_input) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
+    if (x->value.is_cuda()) return wideband::handle(wideband::feedForwardStepOnGPU(x->value, weights->layer, adds_input));
     const auto input = x->value.contiguous();
     auto y = at::empty_like(input);
     TORCH_CHECK(

@@ -9,8 +9,10 @@ public final class DecodingSession {
   /// All tokens so far.
   public private(set) var tokens: [Int] = []
 
-  private let model: LanguageModel
-  private let cache: KeyValueCache?
+  let model: LanguageModel
+  let cache: KeyValueCache?
+  /// Steps that are recorded on the device; nil where nothing is.
+  var recorded: RecordedSteps?
 
   /// Positions of one pass: a longer prompt is read in parts, so that its activations need not fit memory at once.
   private static let passLength = 512
@@ -29,6 +31,9 @@ public final class DecodingSession {
     cache =
       usesCache
       ? KeyValueCache(model, form: keyValueForm, capacity: capacity) : nil
+    if let cache, let recorder = RecordedWork.recorder(for: model.weights.device) {
+      recorded = RecordedSteps(model, cache, recorder: recorder)
+    }
   }
 
   /// Adds tokens, at least one, and gives the logits `[V]` of the token that follows them, in float32.
@@ -37,6 +42,7 @@ public final class DecodingSession {
   /// - Throws: `GenerationError` for a token outside the vocabulary and for more tokens than the model's context
   ///   holds; `TorchError`. The text then ends where the last complete pass ended.
   public func append(_ new: [Int], check: () throws -> Void = {}) throws -> Tensor {
+    if new.count == 1, let logits = try recordedLogits(new[0], check: check) { return logits }
     var logits = Tensor.zeros([0])
     let end = tokens.count + new.count
     try advance(new, check: check) { states in
@@ -50,6 +56,7 @@ public final class DecodingSession {
   /// a cache they are those of all tokens.
   func advance(_ new: [Int], check: () throws -> Void, taking take: (Tensor) throws -> Void) throws {
     guard !new.isEmpty else { throw GenerationError("no tokens to read: expected at least one") }
+    recorded?.forget()
     try model.configuration.requireTokens(new, after: tokens.count)
     var rest = new[...]
     while !rest.isEmpty {
@@ -61,14 +68,25 @@ public final class DecodingSession {
     }
   }
 
+  /// The logits `[V]` behind a further token from a recorded step; nil where the step has to be taken in the ordinary way.
+  private func recordedLogits(_ token: Int, check: () throws -> Void) throws -> Tensor? {
+    guard let recorded, Kernels.selected == .fused else { return nil }
+    try model.configuration.requireTokens([token], after: tokens.count)
+    try check()
+    let logits = try computing { try recorded.append(.plain, token, at: tokens.count) }
+    if logits != nil { tokens.append(token) }
+    return logits
+  }
+
   /// Forgets all tokens from `count` on.
   public func truncate(to count: Int) {
+    recorded?.forget()
     tokens = Array(tokens.prefix(max(0, count)))
     cache?.truncate(to: tokens.count)
   }
 
   /// Runs a pass without derivatives; the cache forgets one that failed halfway.
-  private func computing<Result>(_ pass: () throws -> Result) throws -> Result {
+  fileprivate func computing<Result>(_ pass: () throws -> Result) throws -> Result {
     do { return try withTorch { try withoutGradients(pass) } } catch {
       cache?.truncate(to: tokens.count)
       throw error
@@ -84,13 +102,18 @@ public final class DecodingSession {
       return model.trunk(all, in: Pass(length: all.size(1), configuration: model.configuration, on: device))
     }
     let positions = Tensor.range(tokens.count..<(tokens.count + new.count), on: device)
-    // A single query comes after all keys and needs no mask.
-    let mask =
-      new.count == 1
-      ? nil : Tensor.range(0..<(tokens.count + new.count), on: device).unsqueezed(0) .<= positions.unsqueezed(1)
-    let pass = Pass(positions: positions, configuration: model.configuration, memory: cache, mask: mask)
+    let pass = Pass(positions: positions, configuration: model.configuration, memory: cache)
     return model.trunk(row(Array(new)), in: pass)
   }
+}
+
+extension DecodingSession: SelfFeedingText {
+  func appendChosen() throws -> Bool {
+    guard let recorded, Kernels.selected == .fused else { return false }
+    return try computing { try recorded.appendChosen(.plain, at: tokens.count) }
+  }
+
+  func confirm(_ token: Int) { tokens.append(token) }
 }
 
 extension ModelConfiguration {

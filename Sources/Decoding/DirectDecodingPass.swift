@@ -80,8 +80,7 @@ struct DirectDecodingPass {
     let device = model.weights.device
     let segments = texts.compactMap { part, positions in part.session.cache.map { ($0, positions) } }
     let positions = Tensor(texts.flatMap(\.positions).map(Int64.init), on: device)
-    return Pass(
-      positions: positions, configuration: model.configuration, memory: PackedMemory(segments, on: device))
+    return Pass(positions: positions, configuration: model.configuration, memory: PackedMemory(segments))
   }
 
   /// The outcome for one text without a cache: everything is computed from the beginning.
@@ -108,35 +107,28 @@ struct DirectDecodingPass {
 
 /// The caches of several texts whose new positions stand side by side in one row.
 private final class PackedMemory: KeyValueMemory {
-  private let segments: [(cache: KeyValueCache, range: Range<Int>, mask: Tensor?)]
+  private let segments: [(cache: KeyValueCache, range: Range<Int>)]
 
   /// - Parameter texts: each text's cache and the positions of its part of the row, in their order there.
-  init(_ texts: [(cache: KeyValueCache, positions: Range<Int>)], on device: Device) {
+  init(_ texts: [(cache: KeyValueCache, positions: Range<Int>)]) {
     var end = 0
     segments = texts.map { cache, positions in
       defer { end += positions.count }
-      // A single query comes after all keys and needs no mask.
-      let mask =
-        positions.count == 1
-        ? nil
-        : Tensor.range(0..<positions.upperBound, on: device).unsqueezed(0)
-        .<= Tensor.range(positions, on: device).unsqueezed(1)
-      return (cache, end..<(end + positions.count), mask)
+      return (cache, end..<(end + positions.count))
     }
   }
 
-  func extended(layer: Int, by _: Int, heads: Int, headSize: Int) -> [KeptText] {
-    segments.flatMap { cache, range, _ in
-      cache.extended(layer: layer, by: range.count, heads: heads, headSize: headSize)
+  func extended(layer: Int, by _: Int, heads: Int, headSize: Int, like activations: Tensor) -> [KeptText] {
+    segments.flatMap { cache, range in
+      cache.extended(layer: layer, by: range.count, heads: heads, headSize: headSize, like: activations)
     }
   }
 
-  func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor, mask _: Tensor?) -> Tensor {
-    let found = segments.map { cache, range, mask in
+  func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor {
+    let found = segments.map { cache, range in
       cache.attend(
-        layer: layer, queries: queries.slice(2, range), keys: keys.slice(2, range), values: values.slice(2, range),
-        mask: mask)
+        layer: layer, queries: queries.slice(1, range), keys: keys.slice(1, range), values: values.slice(1, range))
     }
-    return found.count == 1 ? found[0] : .concatenate(found, axis: 2)
+    return found.count == 1 ? found[0] : .concatenate(found, axis: 1)
   }
 }

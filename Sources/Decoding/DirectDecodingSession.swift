@@ -26,6 +26,8 @@ public final class DirectDecodingSession {
   let groups: ModelConfiguration.DirectDecoding.Groups
   /// Nil where every call computes the whole text anew.
   let cache: KeyValueCache?
+  /// Steps that are recorded on the device; nil where nothing is.
+  var recorded: RecordedSteps?
   /// What the encoding layers made of the tokens that the thinking layers have not seen, `[1, P, n, C]`; nil for none.
   private(set) var pending: Tensor?
   /// The head, past or future, from which phases are counted.
@@ -62,6 +64,9 @@ public final class DirectDecodingSession {
     cache =
       usesCache
       ? KeyValueCache(model, form: keyValueForm, capacity: capacity) : nil
+    if let cache, let recorder = RecordedWork.recorder(for: model.weights.device) {
+      recorded = RecordedSteps(model, cache, groups: groups, cycle: length, recorder: recorder)
+    }
   }
 
   /// The phase of the next token that is appended.
@@ -91,7 +96,18 @@ public final class DirectDecodingSession {
   /// Adds a generated token and gives the logits `[V]` of the token that follows it, in float32.
   ///
   /// - Throws: as `read`; the text is then as it was.
-  public func append(_ token: Int) throws -> Tensor { try Self.append([token], to: [self]).flattened() }
+  public func append(_ token: Int) throws -> Tensor {
+    if let recorded, let kind = recordedKind {
+      try model.configuration.requireTokens([token], after: tokens.count)
+      let phase = nextPhase
+      let logits = try stepping { try recorded.append(kind, token, at: tokens.count, phase: phase) }
+      if let logits {
+        confirm(token)
+        return logits
+      }
+    }
+    return try Self.append([token], to: [self]).flattened()
+  }
 
   /// Adds one generated token to each of several texts in one pass, in which those at a cycle head run through the
   /// thinking layers and the others do not. Gives the logits `[texts, V]`.
@@ -139,6 +155,7 @@ public final class DirectDecodingSession {
 
   /// Forgets all tokens from `count` on; what is appended then goes on with the cycle of what is left.
   public func truncate(to count: Int) {
+    recorded?.forget()
     let kept = min(tokens.count, max(0, count))
     let thought = min(kept, tokens.count - pendingCount)
     pending = kept > thought ? pending?.slice(1, 0..<(kept - thought)) : nil
@@ -172,7 +189,24 @@ public final class DirectDecodingSession {
     tokens += part.tokens
     phases += part.phases
     self.pending = pending
+    recorded?.forget()
+    if let pending, pending.size(1) < cycle { recorded?.takeWaiting(pending) }
     settle()
+  }
+
+  /// The kind of the next step, where it may be a recorded one: a head's is that of a whole cycle.
+  private var recordedKind: RecordedSteps.Kind? {
+    guard Kernels.selected == .fused, recorded != nil, !tokens.isEmpty else { return nil }
+    guard nextPhase == 0 else { return pendingCount == nextPhase - 1 ? .inCycle : nil }
+    return pendingCount == cycle - 1 ? .head : nil
+  }
+
+  /// Runs a recorded step without derivatives; the cache forgets one that failed.
+  private func stepping<Result>(_ step: () throws -> Result) throws -> Result {
+    do { return try withTorch { try withoutGradients(step) } } catch {
+      settle()
+      throw error
+    }
   }
 
   /// Brings cache and anchor in line with the tokens.
@@ -181,5 +215,20 @@ public final class DirectDecodingSession {
     cache?.truncate(to: tokens.count - pendingCount, layers: groups.thinking)
     let last = phases.last ?? CycleGate.promptPhase
     anchor = last == CycleGate.promptPhase ? tokens.count : tokens.count - 1 - last
+  }
+}
+
+extension DirectDecodingSession: SelfFeedingText {
+  func appendChosen() throws -> Bool {
+    guard let recorded, let kind = recordedKind else { return false }
+    return try stepping { try recorded.appendChosen(kind, at: tokens.count) }
+  }
+
+  func confirm(_ token: Int) {
+    let phase = nextPhase
+    tokens.append(token)
+    phases.append(phase)
+    pending = phase == 0 ? nil : recorded?.waiting(phase)
+    settle()
   }
 }

@@ -34,12 +34,19 @@ public final class KeyValueCache: KeyValueMemory {
   private struct Block {
     var keys: Stored
     var values: Stored
+
+    var scales: (keys: Tensor, values: Tensor)? {
+      keys.scales.flatMap { keys in values.scales.map { (keys: keys, values: $0) } }
+    }
   }
 
   private struct Layer {
     var block: Block?
     var length = 0
   }
+
+  /// Changes whenever a block takes another's place.
+  private(set) var revision = 0
 
   private let initialCapacity: Int
   private var layers: [Layer]
@@ -69,10 +76,10 @@ public final class KeyValueCache: KeyValueMemory {
   /// Positions for which layers have memory.
   public var capacity: Int { layers.compactMap { $0.block?.keys.capacity }.min() ?? 0 }
 
-  /// What queries find among a layer's keys and values, the new ones included.
-  public func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor?) -> Tensor {
-    let all = extend(layer: layer, keys: keys, values: values)
-    return .attention(queries, all.keys, all.values, mask: mask)
+  /// What queries find among a layer's keys and values up to their own positions, the new ones included.
+  public func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor {
+    let all = extend(layer: layer, keys: keys.transposed(1, 2), values: values.transposed(1, 2))
+    return .causalAttention(queries, all.keys.transposed(1, 2), all.values.transposed(1, 2))
   }
 
   /// Stores new keys and values `[B, K, T, hd]` of a layer behind those that it has, and gives back all of them as they
@@ -89,13 +96,33 @@ public final class KeyValueCache: KeyValueMemory {
   }
 
   /// Room for new positions of one text, which the caller writes.
-  public func extended(layer: Int, by count: Int, heads: Int, headSize: Int) -> [KeptText] {
+  public func extended(
+    layer: Int, by count: Int, heads: Int, headSize: Int, like activations: Tensor
+  ) -> [KeptText] {
     let start = layers[layer].length
-    let block = reserve(layer, start + count, [1, heads, headSize], .float32, on: .cpu)
-    let scales = block.keys.scales.flatMap { keys in block.values.scales.map { (keys: keys, values: $0) } }
+    let block = reserve(layer, start + count, [1, heads, headSize], activations.dtype, on: activations.device)
     return [
-      KeptText(keys: block.keys.numbers, values: block.values.numbers, scales: scales, start: start, count: count)
+      KeptText(
+        keys: block.keys.numbers, values: block.values.numbers, scales: block.scales, start: start, count: count)
     ]
+  }
+
+  /// A layer's block for `count` new positions that begin where `position`, one int64, says when they are written; they are
+  /// counted by `advance`.
+  func recorded(layer: Int, by count: Int, at position: Tensor) -> [KeptText] {
+    guard let block = layers[layer].block else { return [] }
+    // What runs on the processor is never recorded: it looks now.
+    let isHere = position.device == .cpu
+    return [
+      KeptText(
+        keys: block.keys.numbers, values: block.values.numbers, scales: block.scales,
+        start: isHere ? Int((try? position.item()) ?? 0) : 0, position: isHere ? nil : position, count: count)
+    ]
+  }
+
+  /// Counts some layers' positions up to `length` as kept.
+  func advance(to length: Int, layers range: Range<Int>) {
+    for layer in range { layers[layer].length = length }
   }
 
   /// Forgets all positions from `length` on, so that another continuation can take their place.
@@ -132,6 +159,7 @@ public final class KeyValueCache: KeyValueMemory {
       block.values.copy(old.values, layer.length)
     }
     layers[index] = Layer(block: block, length: length)
+    revision += 1
     return block
   }
 }

@@ -87,8 +87,7 @@ final class PredictionDrafting: DraftingText {
       let part = start..<min(places.count, start + Self.passLength)
       let end = places.lowerBound + part.upperBound
       let positions = Tensor.range((places.lowerBound + start)..<end, on: device)
-      let mask = Tensor.range(0..<end, on: device).unsqueezed(0) .<= positions.unsqueezed(1)
-      let pass = Pass(positions: positions, configuration: model.configuration, memory: cache, mask: mask)
+      let pass = Pass(positions: positions, configuration: model.configuration, memory: cache)
       let tokens = Tensor(known[part].map(Int64.init), shape: [1, part.count], on: device)
       return model.deeperState(k, from: state.slice(1, part), knowing: tokens, in: pass)
     }

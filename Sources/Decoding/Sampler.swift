@@ -75,9 +75,14 @@ public struct Sampler {
     let scores = logits.to(.cpu)
     // A not-a-number makes both extremes one, an infinity one of them.
     guard try scores.max().item().isFinite, try scores.min(-1).item().isFinite else {
-      throw GenerationError("the logits after \(count) tokens are not finite: the model's weights are broken")
+      throw Self.brokenModel(after: count)
     }
     return scores
+  }
+
+  /// What is said of logits behind `count` tokens that are not finite.
+  static func brokenModel(after count: Int) -> GenerationError {
+    GenerationError("the logits after \(count) tokens are not finite: the model's weights are broken")
   }
 
   /// Every step but the draw: `[V]` in, with minus infinity out where a token cannot be chosen.

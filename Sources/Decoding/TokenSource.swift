@@ -35,39 +35,6 @@ public struct DraftCounts: Hashable, Sendable {
   }
 }
 
-/// One token a pass.
-final class SingleTokens: TokenSource {
-  private let text: any GrowingText
-  private let sampler: Sampler
-  private let choices: Int?
-  private(set) var reusedTokenCount = 0
-  private var last = 0
-
-  /// - Parameter choices: tokens from 0 that may be chosen; nil for all.
-  init(_ text: any GrowingText, _ sampler: Sampler, choices: Int?) {
-    self.text = text
-    self.sampler = sampler
-    self.choices = choices
-  }
-
-  var drafts: DraftCounts? { nil }
-
-  func begin(_ prompt: [Int], check: () throws -> Void) throws -> [Int] {
-    // The last token is read anew, for the logits of what follows it.
-    reusedTokenCount = zip(text.tokens, prompt.dropLast()).prefix { $0 == $1 }.count
-    text.truncate(to: reusedTokenCount)
-    return try choose(text.read(Array(prompt[reusedTokenCount...]), check: check))
-  }
-
-  func proceed() throws -> [Int] { try choose(text.append(last)) }
-
-  private func choose(_ logits: Tensor) throws -> [Int] {
-    let allowed = try withTorch { logits.slice(0, 0..<(choices ?? logits.size(0))) }
-    last = try sampler.next(allowed, after: text.tokens)
-    return [last]
-  }
-}
-
 /// Drafts, and what the model makes of them in one pass.
 ///
 /// A draft x is accepted with probability min(1, p(x)/q(x)), p being what the model says and q what it was drawn from;

@@ -41,18 +41,16 @@ public struct Attention {
   func step(_ x: Tensor, addsInput: Bool, in pass: Pass) -> Tensor? {
     guard let memory = pass.memory, x.size(0) == 1 else { return nil }
     return x.attentionStep(weights, rotary: pass.rotary, addsInput: addsInput) {
-      memory.extended(layer: layer, by: x.size(1), heads: weights.keyValueHeadCount, headSize: weights.headSize)
+      memory.extended(
+        layer: layer, by: x.size(1), heads: weights.keyValueHeadCount, headSize: weights.headSize, like: x)
     }
   }
 
   /// What queries `[B, T, H, hd]` take from values, `[B, T, H, hd]`; keys and values are `[B, T, K, hd]`.
   private func attended(_ q: Tensor, _ k: Tensor, _ v: Tensor, in pass: Pass) -> Tensor {
-    if pass.memory == nil, pass.mask == nil, let fused = Tensor.fusedCausalAttention(q, k, v) { return fused }
-    let (queries, keys, values) = (q.transposed(1, 2), k.transposed(1, 2), v.transposed(1, 2))
-    let attended =
-      pass.memory.map { $0.attend(layer: layer, queries: queries, keys: keys, values: values, mask: pass.mask) }
-      ?? .attention(queries, keys, values, mask: pass.mask, causal: pass.mask == nil)
-    return attended.transposed(1, 2)
+    if let memory = pass.memory { return memory.attend(layer: layer, queries: q, keys: k, values: v) }
+    guard let mask = pass.mask else { return .causalAttention(q, k, v) }
+    return .attention(q.transposed(1, 2), k.transposed(1, 2), v.transposed(1, 2), mask: mask).transposed(1, 2)
   }
 
   /// Heads `[B, T, H, hd]`, each normalised and turned by the angles of its position.

@@ -15,6 +15,7 @@ extension Pass {
     let isLater = order.unsqueezed(1) .< order.unsqueezed(0)
     let isSame = documents.unsqueezed(2) .== documents.unsqueezed(1)
     self.init(
-      positions: positions, configuration: configuration, mask: isSame.masked(isLater, 0).unsqueezed(1), gate: gate)
+      positions: positions, configuration: configuration, memory: nil,
+      mask: isSame.masked(isLater, 0).unsqueezed(1), gate: gate)
   }
 }

@@ -7,7 +7,7 @@ public final class Pass {
   let rotary: (cos: Tensor, sin: Tensor)
   /// Keys and values of earlier calls; nil when the pass sees the whole text.
   let memory: (any KeyValueMemory)?
-  /// True where a query may look, when neither "everything" nor "up to itself" says it.
+  /// True where a query may look, when "up to itself" does not say it.
   let mask: Tensor?
   /// Which tokens are cycle heads, when the model decodes directly; nil for the ordinary model.
   public let gate: CycleGate?
@@ -26,12 +26,16 @@ public final class Pass {
   ///   - positions: integer positions `[T]` or `[B, T]`.
   ///   - configuration: the model's, for the rotary frequencies.
   ///   - memory: keys and values of earlier positions, which this pass extends.
-  ///   - mask: `[T, S]` or broadcastable to `[B, 1, T, S]`, true where a query may look at a key; nil for causal
-  ///     order without a memory and for everything with one.
   ///   - gate: which tokens are cycle heads; nil for the ordinary model.
-  public init(
-    positions: Tensor, configuration: ModelConfiguration, memory: (any KeyValueMemory)? = nil, mask: Tensor? = nil,
-    gate: CycleGate? = nil
+  public convenience init(
+    positions: Tensor, configuration: ModelConfiguration, memory: (any KeyValueMemory)? = nil, gate: CycleGate? = nil
+  ) {
+    self.init(positions: positions, configuration: configuration, memory: memory, mask: nil, gate: gate)
+  }
+
+  /// - Parameter mask: broadcastable to `[B, 1, T, T]`, true where a query may look at a key; nil for causal order.
+  init(
+    positions: Tensor, configuration: ModelConfiguration, memory: (any KeyValueMemory)?, mask: Tensor?, gate: CycleGate?
   ) {
     rotary = Rotary.tables(positions, headSize: configuration.headSize, theta: configuration.ropeTheta)
     self.memory = memory
@@ -58,14 +62,13 @@ public final class Pass {
 /// Keeps the keys and values of the positions that have been seen, layer by layer.
 public protocol KeyValueMemory: AnyObject {
   /// Makes room for `count` new positions of a layer with K = `heads` heads of hd = `headSize` channels, and counts them
-  /// as kept; who asks writes them. One entry a text, in their order in the pass.
-  func extended(layer: Int, by count: Int, heads: Int, headSize: Int) -> [KeptText]
+  /// as kept; who asks writes them. One entry a text, in their order in the pass. `activations` are what keys and values
+  /// are computed from, on their device and in their type.
+  func extended(layer: Int, by count: Int, heads: Int, headSize: Int, like activations: Tensor) -> [KeptText]
 
-  /// Stores new keys and values `[B, K, T, hd]` of a layer, and gives what queries `[B, H, T, hd]` of the same
-  /// positions find among all of them: `[B, H, T, hd]`.
-  ///
-  /// - Parameter mask: the pass's, true where a query may look; nil for everything.
-  func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor?) -> Tensor
+  /// Stores new keys and values `[B, T, K, hd]` of a layer behind what it holds, and gives what queries `[B, T, H, hd]`
+  /// of the same positions find among all up to their own: `[B, T, H, hd]`.
+  func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor
 }
 
 /// Rotary position embedding: pairs of channels turned by angles that grow with the position.

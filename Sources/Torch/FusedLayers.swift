@@ -45,12 +45,11 @@ extension Tensor {
       of: "rotary_norm(\(dtype)\(shape), \(weight.shape), \(cosine.shape))")
   }
 
-  /// softmax(q kᵀ / √hd) v `[B, T, H, hd]` for queries q `[B, T, H, hd]`, each of which sees the keys up to its own
-  /// position, and k and v `[B, T, K, hd]` with K dividing H.
+  /// `causalAttention` in a kernel, with derivatives only where S = T; nil where there is none.
   ///
   /// The kernel goes over whole rows of scores, so that it is for sequences of up to 4,096.
   public static func fusedCausalAttention(_ query: Tensor, _ key: Tensor, _ value: Tensor) -> Tensor? {
-    guard areFusible(query, key, value), query.size(1) <= 4096, let q = query.pointer, let k = key.pointer,
+    guard areFusible(query, key, value), key.size(1) <= 4096, let q = query.pointer, let k = key.pointer,
       let v = value.pointer
     else { return nil }
     return Tensor(

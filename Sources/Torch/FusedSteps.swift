@@ -50,14 +50,20 @@ public struct KeptText {
   public let keys, values: Tensor
   let scales: (keys: Tensor, values: Tensor)?
   let start: Int
+  let position: Tensor?
   let count: Int
 
-  /// `count` new positions from `start`, behind all that is kept.
-  public init(keys: Tensor, values: Tensor, scales: (keys: Tensor, values: Tensor)?, start: Int, count: Int) {
+  /// `count` new positions from `start`, behind all that is kept; as many further on as a tensor of one int64 on a GPU,
+  /// `position`, says when the step runs.
+  public init(
+    keys: Tensor, values: Tensor, scales: (keys: Tensor, values: Tensor)?, start: Int, position: Tensor? = nil,
+    count: Int
+  ) {
     self.keys = keys
     self.values = values
     self.scales = scales
     self.start = start
+    self.position = position
     self.count = count
   }
 
@@ -127,8 +133,11 @@ extension Tensor {
     else { return nil }
     let kept = texts()
     let memories = kept.compactMap(\.pointers)
+    // A text whose start lies on the GPU is alone.
+    let starts = kept.count == 1 ? kept[0].position : nil
     return Tensor(
-      result: wb_attention_step(pointer, &layer, memories, Int64(memories.count), cosine, sine, addsInput),
+      result: wb_attention_step(
+        pointer, &layer, memories, Int64(memories.count), cosine, sine, starts?.pointer, addsInput),
       of: "attention_step(\(dtype)\(shape), \(weights.query.description), \(memories.count) texts)")
   }
 

@@ -7,6 +7,7 @@ extension Tensor {
   private static let addOperator = Operator("index_add")
   private static let embeddingOperator = Operator("embedding")
   private static let copyOperator = Operator("copy_")
+  private static let copyRowsOperator = Operator("index_copy_")
   private static let fillOperator = Operator("fill_", "Scalar")
   private static let convertOperator = Operator("to", "dtype")
   private static let moveOperator = Operator("to", "device")
@@ -42,6 +43,11 @@ extension Tensor {
 
   /// Writes the elements of `source` into this tensor's memory, converting and moving as needed.
   public func copy(from source: Tensor) { Self.copyOperator.perform(.tensor(self), .tensor(source)) }
+
+  /// Writes the rows of `source` into this tensor's memory at the rows that an integer vector names.
+  public func copyRows(_ indices: Tensor, axis: Int = 0, from source: Tensor) {
+    Self.copyRowsOperator.perform(.tensor(self), .int(axis), .tensor(indices), .tensor(source))
+  }
 
   /// Writes one value into this tensor's memory.
   public func fill(_ value: Double) { Self.fillOperator.perform(.tensor(self), .double(value)) }

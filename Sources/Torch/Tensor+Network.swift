@@ -53,6 +53,19 @@ extension Tensor {
       .bool(query.size(1) != key.size(1)))
   }
 
+  /// softmax(q kᵀ / √hd) v `[B, T, H, hd]` for queries q `[B, T, H, hd]`, the last of S positions, each of which sees the
+  /// keys up to its own position, and k and v `[B, S, K, hd]` with K dividing H.
+  public static func causalAttention(_ query: Tensor, _ key: Tensor, _ value: Tensor) -> Tensor {
+    if let fused = fusedCausalAttention(query, key, value) { return fused }
+    let (q, k, v) = (query.transposed(1, 2), key.transposed(1, 2), value.transposed(1, 2))
+    let (length, all) = (query.size(1), key.size(1))
+    // A single query comes after all keys.
+    guard all > length, length > 1 else { return attention(q, k, v, causal: length > 1).transposed(1, 2) }
+    let positions = Tensor.range(0..<all, on: query.device)
+    let mask = positions.unsqueezed(0) .<= positions.slice(0, (all - length)...).unsqueezed(1)
+    return attention(q, k, v, mask: mask).transposed(1, 2)
+  }
+
   /// The mean over rows of -log softmax(logits `[N, V]`)[target `[N]`], leaving out rows whose target is `ignoring`; 0
   /// if that is all of them.
   public func crossEntropy(_ targets: Tensor, ignoring: Int = -100) -> Tensor {

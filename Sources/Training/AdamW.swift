@@ -59,12 +59,13 @@ public final class AdamW {
   /// - Throws: `TorchError` if a gradient cannot be read.
   public func gradientNorm() throws -> Double { try optimized(learningRate: 0).gradientNorm() }
 
-  /// Takes one step with the gradients divided by `scale`, and forgets them.
-  public func step(learningRate: Double, scale: Double) {
+  /// Takes one step with the gradients divided by `scale`, and forgets them unless `keepsGradients`.
+  public func step(learningRate: Double, scale: Double, keepsGradients: Bool = false) {
     stepsTaken += 1
     let weights = optimized(learningRate: learningRate)
     weights.takeAdamWStep(
       stepsTaken, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon, divisor: scale)
+    guard !keepsGradients else { return }
     for optimized in weights { optimized.weight.clearGradient() }
   }
 

@@ -26,6 +26,8 @@ public final class Trainer {
   private let tuning: DirectTuning?
   private let adaptation: LowRankTuning?
   private var routed: [Tensor] = []
+  /// Steps that are recorded on the device; nil where nothing is.
+  private var recorded: RecordedGradients?
 
   /// A trainer at its first step, or at the step of a checkpoint.
   ///
@@ -58,6 +60,20 @@ public final class Trainer {
     stepsTaken = checkpoint?.progress.step ?? 0
     optimizer = try AdamW(
       trained, recipe.optimizer, step: stepsTaken, stored: try checkpoint?.moments())
+    if let recorder = RecordedWork.recorder(for: device) { recordSteps(of: Array(trained.values), with: recorder) }
+  }
+
+  /// Has steps recorded that are alike: one pass over rows of text, through the same weights whatever they say.
+  func recordSteps(of weights: [Tensor], with recorder: @escaping RecordedWork.Recorder) {
+    guard recipe.training.accumulation == 1, tuning == nil, recipe.model.experts == nil else { return }
+    let (configuration, recomputesLayers) = (recipe.model, recipe.training.activationCheckpointing ?? false)
+    recorded = RecordedGradients(of: weights, recorder: recorder) { [model] tokens, targets in
+      let pass = Pass(length: tokens.size(1), configuration: configuration, on: tokens.device)
+      pass.recomputesLayers = recomputesLayers
+      let losses = model.losses(tokens, targets: targets, in: pass)
+      losses.total.backward()
+      return losses.named
+    }
   }
 
   /// Weights to train: of the checkpoint, of the folder that the run starts from, or fresh ones.
@@ -119,7 +135,10 @@ public final class Trainer {
           + "stopped before the update, the last checkpoint is intact")
     }
     let learningRate = recipe.optimizer.learningRate * schedule.factor(at: stepsTaken)
-    try withTorch { optimizer.step(learningRate: learningRate, scale: max(1, norm / recipe.optimizer.clip)) }
+    let scale = max(1, norm / recipe.optimizer.clip)
+    try withTorch {
+      optimizer.step(learningRate: learningRate, scale: scale, keepsGradients: recorded?.keepsGradients ?? false)
+    }
     stepsTaken += 1
     return Step(number: stepsTaken, losses: losses, gradientNorm: norm, learningRate: learningRate)
   }
@@ -142,6 +161,9 @@ public final class Trainer {
     _ batch: Batch, _ gate: CycleGate?, _ shares: LossShares?, _ phases: inout PhaseLosses
   ) throws -> [(name: String, value: Double)] {
     try withTorch {
+      if let recorded, batch.packing == nil {
+        return try recorded.losses(batch.tokens, batch.targets).map { ($0.name, try $0.value.item()) }
+      }
       let pass = batch.pass(recipe.model, gate: gate)
       pass.recomputesLayers = recipe.training.activationCheckpointing ?? false
       var losses =

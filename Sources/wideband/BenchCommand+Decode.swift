@@ -15,7 +15,7 @@ extension BenchCommand {
         needs no tokenizer, or one of random weights. A token's bytes are those of the weights that it reads; before \
         and after the runs, all threads read an array far larger than the caches, and the faster of the two is what \
         that is held against. Peak memory is that of the runs, weights in mapped files included. With several texts, \
-        which need --cycle, their cycles are aligned; --cycle 1 decodes ordinarily.
+        which need --cycle, their cycles are aligned unless --unaligned is given; --cycle 1 decodes ordinarily.
 
         EXAMPLES:
           wideband bench decode --config configs/qwen3-0.6b.json
@@ -36,6 +36,8 @@ extension BenchCommand {
     @OptionGroup var split: SplitOptions
     @Option(help: ArgumentHelp("Texts that are decoded together.", valueName: "number"))
     var batch = 1
+    @Flag(help: "Let the cycles of texts begin at different steps.")
+    var unaligned = false
     @Option(help: ArgumentHelp("Runs that are timed; medians are reported.", valueName: "number"))
     var runs = 3
     @Option(help: ArgumentHelp("What prompts and random weights are drawn from.", valueName: "number"))
@@ -60,6 +62,9 @@ extension BenchCommand {
       where value < 1 {
         throw ValidationError("\(name) is \(value): expected at least 1")
       }
+      if unaligned, batch < 2 {
+        throw ValidationError("--unaligned is given with a batch of \(batch): expected at least 2")
+      }
       if batch > 1, cycle == nil {
         throw ValidationError("--batch is \(batch) without --cycle: expected both, or a batch of 1")
       }
@@ -69,7 +74,8 @@ extension BenchCommand {
       try machine.apply {
         let device = try Device(machine.device)
         let benchmark = DecodeBenchmark(
-          model: try loaded(on: device), prompt: prompt, tokens: tokens, cycle: cycle, texts: batch, seed: seed,
+          model: try loaded(on: device), prompt: prompt, tokens: tokens, cycle: cycle, texts: batch,
+          isStaggered: unaligned, seed: seed,
           keyValueForm: keyValueCache)
         let peak = try ArithmeticPeak.measure(on: device, dtype: device.computeDType)
         let measured = try benchmark.run(times: runs) { try bandwidth(on: device) }

@@ -69,20 +69,20 @@ struct BenchCommand: ParsableCommand {
 
 /// A model and its optimizer on one batch of random tokens.
 private struct StepBenchmark {
-  private let model: LanguageModel
   private let optimizer: AdamW
   private let tokens: Tensor
   private let targets: Tensor
   private let device: Device
-  private let recomputesLayers: Bool
+  private let work: RecordedGradients.Work
+  /// Nil where nothing is recorded.
+  private let recorded: RecordedGradients?
 
   init(
     _ configuration: ModelConfiguration, batch: Int, length: Int, recomputesLayers: Bool, on device: Device
   ) throws {
     self.device = device
-    self.recomputesLayers = recomputesLayers
     let weights = WeightStore(seed: 0, on: device)
-    model = try LanguageModel(
+    let model = try LanguageModel(
       configuration, weights: weights, computingIn: device.computeDType)
     for tensor in weights.tensors.values { tensor.requiringGradient() }
     optimizer = try AdamW(
@@ -94,6 +94,17 @@ private struct StepBenchmark {
       let all = Tensor.integers([2, batch, length], in: 0..<configuration.vocabularySize, from: generator).to(device)
       return (all.select(0, 0), all.select(0, 1))
     }
+    let work: RecordedGradients.Work = { tokens, targets in
+      let pass = Pass(length: tokens.size(1), configuration: configuration, on: device)
+      pass.recomputesLayers = recomputesLayers
+      let losses = model.losses(tokens, targets: targets, in: pass)
+      losses.total.backward()
+      return losses.named
+    }
+    self.work = work
+    recorded = RecordedWork.recorder(for: device).map {
+      RecordedGradients(of: Array(weights.tensors.values), recorder: $0, work)
+    }
   }
 
   /// The seconds of one step.
@@ -101,10 +112,8 @@ private struct StepBenchmark {
     let clock = ContinuousClock()
     let start = clock.now
     try withTorch {
-      let pass = Pass(length: tokens.size(1), configuration: model.configuration, on: device)
-      pass.recomputesLayers = recomputesLayers
-      model.losses(tokens, targets: targets, in: pass).total.backward()
-      optimizer.step(learningRate: 1e-3, scale: 1)
+      _ = try recorded?.losses(tokens, targets) ?? work(tokens, targets)
+      optimizer.step(learningRate: 1e-3, scale: 1, keepsGradients: recorded?.keepsGradients ?? false)
     }
     try device.synchronize()
     return (clock.now - start) / .seconds(1)

@@ -11,8 +11,9 @@ struct DecodeBenchmark {
   let prompt, tokens: Int
   /// Tokens of a cycle; nil for ordinary decoding.
   let cycle: Int?
-  /// Texts that are decoded together.
+  /// Texts that are decoded together, and whether each begins its cycles a step after the one before.
   let texts: Int
+  let isStaggered: Bool
   let seed: UInt64
   /// How keys and values are kept; nil for the form that suits the weights.
   let keyValueForm: KeyValueCache.Form?
@@ -57,7 +58,7 @@ struct DecodeBenchmark {
   }
 
   private func run(_ prompts: [[Int]], steps: Int) throws -> Times {
-    let session = try Session(self)
+    var session = try Session(self)
     let device = model.weights.device
     let clock = ContinuousClock()
     let start = clock.now
@@ -67,9 +68,10 @@ struct DecodeBenchmark {
     let prefill = seconds(since: start)
     var chosen = try session.choose(logits)
     let first = seconds(since: start)
+    if isStaggered { chosen = try session.stagger(chosen) }
     let times = try (0..<steps).map { _ in
       let start = clock.now
-      chosen = try session.choose(try session.append(chosen))
+      chosen = try session.step(chosen)
       return seconds(since: start)
     }
     return Times(prefill: prefill, firstToken: first, steps: times)
@@ -81,10 +83,14 @@ private struct Session {
   private let ordinary: DecodingSession?
   private let direct: [DirectDecodingSession]
   private let sampler: Sampler
+  /// The choices of a single text, whose device may be a step ahead.
+  private var greedy: GreedyTokens?
 
   init(_ benchmark: DecodeBenchmark) throws {
     let (model, form) = (benchmark.model, benchmark.keyValueForm)
-    let capacity = benchmark.prompt + benchmark.tokens
+    // A step ahead, and those that stagger the texts.
+    let capacity = min(
+      benchmark.prompt + benchmark.tokens + 1 + (benchmark.cycle ?? 0), model.configuration.contextLength)
     ordinary =
       benchmark.cycle == nil ? DecodingSession(model, keyValueForm: form, capacity: capacity) : nil
     direct =
@@ -102,12 +108,24 @@ private struct Session {
     return try zip(direct, prompts).map { try $0.read($1) }
   }
 
-  /// The logits `[V]` behind a further token of each text.
-  func append(_ tokens: [Int]) throws -> [Tensor] {
-    if let ordinary { return [try ordinary.append(tokens)] }
-    if direct.count == 1 { return [try direct[0].append(tokens[0])] }
-    let logits = try DirectDecodingSession.append(tokens, to: direct)
-    return try withTorch { direct.indices.map { logits.select(0, $0) } }
+  /// The tokens chosen behind a further token of each text.
+  mutating func step(_ tokens: [Int]) throws -> [Int] {
+    if direct.count > 1 {
+      let logits = try DirectDecodingSession.append(tokens, to: direct)
+      return try choose(try withTorch { direct.indices.map { logits.select(0, $0) } })
+    }
+    let greedy =
+      try self.greedy ?? ordinary.map { try GreedyTokens($0, after: tokens[0]) }
+      ?? GreedyTokens(direct[0], after: tokens[0])
+    self.greedy = greedy
+    return [try greedy.next()]
+  }
+
+  /// Takes text i as many steps ahead as i is beyond whole cycles.
+  func stagger(_ tokens: [Int]) throws -> [Int] {
+    try zip(direct, tokens).enumerated().map { index, text in
+      try (0..<(index % text.0.cycle)).reduce(text.1) { token, _ in try choose([text.0.append(token)])[0] }
+    }
   }
 
   func choose(_ logits: [Tensor]) throws -> [Int] { try logits.map { try sampler.next($0, after: []) } }

@@ -68,13 +68,67 @@
         String(cString: ck_cuda_error()) == "rows of 2056 channels are too wide for the kernels that normalise them")
     }
 
+    @Test(arguments: [80, 90] as [Int32], [CK_FLOAT32, CK_BFLOAT16, CK_INT8, CK_INT4]) func productsCompileAndFit(
+      architecture: Int32, form: ck_form
+    ) throws {
+      typealias Kinds = [(element: ck_cuda_element, rows: Int32)]
+      let hopper: Kinds = [(CK_CUDA_BFLOAT16, 1), (CK_CUDA_BFLOAT16, 16), (CK_CUDA_FLOAT32, 16)]
+      let ampere: Kinds = [(CK_CUDA_BFLOAT16, 16), (CK_CUDA_FLOAT32, 4)]
+      for (element, rows) in architecture == 90 ? hopper : ampere {
+        var kernels = [ck_cuda_kernel](repeating: ck_cuda_kernel(), count: 8)
+        var count: Int32 = 0
+        let sharedBytes: Int32 = architecture == 80 ? 163 << 10 : 227 << 10
+        let text = ck_cuda_compile_product(form, element, rows, architecture, sharedBytes, &kernels, &count)
+        let report = try #require(text.map { String(cString: $0) }, "\(String(cString: ck_cuda_error()))")
+        #expect(!report.contains("warning"), "\(report)")
+        #expect(count == 3)
+        try expectThatAllFit(kernels.prefix(Int(count)), report, sharedBytes: sharedBytes, keepsNothingLocal: true)
+        // A weight is read as fast as there are bytes on their way: two blocks of a multiprocessor for a few rows.
+        guard rows < 16 else { continue }
+        for kernel in kernels.prefix(3) {
+          let usage = try #require(resources(of: String(cString: kernel.name), in: report))
+          #expect(2 * usage.registers * Int(kernel.threads) <= 65_536)
+          #expect(2 * (kernel.shared_bytes + 1024) <= sharedBytes)
+        }
+      }
+    }
+
+    @Test(arguments: [80, 90] as [Int32], [CK_FLOAT32, CK_BFLOAT16, CK_INT8]) func cachedAttentionCompilesAndFits(
+      architecture: Int32, form: ck_form
+    ) throws {
+      typealias Kinds = [(headSize: Int64, queries: Int32)]
+      let usual: Kinds = [(128, 4), (128, 8)]
+      let odd: Kinds = [(64, 2), (6, 4), (form == CK_FLOAT32 ? 100 : 256, 8)]
+      for (headSize, queries) in architecture == 90 ? usual + odd : usual {
+        let element = form == CK_FLOAT32 ? CK_CUDA_FLOAT32 : CK_CUDA_BFLOAT16
+        var kernels = [ck_cuda_kernel](repeating: ck_cuda_kernel(), count: 8)
+        var count: Int32 = 0
+        let text = ck_cuda_compile_attention(
+          headSize, form, element, queries, architecture, 163 << 10, &kernels, &count)
+        let report = try #require(text.map { String(cString: $0) }, "\(String(cString: ck_cuda_error()))")
+        #expect(!report.contains("warning"), "\(report)")
+        try expectThatAllFit(kernels.prefix(Int(count)), report, sharedBytes: 163 << 10, keepsNothingLocal: true)
+      }
+    }
+
+    @Test func stepsWithoutKernelsAreRefused() {
+      var kernels = [ck_cuda_kernel](repeating: ck_cuda_kernel(), count: 8)
+      var count: Int32 = 0
+      #expect(ck_cuda_compile_product(CK_BFLOAT16, CK_CUDA_BFLOAT16, 17, 90, 227 << 10, &kernels, &count) == nil)
+      #expect(String(cString: ck_cuda_error()) == "products of 17 rows have no kernel: expected 1 to 16")
+      #expect(ck_cuda_compile_attention(7, CK_BFLOAT16, CK_CUDA_BFLOAT16, 4, 90, 227 << 10, &kernels, &count) == nil)
+      #expect(String(cString: ck_cuda_error()) == "heads of 7 channels have no kernel over such a cache")
+    }
+
     /// Every kernel is in the compiler's report, and needs no more than there is.
-    private func expectThatAllFit(_ kernels: some Sequence<ck_cuda_kernel>, _ report: String, sharedBytes: Int32) throws
-    {
+    private func expectThatAllFit(
+      _ kernels: some Sequence<ck_cuda_kernel>, _ report: String, sharedBytes: Int32, keepsNothingLocal: Bool = false
+    ) throws {
       for kernel in kernels {
         let name = String(cString: kernel.name)
         let usage = try #require(resources(of: name, in: report), "\(name) is not in the report")
         #expect(usage.spilledBytes == 0, "\(name)")
+        #expect(!keepsNothingLocal || usage.localBytes == 0, "\(name)")
         #expect(usage.registers * Int(kernel.threads) <= 65_536, "\(name) uses \(usage.registers) registers")
         #expect(kernel.shared_bytes <= sharedBytes, "\(name)")
       }
@@ -118,7 +172,8 @@
       }
     }
 
-    private func resources(of name: String, in report: String) -> (registers: Int, spilledBytes: Int)? {
+    private func resources(of name: String, in report: String) -> (registers: Int, spilledBytes: Int, localBytes: Int)?
+    {
       let lines = report.split(separator: "\n")
       guard let start = lines.firstIndex(where: { $0.contains("Compiling entry function '\(name)'") }) else {
         return nil
@@ -130,9 +185,9 @@
         }.first
       }
       guard let registers = number(before: " registers"), let stores = number(before: " bytes spill stores"),
-        let loads = number(before: " bytes spill loads")
+        let loads = number(before: " bytes spill loads"), let local = number(before: " bytes stack frame")
       else { return nil }
-      return (registers, stores + loads)
+      return (registers, stores + loads, local)
     }
   }
 

@@ -12,6 +12,7 @@ import Torch
       try swiglu()
       try experts()
       try attention()
+      try laterAttention()
       try rotaryNorm()
       try groupNorm()
       try crossEntropy()
@@ -60,7 +61,12 @@ import Torch
     }
     #expect(
       text == "attention(float32[1, 3, 2, 4], [1, 2, 2, 4], [1, 2, 2, 4]): "
-        + "the queries [B, T, H, d] do not fit the keys and the values [B, T, K, d]")
+        + "the queries [B, T, H, d] do not fit the keys and the values [B, S, K, d]")
+    let derivative = message {
+      let query = Tensor.ones([1, 1, 2, 4]).requiringGradient()
+      _ = Tensor.fusedCausalAttention(query, .ones([1, 2, 2, 4]), .ones([1, 2, 2, 4]))
+    }
+    #expect(derivative.hasSuffix("there is no derivative of attention over earlier keys and values"))
   }
 
   @Test func composedOperatorsAreLeftAlone() {
@@ -139,6 +145,26 @@ private func attention() throws {
         let shares = scores.masked(isLater, -.infinity).softmax(-1)
         return Tensor.einsum("bkgqs,bskc->bqkgc", shares, v).reshaped(B, T, H, hd)
       })
+  }
+}
+
+/// Queries behind earlier positions, whose keys and values are kept head by head with room behind the last one.
+private func laterAttention() throws {
+  for (B, T, S, H, K, hd) in [(1, 2, 3, 1, 1, 2), (2, 3, 70, 4, 2, 7), (1, 65, 66, 6, 3, 32), (1, 70, 200, 2, 1, 64)] {
+    let random = try RandomTensors(seed: UInt64(S))
+    let kept = [random.normal(B, K, S + 9, hd), random.normal(B, K, S + 9, hd)]
+    let query = random.normal(B, T, H, hd, deviation: 3)
+    let (found, exact) = try withTorch {
+      let (keys, values) = (kept[0].slice(2, 0..<S), kept[1].slice(2, 0..<S))
+      let mask = Tensor.range(0..<S).unsqueezed(0) .<= Tensor.range((S - T)..<S).unsqueezed(1)
+      let exact = Tensor.attention(
+        query.transposed(1, 2).to(.float64), keys.to(.float64), values.to(.float64), mask: mask)
+      return (
+        Tensor.fusedCausalAttention(query, keys.transposed(1, 2), values.transposed(1, 2)), exact.transposed(1, 2)
+      )
+    }
+    let error = try relativeError(of: try #require(found), to: exact)
+    #expect(error < 2e-6, "\(B) \(T) \(S) \(H) \(K) \(hd): an error of \(error)")
   }
 }
 

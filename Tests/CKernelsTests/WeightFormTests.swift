@@ -39,6 +39,19 @@ import Torch
     }
   }
 
+  @Test(arguments: Form.allCases) func threadsShareTheOutputs(form: Form) throws {
+    let random = try RandomTensors(seed: 6)
+    let (x, weight) = (random.normal(5, 300), try form.matrix(random.normal(2053, 300)))
+    let before = Machine.threadCount
+    defer { Machine.threadCount = before }
+    Machine.threadCount = 1
+    let alone = try withTorch { x.linear(weight) }
+    for threads in [2, 3, 5, 8] {
+      Machine.threadCount = threads
+      for _ in 0..<20 { #expect(try areIdentical(alone, withTorch { x.linear(weight) }), "\(threads) threads") }
+    }
+  }
+
   @Test(arguments: Form.allCases) func rowsAreThoseOfTheWholeWeight(form: Form) throws {
     let random = try RandomTensors(seed: 4)
     for inputs in [1, 17, 130, 256] {
@@ -86,7 +99,7 @@ private func disagreement(_ form: Form, _ rows: Int, _ inputs: Int, _ outputs: I
     let found = x.linear(weight)
     if found.shape != [rows, outputs] { return "the shape \(found.shape)" }
     // Quantised rows come from operators here that share nothing with the kernels.
-    let floats = try weight.floats.to(.float64)
+    let floats = weight.floats.to(.float64)
     let exact = x.to(.float64).matmul(floats.transposed())
     let error = try ((found.to(.float64) - exact).norm() / (x.to(.float64).norm() * floats.norm() + 1e-30)).item()
     return error <= 5e-7 ? nil : "an error of \(error)"

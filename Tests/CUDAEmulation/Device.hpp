@@ -2,6 +2,7 @@
 
 #define WB_DEVICE inline
 #define WB_KERNEL(blocks) inline void
+#define WB_ARGUMENTS const
 
 namespace ckernels {
 namespace cuda {
@@ -24,18 +25,24 @@ WB_DEVICE unsigned bitsOf(float x) {
   return bits;
 }
 
-WB_DEVICE float fromLane(float value, int mask) {
+WB_DEVICE unsigned wordFromLane(unsigned word, int mask) {
   int turn;
   emulation::Board &board = emulation::board(turn);
   const int lane = threadIndex() % 32;
-  board.words[turn][lane][0] = bitsOf(value);
+  board.words[turn][lane][0] = word;
   waitForWarp();
-  return floatFromBits(board.words[turn][lane ^ mask][0]);
+  return board.words[turn][lane ^ mask][0];
 }
+WB_DEVICE float fromLane(float value, int mask) { return floatFromBits(wordFromLane(bitsOf(value), mask)); }
 
 WB_DEVICE float inverseRoot(float x) { return 1.0f / std::sqrt(x); }
 WB_DEVICE float exactTanh(float x) { return std::tanh(x); }
 WB_DEVICE float quickTanh(float x) { return std::tanh(x); }
+
+WB_DEVICE float maximum(float a, float b) { return std::fmax(a, b); }
+WB_DEVICE float magnitude(float x) { return std::fabs(x); }
+WB_DEVICE float nearest(float x) { return std::nearbyint(x); }
+WB_DEVICE float powerOfTwo(float x) { return std::exp2(x); }
 
 WB_DEVICE unsigned short roundedBits(float x) {
   const unsigned bits = bitsOf(x);
@@ -45,6 +52,28 @@ WB_DEVICE unsigned short roundedBits(float x) {
 WB_DEVICE unsigned roundedPair(float first, float second) {
   return roundedBits(first) | unsigned(roundedBits(second)) << 16;
 }
+
+WB_DEVICE unsigned chosenBytes(unsigned a, unsigned b, unsigned selector) {
+  const std::uint64_t both = a | std::uint64_t(b) << 32;
+  unsigned chosen = 0;
+  for (int i = 0; i < 4; i++) chosen |= unsigned(both >> (8 * (selector >> (4 * i) & 7)) & 0xff) << (8 * i);
+  return chosen;
+}
+
+WB_DEVICE unsigned multiplyAddPairs(unsigned a, unsigned b, unsigned c) {
+  auto half = [](unsigned word, int which) { return floatFromBits(which ? word & 0xffff0000u : word << 16); };
+  return roundedPair(half(a, 0) * half(b, 0) + half(c, 0), half(a, 1) * half(b, 1) + half(c, 1));
+}
+
+/// A GPU's loads of 16 bytes begin at multiples of that.
+WB_DEVICE void loadOnce(unsigned (&word)[4], const void *global) {
+  if (reinterpret_cast<std::uintptr_t>(global) % 16 != 0) std::abort();
+  std::memcpy(word, global, 16);
+}
+
+WB_DEVICE float fromOtherBlocks(const float *global) { return *global; }
+WB_DEVICE void publish() {}
+WB_DEVICE int countUp(int *counter) { return (*counter)++; }
 
 /// Copies are late: what has not been waited for is not there. They run when the thread waits for them.
 struct Copies {

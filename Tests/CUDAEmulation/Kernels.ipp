@@ -5,6 +5,7 @@
 
 #include "../../Sources/CKernels/CUDA/Source/Layout.cuh"
 #include "Device.hpp"
+#include "../../Sources/CKernels/CUDA/Source/Numbers.cuh"
 #include "../../Sources/CKernels/CUDA/Source/Elements.cuh"
 #include "../../Sources/CKernels/CUDA/Source/PlainProducts.cuh"
 #include "../../Sources/CKernels/CUDA/Source/TensorProducts.cuh"
@@ -81,3 +82,4 @@ const emulation::Program program{
 #undef WB_SHARED_BYTES
 #undef WB_DEVICE
 #undef WB_KERNEL
+#undef WB_ARGUMENTS

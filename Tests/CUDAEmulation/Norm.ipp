@@ -5,6 +5,7 @@
 
 #include "../../Sources/CKernels/CUDA/Source/Layout.cuh"
 #include "Device.hpp"
+#include "../../Sources/CKernels/CUDA/Source/Numbers.cuh"
 #include "../../Sources/CKernels/CUDA/Source/Elements.cuh"
 #include "../../Sources/CKernels/CUDA/Source/Norm.cuh"
 
@@ -55,3 +56,4 @@ const emulation::NormProgram program{C, WB_ELEMENT_BYTES, runNorm, runNormBackwa
 #undef WB_DYNAMIC
 #undef WB_DEVICE
 #undef WB_KERNEL
+#undef WB_ARGUMENTS

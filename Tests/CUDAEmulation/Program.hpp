@@ -25,4 +25,19 @@ struct NormProgram {
       float *weightGradient, int blocks);
 };
 
+/// The same for products, and for attention over a cache.
+struct ProductProgram {
+  int form, elementBytes, rows;
+  bool (*run)(
+      const ck_matrix *matrices, int count, int64_t rows, const void *x, const float *gain, float epsilon,
+      const void *residual, void *y, int sharedBytes, int blocks);
+};
+
+struct AttentionProgram {
+  int head, form, elementBytes, queries;
+  bool (*run)(
+      const ck_attention_layer *layer, const ck_memory *texts, int count, const int64_t *starts, const float *projected,
+      const float *cosine, const float *sine, int splits, void *attended);
+};
+
 }  // namespace emulation

@@ -142,17 +142,24 @@ void rowMoves(int64_t N, int64_t k, int64_t d, int threads) {
 }
 
 void attentions(int64_t B, int64_t T, int64_t H, int64_t K, int64_t d, int threads) {
+  // As they are trained, and three positions more than queries, head by head, as they are kept.
+  const int64_t S = T + 3;
+  const ck_key_layout whole{T, K * d, d, T * K * d}, longer{S, d, S * d, K * S * d};
   const std::string name = "attention " + std::to_string(T) + " " + std::to_string(d);
   const Floats query(B * T * H * d), key(B * T * K * d), value(B * T * K * d), upstream(B * T * H * d);
   Floats output(B * T * H * d, true), logarithms(B * H * T, true), queryGradient(B * T * H * d, true);
   Floats keyGradient(B * T * K * d, true), valueGradient(B * T * K * d, true);
   check(name, {&output, &logarithms}, {}, [&] {
-    return ck_attention(B, T, H, K, d, 0.5f, query, key, value, output, logarithms, threads);
+    return ck_attention(B, T, H, K, d, 0.5f, query, key, value, whole, output, logarithms, threads);
   });
   check(name + "'s derivative", {&queryGradient, &keyGradient, &valueGradient}, {}, [&] {
     return ck_attention_backward(
         B, T, H, K, d, 0.5f, query, key, value, output, logarithms, upstream, queryGradient, keyGradient,
         valueGradient, threads);
+  });
+  const Floats keys(B * K * S * d), values(B * K * S * d);
+  check(name + " over more", {&output, &logarithms}, {}, [&] {
+    return ck_attention(B, T, H, K, d, 0.5f, query, keys, values, longer, output, logarithms, threads);
   });
 }
 

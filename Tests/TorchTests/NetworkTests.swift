@@ -47,6 +47,20 @@ import Torch
     try expectEqual(try withTorch { .attention(q, k, v, mask: mask) }, expected, within: 2e-6)
   }
 
+  @Test(arguments: [1, 2, 5], Kernels.allCases) func laterQueriesSeeEarlierKeys(length: Int, kernels: Kernels) throws {
+    let q = try random(1, length, 4, 8)
+    let k = try random(1, 5, 2, 8, seed: 2)
+    let v = try random(1, 5, 2, 8, seed: 3)
+    let (heads, past) = try withTorch {
+      let position = Tensor.range(0..<5)
+      let past = position.unsqueezed(0) .<= position.slice(0, (5 - length)...).unsqueezed(1)
+      return ([q, k, v].map { $0.transposed(1, 2).contiguous() }, past)
+    }
+    let expected = try composedAttention(heads[0], heads[1], heads[2], mask: past)
+    let found = try Kernels.$selected.withValue(kernels) { try withTorch { Tensor.causalAttention(q, k, v) } }
+    try expectEqual(try withTorch { found.transposed(1, 2).contiguous() }, expected, within: 2e-6)
+  }
+
   @Test func attentionGradients() throws {
     let inputs = try [random(1, 4, 5, 8), random(1, 2, 5, 8, seed: 2), random(1, 2, 5, 8, seed: 3)]
     let direction = try random(1, 4, 5, 8, seed: 4)

@@ -44,10 +44,11 @@ import Testing
   @Test(arguments: QuantizationScheme.allCases) func extremesKeepTheBound(scheme: QuantizationScheme) throws {
     let large = Float(sign: .plus, exponent: 126, significand: 1).nextDown
     let least = Float(sign: .plus, exponent: -110, significand: 1)
+    let denormal = Float.leastNonzeroMagnitude * 70_000
     let groups: [[Float]] = [
       Array(repeating: 0, count: 32), [large, -large] + Array(repeating: large / 3, count: 30),
-      [least, -least / 2] + Array(repeating: 0, count: 30), [least.nextDown] + Array(repeating: 1e-40, count: 31),
-      [1] + Array(repeating: 1e-40, count: 31), Array(repeating: -3, count: 32), [7, -7, 6.5, -6.5, 8, -8],
+      [least, -least / 2] + Array(repeating: 0, count: 30), [least.nextDown] + Array(repeating: denormal, count: 31),
+      [1] + Array(repeating: denormal, count: 31), Array(repeating: -3, count: 32), [7, -7, 6.5, -6.5, 8, -8],
     ]
     for group in groups {
       let matrix = try WeightMatrix(Tensor(group, shape: [1, group.count])).quantized(scheme)

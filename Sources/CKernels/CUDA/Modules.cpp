@@ -87,6 +87,26 @@ NormModule loadNorm(const Shape &shape, const Device &device) {
   return {get("normForward", 0), get("normBackward", shape.C * int(sizeof(float))), get("normDeliver", 0)};
 }
 
+ProductModule loadProduct(const ProductShape &shape, const Device &device) {
+  const Compiled compiled = compileProduct(shape, device.processor);
+  void *library = nullptr;
+  driver().check(driver().moduleLoadData(&library, compiled.code.data()), "cuModuleLoadData");
+  // A kibibyte of a block's share is the system's.
+  const int bytes = device.processor.sharedBytes / shape.blocksTogether() - (1 << 10);
+  auto get = [&](const char *name) { return find(library, name, shape.threads, bytes, device); };
+  return {
+      shape, device.processor.multiprocessors, get("narrowProduct"), get("narrowProjections"), get("narrowGates")};
+}
+
+AttentionModule loadAttention(const AttentionShape &shape, const Device &device) {
+  const Compiled compiled = compileAttention(shape, device.processor);
+  void *library = nullptr;
+  driver().check(driver().moduleLoadData(&library, compiled.code.data()), "cuModuleLoadData");
+  return {
+      shape, device.processor.multiprocessors,
+      find(library, "cachedAttention", shape.threads, shape.bytes(), device)};
+}
+
 /// What a computation gave the first time, be it a failure.
 template <class Value>
 struct Once {
@@ -129,12 +149,12 @@ auto &remembered(Values &values, const Key &key, Make make) {
 
 }  // namespace
 
-void Kernel::launch(int blocks, void *stream, const void *arguments) const {
+void Kernel::launch(int blocks, void *stream, const void *arguments, int bytes) const {
   const Driver &cuda = driver();
   void *parameters[] = {const_cast<void *>(arguments)};
   cuda.check(
       cuda.launchKernel(
-          function, unsigned(blocks), 1, 1, unsigned(threads), 1, 1, unsigned(sharedBytes), stream, parameters,
+          function, unsigned(blocks), 1, 1, unsigned(threads), 1, 1, unsigned(bytes), stream, parameters,
           nullptr),
       "cuLaunchKernel");
 }
@@ -153,6 +173,24 @@ const NormModule &normModule(int width, int elementBytes, int number) {
   return remembered(modules, std::make_tuple(number, width, elementBytes), [&] {
     return loadNorm(Shape(1, 1, width, elementBytes, false), device);
   });
+}
+
+const ProductModule &productModule(const ProductShape &shape, int number) {
+  static std::map<std::tuple<int, int, int, int>, Once<ProductModule>> modules;
+  std::lock_guard<std::mutex> lock(mutex);
+  const Device &device = deviceAt(number);
+  return remembered(
+      modules, std::make_tuple(number, shape.form, shape.elementBytes, shape.rows),
+      [&] { return loadProduct(shape, device); });
+}
+
+const AttentionModule &attentionModule(const AttentionShape &shape, int number) {
+  static std::map<std::tuple<int, int, int, int, int>, Once<AttentionModule>> modules;
+  std::lock_guard<std::mutex> lock(mutex);
+  const Device &device = deviceAt(number);
+  return remembered(
+      modules, std::make_tuple(number, shape.head, shape.form, shape.elementBytes, shape.queries),
+      [&] { return loadAttention(shape, device); });
 }
 
 }  // namespace cuda

@@ -14,7 +14,9 @@ struct Kernel {
 
   int blocksFor(long long tokens) const { return int(tokens < blocksAtOnce ? tokens : blocksAtOnce); }
   /// Throws a `Failure` if the driver refuses it.
-  void launch(int blocks, void *stream, const void *arguments) const;
+  void launch(int blocks, void *stream, const void *arguments) const { launch(blocks, stream, arguments, sharedBytes); }
+  /// The same with less shared memory than it may have.
+  void launch(int blocks, void *stream, const void *arguments, int bytes) const;
 };
 
 struct Module {
@@ -27,12 +29,30 @@ struct NormModule {
   Kernel forward, backward, deliver;
 };
 
+/// The kernels that multiply up to `shape.rows` rows with a weight.
+struct ProductModule {
+  ProductShape shape;
+  int multiprocessors;
+  Kernel plain, projections, gates;
+};
+
+/// The kernel that attends over a cache.
+struct AttentionModule {
+  AttentionShape shape;
+  int multiprocessors;
+  Kernel attention;
+};
+
 /// The kernels for a kind of connection on the GPU of this number; compiles them the first time, and makes that GPU the
 /// thread's current one. Throws a `Failure`, the same one every time.
 const Module &module(const Kind &kind, int device);
 
 /// The same for rows of `width` elements.
 const NormModule &normModule(int width, int elementBytes, int device);
+
+/// The same for products, and for attention.
+const ProductModule &productModule(const ProductShape &shape, int device);
+const AttentionModule &attentionModule(const AttentionShape &shape, int device);
 
 }  // namespace cuda
 }  // namespace ckernels

@@ -15,6 +15,9 @@ constexpr char layoutText[] = {
 constexpr char deviceText[] = {
 #embed "Source/Device.cuh"
     , 0};
+constexpr char numbersText[] = {
+#embed "Source/Numbers.cuh"
+    , 0};
 constexpr char elementsText[] = {
 #embed "Source/Elements.cuh"
     , 0};
@@ -42,6 +45,18 @@ constexpr char kernelsText[] = {
 constexpr char normText[] = {
 #embed "Source/Norm.cuh"
     , 0};
+constexpr char decodingLayoutText[] = {
+#embed "Source/DecodingLayout.cuh"
+    , 0};
+constexpr char weightsText[] = {
+#embed "Source/Weights.cuh"
+    , 0};
+constexpr char productText[] = {
+#embed "Source/Product.cuh"
+    , 0};
+constexpr char cachedAttentionText[] = {
+#embed "Source/CachedAttention.cuh"
+    , 0};
 
 #pragma clang diagnostic pop
 
@@ -55,6 +70,7 @@ struct File {
 const std::vector<File> connectionFiles = {
     {"Layout.cuh", layoutText},
     {"Device.cuh", deviceText},
+    {"Numbers.cuh", numbersText},
     {"Elements.cuh", elementsText},
     {"PlainProducts.cuh", plainProductsText},
     {"TensorProducts.cuh", tensorProductsText},
@@ -66,7 +82,18 @@ const std::vector<File> connectionFiles = {
 };
 
 const std::vector<File> normFiles = {
-    {"Layout.cuh", layoutText}, {"Device.cuh", deviceText}, {"Elements.cuh", elementsText}, {"Norm.cuh", normText}};
+    {"Layout.cuh", layoutText},     {"Device.cuh", deviceText}, {"Numbers.cuh", numbersText},
+    {"Elements.cuh", elementsText}, {"Norm.cuh", normText}};
+
+const std::vector<File> productFiles = {
+    {"DecodingLayout.cuh", decodingLayoutText}, {"Device.cuh", deviceText},   {"Numbers.cuh", numbersText},
+    {"Weights.cuh", weightsText},               {"Product.cuh", productText}};
+
+const std::vector<File> attentionFiles = {
+    {"DecodingLayout.cuh", decodingLayoutText},
+    {"Device.cuh", deviceText},
+    {"Numbers.cuh", numbersText},
+    {"CachedAttention.cuh", cachedAttentionText}};
 
 std::string source(const std::vector<File> &files) {
   std::string all;
@@ -78,16 +105,18 @@ std::string define(const char *name, int value) {
   return "-DWB_" + std::string(name) + "=" + std::to_string(value);
 }
 
+std::vector<std::string> options(const Processor &processor, const std::vector<std::string> &definitions) {
+  std::vector<std::string> all = {
+      "-arch=sm_" + std::to_string(processor.architecture), "--std=c++17", "--device-as-default-execution-space",
+      "--ptxas-options=-v"};
+  all.insert(all.end(), definitions.begin(), definitions.end());
+  return all;
+}
+
 std::vector<std::string> options(const Shape &shape, const Processor &processor) {
-  return {"-arch=sm_" + std::to_string(processor.architecture),
-          "--std=c++17",
-          "--device-as-default-execution-space",
-          "--ptxas-options=-v",
-          define("RATE", shape.m),
-          define("SLOTS", shape.n),
-          define("WIDTH", shape.C),
-          define("ELEMENT_BYTES", shape.elementBytes),
-          define("DYNAMIC", shape.isDynamic)};
+  return options(
+      processor, {define("RATE", shape.m), define("SLOTS", shape.n), define("WIDTH", shape.C),
+                  define("ELEMENT_BYTES", shape.elementBytes), define("DYNAMIC", shape.isDynamic)});
 }
 
 Compiled compile(
@@ -162,6 +191,24 @@ Compiled compileNorm(const Shape &shape, const Processor &processor) {
   if (normPieces(shape.C, shape.vector()) * shape.vector() > most)
     throw Failure{"rows of " + std::to_string(shape.C) + " channels are too wide for the kernels that normalise them"};
   return compile(normFiles, options(shape, processor), processor);
+}
+
+Compiled compileProduct(const ProductShape &shape, const Processor &processor) {
+  return compile(
+      productFiles,
+      options(
+          processor, {define("FORM", shape.form), define("ELEMENT_BYTES", shape.elementBytes),
+                      define("ROWS", shape.rows)}),
+      processor);
+}
+
+Compiled compileAttention(const AttentionShape &shape, const Processor &processor) {
+  return compile(
+      attentionFiles,
+      options(
+          processor, {define("HEAD", shape.head), define("FORM", shape.form),
+                      define("ELEMENT_BYTES", shape.elementBytes), define("QUERIES", shape.queries)}),
+      processor);
 }
 
 }  // namespace cuda

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "Libraries.hpp"
+#include "Source/DecodingLayout.cuh"
 #include "Source/Layout.cuh"
 
 namespace ckernels {
@@ -53,6 +54,10 @@ Compiled compile(const Choices &choices, const Processor &processor);
 /// The kernels that normalise rows of a state of one slot, `shape.C` channels each. Throws as `compile` does, and for
 /// rows that are too wide.
 Compiled compileNorm(const Shape &shape, const Processor &processor);
+
+/// The kernels that multiply a few rows with a weight, and the one that attends over a cache. Throw as `compile` does.
+Compiled compileProduct(const ProductShape &shape, const Processor &processor);
+Compiled compileAttention(const AttentionShape &shape, const Processor &processor);
 
 }  // namespace cuda
 }  // namespace ckernels

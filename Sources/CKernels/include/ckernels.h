@@ -155,15 +155,20 @@ bool ck_rotary_norm_backward(
     const float *cosine, const float *sine, const float *scale, const float *y_gradient, float *x_gradient,
     float *weight_gradient, int threads);
 
-/// Causal attention: `output` [B,T,H,d] = softmax(scale query key^T) value, where query t sees the keys up to t. `query` is
-/// [B,T,H,d]; `key` and `value` are [B,T,K,d], each head of which H/K queries' heads share. `logarithms` [B,H,T] receives
-/// the logarithms of the sums, which is what the backward pass needs beside the output.
+/// How keys and values [B,S,K,d] lie: `length` S positions, and how many floats lie between neighbours in S, K and B.
+typedef struct ck_key_layout {
+  int64_t length, position, head, row;
+} ck_key_layout;
+
+/// Causal attention: `output` [B,T,H,d] = softmax(scale query key^T) value, where query t sees the keys up to S - T + t.
+/// `query` is [B,T,H,d]; `key` and `value` have K heads, each of which H/K queries' heads share. `logarithms` [B,H,T]
+/// receives the logarithms of the sums, which is what the backward pass needs beside the output.
 bool ck_attention(
     int64_t batch, int64_t length, int64_t heads, int64_t key_heads, int64_t width, float scale, const float *query,
-    const float *key, const float *value, float *output, float *logarithms, int threads);
+    const float *key, const float *value, ck_key_layout layout, float *output, float *logarithms, int threads);
 
 /// From `output_gradient` [B,T,H,d] and what went into and came out of the forward pass: the gradients of query, key and
-/// value.
+/// value, where keys and values are [B,T,K,d] without gaps.
 bool ck_attention_backward(
     int64_t batch, int64_t length, int64_t heads, int64_t key_heads, int64_t width, float scale, const float *query,
     const float *key, const float *value, const float *output, const float *logarithms, const float *output_gradient,

@@ -80,6 +80,40 @@ bool ck_cuda_rms_norm_backward(
     int64_t rows, int64_t width, const void *x, const float *weight, const float *scale, const void *y_gradient,
     void *x_gradient, float *weight_gradient, const ck_cuda_target *target);
 
+// Decoding: products and sublayers of 1 to 16 rows, as in ckernels.h. x, y and what is between sublayers hold the target's
+// elements, norms and angles are float32, weights and caches lie in any of their forms. With elements of bfloat16 the
+// products run on tensor cores, for which floats of a weight are rounded to bfloat16; whole numbers are exact.
+
+/// Whether there are kernels for such a product on the target's device; compiles them the first time.
+bool ck_cuda_narrow_product_is_supported(int64_t rows, const ck_matrix *weight, const ck_cuda_target *target);
+
+bool ck_cuda_narrow_product(
+    int64_t rows, const void *x, const ck_matrix *weight, void *y, const ck_cuda_target *target);
+
+/// Whether there are kernels for the step of such an attention sublayer, over a cache of any form: at most 16 new positions.
+/// Compiles products the first time; attention itself is compiled for the form that is met.
+bool ck_cuda_attention_step_is_supported(
+    const ck_attention_layer *layer, int64_t rows, const ck_cuda_target *target);
+
+/// Bytes of workspace that such a step needs; -1 if it fails. Of `texts` no pointer is looked at.
+int64_t ck_cuda_attention_step_workspace(
+    const ck_attention_layer *layer, const ck_memory *texts, int64_t count, const ck_cuda_target *target);
+
+/// `ck_attention_step` in three kernels. Unless `starts` is null, the new positions of text i begin `starts[i]` behind its
+/// `start`; those numbers lie in the GPU's memory and are read when the kernels run.
+bool ck_cuda_attention_step(
+    const ck_attention_layer *layer, const ck_memory *texts, int64_t count, const int64_t *starts, const void *x,
+    const float *cosine, const float *sine, bool adds_input, void *y, void *workspace, const ck_cuda_target *target);
+
+/// Bytes of workspace for a feed-forward sublayer without a router; -1 where it has no kernels.
+int64_t ck_cuda_feed_forward_step_workspace(
+    const ck_feed_forward_layer *layer, int64_t rows, const ck_cuda_target *target);
+
+/// `ck_feed_forward_step` in two kernels.
+bool ck_cuda_feed_forward_step(
+    const ck_feed_forward_layer *layer, int64_t rows, const void *x, bool adds_input, void *y, void *workspace,
+    const ck_cuda_target *target);
+
 /// A kernel as it was compiled.
 typedef struct ck_cuda_kernel {
   const char *name;  ///< lives forever
@@ -97,6 +131,16 @@ const char *ck_cuda_compile(
 /// The same for norms of this width.
 const char *ck_cuda_compile_norm(
     int64_t width, ck_cuda_element element, int architecture, int shared_bytes, ck_cuda_kernel kernels[8], int *count);
+
+/// The same for products of up to `rows` rows with a weight; `shared_bytes` of a kernel is the least it can do with.
+const char *ck_cuda_compile_product(
+    ck_form form, ck_cuda_element element, int rows, int architecture, int shared_bytes, ck_cuda_kernel kernels[8],
+    int *count);
+
+/// The same for attention over a cache of this form, with `queries` queries to a head of keys.
+const char *ck_cuda_compile_attention(
+    int64_t head_size, ck_form form, ck_cuda_element element, int queries, int architecture, int shared_bytes,
+    ck_cuda_kernel kernels[8], int *count);
 
 #ifdef __cplusplus
 }

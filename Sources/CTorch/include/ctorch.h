@@ -136,7 +136,8 @@ wb_tensor *wb_expand(wb_matrix matrix);
 wb_tensor *wb_rows(wb_matrix matrix, const wb_tensor *indices);
 
 /// x [..., in] times weight [out, in] transposed, in x's type. float32 in the processor's memory goes through products
-/// that use its widest vectors; up to 16 rows without a derivative through a kernel that reads the weight once. Whole
+/// that use its widest vectors; up to 16 rows without a derivative, there and on a CUDA GPU, through a kernel that reads the
+/// weight once. Whole
 /// numbers are made floats some rows at a time.
 wb_tensor *wb_linear(const wb_tensor *x, wb_matrix weight);
 
@@ -173,8 +174,8 @@ wb_tensor *wb_experts(
 wb_tensor *wb_rotary_norm(
     const wb_tensor *x, const wb_tensor *weight, const wb_tensor *cosine, const wb_tensor *sine, double epsilon);
 
-/// softmax(query key^T / sqrt d) value [B, T, H, d] for a query [B, T, H, d] that sees the keys up to its own position, and
-/// keys and values [B, T, K, d] with K dividing H; fusible tensors alone.
+/// softmax(query key^T / sqrt d) value [B, T, H, d] for queries [B, T, H, d], of which number t sees the keys up to
+/// S - T + t, and keys and values [B, S, K, d] with K dividing H; fusible tensors alone. A derivative only where S = T.
 wb_tensor *wb_attention(const wb_tensor *query, const wb_tensor *key, const wb_tensor *value);
 
 /// Whether a head is one that wb_cross_entropy reads: fusible, or of 16 bits and without a gradient.
@@ -206,14 +207,17 @@ typedef struct wb_memory {
   int64_t start, rows;
 } wb_memory;
 
-/// Whether there is a kernel for x of T D numbers: float32 in the processor's memory like the norms, at most 16 positions.
+/// Whether there is a kernel for x of T D numbers, at most 16 positions: float32 in the processor's memory like the norms, or
+/// float32 or bfloat16 on a CUDA GPU beside norms of float32. Where a GPU could have kernels but has none, the reason is
+/// printed to standard error, once.
 bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer *layer);
 
 /// What attention makes of the new positions x of some texts, T in all, one behind another, with rotary angles of cosine
-/// and sine [1, T, 1, hd]; their keys and values are kept in `texts`. In x's shape; added to x if `adds_input`.
+/// and sine [1, T, 1, hd]; their keys and values are kept in `texts`. In x's shape; added to x if `adds_input`. On a GPU
+/// `starts`, int64 of as many numbers as texts or NULL, is added to where their new positions begin when the kernels run.
 wb_tensor *wb_attention_step(
     const wb_tensor *x, const wb_attention_layer *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
-    const wb_tensor *sine, bool adds_input);
+    const wb_tensor *sine, const wb_tensor *starts, bool adds_input);
 
 /// A feed-forward sublayer's weights: `experts` of each matrix, one without a router. The router [experts, D] and the
 /// norm are float32; a row goes through the `chosen` most probable experts.
@@ -232,11 +236,29 @@ typedef struct wb_feed_forward wb_feed_forward;
 wb_feed_forward *wb_feed_forward_create(const wb_feed_forward_layer *layer);
 void wb_feed_forward_release(wb_feed_forward *weights);
 
-/// Whether there is a kernel for x: as for attention.
+/// Whether there is a kernel for x: as for attention, on a GPU without a router.
 bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward *weights);
 
 /// What a feed-forward sublayer makes of x, in x's shape; added to x if `adds_input`.
 wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *weights, bool adds_input);
+
+// Recorded work.
+
+typedef struct wb_recording wb_recording;
+typedef struct wb_reading wb_reading;
+
+/// Records what `work(context)` gives a CUDA device to do, without doing it, to be run again on the same memory; NULL where
+/// it gives false or cannot be recorded, the first reason being printed to standard error.
+wb_recording *wb_record(int64_t device, bool (*work)(void *), void *context);
+/// Gives the device all of it to do, on the current stream.
+bool wb_recording_run(wb_recording *recording);
+void wb_recording_release(wb_recording *recording);
+
+/// Asks for a tensor's one int64 as it is when the work given to its device so far is done.
+wb_reading *wb_read_ahead(const wb_tensor *number);
+/// Waits for it.
+bool wb_reading_finish(wb_reading *reading, int64_t *number);
+void wb_reading_release(wb_reading *reading);
 
 // The optimizer.
 

@@ -51,6 +51,41 @@ bool cuda_emulation_norm_backward(
     int program, int64_t rows, const void *x, const float *weight, const float *scale, const void *y_gradient,
     void *x_gradient, float *weight_gradient, int blocks);
 
+/// Products of up to `rows` rows of elements with weights of one form.
+typedef struct cuda_emulation_product_kind {
+  ck_form form;
+  int element_bytes;
+  int rows;
+} cuda_emulation_product_kind;
+
+int cuda_emulation_product_count(void);
+cuda_emulation_product_kind cuda_emulation_product_describe(int program);
+
+/// y of one matrix, with the residual unless that is null; silu(first x) * (second x) of two; of three the products side by
+/// side in float32. x is normalised first if there is a gain. With `shared_bytes` of shared memory, on so many blocks.
+/// False if a kernel wrote beyond that, or did not set the next kernel's counter to zero.
+bool cuda_emulation_product(
+    int program, const ck_matrix *matrices, int count, int64_t rows, const void *x, const float *gain, float epsilon,
+    const void *residual, void *y, int shared_bytes, int blocks);
+
+/// Attention over a cache of one form with heads of one size, `queries` to a block.
+typedef struct cuda_emulation_attention_kind {
+  int head_size;
+  ck_form form;
+  int element_bytes;
+  int queries;
+} cuda_emulation_attention_kind;
+
+int cuda_emulation_attention_count(void);
+cuda_emulation_attention_kind cuda_emulation_attention_describe(int program);
+
+/// What attention makes of `projected` [R, H + 2 K, hd]: `attended` [R, H, hd] in the program's elements. New keys and values
+/// are kept in `texts`; of the layer its sizes, norms of heads and epsilon are used. False if the kernel wrote beyond its
+/// shared memory.
+bool cuda_emulation_attention(
+    int program, const ck_attention_layer *layer, const ck_memory *texts, int count, const int64_t *starts,
+    const float *projected, const float *cosine, const float *sine, int splits, void *attended);
+
 #ifdef __cplusplus
 }
 #endif

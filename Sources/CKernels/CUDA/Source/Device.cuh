@@ -3,6 +3,8 @@
 #define WB_DEVICE __device__ __forceinline__
 /// A kernel that leaves room for so many blocks on a multiprocessor.
 #define WB_KERNEL(blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
+/// What a kernel is given, read where it lies however it is indexed.
+#define WB_ARGUMENTS const __grid_constant__
 
 namespace ckernels {
 namespace cuda {
@@ -19,6 +21,8 @@ WB_DEVICE unsigned char *sharedMemory() {
 WB_DEVICE void waitForBlock() { __syncthreads(); }
 WB_DEVICE void waitForWarp() { __syncwarp(); }
 WB_DEVICE float fromLane(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
+
+WB_DEVICE unsigned wordFromLane(unsigned word, int mask) { return __shfl_xor_sync(0xffffffffu, word, mask); }
 
 WB_DEVICE float floatFromBits(unsigned bits) { return __uint_as_float(bits); }
 WB_DEVICE float inverseRoot(float x) { return rsqrtf(x); }
@@ -43,6 +47,40 @@ WB_DEVICE unsigned roundedPair(float first, float second) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
   return pair;
 }
+
+WB_DEVICE float maximum(float a, float b) { return fmaxf(a, b); }
+WB_DEVICE float magnitude(float x) { return fabsf(x); }
+WB_DEVICE float nearest(float x) { return rintf(x); }
+/// 2 to the power of x, within 2^-22 of it, and 0 for minus infinity.
+WB_DEVICE float powerOfTwo(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// Four of the bytes of two words, 0 to 3 and 4 to 7, one for each digit of the selector from the lowest up.
+WB_DEVICE unsigned chosenBytes(unsigned a, unsigned b, unsigned selector) { return __byte_perm(a, b, selector); }
+
+/// a b + c for two bfloat16 in a word each.
+WB_DEVICE unsigned multiplyAddPairs(unsigned a, unsigned b, unsigned c) {
+  unsigned d;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+
+/// 16 bytes that this launch reads once. They are asked for where this stands, and waited for where they are used.
+WB_DEVICE void loadOnce(unsigned (&word)[4], const void *global) {
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(word[0]), "=r"(word[1]), "=r"(word[2]), "=r"(word[3])
+               : "l"(global));
+}
+
+/// What other blocks of the same launch wrote before they counted up.
+WB_DEVICE float fromOtherBlocks(const float *global) { return __ldcg(global); }
+/// Makes what this thread wrote known to other blocks before anything that it writes later.
+WB_DEVICE void publish() { __threadfence(); }
+/// Adds one to a number in the GPU's memory that all blocks count in, and gives what it was.
+WB_DEVICE int countUp(int *counter) { return atomicAdd(counter, 1); }
 
 WB_DEVICE unsigned sharedAddress(const void *pointer) {
   return static_cast<unsigned>(__cvta_generic_to_shared(pointer));

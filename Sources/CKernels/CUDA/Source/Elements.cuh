@@ -7,32 +7,6 @@ constexpr Shape shape(WB_RATE, WB_SLOTS, WB_WIDTH, WB_ELEMENT_BYTES, WB_DYNAMIC)
 constexpr int m = shape.m, n = shape.n, C = shape.C, columns = shape.columns(), mixed = shape.mixed();
 constexpr int warps = shape.warps, threads = shape.threads(), vector = shape.vector();
 
-struct BFloat16 {
-  unsigned short bits;
-};
-
-template <int Bytes>
-struct ElementOf {
-  typedef float Type;
-};
-template <>
-struct ElementOf<2> {
-  typedef BFloat16 Type;
-};
-typedef ElementOf<WB_ELEMENT_BYTES>::Type Element;
-
-WB_DEVICE float toFloat(float x) { return x; }
-WB_DEVICE float toFloat(BFloat16 x) { return floatFromBits(unsigned(x.bits) << 16); }
-
-WB_DEVICE void assign(float &to, float value) { to = value; }
-WB_DEVICE void assign(BFloat16 &to, float value) { to.bits = roundedBits(value); }
-
-/// Elements that one instruction loads or stores.
-template <class T, int Count>
-struct alignas(sizeof(T) * Count) Pack {
-  T at[Count];
-};
-
 /// `vector` elements as floats, in pieces of at most 16 bytes.
 template <class T>
 WB_DEVICE void loadVector(const T *from, float (&to)[vector]) {

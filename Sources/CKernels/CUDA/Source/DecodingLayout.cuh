@@ -1,0 +1,131 @@
+// What host and GPU must agree on in decoding: the arguments of the kernels, and how a block of threads divides its work
+// and its shared memory. Compiled on both sides, so it uses no library.
+//
+// Shape letters: R rows, K inputs and N outputs of a weight, hd channels of a head.
+namespace ckernels {
+namespace cuda {
+
+struct ProductMatrix {
+  const void *values;
+  const unsigned short *scales;  ///< null for floats
+  long long outputs;
+};
+
+struct ProductArguments {
+  ProductMatrix matrices[3];
+  const void *x;         ///< [R, K]
+  const float *gain;     ///< [K] of a norm that x goes through first, or null
+  const void *residual;  ///< [R, N] added to the result, or null
+  void *y;
+  int *counters;  ///< set to zero for the next kernel, or null
+  long long inputs;
+  int rows, counterCount;
+  int slice;  ///< columns of x in shared memory at once: all, or a multiple of `ProductShape::roundColumns`
+  float epsilon;
+};
+
+/// One text's keys and values in a layer; its new positions begin at `start`, or that far behind `*position`.
+struct AttentionText {
+  void *keys, *values;
+  float *keyScales, *valueScales;
+  const long long *position;
+  long long start, capacity;
+  int rows;
+};
+
+struct AttentionArguments {
+  static constexpr int mostTexts = 16;
+  AttentionText texts[mostTexts];
+  const float *projected;  ///< queries, keys and values [R, heads + 2 key heads, hd]
+  const float *queryNorm, *keyNorm, *cosine, *sine;
+  void *attended;           ///< [R, heads, hd]
+  float *sums, *extremes;   ///< of each task and split: [queries, hd], and [queries, 2] of largest score and total
+  int *counters;            ///< of each task, zero
+  int heads, keyHeads, splits;
+  float epsilon;
+};
+
+constexpr int ceiling(long long value, long long unit) { return int((value + unit - 1) / unit); }
+
+/// The form of a weight, as in `ck_form`.
+enum Form { float32Form = 0, bfloat16Form = 1, int8Form = 2, int4Form = 3 };
+
+/// How a product of a few rows with a weight is divided. A block has 16 rows of the weight at a time: lane i has rows
+/// i / 4 and i / 4 + 8, and of those every fourth piece of 16 bytes. The columns are dealt to the warps in units.
+struct ProductShape {
+  int form, elementBytes;
+  int rows;  ///< at most
+
+  static constexpr int warps = 8, threads = warps * 32, tile = 16;
+
+  constexpr ProductShape(int form, int elementBytes, int rows) : form(form), elementBytes(elementBytes), rows(rows) {}
+
+  constexpr bool usesTensorCores() const { return elementBytes == 2; }
+  constexpr bool isScaled() const { return form >= int8Form; }
+  /// Columns of 16 bytes, of such pieces of four lanes, and of a warp's unit.
+  constexpr int pieceColumns() const { return 4 << form; }
+  constexpr int stepColumns() const { return 4 * pieceColumns(); }
+  constexpr int unitSteps() const { return form <= bfloat16Form ? 4 : form == int8Form ? 2 : 1; }
+  constexpr int unitColumns() const { return stepColumns() * unitSteps(); }
+  /// Units that a warp loads together, and the columns of all warps' then.
+  constexpr int unitsTogether() const { return form == int4Form ? 2 : 1; }
+  constexpr int roundColumns() const { return unitColumns() * unitsTogether() * warps; }
+
+  /// Blocks for which a multiprocessor's registers do.
+  constexpr int blocksTogether() const { return rows > 8 && (isScaled() || !usesTensorCores()) ? 1 : 2; }
+
+  // Shared memory: rows of x, their sums of squares by warp, and two sets of all warps' sums.
+
+  /// 64 bytes more than the columns need, so that neighbouring rows fall into different banks.
+  constexpr int row(int slice) const { return slice * elementBytes + 64; }
+  constexpr int squaresBytes() const { return rows * warps * 4; }
+  constexpr int sumCount() const { return warps * tile * rows; }
+  constexpr int bytes(int given, int slice) const { return given * row(slice) + squaresBytes() + 2 * sumCount() * 4; }
+
+  /// The columns that fit into `limit` bytes beside each other for so many rows.
+  constexpr int sliceFor(int given, long long inputs, int limit) const {
+    const int whole = ceiling(inputs, unitColumns()) * unitColumns();
+    if (bytes(given, whole) <= limit) return whole;
+    const int columns = (limit - bytes(given, 0)) / (given * elementBytes);
+    return columns / roundColumns() * roundColumns();
+  }
+};
+
+/// How attention over a cache is divided. A block has some queries that share a head of keys, and a stretch of positions;
+/// some lanes of a warp share a position.
+struct AttentionShape {
+  int head, form, elementBytes;
+  int queries;  ///< of a block
+
+  static constexpr int warps = 8, threads = warps * 32;
+  static constexpr int loads = 4;  ///< positions that a lane has on their way at once
+
+  constexpr AttentionShape(int head, int form, int elementBytes, int queries)
+      : head(head), form(form), elementBytes(elementBytes), queries(queries) {}
+
+  constexpr int cacheBytes() const { return form == float32Form ? 4 : form == bfloat16Form ? 2 : 1; }
+  constexpr int mostChannels() const { return form == float32Form ? 4 : 8; }
+  /// Channels of a lane, and lanes of a position.
+  constexpr int channels() const { return head % mostChannels() == 0 ? mostChannels() : 2; }
+  constexpr int lanes() const {
+    int lanes = 1;
+    while (lanes * channels() < head) lanes *= 2;
+    return lanes;
+  }
+  constexpr bool isPossible() const { return head >= 2 && head % 2 == 0 && lanes() <= 32; }
+  /// Positions that a block has on their way at once.
+  constexpr int positions() const { return 32 / lanes() * loads * warps; }
+
+  // Shared memory: queries, a key of each warp, then the warps' sums and extremes; later the splits' shares.
+
+  constexpr int queryCount() const { return queries * head; }
+  constexpr int sumCount() const { return warps * queries * head; }
+  constexpr int extremeCount() const { return warps * queries * 2; }
+  static constexpr int mostSplits = 32;
+  constexpr int bytes() const {
+    return (queryCount() + warps * head + sumCount() + extremeCount() + mostSplits * queries + 4) * 4;
+  }
+};
+
+}  // namespace cuda
+}  // namespace ckernels

@@ -1,0 +1,158 @@
+// Weights in the forms of `ck_form`, loaded 16 bytes at a time and made numbers that can be multiplied.
+namespace ckernels {
+namespace cuda {
+namespace product {
+
+constexpr ProductShape shape(WB_FORM, WB_ELEMENT_BYTES, WB_ROWS);
+constexpr int steps = shape.unitSteps();
+constexpr int slabs = shape.unitColumns() / 32;  ///< of 32 columns, that tensor cores take in two steps
+
+/// 16 bytes of a row of the weight.
+struct Piece {
+  unsigned word[4];
+};
+
+/// The type in which the weights of this program lie, as far as they are moved one by one.
+template <int Form>
+struct StoredAs {
+  typedef unsigned Type;
+};
+template <>
+struct StoredAs<bfloat16Form> {
+  typedef unsigned short Type;
+};
+template <>
+struct StoredAs<int8Form> {
+  typedef unsigned char Type;
+};
+typedef StoredAs<shape.form>::Type Stored;
+
+/// The piece of a row from column k on, zero behind the row's end.
+WB_DEVICE Piece pieceAt(const unsigned char *row, int k, int inputs, bool isAligned) {
+  Piece piece = {};
+  if constexpr (shape.form == int4Form) {
+    // Whole blocks of 128, filled up with zeros.
+    if (k < ceiling(inputs, 128) * 128) loadOnce(piece.word, row + k / 2);
+  } else if (isAligned) {
+    if (k < inputs) loadOnce(piece.word, row + (long long)k * int(sizeof(Stored)));
+  } else {
+#pragma unroll
+    for (int i = 0; i < shape.pieceColumns(); i++)
+      if (k + i < inputs)
+        piece.word[i * int(sizeof(Stored)) / 4] |= unsigned(reinterpret_cast<const Stored *>(row)[k + i])
+                                                   << (i * int(sizeof(Stored)) % 4 * 8);
+  }
+  return piece;
+}
+
+/// The scales of the four groups of a unit, two in a word.
+struct Scales {
+  unsigned word[2];
+
+  WB_DEVICE float of(int group) const {
+    const unsigned both = group < 2 ? word[0] : word[1];
+    return floatFromBits(group % 2 ? both & 0xffff0000u : both << 16);
+  }
+};
+
+WB_DEVICE Scales scalesAt(const unsigned short *row, int group, int groups) {
+  Scales scales = {};
+  if (groups % 4 == 0) {
+    const Pack<unsigned, 2> pack = *reinterpret_cast<const Pack<unsigned, 2> *>(row + group);
+    scales.word[0] = pack.at[0];
+    scales.word[1] = pack.at[1];
+  } else {
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+      if (group + i < groups) scales.word[i / 2] |= unsigned(row[group + i]) << (i % 2 * 16);
+  }
+  return scales;
+}
+
+/// Weights 4 j to 4 j + 3 of a lane's own piece, without their scale.
+WB_DEVICE void quad(const Piece &piece, int j, float (&weights)[4]) {
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    if constexpr (shape.form == float32Form) {
+      weights[i] = floatFromBits(piece.word[i]);
+    } else if constexpr (shape.form == bfloat16Form) {
+      const unsigned word = piece.word[j * 2 + i / 2];
+      weights[i] = floatFromBits(i % 2 ? word & 0xffff0000u : word << 16);
+    } else if constexpr (shape.form == int8Form) {
+      weights[i] = float((signed char)(piece.word[j] >> (8 * i)));
+    } else {
+      weights[i] = float(int(piece.word[i] >> (4 * j) & 15u) - 8);
+    }
+  }
+}
+
+// For tensor cores a unit becomes slabs of 32 columns, of which each lane has four pairs in bfloat16: eight columns whose
+// place among the 32 is `placeOf`, so that rows of x in that order are loaded 16 bytes at a time too. A slab of whole
+// numbers is one group under one scale; lanes exchange words until each has its part of every group.
+
+/// Where column k of 32 stands in shared memory: lane t of four takes places 8 t to 8 t + 7.
+WB_DEVICE constexpr int placeOf(int k) {
+  return !shape.usesTensorCores() || shape.form == bfloat16Form ? k
+         : shape.form == float32Form                            ? k % 16 / 4 * 8 + k / 16 * 4 + k % 4
+         : shape.form == int8Form                               ? k / 16 * 8 + k % 16 / 8 * 16 + k % 8
+                                                                : k % 4 * 8 + k % 16 / 4 * 2 + k / 16;
+}
+
+/// Two whole numbers of 8 bits, which are bytes 2 i and 2 i + 1 of a word, in bfloat16: the seven low bits behind 128,
+/// less 128 or, for a negative number, 256.
+WB_DEVICE unsigned pairOfBytes(unsigned word, int i) {
+  const unsigned spread = chosenBytes(word, 0x43434343u, i ? 0x4342u : 0x4140u);
+  return multiplyAddPairs(spread & 0xff80ff80u, 0xbf80bf80u, spread & 0xff7fff7fu);
+}
+
+/// Nibbles i and i + 4 of a word, less 8, in bfloat16.
+WB_DEVICE unsigned pairOfNibbles(unsigned word, int i) {
+  return multiplyAddPairs((word >> (4 * i) & 0x000f000fu) | 0x43004300u, 0x3f803f80u, 0xc308c308u);
+}
+
+WB_DEVICE void pairsOf(const Piece (&pieces)[steps], unsigned (&pairs)[slabs][4]) {
+  const int t = threadIndex() % 4;
+  if constexpr (shape.form == float32Form) {
+#pragma unroll
+    for (int i = 0; i < steps * 2; i++) {
+      const unsigned *word = pieces[i / 2].word + i % 2 * 2;
+      pairs[i / 4][i % 4] = roundedPair(floatFromBits(word[0]), floatFromBits(word[1]));
+    }
+  } else if constexpr (shape.form == bfloat16Form) {
+#pragma unroll
+    for (int i = 0; i < steps * 4; i++) pairs[i / 4][i % 4] = pieces[i / 4].word[i % 4];
+  } else if constexpr (shape.form == int8Form) {
+    // Lanes 0 and 1 have the first group of a step, 2 and 3 the second: each gives half of its own for half of the other.
+#pragma unroll
+    for (int step = 0; step < steps; step++)
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
+        const unsigned early = pieces[step].word[i], late = pieces[step].word[i + 2];
+        const unsigned other = wordFromLane(t < 2 ? late : early, 2);
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+          pairs[step * 2][i * 2 + half] = pairOfBytes(t < 2 ? early : other, half);
+          pairs[step * 2 + 1][i * 2 + half] = pairOfBytes(t < 2 ? other : late, half);
+        }
+      }
+  } else {
+    // Each of four lanes has a group: afterwards lane t has word t of all four.
+    unsigned word[4] = {pieces[0].word[0], pieces[0].word[1], pieces[0].word[2], pieces[0].word[3]};
+#pragma unroll
+    for (int mask = 1; mask < 4; mask *= 2)
+#pragma unroll
+      for (int i = 0; i < 4; i++)
+        if (!(i & mask)) {
+          const bool isUpper = t & mask;
+          const unsigned other = wordFromLane(isUpper ? word[i] : word[i | mask], mask);
+          word[i] = isUpper ? other : word[i];
+          word[i | mask] = isUpper ? word[i | mask] : other;
+        }
+#pragma unroll
+    for (int i = 0; i < 16; i++) pairs[i / 4][i % 4] = pairOfNibbles(word[i / 4], i % 4);
+  }
+}
+
+}  // namespace product
+}  // namespace cuda
+}  // namespace ckernels

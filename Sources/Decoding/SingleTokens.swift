@@ -1,0 +1,94 @@
+import Torch
+
+/// A text whose steps can follow each other on its device, before it is known here what they chose.
+protocol SelfFeedingText: GrowingText {
+  /// Its steps as they are recorded; nil where nothing is.
+  var recorded: RecordedSteps? { get }
+  /// Adds the token that the last step found the most probable; false where that step is not a recorded one, and nothing
+  /// was added.
+  func appendChosen() throws -> Bool
+  /// Takes note of which token that was.
+  func confirm(_ token: Int)
+}
+
+/// One token a pass.
+///
+/// Where the choice is greedy and the text's steps are recorded, the step behind a token is given to the device before the
+/// token is read.
+final class SingleTokens: TokenSource {
+  private let text: any GrowingText
+  private let sampler: Sampler
+  private let choices: Int?
+  private(set) var reusedTokenCount = 0
+  private var last = 0
+  /// What the last step of the device chose, on its way.
+  private var reading: Reading?
+
+  /// - Parameters:
+  ///   - choices: tokens from 0 that may be chosen; nil for all.
+  ///   - last: the token chosen behind what the text has read; of no meaning before `begin`.
+  init(_ text: any GrowingText, _ sampler: Sampler, choices: Int?, last: Int = 0) {
+    self.text = text
+    self.last = last
+    self.sampler = sampler
+    self.choices = choices
+    leading?.recorded?.choices = choices
+  }
+
+  var drafts: DraftCounts? { nil }
+
+  func begin(_ prompt: [Int], check: () throws -> Void) throws -> [Int] {
+    // The last token is read anew, for the logits of what follows it.
+    reusedTokenCount = zip(text.tokens, prompt.dropLast()).prefix { $0 == $1 }.count
+    text.truncate(to: reusedTokenCount)
+    reading = nil
+    return try choose(text.read(Array(prompt[reusedTokenCount...]), check: check))
+  }
+
+  func proceed() throws -> [Int] {
+    if let leading, reading == nil, try leading.appendChosen() {
+      leading.confirm(last)
+      reading = try leading.recorded?.readChosen()
+    }
+    guard let leading, let current = reading else { return try choose(text.append(last)) }
+    let isAhead = try leading.appendChosen()
+    reading = isAhead ? try leading.recorded?.readChosen() : nil
+    last = try current.value()
+    guard last >= 0 else { throw Sampler.brokenModel(after: text.tokens.count) }
+    if isAhead { leading.confirm(last) }
+    return [last]
+  }
+
+  /// The text, where the device may choose.
+  private var leading: (any SelfFeedingText)? {
+    sampler.options.isGreedy && sampler.options.repetitionPenalty == 1 ? text as? any SelfFeedingText : nil
+  }
+
+  private func choose(_ logits: Tensor) throws -> [Int] {
+    let allowed = try withTorch { logits.slice(0, 0..<(choices ?? logits.size(0))) }
+    last = try sampler.next(allowed, after: text.tokens)
+    return [last]
+  }
+}
+
+/// The most probable tokens behind what a text has read, one after another and without an end: what a benchmark times.
+public final class GreedyTokens {
+  private let tokens: SingleTokens
+
+  /// The tokens behind `token`, which the text has not read yet.
+  ///
+  /// - Throws: `TorchError`.
+  public init(_ text: DecodingSession, after token: Int) throws {
+    tokens = SingleTokens(text, try Sampler(.greedy, seed: 0), choices: nil, last: token)
+  }
+
+  /// The same of a text that is decoded directly.
+  public init(_ text: DirectDecodingSession, after token: Int) throws {
+    tokens = SingleTokens(text, try Sampler(.greedy, seed: 0), choices: nil, last: token)
+  }
+
+  /// The next one.
+  ///
+  /// - Throws: as `DecodingSession.append` and `Sampler.next`.
+  public func next() throws -> Int { try tokens.proceed()[0] }
+}

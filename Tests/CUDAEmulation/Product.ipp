@@ -1,0 +1,48 @@
+// The kernels that multiply up to WB_ROWS rows with a weight of form WB_FORM, and what runs them.
+#include "../../Sources/CKernels/CUDA/Source/DecodingLayout.cuh"
+#include "Device.hpp"
+#include "../../Sources/CKernels/CUDA/Source/Numbers.cuh"
+#include "../../Sources/CKernels/CUDA/Source/Weights.cuh"
+#include "../../Sources/CKernels/CUDA/Source/Product.cuh"
+
+namespace ckernels {
+namespace cuda {
+
+inline bool runProduct(
+    const ck_matrix *matrices, int count, int64_t rows, const void *x, const float *gain, float epsilon,
+    const void *residual, void *y, int sharedBytes, int blocks) {
+  ProductArguments arguments{};
+  int counter = 7;
+  for (int each = 0; each < count; each++)
+    arguments.matrices[each] = {matrices[each].values, matrices[each].scales, matrices[each].outputs};
+  arguments.x = x;
+  arguments.gain = gain;
+  arguments.residual = residual;
+  arguments.y = y;
+  arguments.counters = &counter;
+  arguments.inputs = matrices[0].inputs;
+  arguments.rows = int(rows);
+  arguments.counterCount = 1;
+  arguments.slice = product::shape.sliceFor(int(rows), arguments.inputs, sharedBytes);
+  arguments.epsilon = epsilon;
+  const int bytes = product::shape.bytes(int(rows), arguments.slice);
+  const bool isWithin = emulation::run(blocks, product::threads, bytes, [&] {
+    count == 1 ? product::narrowProduct(arguments)
+    : count == 2 ? product::narrowGates(arguments)
+                 : product::narrowProjections(arguments);
+  });
+  return isWithin && counter == 0 && bytes <= sharedBytes;
+}
+
+const emulation::ProductProgram program{WB_FORM, WB_ELEMENT_BYTES, WB_ROWS, runProduct};
+
+}  // namespace cuda
+}  // namespace ckernels
+
+#undef ckernels
+#undef WB_FORM
+#undef WB_ELEMENT_BYTES
+#undef WB_ROWS
+#undef WB_DEVICE
+#undef WB_KERNEL
+#undef WB_ARGUMENTS
