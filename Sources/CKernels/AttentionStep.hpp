@@ -12,7 +12,7 @@ struct AttentionStep {
 
   AttentionStep(const AttentionStepJob &job, int threads)
       : job(job), layer(*job.layer), headSize(layer.head_size), group(layer.heads / layer.key_value_heads),
-        stride((headSize + 15) / 16 * 16), threads(threads) {
+        stride((headSize + lanes - 1) / lanes * lanes), threads(threads) {
     Index longest = 0;
     for (Index text = 0; text < job.count; text++) {
       rows += job.texts[text].rows;

@@ -1,3 +1,4 @@
+import CKernels
 import TestSupport
 import Testing
 import Torch
@@ -8,22 +9,47 @@ import Torch
 
   init() throws { random = try RandomTensors(seed: 6) }
 
-  /// Four queries' heads of six channels, two keys', D = 20.
-  private func attention() -> AttentionWeights {
+  /// Four queries' heads, two keys', D = 20.
+  private func attention(headSize: Int = 6) -> AttentionWeights {
     AttentionWeights(
-      norm: random.normal(20), headNorms: (random.normal(6), random.normal(6)),
-      query: WeightMatrix(random.normal(24, 20)), key: WeightMatrix(random.normal(12, 20)),
-      value: WeightMatrix(random.normal(12, 20)), output: WeightMatrix(random.normal(20, 24)), headSize: 6,
-      epsilon: 1e-6)
+      norm: random.normal(20), headNorms: (random.normal(headSize), random.normal(headSize)),
+      query: WeightMatrix(random.normal(4 * headSize, 20)), key: WeightMatrix(random.normal(2 * headSize, 20)),
+      value: WeightMatrix(random.normal(2 * headSize, 20)), output: WeightMatrix(random.normal(20, 4 * headSize)),
+      headSize: headSize, epsilon: 1e-6)
   }
 
   /// Room for eight positions of a text, of which `count` from `start` on are new.
-  private func text(_ dtype: DType, from start: Int = 0, _ count: Int) throws -> KeptText {
+  private func text(_ dtype: DType, from start: Int = 0, _ count: Int, headSize: Int = 6) throws -> KeptText {
     try withTorch {
-      KeptText(
-        keys: random.normal(1, 2, 8, 6).to(dtype), values: random.normal(1, 2, 8, 6).to(dtype),
-        scales: dtype == .int8 ? (.zeros([1, 2, 8]), .zeros([1, 2, 8])) : nil, start: start, count: count)
+      let numbers = (0..<2).map { _ in (random.normal(1, 2, 8, headSize) * 30).rounded().to(dtype) }
+      return KeptText(
+        keys: numbers[0], values: numbers[1],
+        scales: dtype == .int8 ? (.ones([1, 2, 8]), .ones([1, 2, 8])) : nil, start: start, count: count)
     }
+  }
+
+  @Test func allVectorCodesAttendAlike() async {
+    await #expect(processExitsWith: .success) {
+      let tests = try SublayerStepTests()
+      for headSize in [2, 6, 8, 20, 24, 34] {
+        for dtype in [DType.float32, .bfloat16, .int8] {
+          #expect(try tests.largestDisagreement(headSize, dtype) < 1e-4, "\(headSize) channels in \(dtype)")
+        }
+      }
+    }
+  }
+
+  /// Of the vector codes that this processor has, the largest relative error between one and the portable one.
+  private func largestDisagreement(_ headSize: Int, _ dtype: DType) throws -> Double {
+    let (weights, kept) = (attention(headSize: headSize), try text(dtype, from: 6, 2, headSize: headSize))
+    let x = random.normal(1, 2, 20)
+    let rotary = (cos: random.normal(1, 2, 1, headSize), sin: random.normal(1, 2, 1, headSize))
+    let codes: [String] = ["portable", "avx2", "avx512"]
+    let found = try codes.compactMap { code -> Tensor? in
+      guard ck_use_vector_code(code) else { return nil }
+      return try #require(x.attentionStep(weights, rotary: rotary, addsInput: false) { [kept] })
+    }
+    return try found.map { try relativeError(of: $0, to: found[0]) }.max() ?? 0
   }
 
   @Test func keptNumbersAreTheNearest() throws {
