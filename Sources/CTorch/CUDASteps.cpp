@@ -41,30 +41,13 @@ bool isNormOnGPU(const wb_tensor *weight, const at::Tensor &x) {
   return value.device() == x.device() && value.scalar_type() == at::kFloat && isAt16Bytes(value);
 }
 
-ck_attention_layer layerOf(const wb_attention_layer &layer) {
-  return {
-      layer.heads, layer.key_value_heads, layer.head_size, float(layer.epsilon), data(layer.norm->value),
-      data(layer.query_norm->value), data(layer.key_norm->value), asKernels(layer.query),
-      asKernels(layer.key), asKernels(layer.value), asKernels(layer.output)};
-}
-
-ck_memory memoryOf(const wb_memory &text, const at::Tensor &x) {
+/// `memoryOf` for a text that lies beside x, where the kernels of a GPU can read it.
+ck_memory memoryBeside(const at::Tensor &x, const wb_memory &text) {
   const auto &keys = text.keys->value, &values = text.values->value;
-  const auto type = keys.scalar_type();
   TORCH_CHECK(
-      keys.device() == x.device() && keys.dim() == 4 && keys.size(0) == 1 && isAt16Bytes(keys) && isAt16Bytes(values) &&
-          keys.sizes() == values.sizes() && text.start >= 0 && text.start + text.rows <= keys.size(2),
-      "keys and values [1, K, capacity, hd] have no room for positions ", text.start, " to ", text.start + text.rows,
-      " on ", x.device().str());
-  return {
-      type == at::kFloat ? CK_FLOAT32 : type == at::kBFloat16 ? CK_BFLOAT16 : CK_INT8,
-      keys.size(2),
-      text.start,
-      text.rows,
-      keys.mutable_data_ptr(),
-      values.mutable_data_ptr(),
-      text.key_scales ? mutableData(text.key_scales->value) : nullptr,
-      text.value_scales ? mutableData(text.value_scales->value) : nullptr};
+      keys.device() == x.device() && isAt16Bytes(keys) && isAt16Bytes(values),
+      "keys and values do not lie whole on ", x.device().str());
+  return memoryOf(text);
 }
 
 /// Memory of a step for its own use, on libtorch's terms: it lasts until the stream's work so far is done.
@@ -99,7 +82,7 @@ bool isAttentionStepOnGPU(const at::Tensor &x, const wb_attention_layer &layer) 
                          isReadableOnGPU(layer.query, x) && isReadableOnGPU(layer.key, x) &&
                          isReadableOnGPU(layer.value, x) && isReadableOnGPU(layer.output, x);
   if (!isFitting) return false;
-  const auto kernels = layerOf(layer);
+  const auto kernels = attentionOf(layer);
   const auto target = cudaTarget(x);
   if (ck_cuda_attention_step_is_supported(&kernels, rowsOf(x), &target)) return true;
   reportRefusal("attention sublayers of a few positions", ck_cuda_error());
@@ -113,7 +96,7 @@ at::Tensor attentionStepOnGPU(
   std::vector<ck_memory> memories;
   int64_t rows = 0;
   for (int64_t text = 0; text < count; text++) {
-    memories.push_back(memoryOf(texts[text], x));
+    memories.push_back(memoryBeside(x, texts[text]));
     rows += texts[text].rows;
   }
   TORCH_CHECK(
@@ -123,7 +106,7 @@ at::Tensor attentionStepOnGPU(
       !starts.defined() || (starts.device() == x.device() && starts.scalar_type() == at::kLong &&
                             starts.is_contiguous() && starts.numel() == count),
       "the starts of ", count, " texts are not as many whole numbers on ", x.device().str());
-  const auto kernels = layerOf(layer);
+  const auto kernels = attentionOf(layer);
   const auto target = cudaTarget(x);
   auto room = workspace(ck_cuda_attention_step_workspace(&kernels, memories.data(), count, &target), x);
   auto y = at::empty_like(input);

@@ -21,6 +21,8 @@ bool areOneForm(const wb_matrix &a, const wb_matrix &b) {
   return a.values->value.scalar_type() == b.values->value.scalar_type();
 }
 
+}  // namespace
+
 ck_attention_layer attentionOf(const wb_attention_layer &layer) {
   return {
       layer.heads, layer.key_value_heads, layer.head_size, float(layer.epsilon), data(layer.norm->value),
@@ -46,7 +48,6 @@ ck_memory memoryOf(const wb_memory &text) {
       text.value_scales ? mutableData(text.value_scales->value) : nullptr};
 }
 
-}  // namespace
 }  // namespace wideband
 
 /// A feed-forward sublayer as the kernels take it, which points into itself and into tensors that it keeps.
