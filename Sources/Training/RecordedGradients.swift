@@ -1,3 +1,4 @@
+import LanguageModel
 import Torch
 
 /// Losses and gradients of batches of one shape, for which a device is told once what to do and then does it again in one
@@ -20,6 +21,17 @@ public final class RecordedGradients {
   /// Gradients of `weights`, computed by `work` and recorded by `recorder`.
   public init(of weights: [Tensor], recorder: @escaping RecordedWork.Recorder, _ work: @escaping Work) {
     (self.weights, record, self.work) = (weights, recorder, work)
+  }
+
+  /// What a model's training step does to rows of text, each on its own.
+  public static func work(_ model: LanguageModel, recomputesLayers: Bool) -> Work {
+    { tokens, targets in
+      let pass = Pass(length: tokens.size(1), configuration: model.configuration, on: tokens.device)
+      pass.recomputesLayers = recomputesLayers
+      let losses = model.losses(tokens, targets: targets, in: pass)
+      losses.total.backward()
+      return losses.named
+    }
   }
 
   /// Whether gradients are kept where the recorded work writes them: who uses them must not clear them.

@@ -66,14 +66,9 @@ public final class Trainer {
   /// Has steps recorded that are alike: one pass over rows of text, through the same weights whatever they say.
   func recordSteps(of weights: [Tensor], with recorder: @escaping RecordedWork.Recorder) {
     guard recipe.training.accumulation == 1, tuning == nil, recipe.model.experts == nil else { return }
-    let (configuration, recomputesLayers) = (recipe.model, recipe.training.activationCheckpointing ?? false)
-    recorded = RecordedGradients(of: weights, recorder: recorder) { [model] tokens, targets in
-      let pass = Pass(length: tokens.size(1), configuration: configuration, on: tokens.device)
-      pass.recomputesLayers = recomputesLayers
-      let losses = model.losses(tokens, targets: targets, in: pass)
-      losses.total.backward()
-      return losses.named
-    }
+    let recomputesLayers = recipe.training.activationCheckpointing ?? false
+    recorded = RecordedGradients(
+      of: weights, recorder: recorder, RecordedGradients.work(model, recomputesLayers: recomputesLayers))
   }
 
   /// Weights to train: of the checkpoint, of the folder that the run starts from, or fresh ones.

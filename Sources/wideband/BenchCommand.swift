@@ -94,13 +94,7 @@ private struct StepBenchmark {
       let all = Tensor.integers([2, batch, length], in: 0..<configuration.vocabularySize, from: generator).to(device)
       return (all.select(0, 0), all.select(0, 1))
     }
-    let work: RecordedGradients.Work = { tokens, targets in
-      let pass = Pass(length: tokens.size(1), configuration: configuration, on: device)
-      pass.recomputesLayers = recomputesLayers
-      let losses = model.losses(tokens, targets: targets, in: pass)
-      losses.total.backward()
-      return losses.named
-    }
+    let work = RecordedGradients.work(model, recomputesLayers: recomputesLayers)
     self.work = work
     recorded = RecordedWork.recorder(for: device).map {
       RecordedGradients(of: Array(weights.tensors.values), recorder: $0, work)
