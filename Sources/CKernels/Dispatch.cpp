@@ -9,6 +9,7 @@ namespace {
 
 bool isSupported(const VectorCode &code) {
 #if defined(__x86_64__)
+  if (&code == &avx512VNNICode) return isSupported(avx512Code) && __builtin_cpu_supports("avx512vnni");
   if (&code == &avx512Code)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
@@ -19,6 +20,7 @@ bool isSupported(const VectorCode &code) {
 
 const VectorCode *const allCodes[] = {
 #if defined(__x86_64__)
+    &avx512VNNICode,
     &avx512Code,
     &avx2Code,
 #endif

@@ -172,6 +172,7 @@ struct AttentionJob {
 
 struct VectorCode {
   const char *name;
+  bool hasDotProducts;  ///< whether the processor adds products of pairs of 16-bit numbers in one instruction
   bool (*forward)(const ForwardJob &job, int threads);
   bool (*backward)(const BackwardJob &job, int threads);
   bool (*norm)(const NormJob &job, int threads);
@@ -199,6 +200,7 @@ const VectorCode &code();
 constexpr int64_t largest = int64_t(1) << 20;
 
 #if defined(__x86_64__)
+extern const VectorCode avx512VNNICode;
 extern const VectorCode avx512Code;
 extern const VectorCode avx2Code;
 #endif

@@ -27,27 +27,33 @@
 
 namespace ckernels {
 
-const VectorCode avx512Code{
-    "avx512",
-    avx512::forward,
-    avx512::backward,
-    avx512::norm,
-    avx512::normBackward,
-    avx512::groupNorm,
-    avx512::groupNormBackward,
-    avx512::swiglu,
-    avx512::rotaryNorm,
-    avx512::rotaryNormBackward,
-    avx512::crossEntropy,
-    avx512::narrowProduct,
-    avx512::expand,
-    avx512::quantize,
-    avx512::attentionStep,
-    avx512::feedForwardStep,
-    avx512::adamW,
-    avx512::moveRows,
-    avx512::attention,
-};
+constexpr VectorCode codeNamed(const char *name, bool hasDotProducts) {
+  return {
+      name,
+      hasDotProducts,
+      avx512::forward,
+      avx512::backward,
+      avx512::norm,
+      avx512::normBackward,
+      avx512::groupNorm,
+      avx512::groupNormBackward,
+      avx512::swiglu,
+      avx512::rotaryNorm,
+      avx512::rotaryNormBackward,
+      avx512::crossEntropy,
+      avx512::narrowProduct,
+      avx512::expand,
+      avx512::quantize,
+      avx512::attentionStep,
+      avx512::feedForwardStep,
+      avx512::adamW,
+      avx512::moveRows,
+      avx512::attention,
+  };
+}
+
+const VectorCode avx512VNNICode = codeNamed("avx512vnni", true);
+const VectorCode avx512Code = codeNamed("avx512", false);
 
 }  // namespace ckernels
 #endif

@@ -27,6 +27,7 @@ namespace ckernels {
 
 const VectorCode portableCode{
     "portable",
+    false,
     portable::forward,
     portable::backward,
     portable::norm,

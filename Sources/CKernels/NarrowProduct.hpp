@@ -1,6 +1,15 @@
 // Products of a few rows with matrices that are read from memory once, whatever the number of rows.
 #pragma once
 
+/// Four-bit weights as they meet whole activations, with the instruction for it or without.
+template <bool Dots>
+struct WholeInt4Form : Int4Form {};
+
+template <class Form>
+constexpr bool isWhole = false;
+template <bool Dots>
+constexpr bool isWhole<WholeInt4Form<Dots>> = true;
+
 /// The sum of all lanes by halves, which many sums can do side by side.
 CK_INLINE float sumByHalves(Vector v) {
 #if CK_LANES == 16
@@ -18,13 +27,13 @@ CK_INLINE float sumByHalves(Vector v) {
 /// Outputs whose sums are kept in registers together: enough that an activation is loaded for several products, no more
 /// than fit.
 template <class Form, int Rows>
-constexpr int outputsTogether = Form::scalesSums     ? std::clamp((CK_REGISTERS - 2) / (2 * (Rows + 1)), 1, 4)
+constexpr int outputsTogether = isWhole<Form>        ? (CK_REGISTERS == 32 ? (Rows == 1 ? 4 : 3) : 1)
                                 : CK_REGISTERS == 32 ? (Rows <= 4 ? 4 : 2)
                                                      : (Rows <= 2 ? 4 : Rows <= 5 ? 2 : 1);
 
 /// Rows whose sums are kept in registers together.
 template <class Form>
-constexpr int narrowRows = Form::scalesSums ? 4 : 8;
+constexpr int narrowRows = isWhole<Form> ? 4 : 8;
 
 /// A few rows of a matrix in one form: where they lie, and what a row takes.
 template <class Form>
@@ -55,36 +64,74 @@ CK_INLINE void narrowStep(
     raw[output] = Form::raw(weights + output * stride);
     if constexpr (Form::isScaled) scale[output] = Form::scale(scales + output * scaleStride, place);
   }
-  Vector unscaled[Outputs][Rows] = {};
   CK_UNROLL
   for (int i = 0; i < Form::chunk / lanes; i++) {
     Vector values[Outputs];
     CK_UNROLL
     for (int output = 0; output < Outputs; output++) {
       values[output] = Form::piece(raw[output], i);
-      if constexpr (Form::isScaled && !Form::scalesSums) values[output] *= scale[output];
+      if constexpr (Form::isScaled) values[output] *= scale[output];
     }
     CK_UNROLL
     for (int row = 0; row < Rows; row++) {
       const Vector activation = load(x + row * width + Form::place(place, i));
       CK_UNROLL
-      for (int output = 0; output < Outputs; output++)
-        (Form::scalesSums ? unscaled : sums)[output][row] += values[output] * activation;
+      for (int output = 0; output < Outputs; output++) sums[output][row] += values[output] * activation;
     }
   }
-  if constexpr (Form::scalesSums)
+}
+
+/// The same of four-bit weights and whole activations: sums of eight products are whole, and take both scales then.
+template <bool Dots, int Rows, int Outputs>
+CK_INLINE void wholeStep(
+    const FormRows<WholeInt4Form<Dots>> &rows, const float *x, Index width, Index chunk,
+    Vector (&sums)[Outputs][Rows]) {
+  const Index block = chunk / Int4Form::parts, first = chunk % Int4Form::parts * lanes;
+  Pairs pairs[Outputs][4];
+  Vector scales[Outputs];
+  CK_UNROLL
+  for (int output = 0; output < Outputs; output++) {
+    const Words raw = Int4Form::raw(rows.values + output * rows.stride + chunk * Int4Form::bytes);
+    CK_UNROLL
+    for (int i = 0; i < 4; i++) pairs[output][i] = Int4Form::pairs(raw, i);
+    scales[output] = Int4Form::scale(rows.scales + output * rows.scaleStride, chunk);
+  }
+  CK_UNROLL
+  for (int row = 0; row < Rows; row++) {
+    const WholeBlock &own = reinterpret_cast<const WholeBlock *>(x + row * width)[block];
+    Integers whole[Outputs];
+    CK_UNROLL
+    for (int output = 0; output < Outputs; output++) whole[output] = own.offsetsFrom(first);
+    CK_UNROLL
+    for (int i = 0; i < 4; i++)
+      CK_UNROLL
+      for (int output = 0; output < Outputs; output++)
+        whole[output] = addPairs<Dots>(whole[output], pairs[output][i], own.pairs(i, first));
     CK_UNROLL
     for (int output = 0; output < Outputs; output++)
-      for (int row = 0; row < Rows; row++) sums[output][row] += unscaled[output][row] * scale[output];
+      sums[output][row] += __builtin_convertvector(whole[output], Vector) * (scales[output] * load(own.scales + first));
+  }
 }
 
 /// One matrix and what it meets.
 struct NarrowTask {
   const ck_matrix *matrix;
-  const float *x;  ///< [rows, width], as `Arranged` makes it
+  const float *x;  ///< [rows, width], as `Arranged` makes it: of WholeBlocks for four-bit weights
   Index rows, width;
   float *y;  ///< [rows, outputs]
 };
+
+/// What is left of the rows behind their whole chunks.
+template <class Form, int Rows, int Outputs>
+CK_INLINE void narrowEnd(
+    const FormRows<Form> &rows, const float *x, Index width, Index whole, Vector (&sums)[Outputs][Rows]) {
+  const Index left = rows.stride - whole * Form::bytes;
+  if (left == 0) return;
+  std::uint8_t last[Outputs][Form::bytes] = {};
+  for (int each = 0; each < Outputs; each++)
+    std::memcpy(last[each], rows.values + each * rows.stride + whole * Form::bytes, std::size_t(left));
+  narrowStep<Form>(last[0], Form::bytes, rows.scales, rows.scaleStride, x, width, whole, sums);
+}
 
 template <class Form, int Rows, int Outputs>
 CK_INLINE void narrowBlock(const NarrowTask &task, Index firstRow, Index output) {
@@ -92,25 +139,22 @@ CK_INLINE void narrowBlock(const NarrowTask &task, Index firstRow, Index output)
   const FormRows<Form> rows(matrix, output);
   const float *x = task.x + firstRow * task.width;
   Vector sums[Outputs][Rows] = {};
-  const Index whole = (Form::isPadded ? task.width : Index(matrix.inputs)) / Form::chunk;
+  const Index whole = rows.stride / Form::bytes;
   // Far enough that memory has answered when the weights are needed, near enough that they still lie in a cache.
   constexpr Index farEnough = 8192;
   const Index block = Outputs * rows.stride, blocks = (farEnough + block - 1) / block;
   const std::uint8_t *ahead = rows.values + blocks * block;
   for (Index chunk = 0; chunk < whole; chunk++) {
-    const std::uint8_t *weights = rows.values + chunk * Form::bytes;
     // Later outputs' weights, in the order in which they lie: what this step takes away, it asks for.
     CK_UNROLL
     for (int line = 0; line < Outputs; line++) __builtin_prefetch(ahead + (Outputs * chunk + line) * Form::bytes);
-    narrowStep<Form>(weights, rows.stride, rows.scales, rows.scaleStride, x, task.width, chunk, sums);
+    if constexpr (isWhole<Form>)
+      wholeStep(rows, x, task.width, chunk, sums);
+    else
+      narrowStep<Form>(
+          rows.values + chunk * Form::bytes, rows.stride, rows.scales, rows.scaleStride, x, task.width, chunk, sums);
   }
-  if (whole * Form::chunk < task.width) {
-    std::uint8_t last[Outputs][Form::bytes] = {};
-    const Index left = rows.stride - whole * Form::bytes;
-    for (int each = 0; each < Outputs; each++)
-      std::memcpy(last[each], rows.values + each * rows.stride + whole * Form::bytes, std::size_t(left));
-    narrowStep<Form>(last[0], Form::bytes, rows.scales, rows.scaleStride, x, task.width, whole, sums);
-  }
+  if constexpr (!Form::isPadded) narrowEnd(rows, x, task.width, whole, sums);
   CK_UNROLL
   for (int row = 0; row < Rows; row++)
     CK_UNROLL
@@ -149,6 +193,7 @@ void narrowRange(const NarrowTask &task, Index first, Index last) {
 struct NarrowRun {
   const NarrowTask *tasks;
   int count;
+  bool hasDotProducts;
 };
 
 /// Outputs [first, last) of all tasks' outputs in a row.
@@ -162,7 +207,12 @@ inline void narrowOutputsOfAll(void *context, std::int64_t first, std::int64_t l
         case CK_FLOAT32: narrowRange<Float32Form>(task, first, end); break;
         case CK_BFLOAT16: narrowRange<BFloat16Form>(task, first, end); break;
         case CK_INT8: narrowRange<Int8Form>(task, first, end); break;
-        case CK_INT4: narrowRange<Int4Form>(task, first, end); break;
+        case CK_INT4:
+          if (run.hasDotProducts)
+            narrowRange<WholeInt4Form<true>>(task, first, end);
+          else
+            narrowRange<WholeInt4Form<false>>(task, first, end);
+          break;
       }
     }
     first = std::max<std::int64_t>(first - task.matrix->outputs, 0);
@@ -172,22 +222,23 @@ inline void narrowOutputsOfAll(void *context, std::int64_t first, std::int64_t l
 
 /// Products that do not wait for one another, their outputs dealt to the threads as if they were one matrix's.
 inline void narrowProducts(const NarrowTask *tasks, int count, int threads) {
-  NarrowRun run{tasks, count};
+  NarrowRun run{tasks, count, code().hasDotProducts};
   Index outputs = 0, work = 0;
   for (int each = 0; each < count; each++) {
     outputs += tasks[each].matrix->outputs;
-    work += tasks[each].matrix->outputs * tasks[each].width * tasks[each].rows;
+    work += tasks[each].matrix->outputs * tasks[each].matrix->inputs * tasks[each].rows;
   }
   // Few enough that no thread waits long for another.
   constexpr Index outputsAtOnce = 16;
   forEachRange(outputs, outputsAtOnce, usefulParts(outputs, work, threads), narrowOutputsOfAll, &run);
 }
 
-/// Activations [rows, inputs] as a matrix's form wants them: padded with zeros to whole chunks, in its own order.
+/// Activations [rows, inputs] as a matrix's form wants them: padded with zeros to whole chunks, or as whole numbers.
 struct Arranged {
+  /// Floats that a row takes.
   static Index width(const ck_matrix &matrix) {
-    const Index padding = matrix.form == CK_INT4 ? 128 : 32;
-    return (matrix.inputs + padding - 1) / padding * padding;
+    const Index inputs = matrix.inputs;
+    return matrix.form == CK_INT4 ? WholeBlock::count(inputs) * WholeBlock::floats : (inputs + 31) / 32 * 32;
   }
 
   static bool isAsGiven(const ck_matrix &matrix) {
@@ -201,7 +252,7 @@ struct Arranged {
     for (Index row = 0; row < count; row++) {
       float *copy = room + row * padded;
       if (matrix.form == CK_INT4) {
-        Int4Form::arrange(x + row * inputs, inputs, copy);
+        WholeBlock::arrange(x + row * inputs, inputs, reinterpret_cast<WholeBlock *>(copy));
       } else {
         std::copy_n(x + row * inputs, inputs, copy);
         std::fill(copy + inputs, copy + padded, 0.0f);

@@ -41,6 +41,8 @@ namespace CK_CODE {
 
 #include "WeightForms.hpp"
 
+#include "WholeActivations.hpp"
+
 #include "NarrowProduct.hpp"
 
 #include "Expand.hpp"

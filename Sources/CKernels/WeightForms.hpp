@@ -1,19 +1,20 @@
 // The forms in which a matrix of weights lies in memory, and how a piece of a row becomes a register of floats.
 //
-// A row is read in chunks. `piece` gives the floats of one register's worth of a chunk without their scale, `place` says
-// where in the row of activations they meet, counted from the chunk's own start or, where a form has an order of its own,
-// in activations that `arranged` has brought into it. Where `scalesSums`, so many pieces share their scale lane by lane that
-// it is applied to their sum.
+// A row is read in chunks. `piece` gives the floats of one register's worth of a chunk without their scale; where
+// activations stay floats, `place` says where in their row these meet it.
 #pragma once
 
 typedef std::uint32_t Words __attribute__((ext_vector_type(CK_LANES)));
+typedef std::int32_t Integers __attribute__((ext_vector_type(CK_LANES)));
+/// Two whole numbers a lane.
+typedef std::int16_t Pairs __attribute__((ext_vector_type(2 * CK_LANES)));
 
 CK_INLINE Vector widened(std::uint16_t half) {
   return __builtin_bit_cast(float, std::uint32_t(half) << 16);
 }
 
 struct Float32Form {
-  static constexpr bool isScaled = false, scalesSums = false, isPadded = false;
+  static constexpr bool isScaled = false, isPadded = false;
   static constexpr Index chunk = lanes, bytes = 4 * lanes, padding = 32;
   typedef Vector Raw;
 
@@ -25,7 +26,7 @@ struct Float32Form {
 struct BFloat16Form {
   typedef std::uint16_t Raw __attribute__((ext_vector_type(CK_LANES)));
   typedef std::uint16_t Unaligned __attribute__((ext_vector_type(CK_LANES), aligned(2)));
-  static constexpr bool isScaled = false, scalesSums = false, isPadded = false;
+  static constexpr bool isScaled = false, isPadded = false;
   static constexpr Index chunk = lanes, bytes = 2 * lanes, padding = 32;
 
   static CK_INLINE Raw raw(const std::uint8_t *p) { return *reinterpret_cast<const Unaligned *>(p); }
@@ -39,7 +40,7 @@ struct BFloat16Form {
 struct Int8Form {
   typedef std::int8_t Bytes __attribute__((ext_vector_type(CK_LANES), aligned(1)));
   typedef const std::uint8_t *Raw;
-  static constexpr bool isScaled = true, scalesSums = false, isPadded = false;
+  static constexpr bool isScaled = true, isPadded = false;
   static constexpr Index chunk = 32, bytes = 32, padding = 32;
 
   static CK_INLINE Raw raw(const std::uint8_t *p) { return p; }
@@ -51,28 +52,21 @@ struct Int8Form {
 };
 
 /// Whole numbers from -8 to 7, 32 in a row under one scale, 128 together: nibble j of word d of the sixteen 32-bit words
-/// is weight 32 (d / 4) + 4 j + d % 4, so that one shift and one mask make floats of neighbouring lanes.
+/// is weight 32 (d / 4) + 4 j + d % 4, so that one shift and one mask give numbers that have a scale to themselves in
+/// every lane.
 struct Int4Form {
   typedef std::uint32_t Unaligned __attribute__((ext_vector_type(CK_LANES), aligned(1)));
   typedef Words Raw;
-  static constexpr bool isScaled = true, scalesSums = true, isPadded = true;
+  static constexpr bool isScaled = true, isPadded = true;
   static constexpr Index chunk = 8 * lanes, bytes = 4 * lanes, padding = 128;
   static constexpr Index parts = 16 / lanes;
 
   static CK_INLINE Raw raw(const std::uint8_t *p) { return *reinterpret_cast<const Unaligned *>(p); }
   static CK_INLINE Vector piece(Raw raw, int i) {
-#if CK_LANES == 16
-    // The permutation looks at the lowest four bits of a lane alone.
-    const __m512 values = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
-    return Vector(_mm512_permutexvar_ps(__m512i(raw >> (4 * i)), values));
-#else
-    typedef std::int32_t Integers __attribute__((ext_vector_type(CK_LANES)));
     return __builtin_convertvector(__builtin_bit_cast(Integers, (raw >> (4 * i)) & 15u) - 8, Vector);
-#endif
   }
-  static CK_INLINE Index place(Index chunk, int i) {
-    return chunk / parts * 128 + i * 16 + chunk % parts * lanes;
-  }
+  /// Nibbles i and i + 4 of every word.
+  static CK_INLINE Pairs pairs(Raw raw, int i) { return __builtin_bit_cast(Pairs, raw >> (4 * i) & 0x000f000fu); }
   static CK_INLINE Vector scale(const std::uint16_t *scales, Index chunk) {
     Vector all;
     CK_UNROLL
@@ -82,24 +76,5 @@ struct Int4Form {
       for (int lane = 0; lane < 4; lane++) all[group * 4 + lane] = one;
     }
     return all;
-  }
-
-  /// A row of activations in the order in which the pieces meet them, zero up to a whole block.
-  static CK_INLINE void arrange(const float *x, Index count, float *y) {
-    const Index whole = count / 128 * 128;
-    for (Index block = 0; block < whole; block += 128) arrangeBlock(x + block, y + block);
-    if (whole == count) return;
-    float last[128] = {};
-    std::copy_n(x + whole, count - whole, last);
-    arrangeBlock(last, y + whole);
-  }
-
- private:
-  static CK_INLINE void arrangeBlock(const float *x, float *y) {
-    CK_UNROLL
-    for (Index j = 0; j < 8; j++)
-      CK_UNROLL
-      for (Index group = 0; group < 4; group++)
-        __builtin_memcpy(y + j * 16 + group * 4, x + group * 32 + j * 4, 4 * sizeof(float));
   }
 };

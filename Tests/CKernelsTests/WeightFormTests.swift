@@ -5,7 +5,7 @@ import Torch
 
 /// Products and rows of weights in every form against float64, on every vector code.
 @Suite struct WeightFormTests {
-  @Test(arguments: ["avx512", "avx2", "portable"]) func everyFormMultiplies(code: String) async {
+  @Test(arguments: ["avx512vnni", "avx512", "avx2", "portable"]) func everyFormMultiplies(code: String) async {
     await #expect(processExitsWith: .success) { [code] in
       guard ck_use_vector_code(code) else { return }
       for inputs in Array(1...9) + [15, 16, 31, 32, 33, 64, 100, 127, 128, 129, 160, 256, 300, 1024] {
@@ -18,6 +18,30 @@ import Torch
           }
         }
       }
+    }
+  }
+
+  @Test func fourBitsMeetActivationsOfSixteen() throws {
+    let random = try RandomTensors(seed: 8)
+    let (x, weight) = (random.normal(4, 1030), try Form.int4.matrix(random.normal(300, 1030)))
+    let (found, exact) = try withTorch {
+      (x.linear(weight), x.to(.float64).matmul(weight.floats.to(.float64).transposed()))
+    }
+    let error = try relativeError(of: found, to: exact)
+    #expect(error > 1e-6 && error < 2e-5)
+  }
+
+  @Test(arguments: [Float.nan, .infinity, 1e37, 1e-37, 0]) func fourBitsHideNothing(extreme: Float) throws {
+    let weight = try Form.int4.matrix(RandomTensors(seed: 9).normal(3, 256))
+    let (found, exact) = try withTorch {
+      let x = Tensor((0..<256).map { $0 == 130 ? extreme : 0 }, shape: [1, 256])
+      return (x.linear(weight), x.matmul(weight.floats.transposed()))
+    }
+    if extreme > 1, extreme.isFinite {
+      #expect(try relativeError(of: found, to: exact) < 1e-6)
+    } else {
+      // Numbers so small become zero; what is no number stays none.
+      #expect(try found.elements(Float.self).allSatisfy { extreme.isFinite ? $0 == 0 : !$0.isFinite })
     }
   }
 
@@ -100,8 +124,18 @@ private func disagreement(_ form: Form, _ rows: Int, _ inputs: Int, _ outputs: I
     if found.shape != [rows, outputs] { return "the shape \(found.shape)" }
     // Quantised rows come from operators here that share nothing with the kernels.
     let floats = weight.floats.to(.float64)
-    let exact = x.to(.float64).matmul(floats.transposed())
+    let met = form == .int4 && rows <= 16 ? try roundedToSixteenBits(x) : x.to(.float64)
+    let exact = met.matmul(floats.transposed())
     let error = try ((found.to(.float64) - exact).norm() / (x.to(.float64).norm() * floats.norm() + 1e-30)).item()
     return error <= 5e-7 ? nil : "an error of \(error)"
   }
+}
+
+/// Activations [R,K] as weights of four bits meet them: whole numbers up to 32767, eight under one scale.
+private func roundedToSixteenBits(_ x: Tensor) throws -> Tensor {
+  let (rows, inputs) = (x.shape[0], x.shape[1]), blocks = (inputs + 127) / 128
+  let padded = Tensor.concatenate([x, .zeros([rows, blocks * 128 - inputs])], axis: 1)
+    .reshaped(rows, blocks, 4, 8, 4)
+  let scale = padded.abs().max(3, keep: true).to(.float64) / 32767 + 1e-300
+  return ((padded.to(.float64) / scale).rounded() * scale).reshaped(rows, blocks * 128).slice(1, 0..<inputs)
 }

@@ -196,7 +196,7 @@ void optimizers(const std::vector<int64_t> &sizes, int threads) {
 
 int main() {
   int codes = 0;
-  for (const char *code : {"avx512", "avx2", "portable"}) {
+  for (const char *code : {"avx512vnni", "avx512", "avx2", "portable"}) {
     if (!ck_use_vector_code(code)) continue;
     codes++;
     for (int threads : {1, 3}) {

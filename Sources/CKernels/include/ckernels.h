@@ -263,7 +263,8 @@ typedef struct ck_matrix {
 } ck_matrix;
 
 /// `y` [R,N] = `x` [R,K] `weight`^T for a weight [N,K] that is read from memory once. Made for a few rows, as decoding
-/// has them, and correct for any number.
+/// has them, and correct for any number. In int4 activations are rounded to 16 bits, eight under one scale: each changes by
+/// at most 2^-16 of the largest among x's columns 128 a + 32 b + 4 j + r, j from 0 to 7.
 bool ck_narrow_product(int64_t rows, const float *x, const ck_matrix *weight, float *y, int threads);
 
 /// `y` [count,K], rows `first` and following of a matrix as floats.
@@ -317,7 +318,7 @@ bool ck_feed_forward_step(
 /// which should be many times as large as the caches. 0 where there is no room for it.
 double ck_read_bandwidth(int64_t bytes, int threads);
 
-/// The vector code in use: "avx512", "avx2" or "portable". The best the processor has, unless told otherwise.
+/// The vector code in use: "avx512vnni", "avx512", "avx2" or "portable". The best the processor has, unless told otherwise.
 const char *ck_vector_code(void);
 
 /// Makes every later call use the named vector code, so that tests and benchmarks reach all of it on one processor;
