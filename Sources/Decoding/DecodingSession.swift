@@ -52,6 +52,44 @@ public final class DecodingSession {
     return logits
   }
 
+  /// Adds one token to each of several texts in one pass, which reads every weight once, and gives the logits
+  /// `[texts, V]` of what follows them, in float32.
+  ///
+  /// - Throws: `GenerationError` as `append`, and for texts that do not share a model or are not different ones; the
+  ///   texts are then as they were.
+  public static func append(_ tokens: [Int], to sessions: [DecodingSession]) throws -> Tensor {
+    let model = try commonModel(of: sessions, for: tokens)
+    for (session, token) in zip(sessions, tokens) {
+      try model.configuration.requireTokens([token], after: session.tokens.count)
+    }
+    let caches = sessions.compactMap(\.cache)
+    guard caches.count == sessions.count else {
+      let logits = try zip(sessions, tokens).map { try $0.append([$1]) }
+      return try withTorch { .stack(logits) }
+    }
+    let positions = sessions.map(\.tokens.count)
+    let device = model.weights.device
+    do {
+      let logits = try withTorch {
+        withoutGradients {
+          let pass = Pass(
+            positions: Tensor(positions.map(Int64.init), on: device), configuration: model.configuration,
+            memory: PackedMemory(zip(caches, positions).map { ($0, $1..<($1 + 1)) }))
+          let row = Tensor(tokens.map(Int64.init), shape: [1, tokens.count], on: device)
+          return model.logits(of: model.trunk(row, in: pass)).squeezed(0)
+        }
+      }
+      for (session, token) in zip(sessions, tokens) {
+        session.recorded?.forget()
+        session.tokens.append(token)
+      }
+      return logits
+    } catch {
+      for (cache, length) in zip(caches, positions) { cache.truncate(to: length) }
+      throw error
+    }
+  }
+
   /// Adds tokens in passes of limited length, and lends the states `[1, T, n, C]` after the last layer of each; without
   /// a cache they are those of all tokens.
   func advance(_ new: [Int], check: () throws -> Void, taking take: (Tensor) throws -> Void) throws {

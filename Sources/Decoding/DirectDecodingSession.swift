@@ -115,12 +115,7 @@ public final class DirectDecodingSession {
   /// - Throws: `GenerationError` as `append`, and for texts that do not share a model or are not different ones; the
   ///   texts are then as they were.
   public static func append(_ tokens: [Int], to sessions: [DirectDecodingSession]) throws -> Tensor {
-    guard let model = sessions.first?.model, sessions.count == tokens.count,
-      sessions.allSatisfy({ $0.model.weights === model.weights }),
-      Set(sessions.map(ObjectIdentifier.init)).count == sessions.count
-    else {
-      throw GenerationError("\(tokens.count) tokens for \(sessions.count) texts: expected one for each text of a model")
-    }
+    let model = try commonModel(of: sessions, for: tokens)
     let parts = zip(sessions, tokens).map { session, token in
       DirectDecodingPass.Part(session: session, tokens: [token], phases: [session.nextPhase])
     }

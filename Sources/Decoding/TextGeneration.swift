@@ -42,30 +42,43 @@ extension LoadedModel {
     _ prompt: [Int], options: GenerationOptions, in session: (any GrowingText)? = nil, endingAt ends: [Int] = [],
     check: () throws -> Void, onText: (String) throws -> Void
   ) throws -> GenerationResult {
-    let generation = TokenGeneration(
+    var writer = try TextWriter(tokenizer, options.stopStrings)
+    let generation = generation(options, endingAt: ends)
+    var result = try generation.run(prompt: try startingText(prompt), in: session, check: check) {
+      try writer.append($0, onText)
+    }
+    try writer.finish(&result, onText)
+    return result
+  }
+
+  /// Continues several texts together, up to 16 at a time, which reads every weight once for a token of each; a further one
+  /// begins where one has ended. Each is the text that it would be alone, text i from the seed of the options plus i.
+  ///
+  /// - Parameter onResult: called with the place of each text that has ended, in the order in which they end.
+  /// - Returns: what became of the prompts, in their order.
+  /// - Throws: as the form for one text, before anything is computed if it is for a prompt; `GenerationError` for drafts.
+  @discardableResult
+  public func generate(
+    batch prompts: [[Int]], options: GenerationOptions = .init(),
+    onResult: (Int, GenerationResult) throws -> Void = { _, _ in }
+  ) throws -> [GenerationResult] {
+    var writers = try prompts.map { _ in try TextWriter(tokenizer, options.stopStrings) }
+    var results: [GenerationResult?] = prompts.map { _ in nil }
+    try BatchGeneration(generation: generation(options)).run(
+      prompts.map(startingText), check: {}, accept: { try writers[$0].append($1) { _ in } }
+    ) { index, result in
+      var result = result
+      try writers[index].finish(&result) { _ in }
+      results[index] = result
+      try onResult(index, result)
+    }
+    return results.compactMap(\.self)
+  }
+
+  private func generation(_ options: GenerationOptions, endingAt ends: [Int] = []) -> TokenGeneration {
+    TokenGeneration(
       model: model, options: options, endOfText: Set(endOfTextTokens + ends),
       choices: min(tokenizer.vocabularySize, model.configuration.vocabularySize))
-    var decoder = StreamDecoder(tokenizer, skipSpecialTokens: true)
-    var stops = try StopStrings(options.stopStrings)
-    var text = ""
-    func give(_ piece: String) throws {
-      guard !piece.isEmpty else { return }
-      text += piece
-      try onText(piece)
-    }
-    var result = try generation.run(prompt: try startingText(prompt), in: session, check: check) { token in
-      let (piece, stop) = stops.append(try decoder.append(Int32(clamping: token)))
-      try give(piece)
-      return stop.map { .stopString($0) }
-    }
-    if case .stopString = result.finishReason {
-    } else {
-      let (piece, stop) = stops.append(decoder.finish())
-      try give(piece)
-      if let stop { result.finishReason = .stopString(stop) } else { try give(stops.finish()) }
-    }
-    result.text = text
-    return result
   }
 
   private func startingText(_ prompt: [Int]) throws -> [Int] {
@@ -74,5 +87,43 @@ extension LoadedModel {
       throw GenerationError("the prompt is empty: expected text, as the tokenizer has no token to start one from")
     }
     return [start]
+  }
+}
+
+/// Tokens as they become text, up to the first stop string.
+private struct TextWriter {
+  private var decoder: StreamDecoder
+  private var stops: StopStrings
+  private var text = ""
+
+  init(_ tokenizer: Tokenizer, _ stopStrings: [String]) throws {
+    decoder = StreamDecoder(tokenizer, skipSpecialTokens: true)
+    stops = try StopStrings(stopStrings)
+  }
+
+  /// Takes a token, gives out the text that is certain, and the reason to finish if a stop string is complete.
+  mutating func append(
+    _ token: Int, _ onText: (String) throws -> Void
+  ) throws -> GenerationResult.FinishReason? {
+    let (piece, stop) = stops.append(try decoder.append(Int32(clamping: token)))
+    try give(piece, onText)
+    return stop.map { .stopString($0) }
+  }
+
+  /// Gives out what was held back, and puts the text into the result.
+  mutating func finish(_ result: inout GenerationResult, _ onText: (String) throws -> Void) throws {
+    if case .stopString = result.finishReason {
+    } else {
+      let (piece, stop) = stops.append(decoder.finish())
+      try give(piece, onText)
+      if let stop { result.finishReason = .stopString(stop) } else { try give(stops.finish(), onText) }
+    }
+    result.text = text
+  }
+
+  private mutating func give(_ piece: String, _ onText: (String) throws -> Void) throws {
+    guard !piece.isEmpty else { return }
+    text += piece
+    try onText(piece)
   }
 }

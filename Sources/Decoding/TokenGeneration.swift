@@ -25,11 +25,7 @@ struct TokenGeneration {
   ) throws -> GenerationResult {
     try options.validate()
     let limit = model.configuration.contextLength
-    guard prompt.count < limit else {
-      throw GenerationError(
-        "the prompt has \(prompt.count) tokens: expected at most \(limit - 1), "
-          + "as the model's context holds \(limit) (max_position_embeddings)")
-    }
+    try requireRoom(behind: prompt)
     let seed = options.seed ?? .random(in: 0 ... .max)
     let sampler = try Sampler(options.sampling, seed: seed)
     let source = try source(sampler, session, expecting: prompt.count + min(options.maximumTokens, limit))
@@ -44,7 +40,7 @@ struct TokenGeneration {
     generation: while true {
       for token in chosen {
         if firstChoice == nil { firstChoice = clock.now } else { result.decodedTokenCount += 1 }
-        if let reason = try finish(token, limit - prompt.count, &result, accept) {
+        if let reason = try finish(token, &result, accept) {
           result.finishReason = reason
           break generation
         }
@@ -75,15 +71,25 @@ struct TokenGeneration {
     return SingleTokens(try session ?? options.emptyText(of: model, expecting: length), sampler, choices: choices)
   }
 
+  /// Refuses a prompt that leaves no room in the model's context.
+  func requireRoom(behind prompt: [Int]) throws {
+    let limit = model.configuration.contextLength
+    guard prompt.count < limit else {
+      throw GenerationError(
+        "the prompt has \(prompt.count) tokens: expected at most \(limit - 1), "
+          + "as the model's context holds \(limit) (max_position_embeddings)")
+    }
+  }
+
   /// Takes a token into the result; gives the reason to finish with it, if there is one.
-  private func finish(
-    _ token: Int, _ room: Int, _ result: inout GenerationResult,
-    _ accept: (Int) throws -> GenerationResult.FinishReason?
+  func finish(
+    _ token: Int, _ result: inout GenerationResult, _ accept: (Int) throws -> GenerationResult.FinishReason?
   ) throws -> GenerationResult.FinishReason? {
     if endOfText.contains(token) { return .endOfText }
     result.tokens.append(token)
     if let reason = try accept(token) { return reason }
     if result.tokens.count >= options.maximumTokens { return .maximumTokens }
+    let room = model.configuration.contextLength - result.promptTokenCount
     return result.tokens.count >= room ? .contextLength : nil
   }
 }
@@ -119,5 +125,5 @@ extension DecodingSession: GrowingText {
 
 extension ContinuousClock.Instant {
   /// Seconds that passed since an earlier instant.
-  fileprivate func seconds(since start: ContinuousClock.Instant) -> Double { (self - start) / .seconds(1) }
+  func seconds(since start: ContinuousClock.Instant) -> Double { (self - start) / .seconds(1) }
 }

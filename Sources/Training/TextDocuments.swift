@@ -93,6 +93,20 @@ struct TextDocuments {
   }
 }
 
+extension TextFile {
+  /// All its documents, each whole.
+  ///
+  /// - Throws: `DataError` for a file that cannot be read, text that is not UTF-8, a line that is not such a JSON object,
+  ///   and a file without a document.
+  public func documents() throws -> [String] {
+    var blocks = try TextDocuments(self, blockSize: nil)
+    var documents: [String] = []
+    while let block = try blocks.next() { documents.append(String(decoding: block.bytes, as: UTF8.self)) }
+    guard !documents.isEmpty else { throw DataError(path, "no text found: expected at least one document") }
+    return documents
+  }
+}
+
 /// Where text can be cut, and whether it is text.
 enum TextBlock {
   /// How many of `bytes`, all that is left of a text or at least twice `size`, make the next block of about `size`.

@@ -14,8 +14,8 @@ extension BenchCommand {
         Prompts are random tokens, decoding is greedy and does not end before its time. The model is a folder's, which \
         needs no tokenizer, or one of random weights. A token's bytes are those of the weights that it reads; before \
         and after the runs, all threads read an array far larger than the caches, and the faster of the two is what \
-        that is held against. Peak memory is that of the runs, weights in mapped files included. With several texts, \
-        which need --cycle, their cycles are aligned unless --unaligned is given; --cycle 1 decodes ordinarily.
+        that is held against. Peak memory is that of the runs, weights in mapped files included. With several texts \
+        their cycles are aligned unless --unaligned is given.
 
         EXAMPLES:
           wideband bench decode --config configs/qwen3-0.6b.json
@@ -65,9 +65,7 @@ extension BenchCommand {
       if unaligned, batch < 2 {
         throw ValidationError("--unaligned is given with a batch of \(batch): expected at least 2")
       }
-      if batch > 1, cycle == nil {
-        throw ValidationError("--batch is \(batch) without --cycle: expected both, or a batch of 1")
-      }
+      if unaligned, cycle == nil { throw ValidationError("--unaligned is given without --cycle: expected both") }
     }
 
     func run() throws {

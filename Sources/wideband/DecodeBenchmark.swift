@@ -80,7 +80,7 @@ struct DecodeBenchmark {
 
 /// Texts of a model that go on together.
 private struct Session {
-  private let ordinary: DecodingSession?
+  private let ordinary: [DecodingSession]
   private let direct: [DirectDecodingSession]
   private let sampler: Sampler
   /// The choices of a single text, whose device may be a step ahead.
@@ -91,11 +91,13 @@ private struct Session {
     // A step ahead, and those that stagger the texts.
     let capacity = min(
       benchmark.prompt + benchmark.tokens + 1 + (benchmark.cycle ?? 0), model.configuration.contextLength)
+    let texts = 0..<benchmark.texts
     ordinary =
-      benchmark.cycle == nil ? DecodingSession(model, keyValueForm: form, capacity: capacity) : nil
+      benchmark.cycle == nil
+      ? texts.map { _ in DecodingSession(model, keyValueForm: form, capacity: capacity) } : []
     direct =
       try benchmark.cycle.map { cycle in
-        try (0..<benchmark.texts).map { _ in
+        try texts.map { _ in
           try DirectDecodingSession(model, cycle: cycle, keyValueForm: form, capacity: capacity)
         }
       } ?? []
@@ -104,18 +106,20 @@ private struct Session {
 
   /// The logits `[V]` behind each prompt.
   func read(_ prompts: [[Int]]) throws -> [Tensor] {
-    if let ordinary { return [try ordinary.append(prompts[0])] }
-    return try zip(direct, prompts).map { try $0.read($1) }
+    try direct.isEmpty
+      ? zip(ordinary, prompts).map { try $0.append($1) } : zip(direct, prompts).map { try $0.read($1) }
   }
 
   /// The tokens chosen behind a further token of each text.
   mutating func step(_ tokens: [Int]) throws -> [Int] {
-    if direct.count > 1 {
-      let logits = try DirectDecodingSession.append(tokens, to: direct)
-      return try choose(try withTorch { direct.indices.map { logits.select(0, $0) } })
+    if tokens.count > 1 {
+      let logits =
+        try direct.isEmpty
+        ? DecodingSession.append(tokens, to: ordinary) : DirectDecodingSession.append(tokens, to: direct)
+      return try choose(try withTorch { tokens.indices.map { logits.select(0, $0) } })
     }
     let greedy =
-      try self.greedy ?? ordinary.map { try GreedyTokens($0, after: tokens[0]) }
+      try self.greedy ?? ordinary.first.map { try GreedyTokens($0, after: tokens[0]) }
       ?? GreedyTokens(direct[0], after: tokens[0])
     self.greedy = greedy
     return [try greedy.next()]

@@ -19,6 +19,10 @@ struct Generate: ParsableCommand {
       With --draft the model proposes tokens cheaply and verifies them in one pass, which changes the speed and not the \
       text: a greedy text is the same, a drawn one has the same distribution.
 
+      With --batch all documents of a file are continued ({"text": …} a line in .jsonl, the whole of a .txt), up to 16 \
+      together: each is the text that it would be alone, in a fraction of the time. Text i draws from the seed + i. \
+      Standard output gets a line of JSON for each, in the order of the file.
+
       EXAMPLES:
         wideband generate --model runs/bible --prompt "In the beginning"
         wideband generate --model runs/bible --prompt "And God" --temperature 0
@@ -26,6 +30,7 @@ struct Generate: ParsableCommand {
         wideband generate --model runs/direct --prompt "And God" --cycle 4 --stats
         wideband generate --model Qwen3-0.6B --prompt "And God" --quantize int4
         wideband generate --model runs/wide --prompt "And God" --draft prediction
+        wideband generate --model runs/bible --batch prompts.jsonl > texts.jsonl
         echo "Now it came to pass" | wideband generate --model runs/bible
       """)
 
@@ -36,6 +41,8 @@ struct Generate: ParsableCommand {
   @Option(
     help: ArgumentHelp("Read the prompt from a file; without either option, from standard input.", valueName: "file"))
   var promptFile: String?
+  @Option(help: ArgumentHelp("Continue all documents of a file, several at a time.", valueName: "file"))
+  var batch: String?
   @Option(help: ArgumentHelp("Tokens to write at most.", valueName: "number"))
   var maxTokens = GenerationOptions().maximumTokens
   @OptionGroup var sampling: SamplingFlags
@@ -61,20 +68,21 @@ struct Generate: ParsableCommand {
   @OptionGroup var machine: MachineOptions
 
   func validate() throws {
-    if prompt != nil, promptFile != nil {
-      throw ValidationError("--prompt and --prompt-file are both given: expected one of them")
+    let prompts = [("--prompt", prompt), ("--prompt-file", promptFile), ("--batch", batch)].filter { $0.1 != nil }
+    if prompts.count > 1 {
+      throw ValidationError("\(prompts[0].0) and \(prompts[1].0) are both given: expected one of them")
+    }
+    if batch != nil, draft != nil || stats {
+      throw ValidationError("\(draft != nil ? "--draft" : "--stats") is for one text: expected none with --batch")
     }
   }
 
   func run() throws {
     try options(.init()).validate()
+    if let batch { return try runBatch(batch) }
     let text = try promptText()
     try machine.apply {
-      let loaded = try LoadedModel(
-        URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype, quantizing: quantize
-      ) {
-        try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycle, drafts: draft == .direct)
-      }
+      let loaded = try loadedModel()
       let options = options(loaded.sampling)
       let result = try loaded.generate(text, options: options) {
         try FileHandle.standardOutput.write(contentsOf: Data($0.utf8))
@@ -84,6 +92,15 @@ struct Generate: ParsableCommand {
       if let drafts = result.drafts { lines.append(DirectReport.line(drafts)) }
       if stats { lines += try report(result, of: loaded, beside: text, options) }
       try FileHandle.standardError.write(contentsOf: Data((lines.joined(separator: "\n") + "\n").utf8))
+    }
+  }
+
+  /// The model, with the layer split that is asked for.
+  func loadedModel() throws -> LoadedModel {
+    try LoadedModel(
+      URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype, quantizing: quantize
+    ) {
+      try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycle, drafts: draft == .direct)
     }
   }
 
@@ -101,7 +118,7 @@ struct Generate: ParsableCommand {
   }
 
   /// What is asked for, of a model that has sampling options of its own.
-  private func options(_ defaults: SamplingOptions) -> GenerationOptions {
+  func options(_ defaults: SamplingOptions) -> GenerationOptions {
     var options = GenerationOptions()
     options.sampling = sampling.applied(to: defaults)
     options.seed = sampling.seed

@@ -24,7 +24,10 @@ enum Fixtures {
   }
 
   /// A small wide model with random weights that writes all tokens of the fixture tokenizer.
-  static func loaded(contextLength: Int = 64, endOfTextTokens: [Int] = [], rows: Int? = nil) throws -> LoadedModel {
+  static func loaded(
+    contextLength: Int = 64, endOfTextTokens: [Int] = [], rows: Int? = nil,
+    directDecoding: ModelConfiguration.DirectDecoding? = nil
+  ) throws -> LoadedModel {
     let tokenizer = try tokenizer()
     var configuration = ModelConfiguration(
       vocabularySize: rows ?? tokenizer.vocabularySize, hiddenSize: 16, layerCount: 2, headCount: 4,
@@ -32,6 +35,7 @@ enum Fixtures {
     configuration.keyValueHeadCount = 2
     configuration.contextLength = contextLength
     configuration.virtualWidth = VirtualWidth(fractionRate: 2, slots: 4)
+    configuration.directDecoding = directDecoding
     let model = try LanguageModel(configuration, weights: WeightStore(seed: 3))
     return LoadedModel(model: model, tokenizer: tokenizer, endOfTextTokens: endOfTextTokens)
   }

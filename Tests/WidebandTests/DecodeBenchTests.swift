@@ -87,14 +87,23 @@ import Testing
     }
   }
 
+  @Test func textsThatAreDecodedOrdinarily() throws {
+    let result = try bench(
+      "--config", "small.json", "--prompt", "9", "--tokens", "8", "--runs", "1", "--batch", "3", "--json")
+    #expect(result.status == 0, "\(result.errors)")
+    let report = try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
+    #expect(abs((report["bytes_per_token"] as? Double ?? 0) - (4 * layer + head) / 3) < 1e-6)
+    #expect(report["batch"] as? Double == 3 && report["cycle"] == nil)
+  }
+
   @Test func whatContradictsItselfIsRefused() throws {
     expectError(try bench(), "--model and --config are both missing: expected one", status: 64)
     expectError(
       try bench("--config", "small.json", "--model", "m"), "--model and --config are both given: expected one",
       status: 64)
     expectError(
-      try bench("--config", "small.json", "--batch", "2"),
-      "--batch is 2 without --cycle: expected both, or a batch of 1", status: 64)
+      try bench("--config", "small.json", "--batch", "2", "--unaligned"),
+      "--unaligned is given without --cycle: expected both", status: 64)
     expectError(
       try bench("--config", "small.json", "--cycle", "2"),
       "small.json has no direct_decoding: expected --decoding-layers beside --cycle")

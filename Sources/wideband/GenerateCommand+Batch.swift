@@ -1,0 +1,45 @@
+import Decoding
+import Foundation
+import Training
+
+/// All documents of a file, continued together.
+extension Generate {
+  private struct Line: Encodable {
+    let index: Int
+    let prompt, text: String
+    let tokens: Int
+    let finishReason: String
+    let seed: UInt64
+  }
+
+  func runBatch(_ path: String) throws {
+    let prompts = try TextFile.find([path]).files.flatMap { try $0.documents() }
+    try machine.apply {
+      let loaded = try loadedModel()
+      let tokens = try prompts.map(loaded.promptTokens)
+      let encoder = JSONEncoder()
+      encoder.keyEncodingStrategy = .convertToSnakeCase
+      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+      var ended: [Int: GenerationResult] = [:]
+      var next = 0
+      let clock = ContinuousClock()
+      let start = clock.now
+      let results = try loaded.generate(batch: tokens, options: options(loaded.sampling)) { index, result in
+        ended[index] = result
+        while let result = ended.removeValue(forKey: next) {
+          let line = Line(
+            index: next, prompt: prompts[next], text: result.text, tokens: result.tokens.count,
+            finishReason: "\(result.finishReason)", seed: result.seed)
+          try FileHandle.standardOutput.write(contentsOf: encoder.encode(line) + Data("\n".utf8))
+          next += 1
+        }
+      }
+      let seconds = (clock.now - start) / .seconds(1)
+      let count = results.reduce(0) { $0 + $1.tokens.count }
+      let line = String(
+        format: "%d texts · %d prompt tokens · %d new tokens · %.1f s · %.1f tokens/s\n", results.count,
+        results.reduce(0) { $0 + $1.promptTokenCount }, count, seconds, Double(count) / max(seconds, 1e-9))
+      try FileHandle.standardError.write(contentsOf: Data(line.utf8))
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Many prompts through the command.
+struct BatchTests {
+  private let folder: TemporaryFolder
+  private let model: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    model = try Workspace.shared().model
+  }
+
+  private func file(_ name: String, _ text: String) throws -> String {
+    try Data(text.utf8).write(to: folder(name))
+    return folder(name).path
+  }
+
+  private func generate(_ arguments: String...) throws -> Executable.Result {
+    try Executable.run(["generate", "--model", model, "--seed", "3", "--max-tokens", "12"] + arguments)
+  }
+
+  @Test(arguments: [[], ["--cycle", "2", "--decoding-layers", "1"]])
+  func aLineForEachDocumentInOrder(direct: [String]) throws {
+    struct Line: Decodable {
+      let index: Int
+      let prompt, text, finish_reason: String
+      let tokens: Int
+      let seed: UInt64
+    }
+    let prompts = ["And God", "In the \"beginning\"", "the", "And"]
+    let path = try file("prompts.jsonl", prompts.map { "{\"text\": \(String(reflecting: $0))}\n" }.joined())
+    let result = try Executable.run(
+      ["generate", "--model", model, "--seed", "3", "--max-tokens", "12", "--batch", path] + direct)
+    #expect(result.status == 0)
+    let lines = try result.output.split(separator: "\n").map {
+      try JSONDecoder().decode(Line.self, from: Data($0.utf8))
+    }
+    #expect(lines.map(\.index) == [0, 1, 2, 3] && lines.map(\.prompt) == prompts && lines.map(\.seed) == [3, 4, 5, 6])
+    for line in lines {
+      let alone = try Executable.run(
+        ["generate", "--model", model, "--seed", "\(line.seed)", "--max-tokens", "12", "--prompt", line.prompt] + direct
+      )
+      #expect(alone.output == line.text + "\n")
+    }
+    #expect(result.errors.hasPrefix("4 texts · "))
+  }
+
+  @Test func badBatchesAreRefused() throws {
+    let path = try file("prompts.jsonl", "{\"text\": \"a\"}\n{\"prompt\": \"b\"}\n")
+    expectError(try generate("--batch", path), "\(path): line 2: there is no key \"text\"")
+    let empty = try file("empty.txt", "")
+    expectError(try generate("--batch", empty), "\(empty): no text found: expected at least one document")
+    expectError(try generate("--batch", folder("none.txt").path), "\(folder("none.txt").path): no such file or folder")
+    for (more, error) in [
+      (["--prompt", "a"], "--prompt and --batch are both given: expected one of them"),
+      (["--draft", "direct"], "--draft is for one text: expected none with --batch"),
+      (["--stats"], "--stats is for one text: expected none with --batch"),
+    ] {
+      let result = try Executable.run(["generate", "--model", model, "--batch", path] + more)
+      #expect(result.status != 0 && result.errors.contains(error))
+    }
+    let long = try file(
+      "long.jsonl", "{\"text\": \"a\"}\n{\"text\": \"\(String(repeating: "And God ", count: 4000))\"}\n")
+    let result = try generate("--batch", long)
+    #expect(
+      result.status == 1 && result.output.isEmpty && result.errors.hasPrefix("Error: text 2 of 2: the prompt has "))
+  }
+}
