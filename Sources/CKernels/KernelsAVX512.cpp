@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,7 @@ const VectorCode avx512Code{
     avx512::rotaryNormBackward,
     avx512::crossEntropy,
     avx512::narrowProduct,
+    avx512::wideProduct,
     avx512::expand,
     avx512::quantize,
     avx512::attentionStep,

@@ -45,6 +45,10 @@ namespace CK_CODE {
 
 #include "Expand.hpp"
 
+#include "WeightPanel.hpp"
+
+#include "WideProduct.hpp"
+
 #include "Quantize.hpp"
 
 #include "StepAttention.hpp"
