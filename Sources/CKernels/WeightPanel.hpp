@@ -1,7 +1,7 @@
 // A panel of weights for products of many rows: some inputs of a few outputs as floats, outputs side by side.
 //
-// Weights are turned around as the 32-bit words that they lie in, of all forms alike, and then made floats: of a word in
-// each lane come one, two, four or eight registers of neighbouring weights.
+// Weights are turned around as the 32-bit words that they lie in, alike in all forms, and then made floats: a register
+// of words, an output in each lane, becomes one, two, four or eight registers of weights.
 #pragma once
 
 /// Outputs in a panel, as many as a tile of the product is wide, and inputs: few enough for the second cache.
@@ -59,7 +59,7 @@ CK_INLINE void turnWords(const RowGroup<Part> &rows, Index words, Taker taker) {
   }
 }
 
-/// Gives `taker` the words of `count` rows of `bytes` bytes, a row in each lane; lanes without a row repeat the last one.
+/// Gives `taker` the words of `count` rows of `bytes` bytes, a row in each lane; lanes without one repeat the last row.
 template <Index MostBytes, class Taker>
 CK_INLINE void turnRows(const std::uint8_t *first, Index stride, Index count, Index bytes, Taker taker) {
   float copied[lanes * MostBytes / 4];

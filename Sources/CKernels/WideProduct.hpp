@@ -145,7 +145,8 @@ inline void widePanels(void *context, std::int64_t first, std::int64_t last) {
 
 inline bool wideProduct(const NarrowJob &job, int threads) {
   const Index outputs = job.weight->outputs, panels = (outputs + panelOutputs - 1) / panelOutputs;
-  const int parts = usefulParts(panels, job.rows * outputs * job.weight->inputs, std::min(threads, WideRun::mostPanels));
+  const Index work = job.rows * outputs * Index(job.weight->inputs);
+  const int parts = usefulParts(panels, work, std::min(threads, WideRun::mostPanels));
   float *memory = scratch(std::size_t(parts * panelInputs * panelOutputs));
   if (!memory) return false;
   WideRun run{job, memory, {}};

@@ -78,8 +78,8 @@ at::Tensor wideProduct(const at::Tensor &x, const wb_matrix &weight) {
 
 namespace {
 
-/// Calls `body(first, count, floats)` with every part of a matrix's rows in turn, as floats that stay in the processor's
-/// caches until they are multiplied.
+/// Calls `body(first, count, floats)` with every part of a matrix's rows in turn, as floats that stay in the caches
+/// until they are multiplied.
 template <typename Body>
 void forEachBlock(const ck_matrix &matrix, const at::TensorOptions &options, Body &&body) {
   constexpr int64_t together = int64_t(1) << 20;
