@@ -52,6 +52,11 @@ bool ck_narrow_product(int64_t rows, const float *x, const ck_matrix *weight, fl
   return rows == 0 || weight->outputs == 0 || code().narrowProduct({rows, x, weight, y}, threads);
 }
 
+bool ck_wide_product(int64_t rows, const float *x, const ck_matrix *weight, float *y, int threads) {
+  if (rows < 0 || !isPossible(*weight)) return false;
+  return rows == 0 || weight->outputs == 0 || code().wideProduct({rows, x, weight, y}, threads);
+}
+
 bool ck_expand(const ck_matrix *matrix, int64_t first, int64_t count, float *y, int threads) {
   if (!isPossible(*matrix) || first < 0 || count < 0 || first > matrix->outputs - count) return false;
   return count == 0 || code().expand({matrix, first, count, y}, threads);

@@ -184,6 +184,7 @@ struct VectorCode {
   bool (*rotaryNormBackward)(const RotaryNormJob &job, int threads);
   bool (*crossEntropy)(const CrossEntropyJob &job, int threads);
   bool (*narrowProduct)(const NarrowJob &job, int threads);
+  bool (*wideProduct)(const NarrowJob &job, int threads);
   bool (*expand)(const ExpandJob &job, int threads);
   bool (*quantize)(const QuantizeJob &job, int threads);
   bool (*attentionStep)(const AttentionStepJob &job, int threads);

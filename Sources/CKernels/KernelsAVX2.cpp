@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,7 @@ const VectorCode avx2Code{
     avx2::rotaryNormBackward,
     avx2::crossEntropy,
     avx2::narrowProduct,
+    avx2::wideProduct,
     avx2::expand,
     avx2::quantize,
     avx2::attentionStep,

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -42,6 +43,7 @@ constexpr VectorCode codeNamed(const char *name, bool hasDotProducts) {
       avx512::rotaryNormBackward,
       avx512::crossEntropy,
       avx512::narrowProduct,
+      avx512::wideProduct,
       avx512::expand,
       avx512::quantize,
       avx512::attentionStep,

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,7 @@ const VectorCode portableCode{
     portable::rotaryNormBackward,
     portable::crossEntropy,
     portable::narrowProduct,
+    portable::wideProduct,
     portable::expand,
     portable::quantize,
     portable::attentionStep,

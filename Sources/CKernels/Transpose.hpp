@@ -47,28 +47,37 @@ struct RowGroup {
   }
 };
 
+/// Four channels of a group's rows, from c on: a register for each.
+struct FourChannels {
+  Vector channels[4];
+
+  template <bool Part>
+  CK_INLINE FourChannels(const RowGroup<Part> &rows, Index c) {
+    constexpr auto all = std::make_index_sequence<std::size_t(lanes)>();
+    const Vector a = rows.quads(0, c), b = rows.quads(1, c), d = rows.quads(2, c), e = rows.quads(3, c);
+    const Vector ab = interleaveLow(a, b, all), abHigh = interleaveHigh(a, b, all);
+    const Vector de = interleaveLow(d, e, all), deHigh = interleaveHigh(d, e, all);
+    channels[0] = joinLow(ab, de, all);
+    channels[1] = joinHigh(ab, de, all);
+    channels[2] = joinLow(abHigh, deHigh, all);
+    channels[3] = joinHigh(abHigh, deHigh, all);
+  }
+};
+
 /// turned[c * outStride + r] = row(r)[c] for r < lanes and c < width; adds each row's squares to `squares` unless that
 /// is null.
 template <bool Part>
 CK_INLINE void transposeGroup(
     const RowGroup<Part> &rows, Index width, float *turned, Index outStride, float *squares) {
-  constexpr auto all = std::make_index_sequence<std::size_t(lanes)>();
   Vector even = 0.0f, odd = 0.0f;
   Index c = 0;
   for (; c + 4 <= width; c += 4, turned += 4 * outStride) {
-    const Vector a = rows.quads(0, c), b = rows.quads(1, c), d = rows.quads(2, c), e = rows.quads(3, c);
-    const Vector ab = interleaveLow(a, b, all), abHigh = interleaveHigh(a, b, all);
-    const Vector de = interleaveLow(d, e, all), deHigh = interleaveHigh(d, e, all);
-    const Vector out0 = joinLow(ab, de, all), out1 = joinHigh(ab, de, all);
-    const Vector out2 = joinLow(abHigh, deHigh, all), out3 = joinHigh(abHigh, deHigh, all);
-    store(turned, out0);
-    store(turned + outStride, out1);
-    store(turned + 2 * outStride, out2);
-    store(turned + 3 * outStride, out3);
-    even += out0 * out0;
-    odd += out1 * out1;
-    even += out2 * out2;
-    odd += out3 * out3;
+    const FourChannels four(rows, c);
+    CK_UNROLL
+    for (int i = 0; i < 4; i++) {
+      store(turned + i * outStride, four.channels[i]);
+      (i % 2 == 0 ? even : odd) += four.channels[i] * four.channels[i];
+    }
   }
   for (; c < width; c++, turned += outStride) {
     for (int r = 0; r < lanes; r++) turned[r] = rows.row(r)[c];

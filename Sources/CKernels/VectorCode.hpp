@@ -47,6 +47,10 @@ namespace CK_CODE {
 
 #include "Expand.hpp"
 
+#include "WeightPanel.hpp"
+
+#include "WideProduct.hpp"
+
 #include "Quantize.hpp"
 
 #include "StepAttention.hpp"

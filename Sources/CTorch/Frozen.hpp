@@ -36,7 +36,7 @@ struct Frozen {
 
   /// Contiguous x [..., in] times the weight [out, in] transposed.
   at::Tensor product(const at::Tensor &x) const {
-    return isWhole() ? mapped(x, floats()) : blockedProduct(x, matrix());
+    return isWhole() ? mapped(x, floats()) : wideProduct(x, matrix());
   }
 
   /// The gradient of x from that of the product, contiguous [..., out].

@@ -1,5 +1,5 @@
-// Products with weights where they lie: of a few rows in one pass over the weight, of many rows with a part of it at a
-// time made floats.
+// Products with weights where they lie: of a few rows in one pass over the weight, of many rows with panels of it made
+// floats, and back to the inputs with a part of it at a time made floats.
 #include "Matrices.hpp"
 
 #include <ATen/Parallel.h>
@@ -66,10 +66,20 @@ void narrowProduct(const at::Tensor &x, const wb_matrix &weight, const at::Tenso
       "the sizes are impossible");
 }
 
+at::Tensor wideProduct(const at::Tensor &x, const wb_matrix &weight) {
+  const auto input = x.contiguous();
+  const auto matrix = asKernels(weight);
+  auto y = resultFor(input, matrix.outputs);
+  TORCH_CHECK(
+      ck_wide_product(rowsOf(input), data(input), &matrix, mutableData(y), at::get_num_threads()),
+      "the sizes are impossible");
+  return y;
+}
+
 namespace {
 
-/// Calls `body(first, count, floats)` with every part of a matrix's rows in turn, as floats that stay in the processor's
-/// caches until they are multiplied.
+/// Calls `body(first, count, floats)` with every part of a matrix's rows in turn, as floats that stay in the caches
+/// until they are multiplied.
 template <typename Body>
 void forEachBlock(const ck_matrix &matrix, const at::TensorOptions &options, Body &&body) {
   constexpr int64_t together = int64_t(1) << 20;
@@ -84,19 +94,6 @@ void forEachBlock(const ck_matrix &matrix, const at::TensorOptions &options, Bod
 }
 
 }  // namespace
-
-at::Tensor blockedProduct(const at::Tensor &x, const wb_matrix &weight) {
-  const auto input = x.contiguous();
-  const auto matrix = asKernels(weight);
-  auto y = resultFor(input, matrix.outputs);
-  auto rows = asRows(input), results = asRows(y);
-  forEachBlock(matrix, input.options(), [&](int64_t first, int64_t count, const at::Tensor &floats) {
-    auto columns = at::empty({rows.size(0), count}, input.options());
-    multiply(rows, floats.t(), columns);
-    results.narrow(1, first, count).copy_(columns);
-  });
-  return y;
-}
 
 at::Tensor blockedProductBack(const at::Tensor &y, const wb_matrix &weight) {
   const auto upstream = y.contiguous();

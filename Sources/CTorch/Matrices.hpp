@@ -35,10 +35,10 @@ at::Tensor narrowProduct(const at::Tensor &x, const wb_matrix &weight);
 /// The same for contiguous x, written to `result`.
 void narrowProduct(const at::Tensor &x, const wb_matrix &weight, const at::Tensor &result);
 
-/// The same for any number of rows, through large products with some rows of the weight at a time; no derivative.
-at::Tensor blockedProduct(const at::Tensor &x, const wb_matrix &weight);
+/// The same made for many rows, with other bits; no derivative.
+at::Tensor wideProduct(const at::Tensor &x, const wb_matrix &weight);
 
-/// y [..., out] times a readable weight [out, in], which is the gradient of blockedProduct's x from that of its result.
+/// y [..., out] times a readable weight [out, in], which is the gradient of wideProduct's x from that of its result.
 at::Tensor blockedProductBack(const at::Tensor &y, const wb_matrix &weight);
 
 }  // namespace wideband

@@ -53,9 +53,9 @@ struct SwiGLU : torch::autograd::Function<SwiGLU> {
 
 /// The same of weights where they lie, for which there is no derivative.
 at::Tensor frozen(const at::Tensor &x, const wb_matrix &gateMap, const wb_matrix &upMap, const wb_matrix &downMap) {
-  auto gate = blockedProduct(x, gateMap), up = blockedProduct(x, upMap);
+  auto gate = wideProduct(x, gateMap), up = wideProduct(x, upMap);
   TORCH_CHECK(ck_swiglu(gate.numel(), data(gate), data(up), mutableData(gate), at::get_num_threads()));
-  return blockedProduct(gate, downMap);
+  return wideProduct(gate, downMap);
 }
 
 bool isRecordedAny(const at::Tensor &x, const wb_matrix &gate, const wb_matrix &up, const wb_matrix &down) {

@@ -86,6 +86,13 @@ void products(ck_form form, int64_t N, int64_t K, int threads) {
       return ck_narrow_product(R, x, &weight.value, y, threads);
     });
   }
+  for (int64_t R : {1, 6, 17, 23}) {
+    const Floats x(R * K);
+    Floats y(R * N, true);
+    check(named("wide product", {form, R, N, K}), {&y}, {}, [&] {
+      return ck_wide_product(R, x, &weight.value, y, threads);
+    });
+  }
   for (int64_t first : {int64_t(0), N / 2, N - 1}) {
     Floats rows((N - first) * K, true);
     check(named("rows", {form, first, N, K}), {&rows}, {}, [&] {
@@ -177,7 +184,7 @@ void feedForwardSteps(
 }  // namespace
 
 void decoding(int threads) {
-  const int64_t weights[][2] = {{1, 1}, {3, 31}, {2, 33}, {5, 100}, {7, 128}, {300, 129}, {65, 511}};
+  const int64_t weights[][2] = {{1, 1}, {3, 31}, {2, 33}, {5, 100}, {7, 128}, {300, 129}, {65, 511}, {130, 1100}};
   for (const auto &[N, K] : weights) {
     quantizings(N, K, threads);
     for (ck_form form : forms) products(form, N, K, threads);

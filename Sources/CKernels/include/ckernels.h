@@ -267,6 +267,10 @@ typedef struct ck_matrix {
 /// at most 2^-16 of the largest among x's columns 128 a + 32 b + 4 j + r, j from 0 to 7.
 bool ck_narrow_product(int64_t rows, const float *x, const ck_matrix *weight, float *y, int threads);
 
+/// The same, made for many rows, as prompts have them: some of the weights at a time become floats that stay in the caches
+/// until all rows have met them. A row's result does not depend on the others, but its bits are not `ck_narrow_product`'s.
+bool ck_wide_product(int64_t rows, const float *x, const ck_matrix *weight, float *y, int threads);
+
 /// `y` [count,K], rows `first` and following of a matrix as floats.
 bool ck_expand(const ck_matrix *matrix, int64_t first, int64_t count, float *y, int threads);
 

@@ -1,0 +1,155 @@
+// Products of many rows with matrices whose weights are made floats a panel at a time.
+#pragma once
+
+/// Asks for the weights of a later panel line by line: in one burst they would only stall the product.
+struct PanelAhead {
+  const std::uint8_t *at;
+  Index stride, bytes, rows;
+  Index linesPerStep = 0, done = 0;
+
+  /// Spreads the panel over `steps` calls of `step`.
+  template <class Form>
+  PanelAhead(const PanelSource<Form> &panel, Index steps)
+      : at(panel.values()), stride(panel.rows.stride), bytes(panel.bytes()), rows(panel.outputs),
+        linesPerStep((((bytes + 63) / 64) * rows + steps - 1) / steps) {}
+
+  CK_INLINE void step() {
+    for (Index left = rows > 0 ? linesPerStep : 0; left > 0; left--) {
+      __builtin_prefetch(at + done);
+      if ((done += 64) >= bytes) {
+        done = 0;
+        at += stride;
+        rows--;
+      }
+    }
+  }
+};
+
+/// Some rows that meet a panel.
+struct WideTile {
+  const float *x;  ///< the rows' part that meets the panel
+  Index xRow;
+  const float *panel;
+  Index inputs;
+  float *y;
+  Index yRow, outputs;
+  bool accumulates;
+};
+
+/// Inputs between two steps of what is fetched ahead.
+constexpr Index inputsPerStep = 8;
+
+template <int Rows>
+CK_INLINE void wideStep(const WideTile &tile, const float *x, const float *panel, Vector (&sums)[Rows][registersWide]) {
+  Vector weights[registersWide];
+  CK_UNROLL
+  for (int w = 0; w < registersWide; w++) weights[w] = load(panel + w * lanes);
+  CK_UNROLL
+  for (int i = 0; i < Rows; i++) {
+    const Vector activation = x[i * tile.xRow];
+    CK_UNROLL
+    for (int w = 0; w < registersWide; w++) sums[i][w] += activation * weights[w];
+  }
+}
+
+template <bool Part>
+CK_INLINE void storeSums(const WideTile &tile, float *y, Vector sums, Index count) {
+  if (tile.accumulates) sums += loadTile<Part>(y, count);
+  storeTile<Part>(y, sums, count);
+}
+
+template <int Rows>
+void multiplyTile(const WideTile &tile, PanelAhead &ahead) {
+  Vector sums[Rows][registersWide] = {};
+  const float *x = tile.x, *panel = tile.panel;
+  Index left = tile.inputs;
+  for (; left >= inputsPerStep; left -= inputsPerStep) {
+    ahead.step();
+    CK_UNROLL
+    for (Index k = 0; k < inputsPerStep; k++, x++, panel += panelOutputs) wideStep<Rows>(tile, x, panel, sums);
+  }
+  for (; left > 0; left--, x++, panel += panelOutputs) wideStep<Rows>(tile, x, panel, sums);
+  CK_UNROLL
+  for (int i = 0; i < Rows; i++)
+    CK_UNROLL
+    for (int w = 0; w < registersWide; w++) {
+      float *y = tile.y + i * tile.yRow + w * lanes;
+      const Index count = tile.outputs - w * lanes;
+      if (count >= lanes)
+        storeSums<false>(tile, y, sums[i][w], 0);
+      else if (count > 0)
+        storeSums<true>(tile, y, sums[i][w], count);
+    }
+}
+
+template <std::size_t... R>
+constexpr std::array<void (*)(const WideTile &, PanelAhead &), sizeof...(R)> makeWideTiles(std::index_sequence<R...>) {
+  return {multiplyTile<int(R) + 1>...};
+}
+
+struct WideRun {
+  static constexpr int mostPanels = 64;
+  const NarrowJob &job;
+  float *panels;  ///< one for each thread
+  std::atomic<bool> areTaken[mostPanels];
+
+  /// A panel that no other thread has.
+  int take() {
+    int panel = 0;
+    while (areTaken[panel].exchange(true, std::memory_order_acquire)) panel++;
+    return panel;
+  }
+};
+
+/// The outputs of a panel, for all rows.
+template <class Form>
+void multiplyPanel(const NarrowJob &job, float *panel, Index first) {
+  constexpr Index tileHeight = tileRows(registersWide);
+  constexpr auto tiles = makeWideTiles(std::make_index_sequence<std::size_t(tileHeight)>());
+  const ck_matrix &matrix = *job.weight;
+  const Index inputs = matrix.inputs, rows = job.rows, N = matrix.outputs;
+  const Index outputs = std::min(panelOutputs, N - first), tileCount = (rows + tileHeight - 1) / tileHeight;
+  for (Index input = 0; input < inputs; input += panelInputs) {
+    const PanelSource<Form> source(matrix, first, outputs, input);
+    source.fill(panel);
+    const bool isLast = input + panelInputs >= inputs;
+    const Index later = isLast ? first + outputs : first;
+    PanelAhead ahead(
+        PanelSource<Form>(matrix, later, std::min(panelOutputs, N - later), isLast ? 0 : input + panelInputs),
+        std::max<Index>(tileCount * (source.inputs / inputsPerStep), 1));
+    for (Index row = 0, left = tileCount; left > 0; left--) {
+      const Index height = (rows - row + left - 1) / left;
+      tiles[std::size_t(height - 1)](
+          {job.x + row * inputs + input, inputs, panel, source.inputs, job.y + row * N + first, N, outputs, input > 0},
+          ahead);
+      row += height;
+    }
+  }
+}
+
+/// Panels [first, last) of the outputs.
+inline void widePanels(void *context, std::int64_t first, std::int64_t last) {
+  WideRun &run = *static_cast<WideRun *>(context);
+  const int taken = run.take();
+  float *panel = run.panels + taken * panelInputs * panelOutputs;
+  for (Index output = first * panelOutputs; first < last; first++, output += panelOutputs) {
+    switch (run.job.weight->form) {
+      case CK_FLOAT32: multiplyPanel<Float32Form>(run.job, panel, output); break;
+      case CK_BFLOAT16: multiplyPanel<BFloat16Form>(run.job, panel, output); break;
+      case CK_INT8: multiplyPanel<Int8Form>(run.job, panel, output); break;
+      case CK_INT4: multiplyPanel<Int4Form>(run.job, panel, output); break;
+    }
+  }
+  run.areTaken[taken].store(false, std::memory_order_release);
+}
+
+inline bool wideProduct(const NarrowJob &job, int threads) {
+  const Index outputs = job.weight->outputs, panels = (outputs + panelOutputs - 1) / panelOutputs;
+  const Index work = job.rows * outputs * Index(job.weight->inputs);
+  const int parts = usefulParts(panels, work, std::min(threads, WideRun::mostPanels));
+  float *memory = scratch(std::size_t(parts * panelInputs * panelOutputs));
+  if (!memory) return false;
+  WideRun run{job, memory, {}};
+  forEachRange(panels, 1, parts, widePanels, &run);
+  return true;
+}
