@@ -19,6 +19,7 @@ CK_INLINE void writeBackwardBlock(
         .columns = C,
         .termCount = 1,
         .terms = {{write, beta ? n : shape.stride, 1, nextStateGradient + t * n * C, C, n}},
+        .ahead = &ahead,
     });
   }
 }
@@ -45,7 +46,7 @@ struct BackwardInput {
 /// the state with the gradients of what it was mixed into, beta's of the next state's gradient with the output.
 CK_INLINE void innerProductsOfToken(
     const Plan &plan, const Working &working, const BackwardWorking &back, const BackwardInput &in, Index t,
-    Index first, Index width) {
+    Index first, Index width, Ahead &ahead) {
   const Shape &shape = plan.shape;
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
   struct Operands {
@@ -61,7 +62,7 @@ CK_INLINE void innerProductsOfToken(
   for (const Operands &each : all) {
     float *out = back.gradients + each.column * stride + t * n;
     if (shape.hasFewSlots())
-      compute(InnerProducts{out, stride, each.left, C, each.count, each.right, C, n, C});
+      compute(InnerProducts{out, stride, each.left, C, each.count, each.right, C, n, C, &ahead});
     else
       compute(Product{
           .out = out,
@@ -71,6 +72,7 @@ CK_INLINE void innerProductsOfToken(
           .accumulates = first > 0,
           .termCount = 1,
           .terms = {{each.left + first, C, 1, each.turnedRight + t * n, stride, width}},
+          .ahead = &ahead,
       });
   }
 }
@@ -91,11 +93,11 @@ CK_INLINE void coefficientGradients(
       transpose(in.state + first, C, rows, width, working.turned, shape.stride, nullptr);
     if (turns) {
       transpose(in.nextStateGradient + first, C, rows, width, back.turnedGradient, shape.stride, nullptr);
-      for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, first, width);
+      for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, first, width, ahead);
     }
   }
   if (!turns)
-    for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, 0, C);
+    for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, 0, C, ahead);
   if (plan.isDynamic) finishCoefficients<true>(plan, working, 0, shape.columns);
 }
 
@@ -145,6 +147,7 @@ CK_INLINE void backwardBlock(
         .diagonal = plan.isDynamic ? back.diagonal + t * n : nullptr,
         .base = in.state + t * n * C,
         .baseRow = C,
+        .ahead = &ahead,
     });
   }
   if (plan.isDynamic)
@@ -156,5 +159,6 @@ CK_INLINE void backwardBlock(
         .accumulates = true,
         .termCount = 1,
         .terms = {{back.gradients, stride, 1, in.state, C, tokens * n}},
+        .ahead = &ahead,
     });
 }

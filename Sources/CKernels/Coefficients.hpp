@@ -29,7 +29,7 @@ CK_INLINE void projectPanel(
   const Shape &shape = plan.shape;
   if (first == 0) std::fill_n(working.inverse, shape.stride, 0.0f);
   transpose(state + first, shape.C, rows, width, working.turned, shape.stride, working.inverse);
-  computeFetching(Product{
+  compute(Product{
       .out = working.dots + from * shape.stride,
       .outRow = shape.stride,
       .rows = to - from,
