@@ -18,6 +18,46 @@ CK_INLINE Vector joinHigh(Vector a, Vector b, std::index_sequence<I...>) {
   return __builtin_shufflevector(a, b, int(I / 4 * 4 + 2 + I % 2 + I % 4 / 2 * lanes)...);
 }
 
+#if CK_LANES == 16
+/// The quarters A and B of one register, then those of another.
+template <int A, int B, std::size_t... I>
+CK_INLINE Vector quarters(Vector a, Vector b, std::index_sequence<I...>) {
+  return __builtin_shufflevector(a, b, int(I / 8 * 16 + (I / 4 % 2 ? B : A) * 4 + I % 4)...);
+}
+#endif
+
+/// Turns a square of registers: afterwards v[c][r] is what v[r][c] was.
+CK_INLINE void turn(Vector (&v)[lanes]) {
+  constexpr auto all = std::make_index_sequence<std::size_t(lanes)>();
+  // Four rows at a time within each quarter of a register, ...
+  CK_UNROLL
+  for (int r = 0; r < lanes; r += 4) {
+    const Vector ab = interleaveLow(v[r], v[r + 1], all), abHigh = interleaveHigh(v[r], v[r + 1], all);
+    const Vector de = interleaveLow(v[r + 2], v[r + 3], all), deHigh = interleaveHigh(v[r + 2], v[r + 3], all);
+    v[r] = joinLow(ab, de, all);
+    v[r + 1] = joinHigh(ab, de, all);
+    v[r + 2] = joinLow(abHigh, deHigh, all);
+    v[r + 3] = joinHigh(abHigh, deHigh, all);
+  }
+  // ... then whole quarters.
+  CK_UNROLL
+  for (int c = 0; c < 4; c++) {
+#if CK_LANES == 16
+    const Vector ab = quarters<0, 1>(v[c], v[c + 4], all), abHigh = quarters<2, 3>(v[c], v[c + 4], all);
+    const Vector de = quarters<0, 1>(v[c + 8], v[c + 12], all);
+    const Vector deHigh = quarters<2, 3>(v[c + 8], v[c + 12], all);
+    v[c] = quarters<0, 2>(ab, de, all);
+    v[c + 4] = quarters<1, 3>(ab, de, all);
+    v[c + 8] = quarters<0, 2>(abHigh, deHigh, all);
+    v[c + 12] = quarters<1, 3>(abHigh, deHigh, all);
+#elif CK_LANES == 8
+    const Vector low = __builtin_shufflevector(v[c], v[c + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    v[c + 4] = __builtin_shufflevector(v[c], v[c + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    v[c] = low;
+#endif
+  }
+}
+
 /// Where the rows of one register's worth of slots begin. With Part only `count` of them are there, and the last one
 /// stands in for the rest: what comes of those lanes is never used, but must not be an infinity made from nothing.
 template <bool Part>
@@ -27,24 +67,6 @@ struct RowGroup {
   Index count;
 
   CK_INLINE const float *row(Index r) const { return first + (Part ? std::min(r, count - 1) : r) * stride; }
-
-  /// Four channels from c on of the rows r + 4 q, q < lanes / 4: one row in each quarter of the register.
-  CK_INLINE Vector quads(Index r, Index c) const {
-#if CK_LANES == 4
-    return loadQuad(row(r) + c);
-#else
-    typedef float Eight __attribute__((ext_vector_type(8)));
-    const Eight low =
-        __builtin_shufflevector(loadQuad(row(r) + c), loadQuad(row(r + 4) + c), 0, 1, 2, 3, 4, 5, 6, 7);
-#if CK_LANES == 8
-    return low;
-#else
-    const Eight high =
-        __builtin_shufflevector(loadQuad(row(r + 8) + c), loadQuad(row(r + 12) + c), 0, 1, 2, 3, 4, 5, 6, 7);
-    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-#endif
-#endif
-  }
 };
 
 /// turned[c * outStride + r] = row(r)[c] for r < lanes and c < width; adds each row's squares to `squares` unless that
@@ -52,28 +74,29 @@ struct RowGroup {
 template <bool Part>
 CK_INLINE void transposeGroup(
     const RowGroup<Part> &rows, Index width, float *turned, Index outStride, float *squares) {
-  constexpr auto all = std::make_index_sequence<std::size_t(lanes)>();
-  Vector even = 0.0f, odd = 0.0f;
+  Vector even = 0.0f, odd = 0.0f, v[lanes];
   Index c = 0;
-  for (; c + 4 <= width; c += 4, turned += 4 * outStride) {
-    const Vector a = rows.quads(0, c), b = rows.quads(1, c), d = rows.quads(2, c), e = rows.quads(3, c);
-    const Vector ab = interleaveLow(a, b, all), abHigh = interleaveHigh(a, b, all);
-    const Vector de = interleaveLow(d, e, all), deHigh = interleaveHigh(d, e, all);
-    const Vector out0 = joinLow(ab, de, all), out1 = joinHigh(ab, de, all);
-    const Vector out2 = joinLow(abHigh, deHigh, all), out3 = joinHigh(abHigh, deHigh, all);
-    store(turned, out0);
-    store(turned + outStride, out1);
-    store(turned + 2 * outStride, out2);
-    store(turned + 3 * outStride, out3);
-    even += out0 * out0;
-    odd += out1 * out1;
-    even += out2 * out2;
-    odd += out3 * out3;
+  for (; c + lanes <= width; c += lanes) {
+    CK_UNROLL
+    for (int r = 0; r < lanes; r++) v[r] = load(rows.row(r) + c);
+    turn(v);
+    CK_UNROLL
+    for (int i = 0; i < lanes; i++, turned += outStride) store(turned, v[i]);
+    CK_UNROLL
+    for (int i = 0; i < lanes; i += 2) {
+      even += v[i] * v[i];
+      odd += v[i + 1] * v[i + 1];
+    }
   }
-  for (; c < width; c++, turned += outStride) {
-    for (int r = 0; r < lanes; r++) turned[r] = rows.row(r)[c];
-    const Vector v = load(turned);
-    even += v * v;
+  if (c < width) {
+    for (int r = 0; r < lanes; r++) v[r] = loadPart(rows.row(r) + c, width - c);
+    turn(v);
+    // Past the width stands zero.
+    for (Index i = 0; i < lanes; i += 2) {
+      even += v[i] * v[i];
+      odd += v[i + 1] * v[i + 1];
+    }
+    for (Index i = 0; i < width - c; i++, turned += outStride) store(turned, v[i]);
   }
   if (squares) store(squares, load(squares) + even + odd);
 }
