@@ -1,5 +1,5 @@
-// Fetching the next block's memory while this one's is worked on, a little at every step of every product: what is asked
-// for in bursts waits for the few misses that a core can have under way.
+// Fetching the next block's memory while this one's is worked on, a little at every step of every product: what is
+// asked for in bursts waits for the few misses that a core can have under way.
 #pragma once
 
 /// Runs of memory that are soon to be read or written, fetched evenly over as many steps as the block before took.
