@@ -1,46 +1,69 @@
-// Fetching the next block's memory while this one's is worked on, a line at a time: in one burst it would only stall.
+// Fetching the next block's memory while this one's is worked on, a little at every step of every product: what is
+// asked for in bursts waits for the few misses that a core can have under way.
 #pragma once
 
-/// Up to five runs of memory that are soon to be read or written.
-struct Ahead {
-  static constexpr Index line = 16;
-  const float *at = nullptr, *end = nullptr;
-  struct Run {
-    const float *at, *end;
-  };
-  Run later[4];
-  int laterCount = 0;
-  Index linesPerStep = 1;
+/// Runs of memory that are soon to be read or written, fetched evenly over as many steps as the block before took.
+class Ahead {
+ public:
+  /// What a loop fetches: each step touches two addresses and moves them on. It asks nowhere whether a run has ended,
+  /// for what follows a run is wanted soon too.
+  struct Stream {
+    const char *first, *second;
+    Index stride;
 
-  void add(const float *first, Index count) {
-    if (count <= 0) return;
-    if (at == end) {
-      at = first;
-      end = first + count;
-    } else {
-      later[laterCount++] = {first, first + count};
+    /// Fetches nothing: `here` is memory that the loop reads anyway.
+    CK_INLINE static Stream none(const void *here) {
+      const char *at = static_cast<const char *>(here);
+      return {at, at, 0};
     }
+
+    CK_INLINE void step() {
+      __builtin_prefetch(first);
+      __builtin_prefetch(second);
+      first += stride;
+      second += stride;
+    }
+  };
+
+  /// Begins a block of `tokens` tokens from `token` on, which `following` more come after.
+  void begin(Index token, Index tokens, Index following) {
+    next = token + tokens;
+    nextTokens = following;
+    lastSteps = steps;
+    steps = position = bytes = 0;
+    runCount = at = 0;
   }
 
-  /// Spreads what is left over `steps` calls of `step`.
-  void spread(Index steps) {
-    Index lines = (end - at) / line + 1;
-    for (int i = 0; i < laterCount; i++) lines += (later[i].end - later[i].at) / line + 1;
-    linesPerStep = at == end ? 0 : (lines + steps - 1) / steps;
+  /// The next block's part of an array with `width` floats a token; none of a null one.
+  void add(const float *array, Index width) {
+    if (!array || nextTokens <= 0) return;
+    // The two halves of a run are fetched side by side.
+    const Index half = nextTokens * width * Index(sizeof(float)) / 2;
+    runs[runCount++] = {reinterpret_cast<const char *>(array + next * width), half};
+    bytes += half;
   }
 
-  CK_INLINE void step() {
-    if (at >= end && !turn()) return;
-    const float *last = at + linesPerStep * line;
-    for (; at < last; at += line) __builtin_prefetch(at);
+  /// What the next `count` steps fetch.
+  CK_INLINE Stream take(Index count) {
+    steps += count;
+    while (at < runCount && position >= runs[at].half) position -= runs[at++].half;
+    if (at == runCount) return Stream::none(this);
+    const char *first = runs[at].first + position;
+    // A step that moved on by more than a line would leave lines out.
+    constexpr Index line = 64;
+    const Index stride = lastSteps > 0 ? std::min(bytes / lastSteps + 1, line) : line;
+    position += stride * count;
+    return {first, first + runs[at].half, stride};
   }
 
  private:
-  /// Goes on to the next run. Inlined: a call would push a product's sums out of the registers.
-  CK_INLINE bool turn() {
-    if (laterCount == 0) return false;
-    at = later[--laterCount].at;
-    end = later[laterCount].end;
-    return true;
-  }
+  struct Run {
+    const char *first;
+    Index half;
+  };
+  Run runs[6];
+  int runCount = 0, at = 0;
+  Index next = 0, nextTokens = 0;
+  Index position = 0, bytes = 0;
+  Index steps = 0, lastSteps = 0;
 };

@@ -19,6 +19,7 @@ CK_INLINE void writeBackwardBlock(
         .columns = C,
         .termCount = 1,
         .terms = {{write, beta ? n : shape.stride, 1, nextStateGradient + t * n * C, C, n}},
+        .ahead = &ahead,
     });
   }
 }
@@ -45,7 +46,7 @@ struct BackwardInput {
 /// the state with the gradients of what it was mixed into, beta's of the next state's gradient with the output.
 CK_INLINE void innerProductsOfToken(
     const Plan &plan, const Working &working, const BackwardWorking &back, const BackwardInput &in, Index t,
-    Index first, Index width) {
+    Index first, Index width, Ahead &ahead) {
   const Shape &shape = plan.shape;
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
   struct Operands {
@@ -61,7 +62,7 @@ CK_INLINE void innerProductsOfToken(
   for (const Operands &each : all) {
     float *out = back.gradients + each.column * stride + t * n;
     if (shape.hasFewSlots())
-      compute(InnerProducts{out, stride, each.left, C, each.count, each.right, C, n, C});
+      compute(InnerProducts{out, stride, each.left, C, each.count, each.right, C, n, C, &ahead});
     else
       compute(Product{
           .out = out,
@@ -71,11 +72,12 @@ CK_INLINE void innerProductsOfToken(
           .accumulates = first > 0,
           .termCount = 1,
           .terms = {{each.left + first, C, 1, each.turnedRight + t * n, stride, width}},
+          .ahead = &ahead,
       });
   }
 }
 
-/// The coefficients of the block and their gradients.
+/// The projections of the block, and the gradients of its coefficients.
 CK_INLINE void coefficientGradients(
     const Plan &plan, Working &working, BackwardWorking &back, const BackwardInput &in, Index tokens,
     Ahead &ahead) {
@@ -91,31 +93,32 @@ CK_INLINE void coefficientGradients(
       transpose(in.state + first, C, rows, width, working.turned, shape.stride, nullptr);
     if (turns) {
       transpose(in.nextStateGradient + first, C, rows, width, back.turnedGradient, shape.stride, nullptr);
-      for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, first, width);
+      for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, first, width, ahead);
     }
   }
   if (!turns)
-    for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, 0, C);
-  if (plan.isDynamic) finishCoefficients<true>(plan, working, 0, shape.columns);
+    for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, 0, C, ahead);
 }
 
-/// Adds the gradients of static coefficients and scales, and turns those of the coefficients into q.
-CK_INLINE void projectionGradients(const Plan &plan, const Working &working, BackwardWorking &back, Sums &sums) {
+/// Turns the finished projections into coefficients and the coefficients' gradients into q, and adds the gradients of
+/// static coefficients and scales: all in one pass, for the tables of many slots are more than the nearest cache holds.
+CK_INLINE void finishGradients(const Plan &plan, Working &working, BackwardWorking &back, Sums &sums) {
   const Shape &shape = plan.shape;
-  const float share = 1.0f / float(shape.C);
   for (Index r = 0; r < shape.stride; r += lanes) {
-    const Vector inverse = load(working.inverse + r);
+    const Vector inverse = inverseRootMeanSquare(plan, working, r);
     Vector along = 0.0f;
     for (Index k = 0; k < shape.columns; k++) {
       const Index at = k * shape.stride + r;
-      const Vector gradient = load(back.gradients + at), t = load(working.tangents + at);
+      const Vector gradient = load(back.gradients + at), dot = load(working.dots + at), scale = load(plan.scale + at);
+      const Vector t = hyperbolicTangent(dot * inverse);
+      store(working.dynamicValues + at, load(plan.fixed + at) + scale * t);
       store(sums.fixed + at, load(sums.fixed + at) + gradient);
       store(sums.scale + at, load(sums.scale + at) + gradient * t);
-      const Vector q = gradient * load(plan.scale + at) * (1.0f - t * t) * inverse;
-      along += q * load(working.dots + at);
+      const Vector q = gradient * scale * (1.0f - t * t) * inverse;
+      along += q * dot;
       store(back.gradients + at, q);
     }
-    store(back.diagonal + r, -along * inverse * inverse * share);
+    store(back.diagonal + r, -along * inverse * inverse * (1.0f / float(shape.C)));
   }
 }
 
@@ -126,7 +129,7 @@ CK_INLINE void backwardBlock(
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
   coefficientGradients(plan, working, back, in, tokens, ahead);
   if (plan.isDynamic)
-    projectionGradients(plan, working, back, sums);
+    finishGradients(plan, working, back, sums);
   else
     for (Index i = 0; i < shape.table(); i += lanes)
       store(sums.fixed + i, load(sums.fixed + i) + load(back.gradients + i));
@@ -145,6 +148,7 @@ CK_INLINE void backwardBlock(
         .diagonal = plan.isDynamic ? back.diagonal + t * n : nullptr,
         .base = in.state + t * n * C,
         .baseRow = C,
+        .ahead = &ahead,
     });
   }
   if (plan.isDynamic)
@@ -156,5 +160,6 @@ CK_INLINE void backwardBlock(
         .accumulates = true,
         .termCount = 1,
         .terms = {{back.gradients, stride, 1, in.state, C, tokens * n}},
+        .ahead = &ahead,
     });
 }

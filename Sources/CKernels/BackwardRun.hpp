@@ -39,19 +39,22 @@ inline void backwardPart(void *context, int part) {
   }
   if (run.writer) writing.emplace(*run.writer, cutter, false);
   const Index wide = shape.n * shape.C, narrow = shape.m * shape.C;
+  Ahead ahead;
   const Index last = run.blocks * (part + 1) / run.parts;
   for (Index block = run.blocks * part / run.parts; block < last; block++) {
     const Index token = block * shape.tokens, tokens = std::min<Index>(shape.tokens, job.tokens - token);
     const Index following = std::min<Index>(shape.tokens, job.tokens - token - tokens);
-    Ahead ahead;
+    ahead.begin(token, tokens, following);
+    ahead.add(job.state, wide);
+    ahead.add(job.nextStateGradient, wide);
+    ahead.add(job.inputGradient, narrow);
+    ahead.add(job.output, narrow);
+    ahead.add(job.writerOutputGradient, narrow);
+    ahead.add(run.plan ? job.stateGradient : job.writerNextStateGradient, wide);
     if (run.plan) {
       const BackwardInput in{
           job.state + token * wide, job.output + token * narrow, job.inputGradient + token * narrow,
           job.nextStateGradient + token * wide};
-      ahead.add(in.state + tokens * wide, following * wide);
-      ahead.add(in.nextStateGradient + tokens * wide, following * wide);
-      ahead.add(in.inputGradient + tokens * narrow, following * narrow);
-      ahead.add(in.output + tokens * narrow, following * narrow);
       backwardBlock(
           *run.plan, memory->working, memory->back, memory->sums, in, tokens, job.stateGradient + token * wide, ahead);
     }

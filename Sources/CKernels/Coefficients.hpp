@@ -4,9 +4,8 @@
 /// What a thread keeps of the block it works on. All tables are [columns, stride].
 struct Working {
   float *turned;        ///< [panel, stride]: the state with slots side by side
-  float *inverse;       ///< [stride]: sums of squares, then 1 / root mean square of each slot
+  float *squares;       ///< [stride]: the sum of the squares of each slot
   float *dots;          ///< projections of the state before the norm
-  float *tangents;      ///< tanh of the projections; null in the forward pass
   float *dynamicValues; ///< coefficients of a dynamic connection
   const float *values;  ///< the coefficients
 
@@ -14,9 +13,8 @@ struct Working {
     const Shape &shape = plan.shape;
     const bool turns = plan.isDynamic || forBackward;
     turned = turns ? cutter.take(shape.panel * shape.stride) : nullptr;
-    inverse = plan.isDynamic ? cutter.take(shape.stride) : nullptr;
+    squares = plan.isDynamic ? cutter.take(shape.stride) : nullptr;
     dots = plan.isDynamic ? cutter.take(shape.table()) : nullptr;
-    tangents = plan.isDynamic && forBackward ? cutter.take(shape.table()) : nullptr;
     dynamicValues = plan.isDynamic && forBackward ? cutter.take(shape.table()) : dots;
     values = plan.isDynamic ? dynamicValues : plan.fixed;
   }
@@ -27,9 +25,9 @@ CK_INLINE void projectPanel(
     const Plan &plan, Working &working, const float *state, Index rows, Index first, Index width, Index from,
     Index to, Ahead &ahead) {
   const Shape &shape = plan.shape;
-  if (first == 0) std::fill_n(working.inverse, shape.stride, 0.0f);
-  transpose(state + first, shape.C, rows, width, working.turned, shape.stride, working.inverse);
-  computeFetching(Product{
+  if (first == 0) std::fill_n(working.squares, shape.stride, 0.0f);
+  transpose(state + first, shape.C, rows, width, working.turned, shape.stride, working.squares);
+  compute(Product{
       .out = working.dots + from * shape.stride,
       .outRow = shape.stride,
       .rows = to - from,
@@ -41,18 +39,18 @@ CK_INLINE void projectPanel(
   });
 }
 
+CK_INLINE Vector inverseRootMeanSquare(const Plan &plan, const Working &working, Index r) {
+  return 1.0f / squareRoot(load(working.squares + r) * (1.0f / float(plan.shape.C)) + plan.epsilon);
+}
+
 /// Turns the finished projections of the columns from..<to into coefficients.
-template <bool ForBackward>
 CK_INLINE void finishCoefficients(const Plan &plan, Working &working, Index from, Index to) {
   const Shape &shape = plan.shape;
-  const float share = 1.0f / float(shape.C);
   for (Index r = 0; r < shape.stride; r += lanes) {
-    const Vector inverse = 1.0f / squareRoot(load(working.inverse + r) * share + plan.epsilon);
-    store(working.inverse + r, inverse);
+    const Vector inverse = inverseRootMeanSquare(plan, working, r);
     for (Index k = from; k < to; k++) {
       const Index at = k * shape.stride + r;
       const Vector t = hyperbolicTangent(load(working.dots + at) * inverse);
-      if constexpr (ForBackward) store(working.tangents + at, t);
       store(working.dynamicValues + at, load(plan.fixed + at) + load(plan.scale + at) * t);
     }
   }
@@ -67,5 +65,5 @@ CK_INLINE void computeCoefficients(
   const Index rows = tokens * shape.n;
   for (Index first = 0; first < shape.C; first += shape.panel)
     projectPanel(plan, working, state, rows, first, std::min(shape.panel, shape.C - first), from, to, ahead);
-  finishCoefficients<false>(plan, working, from, to);
+  finishCoefficients(plan, working, from, to);
 }

@@ -15,6 +15,7 @@ CK_INLINE void readBlock(
         .columns = C,
         .termCount = 1,
         .terms = {{working.values + t * n, shape.stride, 1, state + t * n * C, C, n}},
+        .ahead = &ahead,
     });
 }
 
@@ -36,6 +37,7 @@ CK_INLINE void writeBlock(
         .terms =
             {{write + t * n, 1, stride, output + t * m * C, C, m},
              {carry + t * n, stride, 1, state + t * n * C, C, n}},
+        .ahead = &ahead,
     });
     if (beta)
       for (Index k = 0; k < m; k++) std::copy_n(write + k * stride + t * n, n, beta + (t * m + k) * n);
@@ -64,20 +66,21 @@ inline void forwardPart(void *context, int part) {
   std::optional<Working> writing, reading;
   if (run.writer) writing.emplace(*run.writer, cutter, false);
   if (run.reader) reading.emplace(*run.reader, again, false);
+  Ahead ahead;
   const Index last = run.blocks * (part + 1) / run.parts;
   for (Index block = run.blocks * part / run.parts; block < last; block++) {
     const Index token = block * shape.tokens, tokens = std::min<Index>(shape.tokens, job.tokens - token);
     const Index following = std::min<Index>(shape.tokens, job.tokens - token - tokens);
+    ahead.begin(token, tokens, following);
+    ahead.add(job.state, wide);
+    ahead.add(job.input, narrow);
+    ahead.add(job.output, narrow);
+    ahead.add(job.nextState, wide);
     const float *read = job.state + token * wide;
-    Ahead ahead;
-    ahead.add(read + tokens * wide, following * wide);
     if (run.writer) {
-      const float *output = job.output + token * narrow;
-      ahead.add(output + tokens * narrow, following * narrow);
       float *next = job.nextState + token * wide;
-      ahead.add(next + tokens * wide, following * wide);
       float *beta = job.beta ? job.beta + token * shape.m * shape.n : nullptr;
-      writeBlock(*run.writer, *writing, read, output, tokens, next, beta, ahead);
+      writeBlock(*run.writer, *writing, read, job.output + token * narrow, tokens, next, beta, ahead);
       read = next;
     }
     if (run.reader) readBlock(*run.reader, *reading, read, tokens, job.input + token * narrow, ahead);

@@ -31,6 +31,7 @@ struct InnerProducts {
   const float *right;
   Index rightRow, rights;
   Index width;
+  Ahead *ahead;
 };
 
 template <int Lefts, int Rights, bool Part>
@@ -54,7 +55,11 @@ void innerTile(const InnerProducts &p, Index k, Index j) {
     CK_UNROLL
     for (int b = 0; b < 4; b++) each[a][b] = 0.0f;
   Index c = 0;
-  for (; c + lanes <= p.width; c += lanes) addStep<Lefts, Rights, false>(each, p, k, j, c, 0);
+  Ahead::Stream stream = p.ahead->take(p.width / lanes);
+  for (; c + lanes <= p.width; c += lanes) {
+    stream.step();
+    addStep<Lefts, Rights, false>(each, p, k, j, c, 0);
+  }
   if (c < p.width) addStep<Lefts, Rights, true>(each, p, k, j, c, p.width - c);
   CK_UNROLL
   for (int a = 0; a < Lefts; a++) {

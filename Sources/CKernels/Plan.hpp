@@ -12,8 +12,9 @@ struct Shape {
 
   explicit Shape(const ck_connection &connection)
       : m(connection.fraction_rate), n(connection.slots), C(connection.slot_width), columns(2 * m + n), tokens(1) {
-    // The block, of at most `most` rows, that wastes the smallest share of its registers; the larger of equals.
-    constexpr Index most = CK_BLOCK_ROWS;
+    // The block, of at most `most` rows, that wastes the smallest share of its registers; the larger of equals. More
+    // rows make longer products, as long as the nearest cache holds a block of the state.
+    const Index most = std::clamp<Index>(4096 / C, 32, 64);
     for (Index t = 2; t * n <= most; t++)
       if (t * n * padded(tokens * n) >= tokens * n * padded(t * n)) tokens = t;
     rows = tokens * n;

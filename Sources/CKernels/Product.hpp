@@ -22,7 +22,7 @@ struct Product {
   const float *diagonal;
   const float *base;
   Index baseRow;
-  Ahead *ahead;  ///< fetched from within the product; only for products without a part of a register
+  Ahead *ahead;  ///< fetched from within the product, unless null
 };
 
 // Rows in a tile for a width of 1, 2, 3 and 4 registers: 24 sums where there are 32 registers, 12 where there are 16.
@@ -38,15 +38,16 @@ CK_INLINE Vector loadTile(const float *p, Index count) {
   return load(p);
 }
 
-template <int Rows, int Width, bool Part, bool UnitRow, bool Fetches>
+template <int Rows, int Width, bool Part, bool UnitRow>
 CK_INLINE void addTerm(
     Vector (&sums)[Rows][Width], const Term &term, Index row, Index column, Index part, Ahead *ahead) {
   const Index step = UnitRow ? 1 : term.leftRow;
   const float *left = term.left + row * step;
   const float *right = term.right + column;
   const Index inner = term.leftInner, rightRow = term.rightRow;
+  Ahead::Stream stream = ahead ? ahead->take(term.count) : Ahead::Stream::none(right);
   for (Index k = term.count; k > 0; k--, left += inner, right += rightRow) {
-    if constexpr (Fetches) ahead->step();
+    stream.step();
     Vector r[Width];
     CK_UNROLL
     for (int w = 0; w < Width; w++) r[w] = loadTile<Part>(right + w * lanes, part);
@@ -60,7 +61,7 @@ CK_INLINE void addTerm(
 }
 
 /// One tile; with Part (and a width of 1) it has `part` < lanes columns.
-template <int Rows, int Width, bool Part, bool Fetches>
+template <int Rows, int Width, bool Part>
 void tile(const Product &product, Index row, Index column, Index part) {
   Vector sums[Rows][Width];
   CK_UNROLL
@@ -69,9 +70,9 @@ void tile(const Product &product, Index row, Index column, Index part) {
     for (int w = 0; w < Width; w++) sums[i][w] = 0.0f;
   for (int t = 0; t < product.termCount; t++) {
     if (product.terms[t].leftRow == 1)
-      addTerm<Rows, Width, Part, true, Fetches>(sums, product.terms[t], row, column, part, product.ahead);
+      addTerm<Rows, Width, Part, true>(sums, product.terms[t], row, column, part, product.ahead);
     else
-      addTerm<Rows, Width, Part, false, Fetches>(sums, product.terms[t], row, column, part, product.ahead);
+      addTerm<Rows, Width, Part, false>(sums, product.terms[t], row, column, part, product.ahead);
   }
   if (product.diagonal) {
     CK_UNROLL
@@ -96,9 +97,9 @@ void tile(const Product &product, Index row, Index column, Index part) {
 
 using Tile = void (*)(const Product &, Index row, Index column, Index part);
 
-template <int Width, bool Part, bool Fetches, std::size_t... R>
+template <int Width, bool Part, std::size_t... R>
 constexpr std::array<Tile, sizeof...(R)> makeTiles(std::index_sequence<R...>) {
-  return {tile<int(R) + 1, Width, Part, Fetches>...};
+  return {tile<int(R) + 1, Width, Part>...};
 }
 
 template <int Width>
@@ -107,9 +108,9 @@ constexpr Index tilesIn(Index rows) {
 }
 
 /// All rows of one strip of columns, in tiles as equal in height as can be.
-template <int Width, bool Part, bool Fetches>
+template <int Width, bool Part>
 void strip(const Product &product, Index column, Index part) {
-  constexpr auto tiles = makeTiles<Width, Part, Fetches>(std::make_index_sequence<std::size_t(tileRows(Width))>());
+  constexpr auto tiles = makeTiles<Width, Part>(std::make_index_sequence<std::size_t(tileRows(Width))>());
   Index row = 0;
   for (Index left = tilesIn<Width>(product.rows); left > 0; left--) {
     const Index height = (product.rows - row + left - 1) / left;
@@ -118,28 +119,16 @@ void strip(const Product &product, Index column, Index part) {
   }
 }
 
-template <bool Fetches>
-CK_INLINE void computeWhole(const Product &product, Index whole) {
-  Index column = 0;
-  for (; column + registersWide * lanes <= whole; column += registersWide * lanes)
-    strip<registersWide, false, Fetches>(product, column, 0);
-  switch ((whole - column) / lanes) {
-    case 3: return strip<registersWide == 4 ? 3 : 1, false, Fetches>(product, column, 0);
-    case 2: return strip<2, false, Fetches>(product, column, 0);
-    case 1: return strip<1, false, Fetches>(product, column, 0);
-    default: return;
-  }
-}
-
 CK_INLINE void compute(const Product &product) {
-  const Index whole = product.columns / lanes * lanes;
-  computeWhole<false>(product, whole);
-  if (whole < product.columns) strip<1, true, false>(product, whole, product.columns - whole);
-}
-
-/// The same, of whole registers and one term, fetching `product.ahead` in its stride.
-CK_INLINE void computeFetching(const Product &product) {
-  const Index strips = (product.columns + registersWide * lanes - 1) / (registersWide * lanes);
-  product.ahead->spread(strips * tilesIn<registersWide>(product.rows) * product.terms[0].count);
-  computeWhole<true>(product, product.columns);
+  constexpr Index wide = registersWide * lanes;
+  Index column = 0;
+  for (; column + wide <= product.columns; column += wide) strip<registersWide, false>(product, column, 0);
+  const Index left = product.columns - column, registers = left / lanes, part = left % lanes;
+  switch (registers) {
+    case 3: strip<registersWide == 4 ? 3 : 1, false>(product, column, 0); break;
+    case 2: strip<2, false>(product, column, 0); break;
+    case 1: strip<1, false>(product, column, 0); break;
+    default: break;
+  }
+  if (part > 0) strip<1, true>(product, column + registers * lanes, part);
 }

@@ -18,6 +18,50 @@ CK_INLINE Vector joinHigh(Vector a, Vector b, std::index_sequence<I...>) {
   return __builtin_shufflevector(a, b, int(I / 4 * 4 + 2 + I % 2 + I % 4 / 2 * lanes)...);
 }
 
+#if CK_LANES == 16
+/// The quarters A and B of one register, then those of another.
+template <int A, int B, std::size_t... I>
+CK_INLINE Vector quarters(Vector a, Vector b, std::index_sequence<I...>) {
+  return __builtin_shufflevector(a, b, int(I / 8 * 16 + (I / 4 % 2 ? B : A) * 4 + I % 4)...);
+}
+#endif
+
+/// Turns a square of four by four in each quarter of four registers.
+CK_INLINE void turnQuads(Vector *v) {
+  constexpr auto all = std::make_index_sequence<std::size_t(lanes)>();
+  const Vector ab = interleaveLow(v[0], v[1], all), abHigh = interleaveHigh(v[0], v[1], all);
+  const Vector de = interleaveLow(v[2], v[3], all), deHigh = interleaveHigh(v[2], v[3], all);
+  v[0] = joinLow(ab, de, all);
+  v[1] = joinHigh(ab, de, all);
+  v[2] = joinLow(abHigh, deHigh, all);
+  v[3] = joinHigh(abHigh, deHigh, all);
+}
+
+/// Turns a square of registers: afterwards v[c][r] is what v[r][c] was.
+CK_INLINE void turn(Vector (&v)[lanes]) {
+  constexpr auto all = std::make_index_sequence<std::size_t(lanes)>();
+  // Four rows at a time within each quarter of a register, ...
+  CK_UNROLL
+  for (int r = 0; r < lanes; r += 4) turnQuads(v + r);
+  // ... then whole quarters.
+  CK_UNROLL
+  for (int c = 0; c < 4; c++) {
+#if CK_LANES == 16
+    const Vector ab = quarters<0, 1>(v[c], v[c + 4], all), abHigh = quarters<2, 3>(v[c], v[c + 4], all);
+    const Vector de = quarters<0, 1>(v[c + 8], v[c + 12], all);
+    const Vector deHigh = quarters<2, 3>(v[c + 8], v[c + 12], all);
+    v[c] = quarters<0, 2>(ab, de, all);
+    v[c + 4] = quarters<1, 3>(ab, de, all);
+    v[c + 8] = quarters<0, 2>(abHigh, deHigh, all);
+    v[c + 12] = quarters<1, 3>(abHigh, deHigh, all);
+#elif CK_LANES == 8
+    const Vector low = __builtin_shufflevector(v[c], v[c + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    v[c + 4] = __builtin_shufflevector(v[c], v[c + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    v[c] = low;
+#endif
+  }
+}
+
 /// Where the rows of one register's worth of slots begin. With Part only `count` of them are there, and the last one
 /// stands in for the rest: what comes of those lanes is never used, but must not be an infinity made from nothing.
 template <bool Part>
@@ -53,14 +97,9 @@ struct FourChannels {
 
   template <bool Part>
   CK_INLINE FourChannels(const RowGroup<Part> &rows, Index c) {
-    constexpr auto all = std::make_index_sequence<std::size_t(lanes)>();
-    const Vector a = rows.quads(0, c), b = rows.quads(1, c), d = rows.quads(2, c), e = rows.quads(3, c);
-    const Vector ab = interleaveLow(a, b, all), abHigh = interleaveHigh(a, b, all);
-    const Vector de = interleaveLow(d, e, all), deHigh = interleaveHigh(d, e, all);
-    channels[0] = joinLow(ab, de, all);
-    channels[1] = joinHigh(ab, de, all);
-    channels[2] = joinLow(abHigh, deHigh, all);
-    channels[3] = joinHigh(abHigh, deHigh, all);
+    CK_UNROLL
+    for (int i = 0; i < 4; i++) channels[i] = rows.quads(i, c);
+    turnQuads(channels);
   }
 };
 
@@ -69,20 +108,29 @@ struct FourChannels {
 template <bool Part>
 CK_INLINE void transposeGroup(
     const RowGroup<Part> &rows, Index width, float *turned, Index outStride, float *squares) {
-  Vector even = 0.0f, odd = 0.0f;
+  Vector even = 0.0f, odd = 0.0f, v[lanes];
   Index c = 0;
-  for (; c + 4 <= width; c += 4, turned += 4 * outStride) {
-    const FourChannels four(rows, c);
+  for (; c + lanes <= width; c += lanes) {
     CK_UNROLL
-    for (int i = 0; i < 4; i++) {
-      store(turned + i * outStride, four.channels[i]);
-      (i % 2 == 0 ? even : odd) += four.channels[i] * four.channels[i];
+    for (int r = 0; r < lanes; r++) v[r] = load(rows.row(r) + c);
+    turn(v);
+    CK_UNROLL
+    for (int i = 0; i < lanes; i++, turned += outStride) store(turned, v[i]);
+    CK_UNROLL
+    for (int i = 0; i < lanes; i += 2) {
+      even += v[i] * v[i];
+      odd += v[i + 1] * v[i + 1];
     }
   }
-  for (; c < width; c++, turned += outStride) {
-    for (int r = 0; r < lanes; r++) turned[r] = rows.row(r)[c];
-    const Vector v = load(turned);
-    even += v * v;
+  if (c < width) {
+    for (int r = 0; r < lanes; r++) v[r] = loadPart(rows.row(r) + c, width - c);
+    turn(v);
+    // Past the width stands zero.
+    for (Index i = 0; i < lanes; i += 2) {
+      even += v[i] * v[i];
+      odd += v[i + 1] * v[i + 1];
+    }
+    for (Index i = 0; i < width - c; i++, turned += outStride) store(turned, v[i]);
   }
   if (squares) store(squares, load(squares) + even + odd);
 }

@@ -1,7 +1,6 @@
 // All kernels, compiled for one vector code. A source file names the code (CK_CODE), its floats a register (CK_LANES),
 // its registers (CK_REGISTERS), and includes this between the attributes that switch the instructions on.
 
-#define CK_BLOCK_ROWS 32
 #define CK_PANEL_FLOATS 6144
 
 namespace ckernels {
