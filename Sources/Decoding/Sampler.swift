@@ -22,7 +22,7 @@ public struct Sampler {
       try withoutGradients {
         let own = try checked(logits, tokens.count)
         // Nothing that is done in float64 changes which is the largest.
-        if options.isGreedy, options.repetitionPenalty == 1 { return Int(try own.argmax(0).item()) }
+        if options.isGreedy, options.repetitionPenalty == 1 { return try Self.largest(of: own) }
         let penalized = penalizingRepetition(own.to(.float64), tokens)
         let choice =
           options.isGreedy
@@ -67,6 +67,22 @@ public struct Sampler {
       if let following { return (place, following) }
     }
     return (drafts.count, try draw(from: target(drafts.count)))
+  }
+
+  /// The place of the largest logit, the first of equal ones.
+  ///
+  /// libtorch looks through a row for a place one number after another, but for the largest number a register at a time:
+  /// the place is looked for in the first short part that has it.
+  private static func largest(of logits: Tensor) throws -> Int {
+    let width = 512, count = logits.size(0), whole = count / width * width
+    var part = whole..<count
+    if whole > 0 {
+      let parts = logits.slice(0, 0..<whole).reshaped(whole / width, width).max(1)
+      let best = Int(try parts.argmax(0).item())
+      let isBehind = try whole < count && logits.slice(0, part).max().item() > parts.select(0, best).item()
+      if !isBehind { part = best * width..<(best + 1) * width }
+    }
+    return part.lowerBound + Int(try logits.slice(0, part).argmax(0).item())
   }
 
   /// Logits on the processor, so that a seed means the same on every device. What is computed with them is in float64,

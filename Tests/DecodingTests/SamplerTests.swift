@@ -160,3 +160,14 @@ struct Refusal: Sendable {
 func meaninglessOptionsAreRefused(refusal: Refusal) {
   #expect(message { _ = try sampler(refusal.change) } == refusal.error)
 }
+
+@Test(arguments: [1, 2, 511, 512, 513, 1024, 1100, 1600]) func greedyTakesTheFirstOfTheLargest(count: Int) throws {
+  let greedy = try Sampler(.greedy, seed: 0)
+  for place in [0, count / 3, count / 2, count - 1] {
+    for others in [[], [count - 1], [min(place + 1, count - 1), count - 1]] {
+      var logits = (0..<count).map { Float($0 % 7) - 9 }
+      for each in [place] + others { logits[each] = -1 }
+      #expect(try greedy.next(Tensor(logits), after: []) == place)
+    }
+  }
+}
