@@ -1,7 +1,7 @@
 // Activations as whole numbers, for weights that are whole numbers: a register multiplies twice as many of them as floats.
 //
 // A weight of four bits costs more to turn into a float than to read from memory. Taken as it is, it meets activations of
-// 16 bits, of which eight share a scale: an activation changes by at most 2^-16 of the largest of its eight, which is a
+// 16 bits, of which eight share a scale: an activation changes by no more than 1 / 65,534 of the largest of its eight, which is a
 // thousandth of what rounding to four bits did to the weights.
 #pragma once
 

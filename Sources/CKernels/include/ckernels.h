@@ -264,7 +264,7 @@ typedef struct ck_matrix {
 
 /// `y` [R,N] = `x` [R,K] `weight`^T for a weight [N,K] that is read from memory once. Made for a few rows, as decoding
 /// has them, and correct for any number. In int4 activations are rounded to 16 bits, eight under one scale: each changes by
-/// at most 2^-16 of the largest among x's columns 128 a + 32 b + 4 j + r, j from 0 to 7.
+/// at most 1 / 65,534 of the largest among x's columns 128 a + 32 b + 4 j + r, j from 0 to 7.
 bool ck_narrow_product(int64_t rows, const float *x, const ck_matrix *weight, float *y, int threads);
 
 /// The same, made for many rows, as prompts have them: some of the weights at a time become floats that stay in the caches
