@@ -66,18 +66,13 @@ struct BatchGeneration {
         throw GenerationError("text \(index + 1) of \(prompts.count): \(error)")
       }
     }
-    func capacity(_ prompt: [Int]) -> Int {
-      prompt.count + min(options.maximumTokens, model.configuration.contextLength - prompt.count)
-    }
     guard let cycle = options.cycle else {
       return try run(prompts, check, accept, finished) {
-        DecodingSession(
-          model, usesCache: options.usesCache, keyValueForm: options.keyValueForm, capacity: capacity($0))
+        options.ordinaryText(of: model, expecting: generation.expectedLength(behind: $0))
       }
     }
     return try run(prompts, check, accept, finished) {
-      try DirectDecodingSession(
-        model, cycle: cycle, usesCache: options.usesCache, keyValueForm: options.keyValueForm, capacity: capacity($0))
+      try options.directText(of: model, cycle: cycle, expecting: generation.expectedLength(behind: $0))
     }
   }
 
@@ -109,7 +104,8 @@ struct BatchGeneration {
       try check()
       let logits = try Text.append(members.map(\.last), to: members.map(\.text))
       for row in members.indices {
-        members[row].last = try choose(withTorch { logits.select(0, row) }, members[row].sampler, members[row].text)
+        members[row].last = try members[row].sampler.next(
+          withTorch { logits.select(0, row) }, among: generation.choices, after: members[row].text.tokens)
         results[members[row].index].decodedTokenCount += 1
       }
       members = try members.filter(goesOn)
@@ -124,15 +120,11 @@ struct BatchGeneration {
     let start = ContinuousClock.now
     let sampler = try Sampler(generation.options.sampling, seed: result.seed)
     let text = try text(prompt)
-    let first = try choose(text.read(prompt, check: check), sampler, text)
+    let first = try sampler.next(
+      text.read(prompt, check: check), among: generation.choices, after: text.tokens)
     let now = ContinuousClock.now
     result.promptTokenCount = prompt.count
     result.prefillSeconds = now.seconds(since: start)
     return Member(index: index, text: text, sampler: sampler, firstChoice: now, last: first)
-  }
-
-  private func choose(_ logits: Tensor, _ sampler: Sampler, _ text: any GrowingText) throws -> Int {
-    let allowed = try withTorch { logits.slice(0, 0..<(generation.choices ?? logits.size(0))) }
-    return try sampler.next(allowed, after: text.tokens)
   }
 }

@@ -62,14 +62,13 @@ public final class DecodingSession {
     for (session, token) in zip(sessions, tokens) {
       try model.configuration.requireTokens([token], after: session.tokens.count)
     }
-    let caches = sessions.compactMap(\.cache)
-    guard caches.count == sessions.count else {
-      let logits = try zip(sessions, tokens).map { try $0.append([$1]) }
-      return try withTorch { .stack(logits) }
-    }
     let positions = sessions.map(\.tokens.count)
-    let device = model.weights.device
+    let caches = sessions.compactMap(\.cache), device = model.weights.device
     do {
+      guard caches.count == sessions.count else {
+        let logits = try zip(sessions, tokens).map { try $0.append([$1]) }
+        return try withTorch { .stack(logits) }
+      }
       let logits = try withTorch {
         withoutGradients {
           let pass = Pass(
@@ -85,7 +84,7 @@ public final class DecodingSession {
       }
       return logits
     } catch {
-      for (cache, length) in zip(caches, positions) { cache.truncate(to: length) }
+      for (session, length) in zip(sessions, positions) { session.truncate(to: length) }
       throw error
     }
   }

@@ -32,6 +32,11 @@ public struct Sampler {
     }
   }
 
+  /// The same where only tokens from 0 to `choices` - 1 may be chosen; all of them for nil.
+  func next(_ logits: Tensor, among choices: Int?, after tokens: [Int]) throws -> Int {
+    try next(withTorch { logits.slice(0, 0..<(choices ?? logits.size(0))) }, after: tokens)
+  }
+
   /// The distribution `[V]` from which `next` draws, in float64; greedily, all of it on one token.
   ///
   /// - Throws: as `next`.

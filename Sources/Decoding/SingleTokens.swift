@@ -65,8 +65,7 @@ final class SingleTokens: TokenSource {
   }
 
   private func choose(_ logits: Tensor) throws -> [Int] {
-    let allowed = try withTorch { logits.slice(0, 0..<(choices ?? logits.size(0))) }
-    last = try sampler.next(allowed, after: text.tokens)
+    last = try sampler.next(logits, among: choices, after: text.tokens)
     return [last]
   }
 }

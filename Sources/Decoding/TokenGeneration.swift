@@ -24,11 +24,10 @@ struct TokenGeneration {
     accept: (Int) throws -> GenerationResult.FinishReason? = { _ in nil }
   ) throws -> GenerationResult {
     try options.validate()
-    let limit = model.configuration.contextLength
     try requireRoom(behind: prompt)
     let seed = options.seed ?? .random(in: 0 ... .max)
     let sampler = try Sampler(options.sampling, seed: seed)
-    let source = try source(sampler, session, expecting: prompt.count + min(options.maximumTokens, limit))
+    let source = try source(sampler, session, expecting: expectedLength(behind: prompt))
     var result = GenerationResult(seed: seed)
     result.promptTokenCount = prompt.count
 
@@ -81,6 +80,11 @@ struct TokenGeneration {
     }
   }
 
+  /// Tokens that a text will have at most, for which memory is taken at once.
+  func expectedLength(behind prompt: [Int]) -> Int {
+    prompt.count + min(options.maximumTokens, model.configuration.contextLength)
+  }
+
   /// Takes a token into the result; gives the reason to finish with it, if there is one.
   func finish(
     _ token: Int, _ result: inout GenerationResult, _ accept: (Int) throws -> GenerationResult.FinishReason?
@@ -109,10 +113,17 @@ protocol GrowingText: AnyObject {
 extension GenerationOptions {
   /// A text of a model, computed as these options say, with memory for some tokens.
   func emptyText(of model: LanguageModel, expecting length: Int = 64) throws -> any GrowingText {
-    try cycle.map {
-      try DirectDecodingSession(
-        model, cycle: $0, usesCache: usesCache, keyValueForm: keyValueForm, capacity: length)
-    } ?? DecodingSession(model, usesCache: usesCache, keyValueForm: keyValueForm, capacity: length)
+    try cycle.map { try directText(of: model, cycle: $0, expecting: length) }
+      ?? ordinaryText(of: model, expecting: length)
+  }
+
+  func ordinaryText(of model: LanguageModel, expecting length: Int) -> DecodingSession {
+    DecodingSession(model, usesCache: usesCache, keyValueForm: keyValueForm, capacity: length)
+  }
+
+  func directText(of model: LanguageModel, cycle: Int, expecting length: Int) throws -> DirectDecodingSession {
+    try DirectDecodingSession(
+      model, cycle: cycle, usesCache: usesCache, keyValueForm: keyValueForm, capacity: length)
   }
 }
 
