@@ -29,34 +29,38 @@ void expandRow(const ck_matrix &matrix, Index row, float *y) {
   std::copy_n(values, left, y + chunk * Form::chunk);
 }
 
-/// 128 weights of the four-bit form, in their order.
-CK_INLINE void expandBlock(const FormRows<Int4Form> &rows, Index block, float *y) {
+/// The four words of a group in the four-bit form, `words` of them apart, as 32 floats in their order.
+CK_INLINE void expandGroup(const std::uint8_t *first, Index words, float scale, float *y) {
+  typedef std::uint8_t Bytes __attribute__((ext_vector_type(4)));
   CK_UNROLL
-  for (Index part = 0; part < Int4Form::parts; part++) {
-    const Index chunk = block * Int4Form::parts + part;
-    const auto raw = Int4Form::raw(rows.values + chunk * Int4Form::bytes);
-    const Vector scale = Int4Form::scale(rows.scales, chunk);
-    CK_UNROLL
-    for (int j = 0; j < 8; j++) {
-      const Vector values = Int4Form::piece(raw, j) * scale;
-      // Four neighbours from each of the groups that lie side by side in a register.
-      CK_UNROLL
-      for (int quad = 0; quad < lanes / 4; quad++)
-        __builtin_memcpy(
-            y + (part * (lanes / 4) + quad) * 32 + j * 4, reinterpret_cast<const float *>(&values) + quad * 4, 16);
-    }
+  for (Index t = 0; t < Int4Form::wordsOfGroup; t++) {
+    Bytes word;
+    __builtin_memcpy(&word, first + t * words * 4, sizeof(word));
+    const Quad low = (__builtin_convertvector(word & 15, Quad) - 8.0f) * scale;
+    const Quad high = (__builtin_convertvector(word >> 4, Quad) - 8.0f) * scale;
+    __builtin_memcpy(y + t * 8, &low, sizeof(low));
+    __builtin_memcpy(y + t * 8 + 4, &high, sizeof(high));
   }
 }
 
 template <>
 inline void expandRow<Int4Form>(const ck_matrix &matrix, Index row, float *y) {
   const FormRows<Int4Form> rows(matrix, row);
-  const Index inputs = matrix.inputs, whole = inputs / 128;
-  for (Index block = 0; block < whole; block++) expandBlock(rows, block, y + block * 128);
-  if (whole * 128 == inputs) return;
-  float values[128];
-  expandBlock(rows, whole, values);
-  std::copy_n(values, inputs - whole * 128, y + whole * 128);
+  const Index inputs = matrix.inputs, groups = (inputs + 31) / 32;
+  for (Index group = 0; group < groups; group++) {
+    const Index block = group / Int4Form::groups, place = group % Int4Form::groups;
+    const Index words = Int4Form::together(rows.scaleStride - block * Int4Form::groups);
+    const std::uint8_t *first = rows.values + block * Int4Form::bytes + place * 4;
+    const float scale = __builtin_bit_cast(float, std::uint32_t(rows.scales[group]) << 16);
+    const Index left = inputs - group * 32;
+    if (left >= 32) {
+      expandGroup(first, words, scale, y + group * 32);
+    } else {
+      float values[32];
+      expandGroup(first, words, scale, values);
+      std::copy_n(values, left, y + group * 32);
+    }
+  }
 }
 
 struct ExpandRun {

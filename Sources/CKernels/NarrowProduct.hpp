@@ -3,7 +3,9 @@
 
 /// Four-bit weights as they meet whole activations, with the instruction for it or without.
 template <bool Dots>
-struct WholeInt4Form : Int4Form {};
+struct WholeInt4Form : Int4Form {
+  static constexpr bool hasDots = Dots;
+};
 
 template <class Form>
 constexpr bool isWhole = false;
@@ -27,7 +29,7 @@ CK_INLINE float sumByHalves(Vector v) {
 /// Outputs whose sums are kept in registers together: enough that an activation is loaded for several products, no more
 /// than fit.
 template <class Form, int Rows>
-constexpr int outputsTogether = isWhole<Form>        ? (CK_REGISTERS == 32 ? (Rows == 1 ? 4 : 3) : 1)
+constexpr int outputsTogether = isWhole<Form>        ? (CK_REGISTERS == 32 ? (Rows == 1 ? 4 : 2) : 1)
                                 : CK_REGISTERS == 32 ? (Rows <= 4 ? 4 : 2)
                                                      : (Rows <= 2 ? 4 : Rows <= 5 ? 2 : 1);
 
@@ -81,35 +83,48 @@ CK_INLINE void narrowStep(
   }
 }
 
-/// The same of four-bit weights and whole activations: sums of eight products are whole, and take both scales then.
+/// The same of a block of four-bit weights and whole activations: a group's sum is a whole number, and takes both scales
+/// then.
 template <bool Dots, int Rows, int Outputs>
 CK_INLINE void wholeStep(
-    const FormRows<WholeInt4Form<Dots>> &rows, const float *x, Index width, Index chunk,
-    Vector (&sums)[Outputs][Rows]) {
-  const Index block = chunk / Int4Form::parts, first = chunk % Int4Form::parts * lanes;
-  Pairs pairs[Outputs][4];
-  Vector scales[Outputs];
-  CK_UNROLL
-  for (int output = 0; output < Outputs; output++) {
-    const Words raw = Int4Form::raw(rows.values + output * rows.stride + chunk * Int4Form::bytes);
+    const std::uint8_t *weights, Index stride, const std::uint16_t *scales, Index scaleStride, const float *x,
+    Index width, Index place, Vector (&sums)[Outputs][Rows]) {
+  for (Index first = 0; first < Int4Form::groups; first += lanes) {
+    const WholeBlock *blocks[Rows];
     CK_UNROLL
-    for (int i = 0; i < 4; i++) pairs[output][i] = Int4Form::pairs(raw, i);
-    scales[output] = Int4Form::scale(rows.scales + output * rows.scaleStride, chunk);
-  }
-  CK_UNROLL
-  for (int row = 0; row < Rows; row++) {
-    const WholeBlock &own = reinterpret_cast<const WholeBlock *>(x + row * width)[block];
-    Integers whole[Outputs];
+    for (int row = 0; row < Rows; row++) blocks[row] = reinterpret_cast<const WholeBlock *>(x + row * width) + place;
+    GroupSum<Dots> high[Outputs][Rows], low[Outputs][Rows];
     CK_UNROLL
-    for (int output = 0; output < Outputs; output++) whole[output] = own.offsetsFrom(first);
-    CK_UNROLL
-    for (int i = 0; i < 4; i++)
+    for (int t = 0; t < Int4Form::wordsOfGroup; t++) {
+      Words raw[Outputs];
       CK_UNROLL
       for (int output = 0; output < Outputs; output++)
-        whole[output] = addPairs<Dots>(whole[output], pairs[output][i], own.pairs(i, first));
+        raw[output] = Int4Form::raw(weights + output * stride + (t * Int4Form::groups + first) * 4);
+      CK_UNROLL
+      for (int h = 0; h < 2; h++) {
+        CK_UNROLL
+        for (int row = 0; row < Rows; row++) {
+          const Words highs = blocks[row]->bytes(0, t, h, first), lows = blocks[row]->bytes(1, t, h, first);
+          CK_UNROLL
+          for (int output = 0; output < Outputs; output++) {
+            const Words numbers = Int4Form::half(raw[output], h);
+            high[output][row].add(numbers, highs);
+            low[output][row].add(numbers, lows);
+          }
+        }
+      }
+    }
     CK_UNROLL
-    for (int output = 0; output < Outputs; output++)
-      sums[output][row] += __builtin_convertvector(whole[output], Vector) * (scales[output] * load(own.scales + first));
+    for (int output = 0; output < Outputs; output++) {
+      const Vector scale = Int4Form::scale(scales + output * scaleStride + first);
+      CK_UNROLL
+      for (int row = 0; row < Rows; row++) {
+        const Integers whole =
+            (high[output][row].total() << 8) + low[output][row].total() + blocks[row]->offsetsFrom(first);
+        sums[output][row] +=
+            __builtin_convertvector(whole, Vector) * (scale * load(blocks[row]->scales + first));
+      }
+    }
   }
 }
 
@@ -133,6 +148,23 @@ CK_INLINE void narrowEnd(
   narrowStep<Form>(last[0], Form::bytes, rows.scales, rows.scaleStride, x, width, whole, sums);
 }
 
+template <bool Dots, int Rows, int Outputs>
+CK_INLINE void narrowEnd(
+    const FormRows<WholeInt4Form<Dots>> &rows, const float *x, Index width, Index whole,
+    Vector (&sums)[Outputs][Rows]) {
+  const Index groups = rows.scaleStride - whole * Int4Form::groups;
+  if (groups == 0) return;
+  std::uint8_t last[Outputs][Int4Form::wordsOfGroup][Int4Form::groups * 4] = {};
+  std::uint16_t scales[Outputs][Int4Form::groups] = {};
+  for (int each = 0; each < Outputs; each++) {
+    const std::uint8_t *weights = rows.values + each * rows.stride + whole * Int4Form::bytes;
+    for (Index t = 0; t < Int4Form::wordsOfGroup; t++)
+      std::memcpy(last[each][t], weights + t * groups * 4, std::size_t(groups * 4));
+    std::copy_n(rows.scales + each * rows.scaleStride + whole * Int4Form::groups, groups, scales[each]);
+  }
+  wholeStep<Dots>(last[0][0], Int4Form::bytes, scales[0], Int4Form::groups, x, width, whole, sums);
+}
+
 template <class Form, int Rows, int Outputs>
 CK_INLINE void narrowBlock(const NarrowTask &task, Index firstRow, Index output) {
   const ck_matrix &matrix = *task.matrix;
@@ -141,20 +173,21 @@ CK_INLINE void narrowBlock(const NarrowTask &task, Index firstRow, Index output)
   Vector sums[Outputs][Rows] = {};
   const Index whole = rows.stride / Form::bytes;
   // Far enough that memory has answered when the weights are needed, near enough that they still lie in a cache.
-  constexpr Index farEnough = 8192;
+  constexpr Index farEnough = 8192, line = std::min<Index>(Form::bytes, 64), lines = Outputs * Form::bytes / line;
   const Index block = Outputs * rows.stride, blocks = (farEnough + block - 1) / block;
   const std::uint8_t *ahead = rows.values + blocks * block;
   for (Index chunk = 0; chunk < whole; chunk++) {
     // Later outputs' weights, in the order in which they lie: what this step takes away, it asks for.
     CK_UNROLL
-    for (int line = 0; line < Outputs; line++) __builtin_prefetch(ahead + (Outputs * chunk + line) * Form::bytes);
+    for (Index i = 0; i < lines; i++) __builtin_prefetch(ahead + (lines * chunk + i) * line);
+    const std::uint8_t *weights = rows.values + chunk * Form::bytes;
     if constexpr (isWhole<Form>)
-      wholeStep(rows, x, task.width, chunk, sums);
+      wholeStep<Form::hasDots>(
+          weights, rows.stride, rows.scales + chunk * Form::groups, rows.scaleStride, x, task.width, chunk, sums);
     else
-      narrowStep<Form>(
-          rows.values + chunk * Form::bytes, rows.stride, rows.scales, rows.scaleStride, x, task.width, chunk, sums);
+      narrowStep<Form>(weights, rows.stride, rows.scales, rows.scaleStride, x, task.width, chunk, sums);
   }
-  if constexpr (!Form::isPadded) narrowEnd(rows, x, task.width, whole, sums);
+  narrowEnd(rows, x, task.width, whole, sums);
   CK_UNROLL
   for (int row = 0; row < Rows; row++)
     CK_UNROLL

@@ -106,17 +106,19 @@ CK_INLINE void storeInt8(const WeightGroup &group, float scale, Index count, std
   std::memcpy(values, bytes, std::size_t(count));
 }
 
-/// The four words of a group in Int4Form: nibble j of word r is weight 4 j + r.
-CK_INLINE void storeInt4(const WeightGroup &group, float scale, std::uint8_t *values) {
-  typedef std::uint32_t FourWords __attribute__((ext_vector_type(4)));
+/// The four words of a group in Int4Form, `words` of them apart.
+CK_INLINE void storeInt4(const WeightGroup &group, float scale, Index words, std::uint8_t *values) {
+  typedef std::uint8_t Bytes __attribute__((ext_vector_type(4)));
   float numbers[groupSize];
   CK_UNROLL
   for (int i = 0; i < groupVectors; i++)
     store(numbers + i * lanes, nearestNumbers(group.weights[i], scale, -8.0f, 7.0f) + 8.0f);
-  FourWords words = 0;
   CK_UNROLL
-  for (int j = 0; j < 8; j++) words |= __builtin_convertvector(loadQuad(numbers + 4 * j), FourWords) << (4 * j);
-  std::memcpy(values, &words, sizeof(words));
+  for (Index t = 0; t < Int4Form::wordsOfGroup; t++) {
+    const Bytes word = __builtin_convertvector(loadQuad(numbers + 8 * t), Bytes) |
+                       __builtin_convertvector(loadQuad(numbers + 8 * t + 4), Bytes) << 4;
+    std::memcpy(values + t * words * 4, &word, sizeof(word));
+  }
 }
 
 struct QuantizeRun {
@@ -144,7 +146,10 @@ CK_INLINE bool quantizeGroup(const QuantizeRun &run, Index row, Index index) {
     for (Vector &weights : group.weights) weights = 0.0f;
   }
   if (run.isInt4()) {
-    storeInt4(group, scale, static_cast<std::uint8_t *>(job.values) + (row * run.groups() + index) * (groupSize / 2));
+    const Index place = index % Int4Form::groups, block = index - place;
+    storeInt4(
+        group, scale, Int4Form::together(run.groups() - block),
+        static_cast<std::uint8_t *>(job.values) + (row * run.groups() + block) * (groupSize / 2) + place * 4);
   } else {
     storeInt8(group, scale, count, static_cast<std::int8_t *>(job.values) + row * job.inputs + first);
   }

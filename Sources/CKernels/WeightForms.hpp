@@ -6,8 +6,6 @@
 
 typedef std::uint32_t Words __attribute__((ext_vector_type(CK_LANES)));
 typedef std::int32_t Integers __attribute__((ext_vector_type(CK_LANES)));
-/// Two whole numbers a lane.
-typedef std::int16_t Pairs __attribute__((ext_vector_type(2 * CK_LANES)));
 
 CK_INLINE Vector widened(std::uint16_t half) {
   return __builtin_bit_cast(float, std::uint32_t(half) << 16);
@@ -51,30 +49,26 @@ struct Int8Form {
   static CK_INLINE Vector scale(const std::uint16_t *scales, Index chunk) { return widened(scales[chunk]); }
 };
 
-/// Whole numbers from -8 to 7, 32 in a row under one scale, 128 together: nibble j of word d of the sixteen 32-bit words
-/// is weight 32 (d / 4) + 4 j + d % 4, so that one shift and one mask give numbers that have a scale to themselves in
-/// every lane.
+/// Whole numbers from -8 to 7, 32 in a row under one scale, sixteen groups of them together; at a row's end there may be
+/// fewer, always a multiple of four. Of g groups, word t g + l has weights 8 t to 8 t + 7 of group l: nibble 2 b + h is
+/// number 4 h + b of those, so that one shift and one mask give bytes in their order, and every lane has a scale to itself.
 struct Int4Form {
   typedef std::uint32_t Unaligned __attribute__((ext_vector_type(CK_LANES), aligned(1)));
   typedef Words Raw;
   static constexpr bool isScaled = true, isPadded = true;
-  static constexpr Index chunk = 8 * lanes, bytes = 4 * lanes, padding = 128;
-  static constexpr Index parts = 16 / lanes;
+  static constexpr Index chunk = 512, bytes = 256, padding = 128;
+  static constexpr Index groups = 16, wordsOfGroup = 4;
 
   static CK_INLINE Raw raw(const std::uint8_t *p) { return *reinterpret_cast<const Unaligned *>(p); }
+  /// Of each word four of its eight weights, the first or the second ones, as bytes that lie 8 above them.
+  static CK_INLINE Words half(Raw raw, int h) { return raw >> (4 * h) & 0x0f0f0f0fu; }
   static CK_INLINE Vector piece(Raw raw, int i) {
     return __builtin_convertvector(__builtin_bit_cast(Integers, (raw >> (4 * i)) & 15u) - 8, Vector);
   }
-  /// Nibbles i and i + 4 of every word.
-  static CK_INLINE Pairs pairs(Raw raw, int i) { return __builtin_bit_cast(Pairs, raw >> (4 * i) & 0x000f000fu); }
-  static CK_INLINE Vector scale(const std::uint16_t *scales, Index chunk) {
-    Vector all;
-    CK_UNROLL
-    for (int group = 0; group < lanes / 4; group++) {
-      const float one = __builtin_bit_cast(float, std::uint32_t(scales[chunk * (lanes / 4) + group]) << 16);
-      CK_UNROLL
-      for (int lane = 0; lane < 4; lane++) all[group * 4 + lane] = one;
-    }
-    return all;
+  /// The scales of a register's worth of groups.
+  static CK_INLINE Vector scale(const std::uint16_t *scales) {
+    return BFloat16Form::piece(BFloat16Form::raw(reinterpret_cast<const std::uint8_t *>(scales)), 0);
   }
+  /// Groups that lie together, of those that are left of a row.
+  static constexpr Index together(Index left) { return left < groups ? left : groups; }
 };

@@ -7,12 +7,13 @@
 /// Outputs in a panel, as many as a tile of the product is wide, and inputs: few enough for the second cache.
 constexpr Index panelOutputs = registersWide * lanes, panelInputs = 1024;
 
-/// Inputs that are turned at a time: blocks of the forms that have such, whose scales are whole quads of words.
-constexpr Index blockInputs = 256;
+/// Inputs that are turned at a time: a block of the form that has such, and such that scales are whole quads of words.
+template <class Form>
+constexpr Index blockInputs = std::is_same_v<Form, Int4Form> ? Int4Form::chunk : 256;
 
 /// Scales of a block's groups, an output in each lane.
 struct PanelScales {
-  Vector values[blockInputs / 32];
+  Vector values[blockInputs<Int4Form> / 32];
 
   CK_INLINE void take(Words word, Index place) {
     values[2 * place] = __builtin_bit_cast(Vector, word << 16);
@@ -25,6 +26,7 @@ template <class Form>
 struct PanelFloats {
   const PanelScales &scales;
   float *floats;
+  Index inputs;  ///< of the block, as the form has them
 
   CK_INLINE void put(Index input, Vector weights) { store(floats + input * panelOutputs, weights); }
 
@@ -42,9 +44,10 @@ struct PanelFloats {
         put(4 * place + j, __builtin_convertvector(number, Vector) * scales.values[place / 8]);
       }
     } else {
+      const Index groups = inputs / 32, group = place % groups, first = group * 32 + place / groups * 8;
       CK_UNROLL
       for (int j = 0; j < 8; j++)
-        put(place / 4 * 32 + 4 * j + place % 4, Int4Form::piece(word, j) * scales.values[place / 4]);
+        put(first + j % 2 * 4 + j / 2, Int4Form::piece(word, j) * scales.values[group]);
     }
   }
 };
@@ -96,25 +99,26 @@ struct PanelSource {
 
   /// floats [panelInputs, panelOutputs]; lanes without an output repeat the last one.
   void fill(float *floats) const {
-    for (Index input = 0; input < inputs; input += blockInputs)
+    for (Index input = 0; input < inputs; input += blockInputs<Form>)
       for (Index output = 0; output < outputs; output += lanes)
         fillBlock(input, output, floats + input * panelOutputs + output);
   }
 
  private:
+  static constexpr Index block = blockInputs<Form>;
   static constexpr Index bytesOf(Index count) { return count * Form::bytes / Form::chunk; }
 
   void fillBlock(Index input, Index output, float *floats) const {
-    const Index count = std::min(outputs - output, Index(lanes));
+    const Index count = std::min(outputs - output, Index(lanes)), together = std::min(inputs - input, block);
     PanelScales scales;
     if constexpr (Form::isScaled) {
       const std::uint16_t *first = rows.scales + output * rows.scaleStride + (firstInput + input) / 32;
-      turnRows<blockInputs / 16, PanelScales &>(
-          reinterpret_cast<const std::uint8_t *>(first), 2 * rows.scaleStride, count,
-          (std::min(inputs - input, blockInputs) + 31) / 32 * 2, scales);
+      turnRows<block / 16, PanelScales &>(
+          reinterpret_cast<const std::uint8_t *>(first), 2 * rows.scaleStride, count, (together + 31) / 32 * 2, scales);
     }
-    turnRows<bytesOf(blockInputs)>(
-        values() + bytesOf(input) + output * rows.stride, rows.stride, count,
-        std::min(bytes() - bytesOf(input), bytesOf(blockInputs)), PanelFloats<Form>{scales, floats});
+    const Index length = std::min(bytes() - bytesOf(input), bytesOf(block));
+    turnRows<bytesOf(block)>(
+        values() + bytesOf(input) + output * rows.stride, rows.stride, count, length,
+        PanelFloats<Form>{scales, floats, length * Form::chunk / Form::bytes});
   }
 };

@@ -30,7 +30,7 @@ bool isReadableOnGPU(const wb_matrix &matrix, const at::Tensor &x) {
     case at::kFloat:
     case at::kBFloat16: return !matrix.scales;
     case at::kChar:
-    case at::kByte: return matrix.scales && isAt16Bytes(matrix.scales->value);
+    case at::kInt: return matrix.scales && isAt16Bytes(matrix.scales->value);
     default: return false;
   }
 }

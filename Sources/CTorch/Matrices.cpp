@@ -29,7 +29,7 @@ bool isReadable(const wb_matrix &matrix) {
     case at::kFloat:
     case at::kBFloat16: return !matrix.scales && values.numel() > 0;
     case at::kChar:
-    case at::kByte: return matrix.scales && matrix.scales->value.is_contiguous();
+    case at::kInt: return matrix.scales && matrix.scales->value.is_contiguous();
     default: return false;
   }
 }

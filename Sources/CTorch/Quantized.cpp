@@ -11,22 +11,33 @@
 namespace wideband {
 namespace {
 
-constexpr int64_t groupSize = 32, blockSize = 128;
+constexpr int64_t groupSize = 32, groupsTogether = 16, wordsOfGroup = 4;
 
-int64_t blocks(int64_t inputs) { return (inputs + blockSize - 1) / blockSize; }
+/// Groups of a row in four bits: there are always four of them, or a multiple.
+int64_t paddedGroups(int64_t inputs) { return (inputs + 4 * groupSize - 1) / (4 * groupSize) * 4; }
 
-/// Numbers from -8 to 7, [rows, 128 blocks], of packed bytes [rows, 64 blocks].
-at::Tensor unpacked(const at::Tensor &bytes) {
-  const int64_t rows = bytes.size(0), count = bytes.size(1) / 64;
-  // Word d is group d / 4 and place d % 4 in a run of four; its bytes hold two nibbles each, the lower one first.
-  auto words = bytes.view({rows, count, 4, 4, 4});
-  auto nibbles = at::stack({words.bitwise_and(15), words.bitwise_right_shift(4)}, -1);
-  return nibbles.view({rows, count, 4, 4, 8}).transpose(3, 4).reshape({rows, count * blockSize}).to(at::kFloat).sub_(8);
+/// Numbers from -8 to 7, [rows, columns], of words [rows, columns / 8] in which all groups, sixteen at most, lie together.
+at::Tensor unpackedBlocks(const at::Tensor &words, int64_t groups) {
+  const int64_t rows = words.size(0), blocks = words.size(1) / (groups * wordsOfGroup);
+  // Word t of every group, then the next one of every group; four bytes hold four numbers, and in their upper halves four more.
+  auto bytes = words.contiguous().view(at::kByte).view({rows, blocks, wordsOfGroup, groups, 4});
+  auto nibbles = at::stack({bytes.bitwise_and(15), bytes.bitwise_right_shift(4)}, 4);
+  return nibbles.transpose(2, 3).reshape({rows, blocks * groups * groupSize}).to(at::kFloat).sub_(8);
+}
+
+at::Tensor unpacked(const at::Tensor &words) {
+  const int64_t whole = words.size(1) / (groupsTogether * wordsOfGroup) * groupsTogether * wordsOfGroup;
+  const int64_t left = words.size(1) - whole;
+  if (left == 0) return unpackedBlocks(words, groupsTogether);
+  return at::cat(
+      {unpackedBlocks(words.narrow(1, 0, whole), groupsTogether),
+       unpackedBlocks(words.narrow(1, whole, left), left / wordsOfGroup)},
+      1);
 }
 
 /// What numbers [rows, …] under scales [rows, …] stand for: [rows, inputs] of float32.
 at::Tensor floats(const at::Tensor &values, const at::Tensor &scales, int64_t inputs) {
-  auto numbers = values.scalar_type() == at::kByte ? unpacked(values) : values.to(at::kFloat);
+  auto numbers = values.scalar_type() == at::kInt ? unpacked(values) : values.to(at::kFloat);
   auto spread = scales.to(at::kFloat).repeat_interleave(groupSize, 1);
   return numbers.narrow(1, 0, inputs).mul(spread.narrow(1, 0, inputs));
 }
@@ -62,9 +73,11 @@ bool wb_quantize(const wb_tensor *weight, bool is_int4, wb_tensor **values, wb_t
   return wideband::guarded(false, [&] {
     const auto &source = weight->value;
     TORCH_CHECK(source.dim() == 2 && source.size(1) > 0, "expected a weight [out, in]");
-    const int64_t outputs = source.size(0), inputs = source.size(1), blocks = wideband::blocks(inputs);
-    const int64_t groups = is_int4 ? 4 * blocks : (inputs + wideband::groupSize - 1) / wideband::groupSize;
-    auto numbers = at::empty({outputs, is_int4 ? 64 * blocks : inputs}, is_int4 ? at::kByte : at::kChar);
+    const int64_t outputs = source.size(0), inputs = source.size(1);
+    const int64_t groups =
+        is_int4 ? wideband::paddedGroups(inputs) : (inputs + wideband::groupSize - 1) / wideband::groupSize;
+    auto numbers =
+        at::empty({outputs, is_int4 ? groups * wideband::wordsOfGroup : inputs}, is_int4 ? at::kInt : at::kChar);
     auto factors = at::empty({outputs, groups}, at::kBFloat16);
     // Some rows at a time, so that a weight of another type or on another device is never there twice.
     const int64_t together = std::max<int64_t>((int64_t(1) << 22) / inputs, 1);

@@ -6,14 +6,14 @@
 public enum QuantizationScheme: String, Codable, Sendable, CaseIterable {
   /// Whole numbers from -127 to 127.
   case int8
-  /// Whole numbers from -8 to 7, two in a byte.
+  /// Whole numbers from -8 to 7, eight in a word.
   case int4
 
   /// How many weights share a scale.
   public static let groupSize = 32
 
   /// The type in which numbers are kept.
-  public var dtype: DType { self == .int8 ? .int8 : .uint8 }
+  public var dtype: DType { self == .int8 ? .int8 : .int32 }
 
   /// Bytes of a weight, with its share of the scale, in rows of whole groups.
   public var bytesPerWeight: Double { (self == .int8 ? 1 : 0.5) + 2 / Double(Self.groupSize) }
@@ -26,7 +26,7 @@ public enum QuantizationScheme: String, Codable, Sendable, CaseIterable {
 
   /// The shape of the numbers of a weight `[outputs, inputs]`.
   func valuesShape(_ outputs: Int, _ inputs: Int) -> [Int] {
-    [outputs, self == .int8 ? inputs : 64 * ((inputs + 127) / 128)]
+    [outputs, self == .int8 ? inputs : 16 * ((inputs + 127) / 128)]
   }
 
   /// The shape of the scales of a weight `[outputs, inputs]`.

@@ -8,7 +8,8 @@ import Torch
   @Test(arguments: ["avx512vnni", "avx512", "avx2", "portable"]) func everyFormMultiplies(code: String) async {
     await #expect(processExitsWith: .success) { [code] in
       guard ck_use_vector_code(code) else { return }
-      for inputs in Array(1...9) + [15, 16, 31, 32, 33, 64, 100, 127, 128, 129, 160, 256, 300, 1024] {
+      let widths = [15, 16, 31, 32, 33, 64, 100, 127, 128, 129, 160, 256, 300, 511, 512, 513, 700, 900, 1024]
+      for inputs in Array(1...9) + widths {
         for outputs in [1, 2, 3, 5, 13] {
           for rows in inputs == 100 || inputs == 160 ? Array(1...18) : [1, 2, 4, 8, 9] {
             for form in Form.allCases {
@@ -28,7 +29,7 @@ import Torch
       (x.linear(weight), x.to(.float64).matmul(weight.floats.to(.float64).transposed()))
     }
     let error = try relativeError(of: found, to: exact)
-    #expect(error > 1e-6 && error < 2e-5)
+    #expect(error > 1e-6 && error < 3e-5)
   }
 
   @Test(arguments: [Float.nan, .infinity, 1e37, 1e-37, 0]) func fourBitsHideNothing(extreme: Float) throws {
@@ -131,11 +132,12 @@ private func disagreement(_ form: Form, _ rows: Int, _ inputs: Int, _ outputs: I
   }
 }
 
-/// Activations [R,K] as weights of four bits meet them: whole numbers up to 32767, eight under one scale.
+/// Activations [R,K] as weights of four bits meet them: whole numbers up to 32639, 32 under one scale.
 private func roundedToSixteenBits(_ x: Tensor) throws -> Tensor {
-  let (rows, inputs) = (x.shape[0], x.shape[1]), blocks = (inputs + 127) / 128
-  let padded = Tensor.concatenate([x, .zeros([rows, blocks * 128 - inputs])], axis: 1)
-    .reshaped(rows, blocks, 4, 8, 4)
-  let scale = padded.abs().max(3, keep: true).to(.float64) / 32767 + 1e-300
-  return ((padded.to(.float64) / scale).rounded() * scale).reshaped(rows, blocks * 128).slice(1, 0..<inputs)
+  let (rows, inputs) = (x.shape[0], x.shape[1]), groups = (inputs + 31) / 32
+  let padded = Tensor.concatenate([x, .zeros([rows, groups * 32 - inputs])], axis: 1).reshaped(rows, groups, 32)
+  let most = padded.abs().max(2, keep: true)
+  // In another type some numbers would lie on the other side of a half.
+  let numbers = (padded * (Tensor([Float(32639)]) / most)).rounded()
+  return (numbers.to(.float64) * (most.to(.float64) / 32639)).reshaped(rows, groups * 32).slice(1, 0..<inputs)
 }

@@ -73,11 +73,11 @@ import Testing
     expectError("tensor 'map.weight_scale' has shape [6, 3]: a weight of [6, 40] in int8 has [6, 2]") {
       _ = try ask(store(values, .zeros([6, 3], .bfloat16)))
     }
-    expectError("tensor 'map.weight' has shape [6, 40]: a weight of [6, 40] in int4 has [6, 64]") {
-      _ = try ask(store(.zeros([6, 40], .uint8), scales))
+    expectError("tensor 'map.weight' has shape [6, 40]: a weight of [6, 40] in int4 has [6, 16]") {
+      _ = try ask(store(.zeros([6, 40], .int32), scales))
     }
     expectError("tensor 'map.weight_scale' has shape [6, 2]: a weight of [6, 40] in int4 has [6, 4]") {
-      _ = try ask(store(.zeros([6, 64], .uint8), scales))
+      _ = try ask(store(.zeros([6, 16], .int32), scales))
     }
     expectError("tensor 'map.weight' is quantised (int8): expected floats, which alone have derivatives") {
       _ = try ask(store(values, scales, mutable: true))

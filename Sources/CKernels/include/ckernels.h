@@ -235,9 +235,10 @@ bool ck_gradient_norm(const ck_parameter *parameters, int64_t count, double *nor
 ///
 /// int8: values [N,K] of int8 from -127 to 127, scales [N,ceil(K/32)].
 ///
-/// int4: values [N,64 ceil(K/128)] of bytes, scales [N,4 ceil(K/128)]. 64 bytes are sixteen little-endian words of 32 bits
-/// and hold 128 weights: nibble j (0 to 7, lowest first) of word d is weight 32 (d / 4) + 4 j + d % 4 of them, as a number
-/// from -8 to 7 plus 8. Behind a row's end numbers are 0, and scales of groups that lie there whole.
+/// int4: values [N,16 ceil(K/128)] of little-endian words of 32 bits, scales [N,4 ceil(K/128)]. Sixteen groups of a row
+/// lie together, at its end the 4, 8 or 12 that are left. Of such g groups, word t g + l, t from 0 to 3, has weights 8 t to
+/// 8 t + 7 of group l as numbers from -8 to 7 plus 8: number 4 h + b of them is nibble 2 b + h, the lowest first. Behind a
+/// row's end numbers are 0, and scales of groups that lie there whole.
 typedef enum ck_form { CK_FLOAT32 = 0, CK_BFLOAT16 = 1, CK_INT8 = 2, CK_INT4 = 3 } ck_form;
 
 /// A `weight` [N,K] in the form int8 or int4, each weight w as the whole number that is nearest to w / scale. With M the largest
@@ -263,8 +264,8 @@ typedef struct ck_matrix {
 } ck_matrix;
 
 /// `y` [R,N] = `x` [R,K] `weight`^T for a weight [N,K] that is read from memory once. Made for a few rows, as decoding
-/// has them, and correct for any number. In int4 activations are rounded to 16 bits, eight under one scale: each changes by
-/// at most 1 / 65,534 of the largest among x's columns 128 a + 32 b + 4 j + r, j from 0 to 7.
+/// has them, and correct for any number. In int4 activations are rounded to 16 bits, 32 neighbours under one scale: each
+/// changes by at most 1 / 65,278 of the largest of them.
 bool ck_narrow_product(int64_t rows, const float *x, const ck_matrix *weight, float *y, int threads);
 
 /// The same, made for many rows, as prompts have them: some of the weights at a time become floats that stay in the caches

@@ -192,11 +192,12 @@ class Product {
           lowScale = unit.lowScales.of(group);
           highScale = unit.highScales.of(group);
         }
+        const Piece lowPiece = neighbours(unit.low[step]), highPiece = neighbours(unit.high[step]);
 #pragma unroll
         for (int j = 0; j < shape.pieceColumns() / 4; j++) {
           float low[4], high[4];
-          quad(unit.low[step], j, low);
-          quad(unit.high[step], j, high);
+          quad(lowPiece, j, low);
+          quad(highPiece, j, high);
 #pragma unroll
           for (int i = 0; i < 4; i++) {
             low[i] *= lowScale;

@@ -31,8 +31,10 @@ typedef StoredAs<shape.form>::Type Stored;
 WB_DEVICE Piece pieceAt(const unsigned char *row, int k, int inputs, bool isAligned) {
   Piece piece = {};
   if constexpr (shape.form == int4Form) {
-    // Whole blocks of 128, filled up with zeros.
-    if (k < ceiling(inputs, 128) * 128) loadOnce(piece.word, row + k / 2);
+    // A lane has the same word of a unit's four groups, which lie among up to sixteen: rows are filled up to whole units.
+    const int block = k / 512 * 512, groups = ceiling(inputs - block, 128) * 4;
+    const int word = k % 128 / 32 * (groups < 16 ? groups : 16) + k % 512 / 128 * 4;
+    if (k < ceiling(inputs, 128) * 128) loadOnce(piece.word, row + block / 2 + word * 4);
   } else if (isAligned) {
     if (k < inputs) loadOnce(piece.word, row + (long long)k * int(sizeof(Stored)));
   } else {
@@ -69,7 +71,26 @@ WB_DEVICE Scales scalesAt(const unsigned short *row, int group, int groups) {
   return scales;
 }
 
-/// Weights 4 j to 4 j + 3 of a lane's own piece, without their scale.
+/// A piece whose weights are neighbours: of four-bit ones each of four lanes has a word of every group, and a group afterwards.
+WB_DEVICE Piece neighbours(const Piece &piece) {
+  Piece own = piece;
+  if constexpr (shape.form == int4Form) {
+    const int t = threadIndex() % 4;
+#pragma unroll
+    for (int mask = 1; mask < 4; mask *= 2)
+#pragma unroll
+      for (int i = 0; i < 4; i++)
+        if (!(i & mask)) {
+          const bool isUpper = t & mask;
+          const unsigned other = wordFromLane(isUpper ? own.word[i] : own.word[i | mask], mask);
+          own.word[i] = isUpper ? other : own.word[i];
+          own.word[i | mask] = isUpper ? own.word[i | mask] : other;
+        }
+  }
+  return own;
+}
+
+/// Weights 4 j to 4 j + 3 of neighbours, without their scale.
 WB_DEVICE void quad(const Piece &piece, int j, float (&weights)[4]) {
 #pragma unroll
   for (int i = 0; i < 4; i++) {
@@ -81,21 +102,21 @@ WB_DEVICE void quad(const Piece &piece, int j, float (&weights)[4]) {
     } else if constexpr (shape.form == int8Form) {
       weights[i] = float((signed char)(piece.word[j] >> (8 * i)));
     } else {
-      weights[i] = float(int(piece.word[i] >> (4 * j) & 15u) - 8);
+      weights[i] = float(int(piece.word[j / 2] >> (8 * i + j % 2 * 4) & 15u) - 8);
     }
   }
 }
 
 // For tensor cores a unit becomes slabs of 32 columns, of which each lane has four pairs in bfloat16: eight columns whose
 // place among the 32 is `placeOf`, so that rows of x in that order are loaded 16 bytes at a time too. A slab of whole
-// numbers is one group under one scale; lanes exchange words until each has its part of every group.
+// numbers is one group under one scale, of which each lane needs its part.
 
 /// Where column k of 32 stands in shared memory: lane t of four takes places 8 t to 8 t + 7.
 WB_DEVICE constexpr int placeOf(int k) {
   return !shape.usesTensorCores() || shape.form == bfloat16Form ? k
          : shape.form == float32Form                            ? k % 16 / 4 * 8 + k / 16 * 4 + k % 4
          : shape.form == int8Form                               ? k / 16 * 8 + k % 16 / 8 * 16 + k % 8
-                                                                : k % 4 * 8 + k % 16 / 4 * 2 + k / 16;
+                                                                : k / 8 * 8 + k % 2 * 4 + k % 8 / 4 * 2 + k % 4 / 2;
 }
 
 /// Two whole numbers of 8 bits, which are bytes 2 i and 2 i + 1 of a word, in bfloat16: the seven low bits behind 128,
@@ -111,7 +132,6 @@ WB_DEVICE unsigned pairOfNibbles(unsigned word, int i) {
 }
 
 WB_DEVICE void pairsOf(const Piece (&pieces)[steps], unsigned (&pairs)[slabs][4]) {
-  const int t = threadIndex() % 4;
   if constexpr (shape.form == float32Form) {
 #pragma unroll
     for (int i = 0; i < steps * 2; i++) {
@@ -122,6 +142,7 @@ WB_DEVICE void pairsOf(const Piece (&pieces)[steps], unsigned (&pairs)[slabs][4]
 #pragma unroll
     for (int i = 0; i < steps * 4; i++) pairs[i / 4][i % 4] = pieces[i / 4].word[i % 4];
   } else if constexpr (shape.form == int8Form) {
+    const int t = threadIndex() % 4;
     // Lanes 0 and 1 have the first group of a step, 2 and 3 the second: each gives half of its own for half of the other.
 #pragma unroll
     for (int step = 0; step < steps; step++)
@@ -136,20 +157,8 @@ WB_DEVICE void pairsOf(const Piece (&pieces)[steps], unsigned (&pairs)[slabs][4]
         }
       }
   } else {
-    // Each of four lanes has a group: afterwards lane t has word t of all four.
-    unsigned word[4] = {pieces[0].word[0], pieces[0].word[1], pieces[0].word[2], pieces[0].word[3]};
 #pragma unroll
-    for (int mask = 1; mask < 4; mask *= 2)
-#pragma unroll
-      for (int i = 0; i < 4; i++)
-        if (!(i & mask)) {
-          const bool isUpper = t & mask;
-          const unsigned other = wordFromLane(isUpper ? word[i] : word[i | mask], mask);
-          word[i] = isUpper ? other : word[i];
-          word[i | mask] = isUpper ? word[i | mask] : other;
-        }
-#pragma unroll
-    for (int i = 0; i < 16; i++) pairs[i / 4][i % 4] = pairOfNibbles(word[i / 4], i % 4);
+    for (int i = 0; i < 16; i++) pairs[i / 4][i % 4] = pairOfNibbles(pieces[0].word[i / 4], i % 4);
   }
 }
 
