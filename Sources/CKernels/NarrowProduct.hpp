@@ -83,8 +83,8 @@ CK_INLINE void narrowStep(
   }
 }
 
-/// The same of a block of four-bit weights and whole activations: a group's sum is a whole number, and takes both scales
-/// then.
+/// The same of a block of four-bit weights and whole activations: a group's sum is a whole number, and takes both
+/// scales then.
 template <bool Dots, int Rows, int Outputs>
 CK_INLINE void wholeStep(
     const std::uint8_t *weights, Index stride, const std::uint16_t *scales, Index scaleStride, const float *x,

@@ -49,9 +49,9 @@ struct Int8Form {
   static CK_INLINE Vector scale(const std::uint16_t *scales, Index chunk) { return widened(scales[chunk]); }
 };
 
-/// Whole numbers from -8 to 7, 32 in a row under one scale, sixteen groups of them together; at a row's end there may be
-/// fewer, always a multiple of four. Of g groups, word t g + l has weights 8 t to 8 t + 7 of group l: nibble 2 b + h is
-/// number 4 h + b of those, so that one shift and one mask give bytes in their order, and every lane has a scale to itself.
+/// Whole numbers from -8 to 7, 32 in a row under one scale, sixteen groups of them together; at a row's end there may
+/// be fewer, always a multiple of four. Of g groups, word t g + l has weights 8 t to 8 t + 7 of group l: nibble 2 b + h
+/// is number 4 h + b of those, so that one shift and one mask give bytes in their order, and a lane has one scale.
 struct Int4Form {
   typedef std::uint32_t Unaligned __attribute__((ext_vector_type(CK_LANES), aligned(1)));
   typedef Words Raw;

@@ -1,12 +1,12 @@
 // Activations as whole numbers, for weights that are whole numbers: a register multiplies four times as many of them as
 // floats.
 //
-// A weight of four bits costs more to turn into a float than to read from memory. Taken as it is, it meets activations of
-// 16 bits, a byte at a time, of which 32 share a scale as the weights do: an activation changes by no more than 1 / 65,278
-// of the largest of its 32, which is a few thousandths of what rounding to four bits did to the weights.
+// A weight of four bits costs more to turn into a float than to read from memory. Taken as it is, it meets activations
+// of 16 bits, a byte at a time, of which 32 share a scale as the weights do: an activation changes by no more than
+// 1 / 65,278 of the largest of its 32, which is a few thousandths of what rounding to four bits did to the weights.
 #pragma once
 
-/// A group's sum of products of bytes, weights from 0 to 15 with numbers from -128 to 127: of 32 products in every lane.
+/// A group's sum of products of bytes, weights from 0 to 15 with numbers from -128 to 127: of 32 in every lane.
 template <bool Dots>
 struct GroupSum {
 #if CK_LANES >= 8
@@ -115,8 +115,8 @@ struct WholeBlock {
     typedef std::int8_t Narrow __attribute__((ext_vector_type(CK_LANES)));
     CK_UNROLL
     for (int i = 0; i < 32; i += lanes) {
-      // Adding 1.5 * 2^23 leaves the nearest whole number in the lowest bits. Its low byte is one from -128 to 127, and the
-      // high one makes up for that.
+      // Adding 1.5 * 2^23 leaves the nearest whole number in the lowest bits. Its low byte is one from -128 to 127, and
+      // the high one makes up for that.
       const Integers number = __builtin_bit_cast(Integers, load(x + i) * inverse + 12582912.0f);
       const Narrow high = __builtin_convertvector((number + 128) >> 8, Narrow);
       const Narrow low = __builtin_convertvector(number, Narrow);

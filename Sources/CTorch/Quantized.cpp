@@ -16,10 +16,11 @@ constexpr int64_t groupSize = 32, groupsTogether = 16, wordsOfGroup = 4;
 /// Groups of a row in four bits: there are always four of them, or a multiple.
 int64_t paddedGroups(int64_t inputs) { return (inputs + 4 * groupSize - 1) / (4 * groupSize) * 4; }
 
-/// Numbers from -8 to 7, [rows, columns], of words [rows, columns / 8] in which all groups, sixteen at most, lie together.
+/// Numbers from -8 to 7, [rows, columns], of words [rows, columns / 8], so many groups of a row together.
 at::Tensor unpackedBlocks(const at::Tensor &words, int64_t groups) {
   const int64_t rows = words.size(0), blocks = words.size(1) / (groups * wordsOfGroup);
-  // Word t of every group, then the next one of every group; four bytes hold four numbers, and in their upper halves four more.
+  // Word t of every group, then the next one of every group. The lower halves of four bytes hold four numbers, the upper
+  // ones the next four.
   auto bytes = words.contiguous().view(at::kByte).view({rows, blocks, wordsOfGroup, groups, 4});
   auto nibbles = at::stack({bytes.bitwise_and(15), bytes.bitwise_right_shift(4)}, 4);
   return nibbles.transpose(2, 3).reshape({rows, blocks * groups * groupSize}).to(at::kFloat).sub_(8);

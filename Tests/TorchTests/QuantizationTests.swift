@@ -5,7 +5,9 @@ import Testing
 
 /// Weights as whole numbers, against the form that ckernels.h lays down, read number by number.
 @Suite struct QuantizationTests {
-  @Test(arguments: QuantizationScheme.allCases, [1, 5, 31, 32, 33, 64, 100, 127, 128, 129, 161, 256, 300, 500, 512, 640, 1100])
+  @Test(
+    arguments: QuantizationScheme.allCases,
+    [1, 5, 31, 32, 33, 64, 100, 127, 128, 129, 161, 256, 300, 500, 512, 640, 1100])
   func noWeightChangesByMoreThanTheBound(scheme: QuantizationScheme, inputs: Int) throws {
     let weight = try random(3, inputs, seed: UInt64(inputs))
     let matrix = try WeightMatrix(weight).quantized(scheme)
@@ -178,7 +180,9 @@ private struct Reference {
       for group in 0..<perRow {
         let factor = factors[row * perRow + group]
         let columns = (group * 32)..<min(group * 32 + 32, width)
-        let all = columns.map { isInt4 ? Self.nibble(values, row * width / 8, perRow, $0) - 8 : values[row * inputs + $0] }
+        let all = columns.map {
+          isInt4 ? Self.nibble(values, row * width / 8, perRow, $0) - 8 : values[row * inputs + $0]
+        }
         let count = max(0, min(32, inputs - columns.lowerBound))
         isPaddedWithZeros = isPaddedWithZeros && all[count...].allSatisfy { $0 == 0 } && (count > 0 || factor == 0)
         guard count > 0 else { continue }
