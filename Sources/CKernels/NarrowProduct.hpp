@@ -84,11 +84,12 @@ CK_INLINE void narrowStep(
 }
 
 /// The same of a block of four-bit weights and whole activations: a group's sum is a whole number, and takes both
-/// scales then.
+/// scales then. What lies at `ahead`, as much as the step has, is asked for evenly: many lines at once would wait for
+/// one another.
 template <bool Dots, int Rows, int Outputs>
 CK_INLINE void wholeStep(
-    const std::uint8_t *weights, Index stride, const std::uint16_t *scales, Index scaleStride, const float *x,
-    Index width, Index place, Vector (&sums)[Outputs][Rows]) {
+    const std::uint8_t *weights, Index stride, const std::uint8_t *ahead, const std::uint16_t *scales,
+    Index scaleStride, const float *x, Index width, Index place, Vector (&sums)[Outputs][Rows]) {
   for (Index first = 0; first < Int4Form::groups; first += lanes) {
     const WholeBlock *blocks[Rows];
     CK_UNROLL
@@ -110,6 +111,7 @@ CK_INLINE void wholeStep(
             const Words numbers = Int4Form::half(raw[output], h);
             high[output][row].add(numbers, highs);
             low[output][row].add(numbers, lows);
+            if (row == 0 && output % 2 == h) __builtin_prefetch(ahead + (t * Outputs + output) * 64);
           }
         }
       }
@@ -162,7 +164,8 @@ CK_INLINE void narrowEnd(
       std::memcpy(last[each][t], weights + t * groups * 4, std::size_t(groups * 4));
     std::copy_n(rows.scales + each * rows.scaleStride + whole * Int4Form::groups, groups, scales[each]);
   }
-  wholeStep<Dots>(last[0][0], Int4Form::bytes, scales[0], Int4Form::groups, x, width, whole, sums);
+  wholeStep<Dots>(
+      last[0][0], Int4Form::bytes, last[0][0], scales[0], Int4Form::groups, x, width, whole, sums);
 }
 
 template <class Form, int Rows, int Outputs>
@@ -173,19 +176,19 @@ CK_INLINE void narrowBlock(const NarrowTask &task, Index firstRow, Index output)
   Vector sums[Outputs][Rows] = {};
   const Index whole = rows.stride / Form::bytes;
   // Far enough that memory has answered when the weights are needed, near enough that they still lie in a cache.
-  constexpr Index farEnough = 8192, line = std::min<Index>(Form::bytes, 64), lines = Outputs * Form::bytes / line;
+  constexpr Index farEnough = 8192;
   const Index block = Outputs * rows.stride, blocks = (farEnough + block - 1) / block;
-  const std::uint8_t *ahead = rows.values + blocks * block;
-  for (Index chunk = 0; chunk < whole; chunk++) {
-    // Later outputs' weights, in the order in which they lie: what this step takes away, it asks for.
-    CK_UNROLL
-    for (Index i = 0; i < lines; i++) __builtin_prefetch(ahead + (lines * chunk + i) * line);
-    const std::uint8_t *weights = rows.values + chunk * Form::bytes;
-    if constexpr (isWhole<Form>)
+  // Later outputs' weights, in the order in which they lie: what a step takes away, it asks for.
+  const std::uint8_t *weights = rows.values, *ahead = weights + blocks * block;
+  for (Index chunk = 0; chunk < whole; chunk++, weights += Form::bytes, ahead += Outputs * Form::bytes) {
+    if constexpr (isWhole<Form>) {
       wholeStep<Form::hasDots>(
-          weights, rows.stride, rows.scales + chunk * Form::groups, rows.scaleStride, x, task.width, chunk, sums);
-    else
+          weights, rows.stride, ahead, rows.scales + chunk * Form::groups, rows.scaleStride, x, task.width, chunk, sums);
+    } else {
+      CK_UNROLL
+      for (int line = 0; line < Outputs; line++) __builtin_prefetch(ahead + line * Form::bytes);
       narrowStep<Form>(weights, rows.stride, rows.scales, rows.scaleStride, x, task.width, chunk, sums);
+    }
   }
   narrowEnd(rows, x, task.width, whole, sums);
   CK_UNROLL
