@@ -35,8 +35,9 @@ public final class KeyValueCache: KeyValueMemory {
     var keys: Stored
     var values: Stored
 
-    var scales: (keys: Tensor, values: Tensor)? {
-      keys.scales.flatMap { keys in values.scales.map { (keys: keys, values: $0) } }
+    func text(from start: Int, count: Int) -> KeptText {
+      let scales = keys.scales.flatMap { keys in values.scales.map { (keys: keys, values: $0) } }
+      return KeptText(keys: keys.numbers, values: values.numbers, scales: scales, start: start, count: count)
     }
   }
 
@@ -98,26 +99,15 @@ public final class KeyValueCache: KeyValueMemory {
   /// Room for new positions of one text, which the caller writes.
   public func extended(
     layer: Int, by count: Int, heads: Int, headSize: Int, like activations: Tensor
-  ) -> [KeptText] {
+  ) -> KeptTexts {
     let start = layers[layer].length
     let block = reserve(layer, start + count, [1, heads, headSize], activations.dtype, on: activations.device)
-    return [
-      KeptText(
-        keys: block.keys.numbers, values: block.values.numbers, scales: block.scales, start: start, count: count)
-    ]
+    return KeptTexts([block.text(from: start, count: count)])
   }
 
-  /// A layer's block for `count` new positions that begin where `position`, one int64, says when they are written; they are
-  /// counted by `advance`.
-  func recorded(layer: Int, by count: Int, at position: Tensor) -> [KeptText] {
-    guard let block = layers[layer].block else { return [] }
-    // What runs on the processor is never recorded: it looks now.
-    let isHere = position.device == .cpu
-    return [
-      KeptText(
-        keys: block.keys.numbers, values: block.values.numbers, scales: block.scales,
-        start: isHere ? Int((try? position.item()) ?? 0) : 0, position: isHere ? nil : position, count: count)
-    ]
+  /// A layer's block for `count` new positions from `start`, which are counted by `advance`; nil before it has memory.
+  func kept(layer: Int, from start: Int, count: Int) -> KeptText? {
+    layers[layer].block?.text(from: start, count: count)
   }
 
   /// Counts some layers' positions up to `length` as kept.

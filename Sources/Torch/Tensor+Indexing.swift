@@ -9,6 +9,7 @@ extension Tensor {
   private static let copyOperator = Operator("copy_")
   private static let copyRowsOperator = Operator("index_copy_")
   private static let fillOperator = Operator("fill_", "Scalar")
+  private static let fillAtOperator = Operator("scatter_", "value")
   private static let convertOperator = Operator("to", "dtype")
   private static let moveOperator = Operator("to", "device")
   private static let cloneOperator = Operator("clone")
@@ -51,6 +52,11 @@ extension Tensor {
 
   /// Writes one value into this tensor's memory.
   public func fill(_ value: Double) { Self.fillOperator.perform(.tensor(self), .double(value)) }
+
+  /// Writes one value into this tensor's memory at `indices` along an axis.
+  public func fill(_ value: Double, at indices: Tensor, axis: Int) {
+    Self.fillAtOperator.perform(.tensor(self), .int(axis), .tensor(indices), .double(value))
+  }
 
   /// The elements converted to another type; the tensor itself if it has that type.
   public func to(_ dtype: DType) -> Tensor {

@@ -8,7 +8,7 @@ import Torch
 /// Recorded steps, with a processor in the place of a GPU: what would be recorded is done anew each time, on the same
 /// tensors, so that every step reads its token, position and phase where the one before has left them.
 @Suite struct RecordedStepsTests {
-  /// Records nothing, and counts how often it was asked.
+  /// Records nothing, and counts how often it was asked. What reads tensors or makes them of numbers fails as on a GPU.
   private final class StandIn {
     private(set) var records = 0
     var refuses = false
@@ -16,7 +16,7 @@ import Torch
     func record(_ work: @escaping () -> Bool) -> (() throws -> Void)? {
       records += 1
       guard !refuses else { return nil }
-      return { try withTorch { #expect(work()) } }
+      return { try RecordedWork.$isRecording.withValue(true) { try withTorch { #expect(work()) } } }
     }
   }
 
@@ -84,12 +84,24 @@ import Torch
     }
   }
 
-  @Test func choicesAreReadBehindTheNextStep() throws {
+  /// Every way of choosing: greedy and drawn, with each filter.
+  private static let ways: [SamplingOptions] = {
+    var (repeating, penalized, filtered) = (SamplingOptions(), SamplingOptions.greedy, SamplingOptions())
+    repeating.repetitionPenalty = 1.4
+    penalized.repetitionPenalty = 1.4
+    filtered.temperature = 0.8
+    filtered.topK = 30
+    filtered.topP = 0.95
+    filtered.minP = 0.01
+    return [.greedy, SamplingOptions(), repeating, penalized, filtered]
+  }()
+
+  @Test(arguments: ways) func choicesAreReadBehindTheNextStep(options: SamplingOptions) throws {
     let model = try Self.plain.model()
     for choices in [nil, 40] {
       for isDirect in [false, true] {
         func tokens(_ device: StandIn?) throws -> (tokens: [Int], runs: Int) {
-          let text: any SelfFeedingText
+          let text: any RecordableText
           if isDirect {
             let direct = try DirectDecodingSession(model, cycle: 4)
             if let device { direct.recorded = recorded(direct, device) }
@@ -99,7 +111,7 @@ import Torch
             if let device { plain.recorded = recorded(plain, device) }
             text = plain
           }
-          let source = SingleTokens(text, try Sampler(.greedy, seed: 0), choices: choices)
+          let source = try SingleTokens(text, Sampler(options, seed: 3), choices: choices)
           var all = try source.begin(someTokens(6)) {}
           for _ in 0..<25 { all += try source.proceed() }
           // The text holds what was given out, of which the last one may not have been read yet.
@@ -131,7 +143,7 @@ import Torch
     // Nothing is recorded for a processor, and nothing of composed operators.
     #expect(RecordedWork.recorder(for: .cpu) == nil)
     #expect(RecordedWork(on: .cpu) { true } == nil)
-    #expect(message { _ = try Reading(.zeros([1])) }.hasPrefix("reading float32[1]: expected one number of int64"))
+    #expect(message { _ = try Reading(.zeros([1])) }.hasPrefix("reading float32[1]: expected whole numbers of int64"))
     let composed = DecodingSession(model)
     let unasked = StandIn()
     composed.recorded = recorded(composed, unasked)
@@ -141,11 +153,24 @@ import Torch
     #expect(unasked.records == 0)
   }
 
-  @Test func logitsThatAreNotFiniteAreAnError() throws {
+  @Test func numbersGoOnWhereTheDeviceHasNoMore() throws {
+    let model = try Self.plain.model(contextLength: 1_024)
+    func tokens(_ device: StandIn?) throws -> [Int] {
+      let text = DecodingSession(model)
+      if let device { text.recorded = recorded(text, device) }
+      let source = try SingleTokens(text, Sampler(SamplingOptions(), seed: 2), choices: nil)
+      var all = try source.begin([1, 2]) {}
+      for _ in 0..<530 { all += try source.proceed() }
+      return all
+    }
+    #expect(try tokens(StandIn()) == tokens(nil))
+  }
+
+  @Test(arguments: ways) func logitsThatAreNotFiniteAreAnError(options: SamplingOptions) throws {
     let model = try Self.plain.model()
     let text = DecodingSession(model)
     text.recorded = recorded(text, StandIn())
-    let source = SingleTokens(text, try Sampler(.greedy, seed: 0), choices: nil)
+    let source = try SingleTokens(text, Sampler(options, seed: 0), choices: nil)
     _ = try source.begin(someTokens(6)) {}
     for _ in 0..<5 { _ = try source.proceed() }
     let norm = try #require(model.weights.tensors["model.norm.weight"])
@@ -156,12 +181,12 @@ import Torch
   }
 
   private func recorded(_ text: DecodingSession, _ device: StandIn) -> RecordedSteps? {
-    text.cache.map { RecordedSteps(text.model, $0) { _, work in device.record(work) } }
+    text.cache.map { RecordedSteps(text.model, [$0]) { _, work in device.record(work) } }
   }
 
   private func recorded(_ text: DirectDecodingSession, _ device: StandIn) -> RecordedSteps? {
     text.cache.map { cache in
-      RecordedSteps(text.model, cache, groups: text.groups, cycle: text.cycle) { _, work in device.record(work) }
+      RecordedSteps(text.model, [cache], groups: text.groups, cycle: text.cycle) { _, work in device.record(work) }
     }
   }
 }

@@ -65,7 +65,7 @@ private final class StandIn {
     guard !refuses else { return nil }
     return { [self] in
       runs += 1
-      #expect(work())
+      #expect(RecordedWork.$isRecording.withValue(true) { work() })
     }
   }
 }
