@@ -32,9 +32,7 @@ public final class DecodingSession {
     cache =
       usesCache
       ? KeyValueCache(model, form: keyValueForm, capacity: capacity) : nil
-    if let cache, let recorder = RecordedWork.recorder(for: model.weights.device) {
-      recorded = RecordedSteps(model, [cache], recorder: recorder)
-    }
+    recorded = RecordedWork.recorder(for: model.weights.device).flatMap { RecordedSteps([self], recorder: $0) }
   }
 
   /// Adds tokens, at least one, and gives the logits `[V]` of the token that follows them, in float32.
@@ -139,6 +137,8 @@ public final class DecodingSession {
 }
 
 extension DecodingSession: RecordableText {
+  var layerGroups: ModelConfiguration.DirectDecoding.Groups? { nil }
+  var cycle: Int { 1 }
   var nextKind: RecordedSteps.Kind? { .plain }
   var nextPhase: Int { 0 }
   var pending: Tensor? { nil }

@@ -65,9 +65,7 @@ public final class DirectDecodingSession {
     cache =
       usesCache
       ? KeyValueCache(model, form: keyValueForm, capacity: capacity) : nil
-    if let cache, let recorder = RecordedWork.recorder(for: model.weights.device) {
-      recorded = RecordedSteps(model, [cache], groups: groups, cycle: length, recorder: recorder)
-    }
+    recorded = RecordedWork.recorder(for: model.weights.device).flatMap { RecordedSteps([self], recorder: $0) }
   }
 
   /// The phase of the next token that is appended.
@@ -192,6 +190,8 @@ public final class DirectDecodingSession {
 }
 
 extension DirectDecodingSession: RecordableText {
+  var layerGroups: ModelConfiguration.DirectDecoding.Groups? { groups }
+
   /// A head's step is that of a whole cycle.
   var nextKind: RecordedSteps.Kind? {
     guard !tokens.isEmpty else { return nil }

@@ -49,7 +49,7 @@ public final class KeyValueCache: KeyValueMemory {
   /// Changes whenever a block takes another's place.
   private(set) var revision = 0
 
-  private let initialCapacity: Int
+  private var initialCapacity: Int
   private var layers: [Layer]
 
   /// An empty cache; it takes memory when the first positions arrive.
@@ -128,6 +128,13 @@ public final class KeyValueCache: KeyValueMemory {
 
   /// Forgets everything but keeps the memory.
   public func reset() { truncate(to: 0) }
+
+  /// Prepares an empty cache for a text of at most `count` positions: if it has memory for less, it takes new memory.
+  func expect(_ count: Int) {
+    guard capacity < min(count, maximumLength), layers.allSatisfy({ $0.length == 0 }) else { return }
+    initialCapacity = min(count, maximumLength)
+    for index in layers.indices { layers[index].block = nil }
+  }
 
   /// The layer's block, or a larger one with the same content, in which `length` positions count as kept; `rows` are
   /// B, K and hd.

@@ -53,16 +53,14 @@ final class RecordedSteps {
   /// How many steps were run from a recording.
   private(set) var runCount = 0
 
-  /// Steps for texts whose keys and values `caches` keep.
-  ///
-  /// - Parameters:
-  ///   - groups: the model's layers, where it decodes directly.
-  ///   - cycle: tokens of a cycle; 1 for the ordinary model.
-  init(
-    _ model: LanguageModel, _ caches: [KeyValueCache], groups: ModelConfiguration.DirectDecoding.Groups? = nil,
-    cycle: Int = 1, recorder: @escaping RecordedWork.Recorder
-  ) {
-    (self.model, self.caches, self.groups, self.cycle) = (model, caches, groups, cycle)
+  /// Steps for texts of one model and with cycles of one length; nil where they keep no keys and values, or are more than
+  /// the kernels take.
+  init?(_ texts: [any RecordableText], recorder: @escaping RecordedWork.Recorder) {
+    caches = texts.compactMap(\.cache)
+    guard let first = texts.first, caches.count == texts.count, texts.count <= Self.mostRows,
+      texts.allSatisfy({ $0.cycle == first.cycle })
+    else { return nil }
+    (model, groups, cycle) = (first.model, first.layerGroups, first.cycle)
     record = recorder
     let (device, count) = (model.weights.device, caches.count)
     inputs = .zeros([3 * count + 1], .int64, on: device)

@@ -8,6 +8,9 @@ protocol RecordableText: GrowingText {
   var cache: KeyValueCache? { get }
   /// Its steps as they are recorded; nil where nothing is.
   var recorded: RecordedSteps? { get }
+  /// The model's layers, where it decodes directly, and tokens of a cycle; nil and 1 where it does not.
+  var layerGroups: ModelConfiguration.DirectDecoding.Groups? { get }
+  var cycle: Int { get }
   /// Changes whenever the text does.
   var revision: Int { get }
   /// The kind of the next step, where it may be a recorded one.

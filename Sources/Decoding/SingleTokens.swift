@@ -53,25 +53,3 @@ final class SingleTokens: TokenSource {
     return [last]
   }
 }
-
-/// The most probable tokens behind what a text has read, one after another and without an end: what a benchmark times.
-public final class GreedyTokens {
-  private let tokens: SingleTokens
-
-  /// The tokens behind `token`, which the text has not read yet.
-  ///
-  /// - Throws: `TorchError`.
-  public init(_ text: DecodingSession, after token: Int) throws {
-    tokens = try SingleTokens(text, Sampler(.greedy, seed: 0), choices: nil, last: token)
-  }
-
-  /// The same of a text that is decoded directly.
-  public init(_ text: DirectDecodingSession, after token: Int) throws {
-    tokens = try SingleTokens(text, Sampler(.greedy, seed: 0), choices: nil, last: token)
-  }
-
-  /// The next one.
-  ///
-  /// - Throws: as `DecodingSession.append` and `Sampler.next`.
-  public func next() throws -> Int { try tokens.proceed()[0] }
-}
