@@ -66,7 +66,8 @@ final class RecordedTexts {
   ///
   /// - Throws: as `append`.
   func feed(_ tokens: [Int?], by samplers: [Sampler?]) throws -> Bool {
-    try steps.choice?.begin(
+    guard let choice = steps.choice else { return false }
+    try choice.begin(
       zip(texts, samplers).map { text, sampler in sampler.map { (sampler: $0, tokens: text.tokens) } })
     guard try append(tokens) != nil else { return false }
     ready = (tokens.map { $0 != nil }, texts.map(\.revision))

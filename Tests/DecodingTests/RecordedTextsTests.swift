@@ -83,6 +83,35 @@ import Torch
     }
   }
 
+  @Test func aRowWithoutATextStaysWhereItIs() throws {
+    let model = try Self.plain.model()
+    let texts = [DecodingSession(model), DecodingSession(model, capacity: 4)]
+    for text in texts { _ = try text.append([1, 2, 3]) }
+    texts[1].truncate(to: 0)
+    let alone = DecodingSession(model)
+    _ = try alone.append([1, 2, 3])
+    let steps = try #require(RecordedSteps(texts, recorder: StandInRecorder().record))
+    try steps.choose(by: .greedy, among: nil)
+    let together = RecordedTexts(texts, steps)
+    // More steps than it has memory for, with and without tokens from here.
+    for token in someTokens(6) {
+      let found = try #require(try together.append([token, nil]))
+      #expect(try areIdentical(withTorch { found.select(0, 0) }, alone.append([token])))
+    }
+    let samplers = [try Sampler(.greedy, seed: 0), nil]
+    var last = 7
+    var reading: Reading?
+    for _ in 0..<20 {
+      #expect(try reading == nil ? together.feed([last, nil], by: samplers) : together.feedChosen())
+      if reading != nil { together.confirm([last, nil]) }
+      reading = try together.readChosen()
+      let expected = try Sampler(.greedy, seed: 0).next(alone.append([last]), after: [])
+      last = try #require(reading).values()[0]
+      #expect(last == expected)
+    }
+    #expect(texts[0].tokens == alone.tokens && texts[1].tokens.isEmpty)
+  }
+
   @Test func whatDoesNotBelongTogetherIsNotRecorded() throws {
     let model = try Self.plain.model()
     let device = StandInRecorder()
