@@ -32,8 +32,8 @@ extension DirectDecodingSession: BatchedText {
 
 /// Continues many prompts, some at a time, each token of theirs in one pass over the weights.
 ///
-/// A prompt takes the place, and the memory, of a text that has ended. Where texts are decoded directly it waits until the others begin a
-/// cycle, so that the thinking layers run once a cycle for all of them.
+/// A prompt takes the place, and the memory, of a text that has ended. Where texts are decoded directly it waits until the
+/// others begin a cycle, so that the thinking layers run once a cycle for all of them.
 struct BatchGeneration {
   let generation: TokenGeneration
   /// Records steps of several texts; nil where nothing is recorded.

@@ -10,7 +10,7 @@ import Torch
   func recordedStepsAreTheOrdinaryOnes(name: String, changes: [String]) throws {
     // Clipped where the norm is above the clip, and with a learning rate that changes every step.
     let fixture = try TrainerFixture(
-      in: TemporaryFolder(), name, changes + ["optimizer.clip=0.3", "schedule.warmup_steps=4"])
+      in: TemporaryFolder(), name, changes + ["optimizer.clip=0.6", "schedule.warmup_steps=4"])
     let (ordinary, unrecorded, recorded) = (try fixture.trainer(), try fixture.trainer(), try fixture.trainer())
     let (recorder, refusing) = (StandIn(), StandIn(refuses: true))
     recorded.recordSteps(with: recorder.record)
@@ -31,7 +31,7 @@ import Torch
       // Where recorded work writes gradients, they stay.
       #expect(recorded.model.weights.tensors.values.allSatisfy { ($0.gradient != nil) == (step > 1) })
     }
-    #expect(norms.contains { $0 > 0.3 }, "\(norms)")
+    #expect(norms.contains { $0 > 0.65 } && norms.contains { $0 < 0.58 }, "\(norms)")
     #expect(recorder.recordings == 1 && recorder.runs == 5)
     #expect(refusing.recordings == 1 && refusing.runs == 0)
     #expect(try weights(of: recorded) == weights(of: unrecorded))
