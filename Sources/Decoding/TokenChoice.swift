@@ -72,22 +72,21 @@ extension SamplingOptions {
     // Taking the largest away changes no probability and keeps tiny temperatures from overflowing.
     let least = scores - scores.max(-1, keep: true)
     let cooled = temperature == 1 ? least : least / Tensor.full([1], temperature, .float64, on: scores.device)
-    return keepingMinP(keepingTopP(keepingTopK(cooled)))
+    return keepingMinP(keepingTop(cooled))
   }
 
-  private func keepingTopK(_ scores: Tensor) -> Tensor {
-    guard let k = topK, k < scores.size(-1) else { return scores }
-    return scores.masked(scores .< scores.top(k).values.min(-1, keep: true), -.infinity)
-  }
-
-  private func keepingTopP(_ scores: Tensor) -> Tensor {
-    guard topP < 1 else { return scores }
-    // From the least probable up: what goes is the tail that has 1 - p together, and never the last one.
-    let (sorted, order) = scores.sorted()
-    let last = sorted.size(-1) - 1
-    let goes = sorted.softmax(-1).cumulativeSum(-1).slice(-1, 0..<last) .> (1 - topP)
-    let kept = Tensor.concatenate([goes, sorted.slice(-1, last...) .> -.infinity], axis: -1)
-    return scores.masked(kept.scatter(order, axis: -1, kept).not(), -.infinity)
+  /// Top-k, and top-p of what it leaves: both come down to the least score that stays.
+  private func keepingTop(_ scores: Tensor) -> Tensor {
+    let count = scores.size(-1), k = min(topK ?? count, count)
+    guard k < count || topP < 1 else { return scores }
+    let largest = k < count ? scores.top(k).values : scores.sorted(descending: true).values
+    let last = largest.slice(-1, (k - 1)...)
+    let kept = scores.masked(scores .< last, -.infinity)
+    guard topP < 1 else { return kept }
+    // A score stays as long as those above it have less than the share together.
+    let shares = largest.exp()
+    let stays = (shares.cumulativeSum(-1) - shares) .< (kept.exp().sum(-1, keep: true) * topP)
+    return scores.masked(scores .< largest.masked(stays.not(), .infinity).min(-1, keep: true), -.infinity)
   }
 
   private func keepingMinP(_ scores: Tensor) -> Tensor {

@@ -50,6 +50,14 @@ extension Float {
   #expect(try kept(logits) { $0.topP = 0.66 } == [0, 2, 4])
   #expect(try kept(logits) { $0.topP = 0.94 } == [0, 1, 2, 4])
   #expect(try kept(logits) { $0.topP = 1 } == [0, 1, 2, 3, 4])
+  // Of equal ones all stay or none. Top-k leaves two that are second, and with both of them the first has 0.576.
+  #expect(try kept([2, 1, 2, 2]) { $0.topP = 0.5 } == [0, 2, 3])
+  for (share, tokens) in [(0.57, [2]), (0.6, [0, 2, 3])] {
+    #expect(
+      try kept([2, 1, 3, 2, 0]) {
+        $0.topK = 2; $0.topP = share
+      } == tokens)
+  }
 }
 
 @Test func minPKeepsAShareOfTheLargest() throws {
