@@ -1,7 +1,6 @@
 /// Reading and writing at positions that another tensor names.
 extension Tensor {
   private static let gatherOperator = Operator("gather")
-  private static let scatterOperator = Operator("scatter", "src")
   private static let scatterAddOperator = Operator("scatter_add")
   private static let selectOperator = Operator("index_select")
   private static let addOperator = Operator("index_add")
@@ -17,11 +16,6 @@ extension Tensor {
   /// Elements at `indices` along an axis; the result has the shape of `indices`.
   public func gather(_ indices: Tensor, axis: Int) -> Tensor {
     Self.gatherOperator(.tensor(self), .int(axis), .tensor(indices))
-  }
-
-  /// A copy with `source` written at `indices` along an axis.
-  public func scatter(_ indices: Tensor, axis: Int, _ source: Tensor) -> Tensor {
-    Self.scatterOperator(.tensor(self), .int(axis), .tensor(indices), .tensor(source))
   }
 
   /// A copy with `source` added at `indices` along an axis.
