@@ -7,6 +7,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <memory>
@@ -94,7 +95,7 @@ struct wb_recording {
 };
 
 struct wb_reading {
-  at::Tensor number;
+  at::Tensor numbers;
   std::optional<c10::Event> event;
 };
 
@@ -135,27 +136,27 @@ bool wb_recording_run(wb_recording *recording) {
 
 void wb_recording_release(wb_recording *recording) { delete recording; }
 
-wb_reading *wb_read_ahead(const wb_tensor *number) {
+wb_reading *wb_read_ahead(const wb_tensor *numbers) {
   return wideband::guarded<wb_reading *>(nullptr, [&] {
-    const auto &source = number->value;
-    TORCH_CHECK(source.numel() == 1 && source.scalar_type() == at::kLong, "expected one number of int64");
+    const auto &source = numbers->value;
+    TORCH_CHECK(source.scalar_type() == at::kLong && source.is_contiguous(), "expected whole numbers of int64");
     auto reading = std::make_unique<wb_reading>();
     if (!source.is_cuda()) {
-      reading->number = source.to(at::kCPU, at::kLong, false, true);
+      reading->numbers = source.to(at::kCPU, at::kLong, false, true);
       return reading.release();
     }
-    reading->number = at::empty(source.sizes(), at::TensorOptions().dtype(at::kLong).pinned_memory(true));
-    reading->number.copy_(source, true);
+    reading->numbers = at::empty(source.sizes(), at::TensorOptions().dtype(at::kLong).pinned_memory(true));
+    reading->numbers.copy_(source, true);
     reading->event.emplace(source.device().type());
     reading->event->record(c10::impl::VirtualGuardImpl(source.device().type()).getStream(source.device()));
     return reading.release();
   });
 }
 
-bool wb_reading_finish(wb_reading *reading, int64_t *number) {
+bool wb_reading_finish(wb_reading *reading, int64_t *numbers) {
   return wideband::guarded(false, [&] {
     if (reading->event) reading->event->synchronize();
-    *number = *static_cast<const int64_t *>(reading->number.const_data_ptr());
+    std::copy_n(static_cast<const int64_t *>(reading->numbers.const_data_ptr()), reading->numbers.numel(), numbers);
     return true;
   });
 }

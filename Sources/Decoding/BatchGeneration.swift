@@ -2,8 +2,7 @@ import LanguageModel
 import Torch
 
 /// A text that goes on together with others of its model.
-protocol BatchedText: GrowingText {
-  var model: LanguageModel { get }
+protocol BatchedText: RecordableText {
   /// Whether the next token begins a cycle: texts that begin theirs together run through the thinking layers together.
   var beginsCycle: Bool { get }
   /// Adds one token to each of some texts in one pass and gives the logits `[texts, V]` of what follows them.
@@ -33,21 +32,23 @@ extension DirectDecodingSession: BatchedText {
 
 /// Continues many prompts, some at a time, each token of theirs in one pass over the weights.
 ///
-/// A prompt takes the place of a text that has ended. Where texts are decoded directly it waits until the others begin a
-/// cycle, so that the thinking layers run once a cycle for all of them.
+/// A prompt takes the place, and the memory, of a text that has ended. Where texts are decoded directly it waits until the
+/// others begin a cycle, so that the thinking layers run once a cycle for all of them.
 struct BatchGeneration {
   let generation: TokenGeneration
-  /// Rows up to which a product costs little more than one.
-  static let mostTexts = 16
+  /// Records steps of several texts; nil where nothing is recorded.
+  let recorder: RecordedWork.Recorder?
 
-  /// One text on its way.
-  private struct Member<Text: BatchedText> {
-    let index: Int
-    let text: Text
-    let sampler: Sampler
-    let firstChoice: ContinuousClock.Instant
-    var last: Int
+  init(generation: TokenGeneration) {
+    self.init(generation: generation, recorder: RecordedWork.recorder(for: generation.model.weights.device))
   }
+
+  init(generation: TokenGeneration, recorder: RecordedWork.Recorder?) {
+    (self.generation, self.recorder) = (generation, recorder)
+  }
+
+  /// Rows up to which a product costs little more than one.
+  static let mostTexts = RecordedSteps.mostRows
 
   /// Text i draws from the options' seed + i, and is the text that it would be alone.
   ///
@@ -82,49 +83,55 @@ struct BatchGeneration {
   ) throws {
     let seed = generation.options.seed ?? .random(in: 0 ... .max)
     var results = prompts.indices.map { GenerationResult(seed: seed &+ UInt64($0)) }
-    var members: [Member<Text>] = []
+    var firstChoices: [Int: ContinuousClock.Instant] = [:]
+    var members: [TogetherTokens<Text>.Member] = []
+    var free: [Text] = []
     var waiting = prompts.indices
+    let together = TogetherTokens<Text>(choices: generation.choices, recorder: recorder)
     /// Whether the text goes on behind its last token.
-    func goesOn(_ member: Member<Text>) throws -> Bool {
+    func goesOn(_ member: TogetherTokens<Text>.Member) throws -> Bool {
       let index = member.index
       guard let reason = try generation.finish(member.last, &results[index], { try accept(index, $0) }) else {
         return true
       }
       results[index].finishReason = reason
-      results[index].decodingSeconds = ContinuousClock.now.seconds(since: member.firstChoice)
+      results[index].decodingSeconds = firstChoices[index].map { ContinuousClock.now.seconds(since: $0) } ?? 0
+      member.text.truncate(to: 0)
+      free.append(member.text)
       try finished(index, results[index])
       return false
     }
     while !waiting.isEmpty || !members.isEmpty {
       while members.count < Self.mostTexts, members.allSatisfy(\.text.beginsCycle), let index = waiting.popFirst() {
-        let member = try begin(prompts[index], at: index, &results[index], check, text)
+        let member = try begin(
+          prompts[index], at: index, &results[index], check, free.popLast() ?? text(prompts[index]))
+        firstChoices[index] = ContinuousClock.now
         if try goesOn(member) { members.append(member) }
       }
       guard !members.isEmpty else { continue }
       try check()
-      let logits = try Text.append(members.map(\.last), to: members.map(\.text))
-      for row in members.indices {
-        members[row].last = try members[row].sampler.next(
-          withTorch { logits.select(0, row) }, among: generation.choices, after: members[row].text.tokens)
-        results[members[row].index].decodedTokenCount += 1
+      let chosen = try together.next(members)
+      members = try zip(members, chosen).compactMap { member, token in
+        guard let token else { return member }
+        var member = member
+        member.last = token
+        results[member.index].decodedTokenCount += 1
+        return try goesOn(member) ? member : nil
       }
-      members = try members.filter(goesOn)
     }
   }
 
-  /// Reads a prompt and chooses what follows it.
+  /// Reads a prompt into an empty text and chooses what follows it.
   private func begin<Text: BatchedText>(
-    _ prompt: [Int], at index: Int, _ result: inout GenerationResult, _ check: () throws -> Void,
-    _ text: ([Int]) throws -> Text
-  ) throws -> Member<Text> {
+    _ prompt: [Int], at index: Int, _ result: inout GenerationResult, _ check: () throws -> Void, _ text: Text
+  ) throws -> TogetherTokens<Text>.Member {
     let start = ContinuousClock.now
     let sampler = try Sampler(generation.options.sampling, seed: result.seed)
-    let text = try text(prompt)
+    text.cache?.expect(generation.expectedLength(behind: prompt))
     let first = try sampler.next(
       text.read(prompt, check: check), among: generation.choices, after: text.tokens)
-    let now = ContinuousClock.now
     result.promptTokenCount = prompt.count
-    result.prefillSeconds = now.seconds(since: start)
-    return Member(index: index, text: text, sampler: sampler, firstChoice: now, last: first)
+    result.prefillSeconds = ContinuousClock.now.seconds(since: start)
+    return .init(index: index, text: text, sampler: sampler, last: first)
   }
 }

@@ -7,12 +7,13 @@ import Torch
 ///     let logits = try session.append([464, 3290])
 public final class DecodingSession {
   /// All tokens so far.
-  public private(set) var tokens: [Int] = []
+  public private(set) var tokens: [Int] = [] { didSet { revision += 1 } }
 
   let model: LanguageModel
   let cache: KeyValueCache?
   /// Steps that are recorded on the device; nil where nothing is.
   var recorded: RecordedSteps?
+  private(set) var revision = 0
 
   /// Positions of one pass: a longer prompt is read in parts, so that its activations need not fit memory at once.
   private static let passLength = 512
@@ -31,9 +32,7 @@ public final class DecodingSession {
     cache =
       usesCache
       ? KeyValueCache(model, form: keyValueForm, capacity: capacity) : nil
-    if let cache, let recorder = RecordedWork.recorder(for: model.weights.device) {
-      recorded = RecordedSteps(model, cache, recorder: recorder)
-    }
+    recorded = RecordedWork.recorder(for: model.weights.device).flatMap { RecordedSteps([self], recorder: $0) }
   }
 
   /// Adds tokens, at least one, and gives the logits `[V]` of the token that follows them, in float32.
@@ -42,7 +41,10 @@ public final class DecodingSession {
   /// - Throws: `GenerationError` for a token outside the vocabulary and for more tokens than the model's context
   ///   holds; `TorchError`. The text then ends where the last complete pass ended.
   public func append(_ new: [Int], check: () throws -> Void = {}) throws -> Tensor {
-    if new.count == 1, let logits = try recordedLogits(new[0], check: check) { return logits }
+    if new.count == 1, let recorded {
+      try check()
+      if let logits = try RecordedTexts([self], recorded).append(new) { return try withTorch { logits.select(0, 0) } }
+    }
     var logits = Tensor.zeros([0])
     let end = tokens.count + new.count
     try advance(new, check: check) { states in
@@ -78,10 +80,7 @@ public final class DecodingSession {
           return model.logits(of: model.trunk(row, in: pass)).squeezed(0)
         }
       }
-      for (session, token) in zip(sessions, tokens) {
-        session.recorded?.forget()
-        session.tokens.append(token)
-      }
+      for (session, token) in zip(sessions, tokens) { session.tokens.append(token) }
       return logits
     } catch {
       for (session, length) in zip(sessions, positions) { session.truncate(to: length) }
@@ -93,7 +92,6 @@ public final class DecodingSession {
   /// a cache they are those of all tokens.
   func advance(_ new: [Int], check: () throws -> Void, taking take: (Tensor) throws -> Void) throws {
     guard !new.isEmpty else { throw GenerationError("no tokens to read: expected at least one") }
-    recorded?.forget()
     try model.configuration.requireTokens(new, after: tokens.count)
     var rest = new[...]
     while !rest.isEmpty {
@@ -105,27 +103,21 @@ public final class DecodingSession {
     }
   }
 
-  /// The logits `[V]` behind a further token from a recorded step; nil where the step has to be taken in the ordinary way.
-  private func recordedLogits(_ token: Int, check: () throws -> Void) throws -> Tensor? {
-    guard let recorded, Kernels.selected == .fused else { return nil }
-    try model.configuration.requireTokens([token], after: tokens.count)
-    try check()
-    let logits = try computing { try recorded.append(.plain, token, at: tokens.count) }
-    if logits != nil { tokens.append(token) }
-    return logits
-  }
-
   /// Forgets all tokens from `count` on.
   public func truncate(to count: Int) {
-    recorded?.forget()
     tokens = Array(tokens.prefix(max(0, count)))
+    settle()
+  }
+
+  func settle() {
+    revision += 1
     cache?.truncate(to: tokens.count)
   }
 
   /// Runs a pass without derivatives; the cache forgets one that failed halfway.
-  fileprivate func computing<Result>(_ pass: () throws -> Result) throws -> Result {
+  private func computing<Result>(_ pass: () throws -> Result) throws -> Result {
     do { return try withTorch { try withoutGradients(pass) } } catch {
-      cache?.truncate(to: tokens.count)
+      settle()
       throw error
     }
   }
@@ -144,13 +136,13 @@ public final class DecodingSession {
   }
 }
 
-extension DecodingSession: SelfFeedingText {
-  func appendChosen() throws -> Bool {
-    guard let recorded, Kernels.selected == .fused else { return false }
-    return try computing { try recorded.appendChosen(.plain, at: tokens.count) }
-  }
-
-  func confirm(_ token: Int) { tokens.append(token) }
+extension DecodingSession: RecordableText {
+  var layerGroups: ModelConfiguration.DirectDecoding.Groups? { nil }
+  var cycle: Int { 1 }
+  var nextKind: RecordedSteps.Kind? { .plain }
+  var nextPhase: Int { 0 }
+  var pending: Tensor? { nil }
+  func confirm(_ token: Int, waiting _: Tensor?) { tokens.append(token) }
 }
 
 extension ModelConfiguration {

@@ -14,7 +14,7 @@ import Torch
 /// and values are written there exactly once. The logits are those of a pass over the whole text with the same gate.
 public final class DirectDecodingSession {
   /// All tokens so far.
-  public private(set) var tokens: [Int] = []
+  public private(set) var tokens: [Int] = [] { didSet { revision += 1 } }
   /// The phase of each token: 0 at heads, 1 … cycle-1 behind them, `CycleGate.promptPhase` in prompts.
   ///
   /// What the decoding layers keep of a token depends on it: a text that is read anew must be replayed with these.
@@ -28,6 +28,7 @@ public final class DirectDecodingSession {
   let cache: KeyValueCache?
   /// Steps that are recorded on the device; nil where nothing is.
   var recorded: RecordedSteps?
+  private(set) var revision = 0
   /// What the encoding layers made of the tokens that the thinking layers have not seen, `[1, P, n, C]`; nil for none.
   private(set) var pending: Tensor?
   /// The head, past or future, from which phases are counted.
@@ -64,9 +65,7 @@ public final class DirectDecodingSession {
     cache =
       usesCache
       ? KeyValueCache(model, form: keyValueForm, capacity: capacity) : nil
-    if let cache, let recorder = RecordedWork.recorder(for: model.weights.device) {
-      recorded = RecordedSteps(model, cache, groups: groups, cycle: length, recorder: recorder)
-    }
+    recorded = RecordedWork.recorder(for: model.weights.device).flatMap { RecordedSteps([self], recorder: $0) }
   }
 
   /// The phase of the next token that is appended.
@@ -97,14 +96,8 @@ public final class DirectDecodingSession {
   ///
   /// - Throws: as `read`; the text is then as it was.
   public func append(_ token: Int) throws -> Tensor {
-    if let recorded, let kind = recordedKind {
-      try model.configuration.requireTokens([token], after: tokens.count)
-      let phase = nextPhase
-      let logits = try stepping { try recorded.append(kind, token, at: tokens.count, phase: phase) }
-      if let logits {
-        confirm(token)
-        return logits
-      }
+    if let recorded, let logits = try RecordedTexts([self], recorded).append([token]) {
+      return try withTorch { logits.select(0, 0) }
     }
     return try Self.append([token], to: [self]).flattened()
   }
@@ -150,7 +143,6 @@ public final class DirectDecodingSession {
 
   /// Forgets all tokens from `count` on; what is appended then goes on with the cycle of what is left.
   public func truncate(to count: Int) {
-    recorded?.forget()
     let kept = min(tokens.count, max(0, count))
     let thought = min(kept, tokens.count - pendingCount)
     pending = kept > thought ? pending?.slice(1, 0..<(kept - thought)) : nil
@@ -184,28 +176,12 @@ public final class DirectDecodingSession {
     tokens += part.tokens
     phases += part.phases
     self.pending = pending
-    recorded?.forget()
-    if let pending, pending.size(1) < cycle { recorded?.takeWaiting(pending) }
     settle()
   }
 
-  /// The kind of the next step, where it may be a recorded one: a head's is that of a whole cycle.
-  private var recordedKind: RecordedSteps.Kind? {
-    guard Kernels.selected == .fused, recorded != nil, !tokens.isEmpty else { return nil }
-    guard nextPhase == 0 else { return pendingCount == nextPhase - 1 ? .inCycle : nil }
-    return pendingCount == cycle - 1 ? .head : nil
-  }
-
-  /// Runs a recorded step without derivatives; the cache forgets one that failed.
-  private func stepping<Result>(_ step: () throws -> Result) throws -> Result {
-    do { return try withTorch { try withoutGradients(step) } } catch {
-      settle()
-      throw error
-    }
-  }
-
   /// Brings cache and anchor in line with the tokens.
-  private func settle() {
+  func settle() {
+    revision += 1
     cache?.truncate(to: tokens.count)
     cache?.truncate(to: tokens.count - pendingCount, layers: groups.thinking)
     let last = phases.last ?? CycleGate.promptPhase
@@ -213,17 +189,20 @@ public final class DirectDecodingSession {
   }
 }
 
-extension DirectDecodingSession: SelfFeedingText {
-  func appendChosen() throws -> Bool {
-    guard let recorded, let kind = recordedKind else { return false }
-    return try stepping { try recorded.appendChosen(kind, at: tokens.count) }
+extension DirectDecodingSession: RecordableText {
+  var layerGroups: ModelConfiguration.DirectDecoding.Groups? { groups }
+
+  /// A head's step is that of a whole cycle.
+  var nextKind: RecordedSteps.Kind? {
+    guard !tokens.isEmpty else { return nil }
+    guard nextPhase == 0 else { return pendingCount == nextPhase - 1 ? .inCycle : nil }
+    return pendingCount == cycle - 1 ? .head : nil
   }
 
-  func confirm(_ token: Int) {
-    let phase = nextPhase
+  func confirm(_ token: Int, waiting: Tensor?) {
+    phases.append(nextPhase)
     tokens.append(token)
-    phases.append(phase)
-    pending = phase == 0 ? nil : recorded?.waiting(phase)
+    pending = waiting
     settle()
   }
 }

@@ -35,8 +35,9 @@ public final class KeyValueCache: KeyValueMemory {
     var keys: Stored
     var values: Stored
 
-    var scales: (keys: Tensor, values: Tensor)? {
-      keys.scales.flatMap { keys in values.scales.map { (keys: keys, values: $0) } }
+    func text(from start: Int, count: Int) -> KeptText {
+      let scales = keys.scales.flatMap { keys in values.scales.map { (keys: keys, values: $0) } }
+      return KeptText(keys: keys.numbers, values: values.numbers, scales: scales, start: start, count: count)
     }
   }
 
@@ -48,7 +49,7 @@ public final class KeyValueCache: KeyValueMemory {
   /// Changes whenever a block takes another's place.
   private(set) var revision = 0
 
-  private let initialCapacity: Int
+  private var initialCapacity: Int
   private var layers: [Layer]
 
   /// An empty cache; it takes memory when the first positions arrive.
@@ -98,26 +99,15 @@ public final class KeyValueCache: KeyValueMemory {
   /// Room for new positions of one text, which the caller writes.
   public func extended(
     layer: Int, by count: Int, heads: Int, headSize: Int, like activations: Tensor
-  ) -> [KeptText] {
+  ) -> KeptTexts {
     let start = layers[layer].length
     let block = reserve(layer, start + count, [1, heads, headSize], activations.dtype, on: activations.device)
-    return [
-      KeptText(
-        keys: block.keys.numbers, values: block.values.numbers, scales: block.scales, start: start, count: count)
-    ]
+    return KeptTexts([block.text(from: start, count: count)])
   }
 
-  /// A layer's block for `count` new positions that begin where `position`, one int64, says when they are written; they are
-  /// counted by `advance`.
-  func recorded(layer: Int, by count: Int, at position: Tensor) -> [KeptText] {
-    guard let block = layers[layer].block else { return [] }
-    // What runs on the processor is never recorded: it looks now.
-    let isHere = position.device == .cpu
-    return [
-      KeptText(
-        keys: block.keys.numbers, values: block.values.numbers, scales: block.scales,
-        start: isHere ? Int((try? position.item()) ?? 0) : 0, position: isHere ? nil : position, count: count)
-    ]
+  /// A layer's block for `count` new positions from `start`, which are counted by `advance`; nil before it has memory.
+  func kept(layer: Int, from start: Int, count: Int) -> KeptText? {
+    layers[layer].block?.text(from: start, count: count)
   }
 
   /// Counts some layers' positions up to `length` as kept.
@@ -138,6 +128,13 @@ public final class KeyValueCache: KeyValueMemory {
 
   /// Forgets everything but keeps the memory.
   public func reset() { truncate(to: 0) }
+
+  /// Prepares an empty cache for a text of at most `count` positions: if it has memory for less, it takes new memory.
+  func expect(_ count: Int) {
+    guard capacity < min(count, maximumLength), layers.allSatisfy({ $0.length == 0 }) else { return }
+    initialCapacity = min(count, maximumLength)
+    for index in layers.indices { layers[index].block = nil }
+  }
 
   /// The layer's block, or a larger one with the same content, in which `length` positions count as kept; `rows` are
   /// B, K and hd.

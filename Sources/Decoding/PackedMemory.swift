@@ -14,10 +14,11 @@ final class PackedMemory: KeyValueMemory {
     }
   }
 
-  func extended(layer: Int, by _: Int, heads: Int, headSize: Int, like activations: Tensor) -> [KeptText] {
-    segments.flatMap { cache, range in
-      cache.extended(layer: layer, by: range.count, heads: heads, headSize: headSize, like: activations)
-    }
+  func extended(layer: Int, by _: Int, heads: Int, headSize: Int, like activations: Tensor) -> KeptTexts {
+    KeptTexts(
+      segments.flatMap { cache, range in
+        cache.extended(layer: layer, by: range.count, heads: heads, headSize: headSize, like: activations).texts
+      })
   }
 
   func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor {

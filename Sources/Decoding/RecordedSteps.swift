@@ -1,190 +1,237 @@
 import LanguageModel
 import Torch
 
-/// The steps of one text, each kind recorded once and then run in one go.
+/// The steps of one or more texts side by side, each kind recorded once and then run in one go.
 ///
-/// A step reads its token, position and phase from the device's memory, and leaves there those of the step behind it,
-/// with the most probable token: steps can follow each other without the processor knowing what was chosen. The first step
-/// of a kind does the same without a recording, since it takes memory and compiles kernels; where the cache has moved, a
-/// kind is recorded again.
+/// A step reads its tokens, positions and phase from the device's memory, and leaves there those of the step behind it, with
+/// the tokens that it chose: steps can follow each other without the processor knowing what was chosen. The texts stand at
+/// positions of their own, but at the same place in the cycle. The first step of a kind does the same without a recording,
+/// since it takes memory and compiles kernels; where a cache has moved, a kind is recorded again.
 final class RecordedSteps {
   /// Which layers a step runs.
   enum Kind: Hashable {
-    /// All of them, for one token.
+    /// All of them, for one token of each text.
     case plain
     /// All of them, the thinking layers for the tokens of a whole cycle.
     case head
-    /// The encoding and the decoding layers, for one token.
+    /// The encoding and the decoding layers, for one token of each text.
     case inCycle
   }
 
+  /// What a step adds to a text.
+  typealias Addition = (token: Int, position: Int)
+
+  /// Positions that the kernels of a sublayer take at once.
+  static let mostRows = 16
+
   private struct Step {
     let run: () throws -> Void
-    let revision: Int
+    let revisions: [Int]
   }
 
   private let model: LanguageModel
-  private let cache: KeyValueCache
+  private let caches: [KeyValueCache]
   private let groups: ModelConfiguration.DirectDecoding.Groups?
   private let cycle: Int
   private let record: RecordedWork.Recorder
   private var steps: [Kind: Step] = [:]
   private var seen: Set<Kind> = []
-  private var isPossible = true
+  private var impossible: Set<Kind> = []
 
-  // Where the steps read and write.
-  private let token, position, phase: Tensor
+  // Where the steps read and write; R is the number of texts.
   private let inputs: Tensor
-  /// The most probable token behind the last step, or -1 if its logits were not finite.
+  /// `[1, R]`, `[R]`, `[R]` and `[1]`: a text's position grows by its advance, 0 for a row without a text.
+  private let tokens, positions, advances, phase: Tensor
+  /// The tokens `[R]` chosen behind the last step, or -1 where logits were not finite.
   private let chosen: Tensor
-  private let logits: Tensor
-  /// What the encoding layers made of the tokens behind the last head, `[1, cycle-1, n, C]`; nil before it was needed.
+  /// `[R, V]` behind the last step.
+  let logits: Tensor
+  /// What the encoding layers made of the tokens behind the last heads, `[R, cycle-1, n, C]`; nil before it was needed.
   private var waiting: Tensor?
-
-  /// Tokens from 0 that may be the most probable; nil for all.
-  var choices: Int? {
-    didSet { if choices != oldValue { steps = [:] } }
-  }
-  /// The position for which the inputs lie ready on the device; nil for none.
-  private(set) var readyPosition: Int?
+  /// How the steps choose; nil where they give logits alone.
+  private(set) var choice: RecordedChoice?
   /// How many steps were run from a recording.
   private(set) var runCount = 0
 
-  /// Steps for a text whose keys and values `cache` keeps.
-  ///
-  /// - Parameters:
-  ///   - groups: the model's layers, where it decodes directly.
-  ///   - cycle: tokens of a cycle; 1 for the ordinary model.
-  init(
-    _ model: LanguageModel, _ cache: KeyValueCache, groups: ModelConfiguration.DirectDecoding.Groups? = nil,
-    cycle: Int = 1, recorder: @escaping RecordedWork.Recorder
-  ) {
-    (self.model, self.cache, self.groups, self.cycle) = (model, cache, groups, cycle)
+  /// Steps for texts of one model and with cycles of one length; nil where they keep no keys and values, or are more than
+  /// the kernels take.
+  init?(_ texts: [any RecordableText], recorder: @escaping RecordedWork.Recorder) {
+    caches = texts.compactMap(\.cache)
+    guard let first = texts.first, caches.count == texts.count, texts.count <= Self.mostRows,
+      texts.allSatisfy({ $0.cycle == first.cycle })
+    else { return nil }
+    (model, groups, cycle) = (first.model, first.layerGroups, first.cycle)
     record = recorder
-    let device = model.weights.device
-    inputs = .zeros([3], .int64, on: device)
-    (token, position, phase) = (inputs.slice(0, 0..<1), inputs.slice(0, 1..<2), inputs.slice(0, 2..<3))
-    chosen = .zeros([1], .int64, on: device)
-    logits = .zeros([model.configuration.vocabularySize], .float32, on: device)
+    let (device, count) = (model.weights.device, caches.count)
+    inputs = .zeros([3 * count + 1], .int64, on: device)
+    tokens = inputs.slice(0, 0..<count).unsqueezed(0)
+    positions = inputs.slice(0, count..<(2 * count))
+    advances = inputs.slice(0, (2 * count)..<(3 * count))
+    phase = inputs.slice(0, (3 * count)...)
+    chosen = .zeros([count], .int64, on: device)
+    logits = .zeros([count, model.configuration.vocabularySize], .float32, on: device)
   }
 
-  /// Adds a token and gives the logits `[V]` of the one behind it, which the next step overwrites; nil where the step has
-  /// to be taken in the ordinary way.
-  func append(_ kind: Kind, _ token: Int, at position: Int, phase: Int = 0) throws -> Tensor? {
-    readyPosition = nil
-    guard isPossible, cache.capacity > position else { return nil }
-    try withTorch { inputs.copy(from: Tensor([token, position, phase].map(Int64.init))) }
-    return try run(kind, at: position) ? logits : nil
+  /// Has the steps choose tokens, those from 0 to `choices` - 1 alone unless it is nil.
+  func choose(by options: SamplingOptions, among choices: Int?) throws {
+    guard choice?.options != options || choice?.choices != choices else { return }
+    (steps, seen) = ([:], [])
+    choice = try withTorch {
+      RecordedChoice(
+        options, among: choices, rows: caches.count, of: model.configuration.vocabularySize, on: model.weights.device)
+    }
   }
 
-  /// Adds the token that the last step found the most probable; false where the step has to be taken in the ordinary way.
-  func appendChosen(_ kind: Kind, at position: Int) throws -> Bool {
-    guard readyPosition == position, isPossible, cache.capacity > position else { return false }
-    return try run(kind, at: position)
+  /// Takes a step that adds a token to each text, none where an addition is nil; false where it has to be taken in the
+  /// ordinary way.
+  func run(_ kind: Kind, _ additions: [Addition?], phase: Int) throws -> Bool {
+    guard isPossible(kind, at: additions.map { $0?.position }) else { return false }
+    let numbers =
+      additions.map { $0?.token ?? 0 } + additions.map { $0?.position ?? cycle - 1 }
+      + additions.map { $0 == nil ? 0 : 1 }
+      + [phase]
+    try withTorch { inputs.copy(from: Tensor(numbers.map(Int64.init))) }
+    return try run(kind, at: additions.map { $0?.position })
   }
 
-  /// Has what the last step left on the device count for nothing: the text went on in another way.
-  func forget() { readyPosition = nil }
+  /// Takes a step that adds the tokens that the last one chose; false where it has to be taken in the ordinary way. The
+  /// positions are those behind the last step's.
+  func runChosen(_ kind: Kind, at positions: [Int?]) throws -> Bool {
+    guard choice != nil, isPossible(kind, at: positions) else { return false }
+    return try run(kind, at: positions)
+  }
 
-  /// The most probable token behind the last step, on its way.
+  /// The tokens chosen behind the last step, on their way.
   func readChosen() throws -> Reading { try Reading(chosen) }
 
-  /// What waits for the thinking layers after `count` steps behind a head, `[1, count, n, C]`.
-  func waiting(_ count: Int) -> Tensor? { waiting.map { $0.slice(1, 0..<count) } }
+  /// What waits of a text for the thinking layers after `count` steps behind a head, `[1, count, n, C]`.
+  func waiting(_ count: Int, of row: Int) -> Tensor? {
+    waiting.map { $0.slice(0, row..<(row + 1)).slice(1, 0..<count) }
+  }
 
-  /// Takes over what waits after steps in the ordinary way.
-  func takeWaiting(_ states: Tensor) {
+  /// Takes over what waits of a text after steps in the ordinary way.
+  func takeWaiting(_ states: Tensor, of row: Int) {
     makeRoom(like: states)
-    waiting?.slice(1, 0..<states.size(1)).copy(from: states)
+    waiting(states.size(1), of: row)?.copy(from: states)
   }
 
   private func makeRoom(like states: Tensor) {
     guard waiting == nil, states.rank == 4 else { return }
-    waiting = .zeros([1, max(cycle - 1, 1), states.size(2), states.size(3)], states.dtype, on: states.device)
+    waiting = .zeros(
+      [caches.count, max(cycle - 1, 1), states.size(2), states.size(3)], states.dtype, on: states.device)
+  }
+
+  /// A row without a text writes where an empty one keeps nothing, as if it were at the end of its first cycle.
+  private func isPossible(_ kind: Kind, at positions: [Int?]) -> Bool {
+    !impossible.contains(kind) && zip(caches, positions).allSatisfy { $0.capacity > $1 ?? cycle - 1 }
   }
 
   /// Takes a step whose inputs lie ready; false where it has to be taken in the ordinary way.
-  private func run(_ kind: Kind, at position: Int) throws -> Bool {
-    readyPosition = nil
+  private func run(_ kind: Kind, at positions: [Int?]) throws -> Bool {
+    try choice?.prepareStep()
+    let isDone: Bool
     if seen.insert(kind).inserted {
-      isPossible = try withTorch { perform(kind) }
+      isDone = try withTorch { perform(kind) }
     } else {
-      if steps[kind]?.revision != cache.revision {
-        steps[kind] = record(model.weights.device, { self.perform(kind) }).map {
-          Step(run: $0, revision: cache.revision)
-        }
+      let revisions = caches.map(\.revision)
+      if steps[kind]?.revisions != revisions {
+        steps[kind] = record(model.weights.device, { self.perform(kind) }).map { Step(run: $0, revisions: revisions) }
       }
-      isPossible = steps[kind] != nil
+      isDone = steps[kind] != nil
       try steps[kind]?.run()
     }
-    guard isPossible else { return false }
-    let end = position + 1
-    if kind == .inCycle, let groups {
-      cache.advance(to: end, layers: groups.encoding)
-      cache.advance(to: end, layers: groups.decoding)
-    } else {
-      cache.advance(to: end, layers: 0..<model.configuration.layerCount)
+    guard isDone else {
+      impossible.insert(kind)
+      return false
+    }
+    for case (let cache, let position?) in zip(caches, positions) {
+      if kind == .inCycle, let groups {
+        cache.advance(to: position + 1, layers: groups.encoding)
+        cache.advance(to: position + 1, layers: groups.decoding)
+      } else {
+        cache.advance(to: position + 1, layers: 0..<model.configuration.layerCount)
+      }
     }
     if steps[kind] != nil { runCount += 1 }
-    readyPosition = end
     return true
   }
 
-  /// One step; false where a part of it has no kernel that takes its position from the device.
+  /// One step; false where a part of it has no kernel that takes its positions from the device.
   private func perform(_ kind: Kind) -> Bool {
-    let (memory, row) = (RecordedMemory(cache, at: position), token.unsqueezed(0))
-    let pass = Pass(positions: position, configuration: model.configuration, memory: memory)
+    let memory = RecordedMemory(caches, at: positions)
+    let pass = Pass(positions: positions, configuration: model.configuration, memory: memory)
     guard let groups, kind != .plain else {
-      finish(model.trunk(row, in: pass))
+      finish(model.trunk(tokens, in: pass))
       return !memory.isLacking
     }
-    let encoded = model.run(groups.encoding, from: model.embedded(row), in: pass)
+    let encoded = model.run(groups.encoding, from: model.embedded(tokens), in: pass)
     var joined = encoded
-    var thinking: RecordedMemory?
     if kind == .head {
-      let first = position + (1 - cycle)
-      let block = cycle == 1 ? encoded : .concatenate([waiting(cycle - 1) ?? encoded, encoded], axis: 1)
-      let own = RecordedMemory(cache, at: first)
-      let all = Pass(
-        positions: first + Tensor.range(0..<cycle, on: encoded.device), configuration: model.configuration, memory: own)
-      let thought = model.run(groups.thinking, from: block, in: all).slice(1, (cycle - 1)...)
-      thinking = own
-      guard let gate = try? CycleGate(phases: phase.unsqueezed(0), model.configuration) else { return false }
+      guard let thought = thought(apart(encoded), groups.thinking),
+        let gate = try? CycleGate(phases: phase.unsqueezed(0), model.configuration)
+      else { return false }
       joined = gate(encoded: encoded, thought: thought)
     } else {
       makeRoom(like: encoded)
-      waiting?.copyRows(phase + -1, axis: 1, from: encoded)
+      waiting?.copyRows(phase + -1, axis: 1, from: apart(encoded))
     }
     finish(model.run(groups.decoding, from: joined, in: pass))
-    return !memory.isLacking && !(thinking?.isLacking ?? false)
+    return !memory.isLacking
+  }
+
+  /// The texts' states `[1, R, n, C]` as `[R, 1, n, C]`.
+  private func apart(_ states: Tensor) -> Tensor { states.transposed(0, 1) }
+
+  /// What the thinking layers make of heads `[R, 1, n, C]` behind what waits of their texts, `[1, R, n, C]`; nil where they
+  /// have no kernel for it. As many texts go through them together as the kernels take.
+  private func thought(_ heads: Tensor, _ layers: Range<Int>) -> Tensor? {
+    let blocks = cycle == 1 ? heads : .concatenate([waiting ?? heads, heads], axis: 1)
+    let own = positions.unsqueezed(1) + Tensor.range((1 - cycle)..<1, on: heads.device)
+    let together = max(1, Self.mostRows / cycle)
+    var thought: [Tensor] = []
+    for first in stride(from: 0, to: caches.count, by: together) {
+      let texts = first..<min(first + together, caches.count)
+      let places = own.slice(0, texts)
+      let memory = RecordedMemory(Array(caches[texts]), at: places.select(1, 0).contiguous())
+      let pass = Pass(positions: places.flattened(), configuration: model.configuration, memory: memory)
+      let states = model.run(layers, from: blocks.slice(0, texts).flattened(0, 1).unsqueezed(0), in: pass)
+      guard !memory.isLacking else { return nil }
+      thought.append(states.reshaped(texts.count, cycle, states.size(2), states.size(3)).select(1, cycle - 1))
+    }
+    return .concatenate(thought).unsqueezed(0)
   }
 
   /// The logits, and the inputs of the step behind this one.
   private func finish(_ states: Tensor) {
-    let scores = model.logits(of: states).flattened()
-    logits.copy(from: scores)
-    let next = scores.slice(0, 0..<(choices ?? scores.size(0))).argmax(0, keep: true)
-    let isFinite = scores.sum().isFinite()
-    chosen.copy(from: next.masked(isFinite.not(), -1))
-    token.copy(from: next)
-    position.copy(from: position + 1)
+    logits.copy(from: model.logits(of: states).squeezed(0))
+    guard let choice else { return }
+    chosen.copy(from: choice(logits, behind: tokens.squeezed(0)))
+    tokens.copy(from: chosen.masked(chosen .< 0, 0))
+    positions.copy(from: positions + advances)
     phase.copy(from: (phase + 1).remainder(by: cycle))
   }
 }
 
-/// The cache of a text whose position lies on the device.
+/// The caches of texts whose positions lie on the device.
 private final class RecordedMemory: KeyValueMemory {
-  private let cache: KeyValueCache
-  private let position: Tensor
-  /// Whether something was asked for that knows the position on the processor alone.
+  private let caches: [KeyValueCache]
+  private let positions: Tensor
+  /// Whether something was asked for that knows the positions on the processor alone.
   private(set) var isLacking = false
 
-  init(_ cache: KeyValueCache, at position: Tensor) {
-    (self.cache, self.position) = (cache, position)
+  init(_ caches: [KeyValueCache], at positions: Tensor) {
+    (self.caches, self.positions) = (caches, positions)
   }
 
-  func extended(layer: Int, by count: Int, heads: Int, headSize: Int, like activations: Tensor) -> [KeptText] {
-    cache.recorded(layer: layer, by: count, at: position)
+  func extended(layer: Int, by count: Int, heads: Int, headSize: Int, like activations: Tensor) -> KeptTexts {
+    // What runs on the processor is never recorded: it looks now.
+    let isHere = positions.device == .cpu
+    let starts =
+      isHere ? (try? RecordedWork.$isRecording.withValue(false) { try positions.elements(Int64.self) }) ?? [] : []
+    let texts = caches.indices.compactMap { text in
+      caches[text].kept(layer: layer, from: isHere ? Int(starts[text]) : 0, count: count / caches.count)
+    }
+    return KeptTexts(texts, starts: isHere ? nil : positions)
   }
 
   func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor {

@@ -10,7 +10,8 @@ public struct SamplingOptions: Hashable, Sendable {
   public var temperature = 1.0
   /// Keeps the k largest logits and all equal to the last of them; nil keeps all.
   public var topK: Int?
-  /// Keeps the fewest most probable tokens that have this much probability together; 1 keeps all.
+  /// Keeps the fewest most probable tokens that have this much probability together, and all equal to the last of them; 1
+  /// keeps all.
   public var topP = 1.0
   /// Keeps the tokens that have at least this share of the largest probability; 0 keeps all.
   public var minP = 0.0

@@ -1,38 +1,31 @@
 import Torch
 
-/// A text whose steps can follow each other on its device, before it is known here what they chose.
-protocol SelfFeedingText: GrowingText {
-  /// Its steps as they are recorded; nil where nothing is.
-  var recorded: RecordedSteps? { get }
-  /// Adds the token that the last step found the most probable; false where that step is not a recorded one, and nothing
-  /// was added.
-  func appendChosen() throws -> Bool
-  /// Takes note of which token that was.
-  func confirm(_ token: Int)
-}
-
 /// One token a pass.
 ///
-/// Where the choice is greedy and the text's steps are recorded, the step behind a token is given to the device before the
-/// token is read.
+/// Where the text's steps are recorded they choose themselves, and the step behind a token is given to the device before
+/// the token is read.
 final class SingleTokens: TokenSource {
   private let text: any GrowingText
   private let sampler: Sampler
   private let choices: Int?
   private(set) var reusedTokenCount = 0
   private var last = 0
+  /// The text as it takes recorded steps; nil where none are.
+  private var leading: RecordedTexts?
   /// What the last step of the device chose, on its way.
   private var reading: Reading?
 
   /// - Parameters:
   ///   - choices: tokens from 0 that may be chosen; nil for all.
   ///   - last: the token chosen behind what the text has read; of no meaning before `begin`.
-  init(_ text: any GrowingText, _ sampler: Sampler, choices: Int?, last: Int = 0) {
+  init(_ text: any GrowingText, _ sampler: Sampler, choices: Int?, last: Int = 0) throws {
     self.text = text
     self.last = last
     self.sampler = sampler
     self.choices = choices
-    leading?.recorded?.choices = choices
+    guard let text = text as? any RecordableText, let recorded = text.recorded else { return }
+    try recorded.choose(by: sampler.options, among: choices)
+    leading = RecordedTexts([text], recorded)
   }
 
   var drafts: DraftCounts? { nil }
@@ -46,48 +39,17 @@ final class SingleTokens: TokenSource {
   }
 
   func proceed() throws -> [Int] {
-    if let leading, reading == nil, try leading.appendChosen() {
-      leading.confirm(last)
-      reading = try leading.recorded?.readChosen()
-    }
+    if let leading, reading == nil, try leading.feed([last], by: [sampler]) { reading = try leading.readChosen() }
     guard let leading, let current = reading else { return try choose(text.append(last)) }
-    let isAhead = try leading.appendChosen()
-    reading = isAhead ? try leading.recorded?.readChosen() : nil
-    last = try current.value()
-    guard last >= 0 else { throw Sampler.brokenModel(after: text.tokens.count) }
-    if isAhead { leading.confirm(last) }
+    let isAhead = try leading.feedChosen()
+    reading = isAhead ? try leading.readChosen() : nil
+    last = try sampler.confirmed(current.values()[0], after: text.tokens.count)
+    if isAhead { leading.confirm([last]) }
     return [last]
-  }
-
-  /// The text, where the device may choose.
-  private var leading: (any SelfFeedingText)? {
-    sampler.options.isGreedy && sampler.options.repetitionPenalty == 1 ? text as? any SelfFeedingText : nil
   }
 
   private func choose(_ logits: Tensor) throws -> [Int] {
     last = try sampler.next(logits, among: choices, after: text.tokens)
     return [last]
   }
-}
-
-/// The most probable tokens behind what a text has read, one after another and without an end: what a benchmark times.
-public final class GreedyTokens {
-  private let tokens: SingleTokens
-
-  /// The tokens behind `token`, which the text has not read yet.
-  ///
-  /// - Throws: `TorchError`.
-  public init(_ text: DecodingSession, after token: Int) throws {
-    tokens = SingleTokens(text, try Sampler(.greedy, seed: 0), choices: nil, last: token)
-  }
-
-  /// The same of a text that is decoded directly.
-  public init(_ text: DirectDecodingSession, after token: Int) throws {
-    tokens = SingleTokens(text, try Sampler(.greedy, seed: 0), choices: nil, last: token)
-  }
-
-  /// The next one.
-  ///
-  /// - Throws: as `DecodingSession.append` and `Sampler.next`.
-  public func next() throws -> Int { try tokens.proceed()[0] }
 }

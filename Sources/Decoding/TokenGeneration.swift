@@ -67,7 +67,7 @@ struct TokenGeneration {
       return DraftedTokens(
         text, sampler, choices: choices, contextLength: model.configuration.contextLength)
     }
-    return SingleTokens(try session ?? options.emptyText(of: model, expecting: length), sampler, choices: choices)
+    return try SingleTokens(session ?? options.emptyText(of: model, expecting: length), sampler, choices: choices)
   }
 
   /// Refuses a prompt that leaves no room in the model's context.

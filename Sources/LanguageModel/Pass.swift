@@ -64,7 +64,7 @@ public protocol KeyValueMemory: AnyObject {
   /// Makes room for `count` new positions of a layer with K = `heads` heads of hd = `headSize` channels, and counts them
   /// as kept; who asks writes them. One entry a text, in their order in the pass. `activations` are what keys and values
   /// are computed from, on their device and in their type.
-  func extended(layer: Int, by count: Int, heads: Int, headSize: Int, like activations: Tensor) -> [KeptText]
+  func extended(layer: Int, by count: Int, heads: Int, headSize: Int, like activations: Tensor) -> KeptTexts
 
   /// Stores new keys and values `[B, T, K, hd]` of a layer behind what it holds, and gives what queries `[B, T, H, hd]`
   /// of the same positions find among all up to their own: `[B, T, H, hd]`.

@@ -50,20 +50,14 @@ public struct KeptText {
   public let keys, values: Tensor
   let scales: (keys: Tensor, values: Tensor)?
   let start: Int
-  let position: Tensor?
   let count: Int
 
-  /// `count` new positions from `start`, behind all that is kept; as many further on as a tensor of one int64 on a GPU,
-  /// `position`, says when the step runs.
-  public init(
-    keys: Tensor, values: Tensor, scales: (keys: Tensor, values: Tensor)?, start: Int, position: Tensor? = nil,
-    count: Int
-  ) {
+  /// `count` new positions from `start`, behind all that is kept.
+  public init(keys: Tensor, values: Tensor, scales: (keys: Tensor, values: Tensor)?, start: Int, count: Int) {
     self.keys = keys
     self.values = values
     self.scales = scales
     self.start = start
-    self.position = position
     self.count = count
   }
 
@@ -72,6 +66,20 @@ public struct KeptText {
     return wb_memory(
       keys: keys, values: values, key_scales: scales?.keys.pointer, value_scales: scales?.values.pointer,
       start: Int64(start), rows: Int64(count))
+  }
+}
+
+/// One layer's keys and values of texts whose new positions stand side by side.
+public struct KeptTexts {
+  /// The texts in their order.
+  public let texts: [KeptText]
+  let starts: Tensor?
+
+  /// - Parameter starts: how much further on each text's new positions begin when the step runs, int64 `[texts]` on a GPU;
+  ///   nil for not at all.
+  public init(_ texts: [KeptText], starts: Tensor? = nil) {
+    self.texts = texts
+    self.starts = starts
   }
 }
 
@@ -126,18 +134,16 @@ extension Tensor {
   /// side, added to x if `addsInput`; rotary tables are `[1, T, 1, hd]`. `texts` is asked where there is a kernel alone;
   /// new keys and values are written to what it gives.
   public func attentionStep(
-    _ weights: AttentionWeights, rotary: (cos: Tensor, sin: Tensor), addsInput: Bool, in texts: () -> [KeptText]
+    _ weights: AttentionWeights, rotary: (cos: Tensor, sin: Tensor), addsInput: Bool, in texts: () -> KeptTexts
   ) -> Tensor? {
     guard Kernels.selected == .fused, let pointer, var layer = weights.pointers,
       let cosine = rotary.cos.pointer, let sine = rotary.sin.pointer, wb_attention_step_is_supported(pointer, &layer)
     else { return nil }
     let kept = texts()
-    let memories = kept.compactMap(\.pointers)
-    // A text whose start lies on the GPU is alone.
-    let starts = kept.count == 1 ? kept[0].position : nil
+    let memories = kept.texts.compactMap(\.pointers)
     return Tensor(
       result: wb_attention_step(
-        pointer, &layer, memories, Int64(memories.count), cosine, sine, starts?.pointer, addsInput),
+        pointer, &layer, memories, Int64(memories.count), cosine, sine, kept.starts?.pointer, addsInput),
       of: "attention_step(\(dtype)\(shape), \(weights.query.description), \(memories.count) texts)")
   }
 

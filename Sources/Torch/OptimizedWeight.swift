@@ -41,7 +41,7 @@ public struct OptimizedWeight {
 
 /// AdamW: on the processor one kernel for all float32 weights, libtorch's fused operator elsewhere.
 extension [OptimizedWeight] {
-  private static let adamWOperator = Operator("_fused_adamw_")
+  private static let adamWOperator = Operator("_fused_adamw_", "tensor_lr")
 
   /// The Euclidean norm of all gradients together.
   ///
@@ -50,9 +50,12 @@ extension [OptimizedWeight] {
     try withTorch {
       var norm = 0.0
       if runKernel("gradient_norm", { wb_gradient_norm($0.baseAddress, Int32($0.count), &norm) }) { return norm }
-      return try withoutGradients { try Tensor.stack(map { $0.gradient.norm() }).norm().item() }
+      return try self.norm().item()
     }
   }
+
+  /// The same as a tensor of one number, where the gradients lie.
+  public func norm() -> Tensor { withoutGradients { Tensor.stack(map { $0.gradient.norm() }).norm() } }
 
   /// One AdamW step on every weight in place, in one pass over each.
   ///
@@ -66,15 +69,31 @@ extension [OptimizedWeight] {
       wb_adamw($0.baseAddress, Int32($0.count), beta1, beta2, epsilon, divisor, Int64(step))
     }
     guard !isDone, let device = first?.weight.device else { return }
-    let (count, scale) = (Tensor.full([], Double(step), on: device), Tensor.full([], divisor, on: device))
-    let groups = Dictionary(grouping: self) { [$0.learningRate, $0.weightDecay] }
+    func number(_ value: Double) -> Tensor { .full([], value, on: device) }
+    takeAdamWStep(
+      (number(Double(step)), number(1)), beta1: beta1, beta2: beta2, epsilon: epsilon, divisor: number(divisor),
+      isFinite: .full([], 1, .bool, on: device))
+  }
+
+  /// The same by operators that find all that changes from step to step where the weights lie, each a tensor of one number,
+  /// so that it can be recorded.
+  ///
+  /// - Parameters:
+  ///   - numbers: the number of this step, from 1, and what every weight's learning rate is multiplied by.
+  ///   - divisor: what every gradient is divided by first.
+  ///   - isFinite: whether anything is changed at all.
+  public func takeAdamWStep(
+    _ numbers: (step: Tensor, rate: Tensor), beta1: Double, beta2: Double, epsilon: Double, divisor: Tensor,
+    isFinite: Tensor
+  ) {
     withoutGradients {
-      for (treatment, group) in groups {
+      let skips = isFinite.not().to(.float32)
+      for (treatment, group) in Dictionary(grouping: self, by: { [$0.learningRate, $0.weightDecay] }) {
         Self.adamWOperator.perform(
           .tensors(group.map(\.weight)), .tensors(group.map(\.gradient)), .tensors(group.map(\.firstMoment)),
-          .tensors(group.map(\.secondMoment)), .tensors([]), .tensors(group.map { _ in count }),
-          .double(treatment[0]), .double(beta1), .double(beta2), .double(treatment[1]), .double(epsilon),
-          .bool(false), .bool(false), .tensor(scale))
+          .tensors(group.map(\.secondMoment)), .tensors([]), .tensors(group.map { _ in numbers.step }),
+          .tensor(numbers.rate * treatment[0]), .double(beta1), .double(beta2), .double(treatment[1]),
+          .double(epsilon), .bool(false), .bool(false), .tensor(divisor), .tensor(skips))
       }
     }
   }

@@ -11,6 +11,9 @@ public final class RecordedWork {
     return { device, work in RecordedWork(on: device, work).map { recording in { try recording.run() } } }
   }
 
+  /// Whether what runs now may be recorded: elements of tensors can neither be read nor given then.
+  @TaskLocal public static var isRecording = false
+
   private let pointer: OpaquePointer
 
   /// Records what `work` gives the device to do, without doing it; nil where that cannot be, which a line on standard error
@@ -27,7 +30,7 @@ public final class RecordedWork {
           { context in
             guard let context else { return false }
             let work = Unmanaged<Box>.fromOpaque(context).takeUnretainedValue().work
-            return (try? withTorch { work() }) ?? false
+            return (try? RecordedWork.$isRecording.withValue(true) { try withTorch { work() } }) ?? false
           }, Unmanaged.passUnretained(box).toOpaque())
       }
     }
@@ -50,28 +53,30 @@ public final class RecordedWork {
   }
 }
 
-/// A number on its way from a device that meanwhile goes on with its work.
+/// Whole numbers on their way from a device that meanwhile goes on with its work.
 public final class Reading {
   private let pointer: OpaquePointer
+  private let count: Int
 
-  /// Asks for the value that a tensor of one int64 has when the work given to its device so far is done.
+  /// Asks for the values that a tensor of int64 has when the work given to its device so far is done.
   ///
   /// - Throws: `TorchError` if it is none.
-  public init(_ number: Tensor) throws {
-    guard let source = number.pointer, let reading = wb_read_ahead(source) else {
-      throw TorchError("reading \(number.dtype)\(number.shape): \(lastError())")
+  public init(_ numbers: Tensor) throws {
+    guard let source = numbers.pointer, let reading = wb_read_ahead(source) else {
+      throw TorchError("reading \(numbers.dtype)\(numbers.shape): \(lastError())")
     }
     pointer = reading
+    count = numbers.count
   }
 
   deinit { wb_reading_release(pointer) }
 
-  /// The number, waited for.
+  /// The numbers, waited for.
   ///
   /// - Throws: `TorchError` if the device failed.
-  public func value() throws -> Int {
-    var number: Int64 = 0
-    guard wb_reading_finish(pointer, &number) else { throw TorchError("reading a number: \(lastError())") }
-    return Int(number)
+  public func values() throws -> [Int] {
+    var numbers = [Int64](repeating: 0, count: count)
+    guard wb_reading_finish(pointer, &numbers) else { throw TorchError("reading \(count) numbers: \(lastError())") }
+    return numbers.map(Int.init)
   }
 }

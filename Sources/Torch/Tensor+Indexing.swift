@@ -1,7 +1,6 @@
 /// Reading and writing at positions that another tensor names.
 extension Tensor {
   private static let gatherOperator = Operator("gather")
-  private static let scatterOperator = Operator("scatter", "src")
   private static let scatterAddOperator = Operator("scatter_add")
   private static let selectOperator = Operator("index_select")
   private static let addOperator = Operator("index_add")
@@ -9,6 +8,7 @@ extension Tensor {
   private static let copyOperator = Operator("copy_")
   private static let copyRowsOperator = Operator("index_copy_")
   private static let fillOperator = Operator("fill_", "Scalar")
+  private static let fillAtOperator = Operator("scatter_", "value")
   private static let convertOperator = Operator("to", "dtype")
   private static let moveOperator = Operator("to", "device")
   private static let cloneOperator = Operator("clone")
@@ -16,11 +16,6 @@ extension Tensor {
   /// Elements at `indices` along an axis; the result has the shape of `indices`.
   public func gather(_ indices: Tensor, axis: Int) -> Tensor {
     Self.gatherOperator(.tensor(self), .int(axis), .tensor(indices))
-  }
-
-  /// A copy with `source` written at `indices` along an axis.
-  public func scatter(_ indices: Tensor, axis: Int, _ source: Tensor) -> Tensor {
-    Self.scatterOperator(.tensor(self), .int(axis), .tensor(indices), .tensor(source))
   }
 
   /// A copy with `source` added at `indices` along an axis.
@@ -51,6 +46,11 @@ extension Tensor {
 
   /// Writes one value into this tensor's memory.
   public func fill(_ value: Double) { Self.fillOperator.perform(.tensor(self), .double(value)) }
+
+  /// Writes one value into this tensor's memory at `indices` along an axis.
+  public func fill(_ value: Double, at indices: Tensor, axis: Int) {
+    Self.fillAtOperator.perform(.tensor(self), .int(axis), .tensor(indices), .double(value))
+  }
 
   /// The elements converted to another type; the tensor itself if it has that type.
   public func to(_ dtype: DType) -> Tensor {

@@ -36,6 +36,11 @@ extension Tensor {
   /// A tensor with a copy of `elements` in row-major order. `shape` defaults to one axis.
   public init<E: Element>(_ elements: [E], shape: [Int]? = nil, on device: Device = .cpu) {
     let shape = shape ?? [elements.count]
+    guard !RecordedWork.isRecording else {
+      ErrorScope.current.record(TorchError("Tensor: \(E.dtype)\(shape) from the processor's memory cannot be recorded"))
+      self = .empty
+      return
+    }
     let tensor = Tensor.zeros(shape, E.dtype)
     guard tensor.isEmpty || tensor.count == elements.count else {
       ErrorScope.current.record(TorchError("Tensor: \(elements.count) elements do not fill the shape \(shape)"))
@@ -84,6 +89,9 @@ extension Tensor {
   public func withContiguousBytes<Result>(
     as dtype: DType? = nil, _ body: (UnsafeRawBufferPointer) throws -> Result
   ) throws -> Result {
+    guard !RecordedWork.isRecording else {
+      throw TorchError("reading \(self.dtype)\(shape) cannot be recorded")
+    }
     let source = withoutGradients { to(dtype ?? self.dtype).to(.cpu).contiguous() }
     guard let pointer = source.pointer else {
       throw ErrorScope.current.firstError ?? TorchError("the tensor is the result of a failed operator")

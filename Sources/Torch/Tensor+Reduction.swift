@@ -14,7 +14,6 @@ extension Tensor {
   private static let sortOperator = Operator("sort", "stable")
   private static let normOperator = Operator("linalg_vector_norm")
   private static let countsOperator = Operator("bincount")
-  private static let multinomialOperator = Operator("multinomial")
 
   /// The sum of all elements, a scalar.
   public func sum() -> Tensor { Self.sumAllOperator(.tensor(self)) }
@@ -76,9 +75,4 @@ extension Tensor {
 
   /// How often each whole number from 0 below `length` occurs in an integer vector.
   public func counts(_ length: Int) -> Tensor { Self.countsOperator(.tensor(self), .none, .int(length)) }
-
-  /// One position a row, drawn with probabilities proportional to the row's elements.
-  public func sampled(from generator: Generator) -> Tensor {
-    Self.multinomialOperator(.tensor(self), .int(1), .bool(false), .generator(generator))
-  }
 }

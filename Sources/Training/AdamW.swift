@@ -13,6 +13,8 @@ public final class AdamW {
   private let settings: Recipe.Optimizer
   private let groups: ParameterGroups
   private var stepsTaken: Int
+  /// The step's number and its learning rate where the weights lie, in float32.
+  private let numbers: Tensor
 
   private static let kinds = ["first_moment", "second_moment"]
   /// A weight's part of an array begins at a multiple of so many floats, a cache line.
@@ -29,6 +31,7 @@ public final class AdamW {
     self.settings = settings
     groups = ParameterGroups(weights)
     stepsTaken = step
+    numbers = try withTorch { .zeros([2], on: weights.values.first?.device ?? .cpu) }
     moments = try withTorch { Self.zeros(of: weights) }
     guard let stored else { return }
     let source = WeightStore(stored: stored, mutable: false)
@@ -59,15 +62,41 @@ public final class AdamW {
   /// - Throws: `TorchError` if a gradient cannot be read.
   public func gradientNorm() throws -> Double { try optimized(learningRate: 0).gradientNorm() }
 
-  /// Takes one step with the gradients divided by `scale`, and forgets them unless `keepsGradients`.
-  public func step(learningRate: Double, scale: Double, keepsGradients: Bool = false) {
+  /// Takes one step with the gradients divided by `scale`, and forgets them.
+  public func step(learningRate: Double, scale: Double) {
     stepsTaken += 1
     let weights = optimized(learningRate: learningRate)
     weights.takeAdamWStep(
       stepsTaken, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon, divisor: scale)
-    guard !keepsGradients else { return }
-    for optimized in weights { optimized.weight.clearGradient() }
+    clearGradients()
   }
+
+  /// Forgets all gradients.
+  func clearGradients() {
+    for group in groups.groups { for (_, weight) in group.weights { weight.clearGradient() } }
+  }
+
+  // One step by operators that can be recorded.
+
+  /// Writes what changes from step to step to where the weights lie.
+  func prepareStep(learningRate: Double) {
+    numbers.copy(from: Tensor([Float(stepsTaken + 1), Float(learningRate)]))
+  }
+
+  /// The norm of all gradients together, one number where they lie.
+  func norm() -> Tensor { optimized(learningRate: 1).norm() }
+
+  /// Takes the step that was prepared, its gradients scaled down to the clip where their norm is above it; changes nothing
+  /// unless all `values` are finite.
+  func takePreparedStep(norm: Tensor, where values: Tensor) {
+    let (excess, isFinite) = withoutGradients { (norm * (1 / settings.clip), values.isFinite().min(0)) }
+    optimized(learningRate: 1).takeAdamWStep(
+      (numbers.select(0, 0), numbers.select(0, 1)), beta1: settings.beta1, beta2: settings.beta2,
+      epsilon: settings.epsilon, divisor: excess.masked(excess .< 1, 1), isFinite: isFinite)
+  }
+
+  /// Counts the step that was taken.
+  func confirmStep() { stepsTaken += 1 }
 
   private func optimized(learningRate: Double) -> [OptimizedWeight] {
     groups.groups.flatMap { group in

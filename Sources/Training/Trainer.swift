@@ -27,7 +27,7 @@ public final class Trainer {
   private let adaptation: LowRankTuning?
   private var routed: [Tensor] = []
   /// Steps that are recorded on the device; nil where nothing is.
-  private var recorded: RecordedGradients?
+  private var recorded: RecordedTraining?
 
   /// A trainer at its first step, or at the step of a checkpoint.
   ///
@@ -60,16 +60,16 @@ public final class Trainer {
     stepsTaken = checkpoint?.progress.step ?? 0
     optimizer = try AdamW(
       trained, recipe.optimizer, step: stepsTaken, stored: try checkpoint?.moments())
-    if let recorder = RecordedWork.recorder(for: device) { recordSteps(of: Array(trained.values), with: recorder) }
+    if let recorder = RecordedWork.recorder(for: device) { recordSteps(with: recorder) }
   }
 
   /// Has steps recorded that are alike: one pass over rows of text, through the same weights whatever they say.
-  func recordSteps(of weights: [Tensor], with recorder: @escaping RecordedWork.Recorder) {
+  func recordSteps(with recorder: @escaping RecordedWork.Recorder) {
     guard recipe.training.accumulation == 1, tuning == nil, recipe.model.experts == nil else { return }
-    let recomputesLayers = recipe.training.activationCheckpointing ?? false
-    recorded = RecordedGradients(
-      of: weights, recorder: recorder, RecordedGradients.work(model, recomputesLayers: recomputesLayers))
+    recorded = RecordedTraining(model, optimizer, recomputesLayers: recomputesLayers, recorder: recorder)
   }
+
+  private var recomputesLayers: Bool { recipe.training.activationCheckpointing ?? false }
 
   /// Weights to train: of the checkpoint, of the folder that the run starts from, or fresh ones.
   private static func weights(
@@ -108,6 +108,25 @@ public final class Trainer {
     let batch = try train.batch(
       step: stepsTaken, rows: plan.rowsPerStep, length: plan.sequenceLength, seed: plan.seed
     ).to(device)
+    let learningRate = recipe.optimizer.learningRate * schedule.factor(at: stepsTaken)
+    let (losses, norm) = try recordedStep(batch, learningRate) ?? ordinaryStep(batch, learningRate)
+    stepsTaken += 1
+    return Step(number: stepsTaken, losses: losses, gradientNorm: norm, learningRate: learningRate)
+  }
+
+  /// A step's losses and the norm of its gradients.
+  private typealias Measured = (losses: [(name: String, value: Double)], norm: Double)
+
+  /// A step that the device takes in one go; nil where nothing is recorded.
+  private func recordedStep(_ batch: Batch, _ learningRate: Double) throws -> Measured? {
+    guard let recorded, batch.packing == nil else { return nil }
+    let measured = try recorded.step(batch.tokens, batch.targets, learningRate: learningRate)
+    try requireFinite(measured.losses, measured.gradientNorm)
+    return (measured.losses, measured.gradientNorm)
+  }
+
+  private func ordinaryStep(_ batch: Batch, _ learningRate: Double) throws -> Measured {
+    let plan = recipe.training
     var sums: [(name: String, value: Double)] = []
     var phases = PhaseLosses()
     // Rows of text all count alike; of conversations, each counts for what it has of the step's answers.
@@ -123,19 +142,19 @@ public final class Trainer {
     let divisor = isUneven ? 1 : Double(plan.accumulation)
     let losses = sums.map { ($0.name, $0.value / divisor) } + phases.named
     let norm = try optimizer.gradientNorm()
-    guard losses.allSatisfy(\.1.isFinite), norm.isFinite else {
+    try requireFinite(losses, norm)
+    try withTorch { optimizer.step(learningRate: learningRate, scale: max(1, norm / recipe.optimizer.clip)) }
+    return (losses, norm)
+  }
+
+  /// Ends the run where a step has computed what is not finite.
+  private func requireFinite(_ losses: [(name: String, value: Double)], _ norm: Double) throws {
+    guard losses.allSatisfy(\.value.isFinite), norm.isFinite else {
       throw TrainingError(
-        "step \(stepsTaken + 1): the loss is \(Self.text(losses.first?.1 ?? .nan)) and the gradient norm "
+        "step \(stepsTaken + 1): the loss is \(Self.text(losses.first?.value ?? .nan)) and the gradient norm "
           + "\(Self.text(norm)); "
           + "stopped before the update, the last checkpoint is intact")
     }
-    let learningRate = recipe.optimizer.learningRate * schedule.factor(at: stepsTaken)
-    let scale = max(1, norm / recipe.optimizer.clip)
-    try withTorch {
-      optimizer.step(learningRate: learningRate, scale: scale, keepsGradients: recorded?.keepsGradients ?? false)
-    }
-    stepsTaken += 1
-    return Step(number: stepsTaken, losses: losses, gradientNorm: norm, learningRate: learningRate)
   }
 
   /// The share of tokens that each expert was sent in the last batch, by layer of experts; empty without experts.
@@ -156,11 +175,8 @@ public final class Trainer {
     _ batch: Batch, _ gate: CycleGate?, _ shares: LossShares?, _ phases: inout PhaseLosses
   ) throws -> [(name: String, value: Double)] {
     try withTorch {
-      if let recorded, batch.packing == nil {
-        return try recorded.losses(batch.tokens, batch.targets).map { ($0.name, try $0.value.item()) }
-      }
       let pass = batch.pass(recipe.model, gate: gate)
-      pass.recomputesLayers = recipe.training.activationCheckpointing ?? false
+      pass.recomputesLayers = recomputesLayers
       var losses =
         tuning?.losses(model, batch, in: pass) ?? model.losses(batch.tokens, targets: batch.targets, in: pass)
       if let shares { losses = losses.portion(shares, recipe.model) }

@@ -73,19 +73,20 @@ private struct StepBenchmark {
   private let tokens: Tensor
   private let targets: Tensor
   private let device: Device
-  private let work: RecordedGradients.Work
+  private let model: LanguageModel
+  private let recomputesLayers: Bool
   /// Nil where nothing is recorded.
-  private let recorded: RecordedGradients?
+  private let recorded: RecordedTraining?
 
   init(
     _ configuration: ModelConfiguration, batch: Int, length: Int, recomputesLayers: Bool, on device: Device
   ) throws {
-    self.device = device
+    (self.device, self.recomputesLayers) = (device, recomputesLayers)
     let weights = WeightStore(seed: 0, on: device)
-    let model = try LanguageModel(
-      configuration, weights: weights, computingIn: device.computeDType)
+    let model = try LanguageModel(configuration, weights: weights, computingIn: device.computeDType)
+    self.model = model
     for tensor in weights.tensors.values { tensor.requiringGradient() }
-    optimizer = try AdamW(
+    let optimizer = try AdamW(
       weights.tensors,
       .init(
         learningRate: 1e-3, connectionRate: 1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, clip: 1))
@@ -94,10 +95,9 @@ private struct StepBenchmark {
       let all = Tensor.integers([2, batch, length], in: 0..<configuration.vocabularySize, from: generator).to(device)
       return (all.select(0, 0), all.select(0, 1))
     }
-    let work = RecordedGradients.work(model, recomputesLayers: recomputesLayers)
-    self.work = work
+    self.optimizer = optimizer
     recorded = RecordedWork.recorder(for: device).map {
-      RecordedGradients(of: Array(weights.tensors.values), recorder: $0, work)
+      RecordedTraining(model, optimizer, recomputesLayers: recomputesLayers, recorder: $0)
     }
   }
 
@@ -105,9 +105,13 @@ private struct StepBenchmark {
   func step() throws -> Double {
     let clock = ContinuousClock()
     let start = clock.now
-    try withTorch {
-      _ = try recorded?.losses(tokens, targets) ?? work(tokens, targets)
-      optimizer.step(learningRate: 1e-3, scale: 1, keepsGradients: recorded?.keepsGradients ?? false)
+    if let recorded {
+      _ = try recorded.step(tokens, targets, learningRate: 1e-3)
+    } else {
+      try withTorch {
+        _ = model.gradients(tokens, targets, recomputesLayers: recomputesLayers)
+        optimizer.step(learningRate: 1e-3, scale: 1)
+      }
     }
     try device.synchronize()
     return (clock.now - start) / .seconds(1)

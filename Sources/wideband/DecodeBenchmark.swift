@@ -83,7 +83,7 @@ private struct Session {
   private let ordinary: [DecodingSession]
   private let direct: [DirectDecodingSession]
   private let sampler: Sampler
-  /// The choices of a single text, whose device may be a step ahead.
+  /// The texts' choices, whose device may be a step ahead.
   private var greedy: GreedyTokens?
 
   init(_ benchmark: DecodeBenchmark) throws {
@@ -112,17 +112,11 @@ private struct Session {
 
   /// The tokens chosen behind a further token of each text.
   mutating func step(_ tokens: [Int]) throws -> [Int] {
-    if tokens.count > 1 {
-      let logits =
-        try direct.isEmpty
-        ? DecodingSession.append(tokens, to: ordinary) : DirectDecodingSession.append(tokens, to: direct)
-      return try choose(try withTorch { tokens.indices.map { logits.select(0, $0) } })
-    }
     let greedy =
-      try self.greedy ?? ordinary.first.map { try GreedyTokens($0, after: tokens[0]) }
-      ?? GreedyTokens(direct[0], after: tokens[0])
+      try self.greedy
+      ?? (direct.isEmpty ? GreedyTokens(ordinary, after: tokens) : GreedyTokens(direct, after: tokens))
     self.greedy = greedy
-    return [try greedy.next()]
+    return try greedy.next()
   }
 
   /// Takes text i as many steps ahead as i is beyond whole cycles.

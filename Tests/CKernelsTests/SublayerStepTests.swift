@@ -47,7 +47,7 @@ import Torch
     let codes: [String] = ["portable", "avx2", "avx512"]
     let found = try codes.compactMap { code -> Tensor? in
       guard ck_use_vector_code(code) else { return nil }
-      return try #require(x.attentionStep(weights, rotary: rotary, addsInput: false) { [kept] })
+      return try #require(x.attentionStep(weights, rotary: rotary, addsInput: false) { KeptTexts([kept]) })
     }
     return try found.map { try relativeError(of: $0, to: found[0]) }.max() ?? 0
   }
@@ -57,7 +57,7 @@ import Torch
     let (x, rotary) = (random.normal(1, 3, 20), (cos: random.normal(1, 3, 1, 6), sin: random.normal(1, 3, 1, 6)))
     func kept(_ dtype: DType) throws -> [Tensor] {
       let text = try text(dtype, 3)
-      _ = try #require(x.attentionStep(weights, rotary: rotary, addsInput: false) { [text] })
+      _ = try #require(x.attentionStep(weights, rotary: rotary, addsInput: false) { KeptTexts([text]) })
       return try withTorch { [text.keys, text.values].map { $0.slice(2, 0..<3).contiguous() } }
     }
     let exact = try kept(.float32)
@@ -76,7 +76,7 @@ import Torch
     let weights = attention()
     let (x, cosine, sine) = (random.normal(1, 4, 20), random.normal(1, 4, 1, 6), random.normal(1, 4, 1, 6))
     let texts = try [(2, 1), (5, 2), (0, 1)].map { try text(dtype, from: $0, $1) }
-    let together = try #require(x.attentionStep(weights, rotary: (cosine, sine), addsInput: true) { texts })
+    let together = try #require(x.attentionStep(weights, rotary: (cosine, sine), addsInput: true) { KeptTexts(texts) })
     for (index, rows) in [0..<1, 1..<3, 3..<4].enumerated() {
       let (own, turns) = try withTorch {
         (
@@ -84,7 +84,7 @@ import Torch
           (cos: cosine.slice(1, rows).contiguous(), sin: sine.slice(1, rows).contiguous())
         )
       }
-      let alone = try #require(own.attentionStep(weights, rotary: turns, addsInput: true) { [texts[index]] })
+      let alone = try #require(own.attentionStep(weights, rotary: turns, addsInput: true) { KeptTexts([texts[index]]) })
       #expect(try areIdentical(alone, withTorch { together.slice(1, rows).contiguous() }))
     }
   }

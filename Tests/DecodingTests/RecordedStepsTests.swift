@@ -8,23 +8,11 @@ import Torch
 /// Recorded steps, with a processor in the place of a GPU: what would be recorded is done anew each time, on the same
 /// tensors, so that every step reads its token, position and phase where the one before has left them.
 @Suite struct RecordedStepsTests {
-  /// Records nothing, and counts how often it was asked.
-  private final class StandIn {
-    private(set) var records = 0
-    var refuses = false
-
-    func record(_ work: @escaping () -> Bool) -> (() throws -> Void)? {
-      records += 1
-      guard !refuses else { return nil }
-      return { try withTorch { #expect(work()) } }
-    }
-  }
-
   private static let plain = DirectModel(kind: .plain, encoding: 1, decoding: 2, gate: .select)
 
   @Test func aTextIsThatOfOrdinarySteps() throws {
     let model = try Self.plain.model()
-    let (ordinary, text, device) = (DecodingSession(model), DecodingSession(model), StandIn())
+    let (ordinary, text, device) = (DecodingSession(model), DecodingSession(model), StandInRecorder())
     text.recorded = recorded(text, device)
     for session in [ordinary, text] { _ = try session.append(someTokens(5)) }
     for token in someTokens(20, from: 5) {
@@ -43,7 +31,7 @@ import Torch
 
   @Test func aCacheThatMovesIsRecordedAnew() throws {
     let model = try Self.plain.model()
-    let (ordinary, device) = (DecodingSession(model), StandIn())
+    let (ordinary, device) = (DecodingSession(model), StandInRecorder())
     let text = DecodingSession(model, capacity: 8)
     text.recorded = recorded(text, device)
     for session in [ordinary, text] { _ = try session.append(someTokens(5)) }
@@ -60,7 +48,7 @@ import Torch
   ) throws {
     let model = try kind.model()
     for cycle in [1, 2, 3, 6] {
-      let device = StandIn()
+      let device = StandInRecorder()
       let (ordinary, text) = try (
         DirectDecodingSession(model, cycle: cycle), DirectDecodingSession(model, cycle: cycle)
       )
@@ -84,12 +72,12 @@ import Torch
     }
   }
 
-  @Test func choicesAreReadBehindTheNextStep() throws {
+  @Test(arguments: SamplingOptions.ways) func choicesAreReadBehindTheNextStep(options: SamplingOptions) throws {
     let model = try Self.plain.model()
     for choices in [nil, 40] {
       for isDirect in [false, true] {
-        func tokens(_ device: StandIn?) throws -> (tokens: [Int], runs: Int) {
-          let text: any SelfFeedingText
+        func tokens(_ device: StandInRecorder?) throws -> (tokens: [Int], runs: Int) {
+          let text: any RecordableText
           if isDirect {
             let direct = try DirectDecodingSession(model, cycle: 4)
             if let device { direct.recorded = recorded(direct, device) }
@@ -99,7 +87,7 @@ import Torch
             if let device { plain.recorded = recorded(plain, device) }
             text = plain
           }
-          let source = SingleTokens(text, try Sampler(.greedy, seed: 0), choices: choices)
+          let source = try SingleTokens(text, Sampler(options, seed: 3), choices: choices)
           var all = try source.begin(someTokens(6)) {}
           for _ in 0..<25 { all += try source.proceed() }
           // The text holds what was given out, of which the last one may not have been read yet.
@@ -110,7 +98,7 @@ import Torch
           for _ in 0..<4 { all += try source.proceed() }
           return (all, text.recorded?.runCount ?? 0)
         }
-        let (expected, found) = try (tokens(nil), tokens(StandIn()))
+        let (expected, found) = try (tokens(nil), tokens(StandInRecorder()))
         #expect(found.tokens == expected.tokens)
         #expect(found.runs > 20)
       }
@@ -119,7 +107,7 @@ import Torch
 
   @Test func whatCannotBeRecordedIsDoneAsEver() throws {
     let model = try Self.plain.model()
-    let (ordinary, text, device) = (DecodingSession(model), DecodingSession(model), StandIn())
+    let (ordinary, text, device) = (DecodingSession(model), DecodingSession(model), StandInRecorder())
     device.refuses = true
     text.recorded = recorded(text, device)
     for session in [ordinary, text] { _ = try session.append(someTokens(5)) }
@@ -131,9 +119,9 @@ import Torch
     // Nothing is recorded for a processor, and nothing of composed operators.
     #expect(RecordedWork.recorder(for: .cpu) == nil)
     #expect(RecordedWork(on: .cpu) { true } == nil)
-    #expect(message { _ = try Reading(.zeros([1])) }.hasPrefix("reading float32[1]: expected one number of int64"))
+    #expect(message { _ = try Reading(.zeros([1])) }.hasPrefix("reading float32[1]: expected whole numbers of int64"))
     let composed = DecodingSession(model)
-    let unasked = StandIn()
+    let unasked = StandInRecorder()
     composed.recorded = recorded(composed, unasked)
     try Kernels.$selected.withValue(.composed) {
       for token in someTokens(6) { _ = try composed.append([token]) }
@@ -141,11 +129,24 @@ import Torch
     #expect(unasked.records == 0)
   }
 
-  @Test func logitsThatAreNotFiniteAreAnError() throws {
+  @Test func numbersGoOnWhereTheDeviceHasNoMore() throws {
+    let model = try Self.plain.model(contextLength: 1_024)
+    func tokens(_ device: StandInRecorder?) throws -> [Int] {
+      let text = DecodingSession(model)
+      if let device { text.recorded = recorded(text, device) }
+      let source = try SingleTokens(text, Sampler(SamplingOptions(), seed: 2), choices: nil)
+      var all = try source.begin([1, 2]) {}
+      for _ in 0..<530 { all += try source.proceed() }
+      return all
+    }
+    #expect(try tokens(StandInRecorder()) == tokens(nil))
+  }
+
+  @Test(arguments: SamplingOptions.ways) func logitsThatAreNotFiniteAreAnError(options: SamplingOptions) throws {
     let model = try Self.plain.model()
     let text = DecodingSession(model)
-    text.recorded = recorded(text, StandIn())
-    let source = SingleTokens(text, try Sampler(.greedy, seed: 0), choices: nil)
+    text.recorded = recorded(text, StandInRecorder())
+    let source = try SingleTokens(text, Sampler(options, seed: 0), choices: nil)
     _ = try source.begin(someTokens(6)) {}
     for _ in 0..<5 { _ = try source.proceed() }
     let norm = try #require(model.weights.tensors["model.norm.weight"])
@@ -155,13 +156,7 @@ import Torch
         "tokens are not finite: the model's weights are broken"))
   }
 
-  private func recorded(_ text: DecodingSession, _ device: StandIn) -> RecordedSteps? {
-    text.cache.map { RecordedSteps(text.model, $0) { _, work in device.record(work) } }
-  }
-
-  private func recorded(_ text: DirectDecodingSession, _ device: StandIn) -> RecordedSteps? {
-    text.cache.map { cache in
-      RecordedSteps(text.model, cache, groups: text.groups, cycle: text.cycle) { _, work in device.record(work) }
-    }
+  private func recorded(_ text: any RecordableText, _ device: StandInRecorder) -> RecordedSteps? {
+    RecordedSteps([text], recorder: device.record)
   }
 }

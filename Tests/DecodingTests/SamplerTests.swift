@@ -9,11 +9,20 @@ private func sampler(seed: UInt64 = 1, _ change: (inout SamplingOptions) -> Void
   return try Sampler(options, seed: seed)
 }
 
+extension Sampler {
+  /// What the draw is made from.
+  fileprivate func scores(_ logits: [Float], after tokens: [Int]) throws -> [Double] {
+    try withTorch {
+      try options.scores(Tensor(logits).unsqueezed(0), seen: seen(tokens, of: logits.count)).elements(Double.self)
+    }
+  }
+}
+
 /// Which tokens can still be chosen.
 private func kept(
   _ logits: [Float], after tokens: [Int] = [], _ change: (inout SamplingOptions) -> Void
 ) throws -> [Int] {
-  let scores = try withTorch { try sampler(change).scores(Tensor(logits), after: tokens).elements(Double.self) }
+  let scores = try sampler(change).scores(logits, after: tokens)
   return scores.indices.filter { scores[$0] > -.infinity }
 }
 
@@ -41,6 +50,14 @@ extension Float {
   #expect(try kept(logits) { $0.topP = 0.66 } == [0, 2, 4])
   #expect(try kept(logits) { $0.topP = 0.94 } == [0, 1, 2, 4])
   #expect(try kept(logits) { $0.topP = 1 } == [0, 1, 2, 3, 4])
+  // Of equal ones all stay or none. Top-k leaves two that are second, and with both of them the first has 0.576.
+  #expect(try kept([2, 1, 2, 2]) { $0.topP = 0.5 } == [0, 2, 3])
+  for (share, tokens) in [(0.57, [2]), (0.6, [0, 2, 3])] {
+    #expect(
+      try kept([2, 1, 3, 2, 0]) {
+        $0.topK = 2; $0.topP = share
+      } == tokens)
+  }
 }
 
 @Test func minPKeepsAShareOfTheLargest() throws {
@@ -74,9 +91,7 @@ extension Float {
 
 @Test func repetitionCostsBothSigns() throws {
   let sampler = try sampler { $0.repetitionPenalty = 2 }
-  let scores = try withTorch {
-    try sampler.scores(Tensor([Float(3), -1, 2, 4]), after: [0, 1, 1, 0]).elements(Double.self)
-  }
+  let scores = try sampler.scores([3, -1, 2, 4], after: [0, 1, 1, 0])
   // 3 becomes 1.5 and -1 becomes -2; the largest, 4, is taken away from all.
   #expect(scores == [-2.5, -6, -2, 0])
   let greedy = try Sampler(
@@ -114,6 +129,93 @@ func tinyTemperaturesAreGreedy(temperature: Double) throws {
   }
   // Three degrees of freedom exceed 27.9 once in 260,000 times.
   #expect(chiSquare < 27.9)
+}
+
+@Test func drawsOfManyTokensFollowTheDistribution() throws {
+  // Three parts of a row, the last one short; in each some tokens that can be chosen and many that cannot.
+  let count = 1_300, draws = 4_000
+  var weights = [Double](repeating: 0, count: count)
+  for (place, weight) in [(0, 0.1), (511, 0.2), (512, 0.05), (700, 0.3), (1_024, 0.15), (1_299, 0.2)] {
+    weights[place] = weight
+  }
+  let sampler = try sampler(seed: 3) { _ in }
+  var counts = [Double](repeating: 0, count: count)
+  for _ in 0..<draws { counts[try sampler.draw(from: Tensor(weights))] += 1 }
+  let chiSquare = weights.indices.filter { weights[$0] > 0 }.reduce(0.0) { total, token in
+    let expected = weights[token] * Double(draws)
+    return total + (counts[token] - expected) * (counts[token] - expected) / expected
+  }
+  // Five degrees of freedom exceed 32.3 once in 200,000 times.
+  #expect(chiSquare < 32.3)
+  #expect(zip(counts, weights).allSatisfy { ($0 > 0) == ($1 > 0) })
+}
+
+@Test func numbersAtTheirEndsChooseWhatCanBeChosen() throws {
+  func token(_ weights: [Double], _ number: Double) throws -> Int {
+    try withTorch {
+      Int(
+        try SamplingOptions.drawn(by: Tensor([number], shape: [1, 1]), from: Tensor(weights).unsqueezed(0)).item())
+    }
+  }
+  let largest = 1 - 0x1p-53
+  for count in [3, 600, 1_024, 5_000] {
+    // Sums that do not come out even, with nothing at either end.
+    var weights = (0..<count).map { 1 / Double($0 + 3) }
+    weights[0] = 0
+    weights[count - 1] = 0
+    #expect(try token(weights, 0) == 1)
+    #expect(try token(weights, largest) == count - 2)
+  }
+  let generator = try Generator(seed: 1)
+  for _ in 0..<200 {
+    // Sums in another order differ in their last bits.
+    let weights = try withTorch { try Tensor.uniform([1_299], .float64, from: generator).elements(Double.self) }
+    #expect(try token([0] + weights + [0], largest) == 1_299)
+  }
+  #expect(try token([0.5, 0.5], 0.49) == 0)
+  #expect(try token([0.5, 0.5], 0.5) == 1)
+}
+
+@Test func rowsAreChosenEachAsIfAlone() throws {
+  var options = SamplingOptions()
+  options.temperature = 0.8
+  options.topK = 50
+  options.topP = 0.9
+  options.minP = 0.01
+  options.repetitionPenalty = 1.3
+  let count = 1_100, rows = 5
+  let generator = try Generator(seed: 8)
+  var (greedy, broken) = (options, 0)
+  greedy.temperature = 0
+  for round in 0..<20 {
+    try withTorch {
+      let logits = Tensor.normal([rows, count], standardDeviation: 3, from: generator)
+      if round == 7 { logits.select(0, 2).slice(0, 900..<901).fill(.infinity) }
+      let numbers = Tensor.uniform([rows, 1], .float64, from: generator)
+      let seen = Tensor.uniform([rows, count], from: generator) .< 0.2
+      for options in [options, greedy] {
+        let together = try options.choices(from: logits, numbers: numbers, seen: seen).elements(Int64.self)
+        for row in 0..<rows {
+          let own = row..<(row + 1)
+          let alone = options.choices(
+            from: logits.slice(0, own), numbers: numbers.slice(0, own), seen: seen.slice(0, own))
+          #expect(try alone.elements(Int64.self) == [together[row]])
+        }
+        broken += together.count { $0 == -1 }
+      }
+    }
+  }
+  #expect(broken == 2)
+}
+
+@Test func numbersCanBeSeenBeforeTheyAreTaken() throws {
+  let (one, other) = (try RandomNumbers(seed: 6), try RandomNumbers(seed: 6))
+  let alone = try (0..<300).map { _ in try one.take() }
+  #expect(Set(alone).count == 300 && alone.allSatisfy { (0..<1).contains($0) })
+  #expect(try other.upcoming(256, from: 0) == Array(alone[..<256]))
+  #expect(try other.take() == alone[0])
+  #expect(try other.upcoming(40, from: 256) == Array(alone[256..<296]))
+  #expect(try (1..<300).map { _ in try other.take() } == Array(alone[1...]))
 }
 
 @Test func aSeedDecidesAllChoices() throws {

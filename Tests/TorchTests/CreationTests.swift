@@ -37,15 +37,6 @@ import Torch
     #expect(counts[3...].allSatisfy { $0 > 850 && $0 < 1150 })
   }
 
-  @Test func drawsFollowTheProbabilities() throws {
-    let generator = try Generator(seed: 4)
-    let rows = try withTorch { vector(0, 1, 3).expanded([8_000, 3]).sampled(from: generator) }
-    #expect(rows.shape == [8_000, 1])
-    let counts = try rows.flattened().counts(3).elements(Int64.self)
-    #expect(counts[0] == 0)
-    #expect(abs(counts[1] - 2_000) < 200)
-  }
-
   @Test(arguments: DType.allCases) func everyDTypeHoldsSmallWholeNumbers(_ dtype: DType) throws {
     let tensor = try withTorch { vector(0, 1, 1).to(dtype) }
     #expect(tensor.dtype == dtype)

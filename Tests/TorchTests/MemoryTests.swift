@@ -21,6 +21,15 @@ import Torch
     }
   }
 
+  @Test func whatIsRecordedNeitherReadsNorGives() throws {
+    let tensor = try withTorch { Tensor.ones([2]) }
+    RecordedWork.$isRecording.withValue(true) {
+      expectError("reading float32[2] cannot be recorded") { _ = try tensor.elements(Double.self) }
+      expectError("Tensor: int64[1] from the processor's memory cannot be recorded") { _ = Tensor([Int64(1)]) }
+    }
+    #expect(try tensor.elements(Double.self) == [1, 1])
+  }
+
   private final class Count {
     var value = 0
   }

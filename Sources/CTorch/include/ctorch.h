@@ -254,10 +254,10 @@ wb_recording *wb_record(int64_t device, bool (*work)(void *), void *context);
 bool wb_recording_run(wb_recording *recording);
 void wb_recording_release(wb_recording *recording);
 
-/// Asks for a tensor's one int64 as it is when the work given to its device so far is done.
-wb_reading *wb_read_ahead(const wb_tensor *number);
-/// Waits for it.
-bool wb_reading_finish(wb_reading *reading, int64_t *number);
+/// Asks for a tensor of int64 as it is when the work given to its device so far is done.
+wb_reading *wb_read_ahead(const wb_tensor *numbers);
+/// Waits for its numbers.
+bool wb_reading_finish(wb_reading *reading, int64_t *numbers);
 void wb_reading_release(wb_reading *reading);
 
 // The optimizer.
