@@ -61,7 +61,7 @@ class Ahead {
     const char *first;
     Index half;
   };
-  Run runs[6];
+  Run runs[7];
   int runCount = 0, at = 0;
   Index next = 0, nextTokens = 0;
   Index position = 0, bytes = 0;
