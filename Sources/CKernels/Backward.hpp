@@ -100,26 +100,42 @@ CK_INLINE void coefficientGradients(
     for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, 0, C, ahead);
 }
 
-/// Turns the finished projections into coefficients and the coefficients' gradients into q, and adds the gradients of
-/// static coefficients and scales: all in one pass, for the tables of many slots are more than the nearest cache holds.
-CK_INLINE void finishGradients(const Plan &plan, Working &working, BackwardWorking &back, Sums &sums) {
+/// Turns the finished projections of some registers of slots, from r on, into coefficients and the coefficients'
+/// gradients into q, and adds the gradients of static coefficients and scales: all in one pass, for the tables of many
+/// slots are more than the nearest cache holds.
+template <int Registers>
+CK_INLINE void finishGradientsOfSlots(
+    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, Index first) {
   const Shape &shape = plan.shape;
-  for (Index r = 0; r < shape.stride; r += lanes) {
-    const Vector inverse = inverseRootMeanSquare(plan, working, r);
-    Vector along = 0.0f;
-    for (Index k = 0; k < shape.columns; k++) {
-      const Index at = k * shape.stride + r;
+  Vector inverse[Registers], along[Registers];
+  CK_UNROLL
+  for (int i = 0; i < Registers; i++) {
+    inverse[i] = inverseRootMeanSquare(plan, working, first + i * lanes);
+    along[i] = 0.0f;
+  }
+  for (Index k = 0; k < shape.columns; k++) {
+    CK_UNROLL
+    for (int i = 0; i < Registers; i++) {
+      const Index at = k * shape.stride + first + i * lanes;
       const Vector gradient = load(back.gradients + at), dot = load(working.dots + at), scale = load(plan.scale + at);
-      const Vector t = hyperbolicTangent(dot * inverse);
-      store(working.dynamicValues + at, load(plan.fixed + at) + scale * t);
+      const Vector t = hyperbolicTangent(dot * inverse[i]);
+      store(working.dots + at, load(plan.fixed + at) + scale * t);
       store(sums.fixed + at, load(sums.fixed + at) + gradient);
       store(sums.scale + at, load(sums.scale + at) + gradient * t);
-      const Vector q = gradient * scale * (1.0f - t * t) * inverse;
-      along += q * dot;
+      const Vector q = gradient * scale * (1.0f - t * t) * inverse[i];
+      along[i] += q * dot;
       store(back.gradients + at, q);
     }
-    store(back.diagonal + r, -along * inverse * inverse * (1.0f / float(shape.C)));
   }
+  CK_UNROLL
+  for (int i = 0; i < Registers; i++)
+    store(back.diagonal + first + i * lanes, -along[i] * inverse[i] * inverse[i] * (1.0f / float(shape.C)));
+}
+
+CK_INLINE void finishGradients(const Plan &plan, Working &working, BackwardWorking &back, Sums &sums) {
+  Index r = 0;
+  for (; r + 4 * lanes <= plan.shape.stride; r += 4 * lanes) finishGradientsOfSlots<4>(plan, working, back, sums, r);
+  for (; r < plan.shape.stride; r += lanes) finishGradientsOfSlots<1>(plan, working, back, sums, r);
 }
 
 CK_INLINE void backwardBlock(

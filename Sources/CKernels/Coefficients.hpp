@@ -5,8 +5,7 @@
 struct Working {
   float *turned;        ///< [panel, stride]: the state with slots side by side
   float *squares;       ///< [stride]: the sum of the squares of each slot
-  float *dots;          ///< projections of the state before the norm
-  float *dynamicValues; ///< coefficients of a dynamic connection
+  float *dots;          ///< projections of the state before the norm; then what a dynamic connection makes of them
   const float *values;  ///< the coefficients
 
   Working(const Plan &plan, Cutter &cutter, bool forBackward) {
@@ -15,8 +14,7 @@ struct Working {
     turned = turns ? cutter.take(shape.panel * shape.stride) : nullptr;
     squares = plan.isDynamic ? cutter.take(shape.stride) : nullptr;
     dots = plan.isDynamic ? cutter.take(shape.table()) : nullptr;
-    dynamicValues = plan.isDynamic && forBackward ? cutter.take(shape.table()) : dots;
-    values = plan.isDynamic ? dynamicValues : plan.fixed;
+    values = plan.isDynamic ? dots : plan.fixed;
   }
 };
 
@@ -51,7 +49,7 @@ CK_INLINE void finishCoefficients(const Plan &plan, Working &working, Index from
     for (Index k = from; k < to; k++) {
       const Index at = k * shape.stride + r;
       const Vector t = hyperbolicTangent(load(working.dots + at) * inverse);
-      store(working.dynamicValues + at, load(plan.fixed + at) + load(plan.scale + at) * t);
+      store(working.dots + at, load(plan.fixed + at) + load(plan.scale + at) * t);
     }
   }
 }
