@@ -49,32 +49,34 @@ CK_INLINE void innerProductsOfToken(
     Index first, Index width, Ahead &ahead) {
   const Shape &shape = plan.shape;
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
-  struct Operands {
-    Index column, count;
-    const float *left, *right, *turnedRight;
-  };
   const float *state = in.state + t * n * C, *gradient = in.nextStateGradient + t * n * C;
-  const Operands all[] = {
-      {0, m, in.inputGradient + t * m * C, state, working.turned},
-      {m, n, gradient, state, working.turned},
-      {m + n, m, in.output + t * m * C, gradient, back.turnedGradient},
-  };
-  for (const Operands &each : all) {
-    float *out = back.gradients + each.column * stride + t * n;
-    if (shape.hasFewSlots())
-      compute(InnerProducts{out, stride, each.left, C, each.count, each.right, C, n, C, &ahead});
-    else
-      compute(Product{
-          .out = out,
-          .outRow = stride,
-          .rows = each.count,
-          .columns = n,
-          .accumulates = first > 0,
-          .termCount = 1,
-          .terms = {{each.left + first, C, 1, each.turnedRight + t * n, stride, width}},
-          .ahead = &ahead,
-      });
+  const float *input = in.inputGradient + t * m * C, *output = in.output + t * m * C;
+  const float *turnedState = working.turned + t * n, *turnedGradient = back.turnedGradient + t * n;
+  if (shape.hasFewSlots()) {
+    auto multiply = [&](Index column, Index count, const float *left, const float *right) {
+      compute(InnerProducts{back.gradients + column * stride + t * n, stride, left, C, count, right, C, n, C, &ahead});
+    };
+    multiply(0, m, input, state);
+    multiply(m, n, gradient, state);
+    multiply(m + n, m, output, gradient);
+    return;
   }
+  auto multiply = [&](Index column, Index count, const Term &term) {
+    compute(Product{
+        .out = back.gradients + column * stride + t * n,
+        .outRow = stride,
+        .rows = count,
+        .columns = n,
+        .accumulates = first > 0,
+        .termCount = 1,
+        .terms = {term},
+        .ahead = &ahead,
+    });
+  };
+  multiply(0, m, {input + first, C, 1, turnedState, stride, width});
+  // Of the gradient both forms are there: side by side its slots are reached from one place.
+  multiply(m, n, {turnedGradient, 1, stride, turnedState, stride, width});
+  multiply(m + n, m, {output + first, C, 1, turnedGradient, stride, width});
 }
 
 /// The projections of the block, and the gradients of its coefficients.
