@@ -87,9 +87,12 @@ CK_INLINE void coefficientGradients(
   const Index C = shape.C, rows = tokens * shape.n;
   const bool turns = !shape.hasFewSlots();
   if (tokens < shape.tokens) std::fill_n(back.gradients, shape.table(), 0.0f);
-  for (Index first = 0; first < C; first += shape.panel) {
+  const bool projectsPanels = plan.isDynamic && !shape.projectsAlongChannels();
+  if (plan.isDynamic && !projectsPanels)
+    projectAlongChannels(plan, working, in.state, rows, 0, shape.columns, ahead);
+  for (Index first = 0; first < C && (projectsPanels || turns); first += shape.panel) {
     const Index width = std::min(shape.panel, C - first);
-    if (plan.isDynamic)
+    if (projectsPanels)
       projectPanel(plan, working, in.state, rows, first, width, 0, shape.columns, ahead);
     else if (turns)
       transpose(in.state + first, C, rows, width, working.turned, shape.stride, nullptr);
