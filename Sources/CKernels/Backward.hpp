@@ -26,12 +26,12 @@ CK_INLINE void writeBackwardBlock(
 
 /// Further working memory of the backward pass.
 struct BackwardWorking {
-  float *turnedGradient;  ///< [panel, stride]: the next state's gradient with slots side by side
+  float *turnedGradient;  ///< [panel, stride]: the next state's gradient with slots side by side, unless they are few
   float *gradients;       ///< [columns, stride]: of the coefficients, then q
   float *diagonal;        ///< [stride]: what the norm takes back from each slot
 
   BackwardWorking(const Plan &plan, Cutter &cutter) {
-    turnedGradient = cutter.take(plan.shape.panel * plan.shape.stride);
+    turnedGradient = plan.shape.hasFewSlots() ? nullptr : cutter.take(plan.shape.panel * plan.shape.stride);
     gradients = cutter.take(plan.shape.table());
     diagonal = plan.isDynamic ? cutter.take(plan.shape.stride) : nullptr;
   }
@@ -51,7 +51,6 @@ CK_INLINE void innerProductsOfToken(
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
   const float *state = in.state + t * n * C, *gradient = in.nextStateGradient + t * n * C;
   const float *input = in.inputGradient + t * m * C, *output = in.output + t * m * C;
-  const float *turnedState = working.turned + t * n, *turnedGradient = back.turnedGradient + t * n;
   if (shape.hasFewSlots()) {
     auto multiply = [&](Index column, Index count, const float *left, const float *right) {
       compute(InnerProducts{back.gradients + column * stride + t * n, stride, left, C, count, right, C, n, C, &ahead});
@@ -61,6 +60,7 @@ CK_INLINE void innerProductsOfToken(
     multiply(m + n, m, output, gradient);
     return;
   }
+  const float *turnedState = working.turned + t * n, *turnedGradient = back.turnedGradient + t * n;
   auto multiply = [&](Index column, Index count, const Term &term) {
     compute(Product{
         .out = back.gradients + column * stride + t * n,

@@ -3,14 +3,14 @@
 
 /// What a thread keeps of the block it works on. All tables are [columns, stride].
 struct Working {
-  float *turned;        ///< [panel, stride]: the state with slots side by side
+  float *turned;        ///< [panel, stride]: the state with slots side by side, where anything wants it so
   float *squares;       ///< [stride]: the sum of the squares of each slot
   float *dots;          ///< projections of the state before the norm; then what a dynamic connection makes of them
   const float *values;  ///< the coefficients
 
   Working(const Plan &plan, Cutter &cutter, bool forBackward) {
     const Shape &shape = plan.shape;
-    const bool turns = plan.isDynamic ? !shape.projectsAlongChannels() : forBackward;
+    const bool turns = plan.isDynamic ? !shape.projectsAlongChannels() : forBackward && !shape.hasFewSlots();
     turned = turns ? cutter.take(shape.panel * shape.stride) : nullptr;
     squares = plan.isDynamic ? cutter.take(shape.stride) : nullptr;
     dots = plan.isDynamic ? cutter.take(shape.table()) : nullptr;

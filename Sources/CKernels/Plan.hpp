@@ -27,8 +27,8 @@ struct Shape {
   /// leaves most of that register empty. Each costs as much as about 52 channels on top, for the sum at its end.
   bool hasFewSlots() const { return n * (C + 52) < padded(n) * C; }
 
-  /// Whether projections are inner products too: for few columns the sums at their ends, each about a twelfth of a
-  /// channel's share of turning the state, cost less than that.
+  /// Whether projections are inner products too: where columns are few, the sums at their ends cost less than turning
+  /// the state does.
   bool projectsAlongChannels() const { return hasFewSlots() && columns * 12 < C; }
 
   static Index padded(Index count) { return (count + lanes - 1) / lanes * lanes; }
