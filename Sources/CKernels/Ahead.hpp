@@ -41,6 +41,9 @@ class Ahead {
     const Index half = nextTokens * width * Index(sizeof(float)) / 2;
     runs[runCount++] = {reinterpret_cast<const char *>(array + next * width), half};
     bytes += half;
+    // A step that moved on by more than a line would leave lines out.
+    constexpr Index line = 64;
+    stride = lastSteps > 0 ? std::min(bytes / lastSteps + 1, line) : line;
   }
 
   /// What the next `count` steps fetch.
@@ -49,9 +52,6 @@ class Ahead {
     while (at < runCount && position >= runs[at].half) position -= runs[at++].half;
     if (at == runCount) return Stream::none(this);
     const char *first = runs[at].first + position;
-    // A step that moved on by more than a line would leave lines out.
-    constexpr Index line = 64;
-    const Index stride = lastSteps > 0 ? std::min(bytes / lastSteps + 1, line) : line;
     position += stride * count;
     return {first, first + runs[at].half, stride};
   }
@@ -61,9 +61,9 @@ class Ahead {
     const char *first;
     Index half;
   };
-  Run runs[6];
+  Run runs[7];
   int runCount = 0, at = 0;
   Index next = 0, nextTokens = 0;
-  Index position = 0, bytes = 0;
+  Index position = 0, bytes = 0, stride = 0;
   Index steps = 0, lastSteps = 0;
 };

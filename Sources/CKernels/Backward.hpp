@@ -26,12 +26,12 @@ CK_INLINE void writeBackwardBlock(
 
 /// Further working memory of the backward pass.
 struct BackwardWorking {
-  float *turnedGradient;  ///< [panel, stride]: the next state's gradient with slots side by side
+  float *turnedGradient;  ///< [panel, stride]: the next state's gradient with slots side by side, unless they are few
   float *gradients;       ///< [columns, stride]: of the coefficients, then q
   float *diagonal;        ///< [stride]: what the norm takes back from each slot
 
   BackwardWorking(const Plan &plan, Cutter &cutter) {
-    turnedGradient = cutter.take(plan.shape.panel * plan.shape.stride);
+    turnedGradient = plan.shape.hasFewSlots() ? nullptr : cutter.take(plan.shape.panel * plan.shape.stride);
     gradients = cutter.take(plan.shape.table());
     diagonal = plan.isDynamic ? cutter.take(plan.shape.stride) : nullptr;
   }
@@ -49,32 +49,34 @@ CK_INLINE void innerProductsOfToken(
     Index first, Index width, Ahead &ahead) {
   const Shape &shape = plan.shape;
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
-  struct Operands {
-    Index column, count;
-    const float *left, *right, *turnedRight;
-  };
   const float *state = in.state + t * n * C, *gradient = in.nextStateGradient + t * n * C;
-  const Operands all[] = {
-      {0, m, in.inputGradient + t * m * C, state, working.turned},
-      {m, n, gradient, state, working.turned},
-      {m + n, m, in.output + t * m * C, gradient, back.turnedGradient},
-  };
-  for (const Operands &each : all) {
-    float *out = back.gradients + each.column * stride + t * n;
-    if (shape.hasFewSlots())
-      compute(InnerProducts{out, stride, each.left, C, each.count, each.right, C, n, C, &ahead});
-    else
-      compute(Product{
-          .out = out,
-          .outRow = stride,
-          .rows = each.count,
-          .columns = n,
-          .accumulates = first > 0,
-          .termCount = 1,
-          .terms = {{each.left + first, C, 1, each.turnedRight + t * n, stride, width}},
-          .ahead = &ahead,
-      });
+  const float *input = in.inputGradient + t * m * C, *output = in.output + t * m * C;
+  if (shape.hasFewSlots()) {
+    auto multiply = [&](Index column, Index count, const float *left, const float *right) {
+      compute(InnerProducts{back.gradients + column * stride + t * n, stride, left, C, count, right, C, n, C, &ahead});
+    };
+    multiply(0, m, input, state);
+    multiply(m, n, gradient, state);
+    multiply(m + n, m, output, gradient);
+    return;
   }
+  const float *turnedState = working.turned + t * n, *turnedGradient = back.turnedGradient + t * n;
+  auto multiply = [&](Index column, Index count, const Term &term) {
+    compute(Product{
+        .out = back.gradients + column * stride + t * n,
+        .outRow = stride,
+        .rows = count,
+        .columns = n,
+        .accumulates = first > 0,
+        .termCount = 1,
+        .terms = {term},
+        .ahead = &ahead,
+    });
+  };
+  multiply(0, m, {input + first, C, 1, turnedState, stride, width});
+  // Of the gradient both forms are there: side by side its slots are reached from one place.
+  multiply(m, n, {turnedGradient, 1, stride, turnedState, stride, width});
+  multiply(m + n, m, {output + first, C, 1, turnedGradient, stride, width});
 }
 
 /// The projections of the block, and the gradients of its coefficients.
@@ -85,9 +87,12 @@ CK_INLINE void coefficientGradients(
   const Index C = shape.C, rows = tokens * shape.n;
   const bool turns = !shape.hasFewSlots();
   if (tokens < shape.tokens) std::fill_n(back.gradients, shape.table(), 0.0f);
-  for (Index first = 0; first < C; first += shape.panel) {
+  const bool projectsPanels = plan.isDynamic && !shape.projectsAlongChannels();
+  if (plan.isDynamic && !projectsPanels)
+    projectAlongChannels(plan, working, in.state, rows, 0, shape.columns, ahead);
+  for (Index first = 0; first < C && (projectsPanels || turns); first += shape.panel) {
     const Index width = std::min(shape.panel, C - first);
-    if (plan.isDynamic)
+    if (projectsPanels)
       projectPanel(plan, working, in.state, rows, first, width, 0, shape.columns, ahead);
     else if (turns)
       transpose(in.state + first, C, rows, width, working.turned, shape.stride, nullptr);
@@ -100,26 +105,42 @@ CK_INLINE void coefficientGradients(
     for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, 0, C, ahead);
 }
 
-/// Turns the finished projections into coefficients and the coefficients' gradients into q, and adds the gradients of
-/// static coefficients and scales: all in one pass, for the tables of many slots are more than the nearest cache holds.
-CK_INLINE void finishGradients(const Plan &plan, Working &working, BackwardWorking &back, Sums &sums) {
+/// Turns the finished projections of some registers of slots, from r on, into coefficients and the coefficients'
+/// gradients into q, and adds the gradients of static coefficients and scales: all in one pass, for the tables of many
+/// slots are more than the nearest cache holds.
+template <int Registers>
+CK_INLINE void finishGradientsOfSlots(
+    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, Index first) {
   const Shape &shape = plan.shape;
-  for (Index r = 0; r < shape.stride; r += lanes) {
-    const Vector inverse = inverseRootMeanSquare(plan, working, r);
-    Vector along = 0.0f;
-    for (Index k = 0; k < shape.columns; k++) {
-      const Index at = k * shape.stride + r;
+  Vector inverse[Registers], along[Registers];
+  CK_UNROLL
+  for (int i = 0; i < Registers; i++) {
+    inverse[i] = inverseRootMeanSquare(plan, working, first + i * lanes);
+    along[i] = 0.0f;
+  }
+  for (Index k = 0; k < shape.columns; k++) {
+    CK_UNROLL
+    for (int i = 0; i < Registers; i++) {
+      const Index at = k * shape.stride + first + i * lanes;
       const Vector gradient = load(back.gradients + at), dot = load(working.dots + at), scale = load(plan.scale + at);
-      const Vector t = hyperbolicTangent(dot * inverse);
-      store(working.dynamicValues + at, load(plan.fixed + at) + scale * t);
+      const Vector t = hyperbolicTangent(dot * inverse[i]);
+      store(working.dots + at, load(plan.fixed + at) + scale * t);
       store(sums.fixed + at, load(sums.fixed + at) + gradient);
       store(sums.scale + at, load(sums.scale + at) + gradient * t);
-      const Vector q = gradient * scale * (1.0f - t * t) * inverse;
-      along += q * dot;
+      const Vector q = gradient * scale * (1.0f - t * t) * inverse[i];
+      along[i] += q * dot;
       store(back.gradients + at, q);
     }
-    store(back.diagonal + r, -along * inverse * inverse * (1.0f / float(shape.C)));
   }
+  CK_UNROLL
+  for (int i = 0; i < Registers; i++)
+    store(back.diagonal + first + i * lanes, -along[i] * inverse[i] * inverse[i] * (1.0f / float(shape.C)));
+}
+
+CK_INLINE void finishGradients(const Plan &plan, Working &working, BackwardWorking &back, Sums &sums) {
+  Index r = 0;
+  for (; r + 4 * lanes <= plan.shape.stride; r += 4 * lanes) finishGradientsOfSlots<4>(plan, working, back, sums, r);
+  for (; r < plan.shape.stride; r += lanes) finishGradientsOfSlots<1>(plan, working, back, sums, r);
 }
 
 CK_INLINE void backwardBlock(

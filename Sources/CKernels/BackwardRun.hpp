@@ -50,6 +50,7 @@ inline void backwardPart(void *context, int part) {
     ahead.add(job.inputGradient, narrow);
     ahead.add(job.output, narrow);
     ahead.add(job.writerOutputGradient, narrow);
+    ahead.add(job.writerBeta, shape.m * shape.n);
     ahead.add(run.plan ? job.stateGradient : job.writerNextStateGradient, wide);
     if (run.plan) {
       const BackwardInput in{

@@ -3,20 +3,18 @@
 
 /// What a thread keeps of the block it works on. All tables are [columns, stride].
 struct Working {
-  float *turned;        ///< [panel, stride]: the state with slots side by side
+  float *turned;        ///< [panel, stride]: the state with slots side by side, where anything wants it so
   float *squares;       ///< [stride]: the sum of the squares of each slot
-  float *dots;          ///< projections of the state before the norm
-  float *dynamicValues; ///< coefficients of a dynamic connection
+  float *dots;          ///< projections of the state before the norm; then what a dynamic connection makes of them
   const float *values;  ///< the coefficients
 
   Working(const Plan &plan, Cutter &cutter, bool forBackward) {
     const Shape &shape = plan.shape;
-    const bool turns = plan.isDynamic || forBackward;
+    const bool turns = plan.isDynamic ? !shape.projectsAlongChannels() : forBackward && !shape.hasFewSlots();
     turned = turns ? cutter.take(shape.panel * shape.stride) : nullptr;
     squares = plan.isDynamic ? cutter.take(shape.stride) : nullptr;
     dots = plan.isDynamic ? cutter.take(shape.table()) : nullptr;
-    dynamicValues = plan.isDynamic && forBackward ? cutter.take(shape.table()) : dots;
-    values = plan.isDynamic ? dynamicValues : plan.fixed;
+    values = plan.isDynamic ? dots : plan.fixed;
   }
 };
 
@@ -39,6 +37,18 @@ CK_INLINE void projectPanel(
   });
 }
 
+/// Projects `rows` slots, as they lie, onto the columns from..<to.
+CK_INLINE void projectAlongChannels(
+    const Plan &plan, Working &working, const float *state, Index rows, Index from, Index to, Ahead &ahead) {
+  const Index C = plan.shape.C, stride = plan.shape.stride;
+  float *dots = working.dots + from * stride;
+  sumSquares(state, C, rows, C, working.squares);
+  compute(InnerProducts{dots, stride, plan.weights + from * C, C, to - from, state, C, rows, C, &ahead});
+  // What no slot belongs to is not used, but must be finite.
+  std::fill_n(working.squares + rows, stride - rows, 1.0f);
+  for (Index k = 0; k < to - from; k++) std::fill_n(dots + k * stride + rows, stride - rows, 0.0f);
+}
+
 CK_INLINE Vector inverseRootMeanSquare(const Plan &plan, const Working &working, Index r) {
   return 1.0f / squareRoot(load(working.squares + r) * (1.0f / float(plan.shape.C)) + plan.epsilon);
 }
@@ -51,7 +61,7 @@ CK_INLINE void finishCoefficients(const Plan &plan, Working &working, Index from
     for (Index k = from; k < to; k++) {
       const Index at = k * shape.stride + r;
       const Vector t = hyperbolicTangent(load(working.dots + at) * inverse);
-      store(working.dynamicValues + at, load(plan.fixed + at) + load(plan.scale + at) * t);
+      store(working.dots + at, load(plan.fixed + at) + load(plan.scale + at) * t);
     }
   }
 }
@@ -63,7 +73,10 @@ CK_INLINE void computeCoefficients(
   if (!plan.isDynamic) return;
   const Shape &shape = plan.shape;
   const Index rows = tokens * shape.n;
-  for (Index first = 0; first < shape.C; first += shape.panel)
-    projectPanel(plan, working, state, rows, first, std::min(shape.panel, shape.C - first), from, to, ahead);
+  if (shape.projectsAlongChannels())
+    projectAlongChannels(plan, working, state, rows, from, to, ahead);
+  else
+    for (Index first = 0; first < shape.C; first += shape.panel)
+      projectPanel(plan, working, state, rows, first, std::min(shape.panel, shape.C - first), from, to, ahead);
   finishCoefficients(plan, working, from, to);
 }

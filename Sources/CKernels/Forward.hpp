@@ -76,6 +76,7 @@ inline void forwardPart(void *context, int part) {
     ahead.add(job.input, narrow);
     ahead.add(job.output, narrow);
     ahead.add(job.nextState, wide);
+    ahead.add(job.beta, shape.m * shape.n);
     const float *read = job.state + token * wide;
     if (run.writer) {
       float *next = job.nextState + token * wide;

@@ -22,6 +22,30 @@ CK_INLINE Quad sums(Vector a, Vector b, Vector c, Vector d) {
 #endif
 }
 
+/// out[j] = the sum of the squares of row j, j < count.
+inline void sumSquares(const float *rows, Index stride, Index count, Index width, float *out) {
+  for (Index j = 0; j < count; j += 4) {
+    const float *row[4];
+    Vector each[4];
+    // Past the last row it stands in for others.
+    for (Index i = 0; i < 4; i++) {
+      row[i] = rows + std::min(j + i, count - 1) * stride;
+      each[i] = 0.0f;
+    }
+    Index c = 0;
+    for (; c + lanes <= width; c += lanes)
+      CK_UNROLL
+      for (int i = 0; i < 4; i++) each[i] += load(row[i] + c) * load(row[i] + c);
+    if (c < width)
+      for (Index i = 0; i < 4; i++) {
+        const Vector rest = loadPart(row[i] + c, width - c);
+        each[i] += rest * rest;
+      }
+    const Quad total = sums(each[0], each[1], each[2], each[3]);
+    for (Index i = 0; i < std::min<Index>(4, count - j); i++) out[j + i] = total[i];
+  }
+}
+
 /// out[k * outRow + j] = sum over c < width of left[k * leftRow + c] * right[j * rightRow + c], k < lefts, j < rights.
 struct InnerProducts {
   float *out;

@@ -12,7 +12,7 @@ struct ConnectionCase: CustomStringConvertible {
   var description: String { "(m \(m), n \(n), C \(C), N \(N), \(kind))" }
   var width: VirtualWidth { VirtualWidth(fractionRate: m, slots: n, connections: kind) }
 
-  /// Every kind of remainder, 128 cases: slots, channels and tokens that do and do not fill registers and blocks.
+  /// Every kind of remainder, 134 cases: slots, channels and tokens that do and do not fill registers and blocks.
   static let all: [ConnectionCase] = {
     let widths = [
       (1, 1), (1, 2), (1, 4), (1, 7), (2, 2), (2, 3), (2, 5), (3, 3), (3, 8), (4, 4), (4, 16), (5, 7), (8, 8), (7, 17),
@@ -27,7 +27,9 @@ struct ConnectionCase: CustomStringConvertible {
     }
     // Many blocks.
     let large = [(2, 3, 128, 70), (1, 16, 40, 65), (4, 8, 64, 129), (1, 1, 256, 100)]
-    return (mixed + large).flatMap { m, n, C, N in
+    // Few slots of many channels, which are projected without being turned.
+    let long = [(2, 3, 135, 23), (3, 4, 130, 2), (1, 2, 65, 9)]
+    return (mixed + large + long).flatMap { m, n, C, N in
       VirtualWidth.Connections.allCases.map { ConnectionCase(m: m, n: n, C: C, N: N, kind: $0) }
     }
   }()
