@@ -66,9 +66,10 @@ public final class KeyValueCache: KeyValueMemory {
   /// float32 for weights of float32, bfloat16 for smaller ones.
   convenience init(_ model: LanguageModel, more: Int = 0, form: Form? = nil, capacity: Int = 64) {
     let embedding = model.weights.tensors["model.embed_tokens.weight"]?.dtype ?? .float32
+    let isSmall = !embedding.isFloatingPoint || embedding.size < 4
     self.init(
       layerCount: model.configuration.layerCount + more, capacity: capacity,
-      maximumLength: model.configuration.contextLength, form: form ?? (embedding.size < 4 ? .bfloat16 : .float32))
+      maximumLength: model.configuration.contextLength, form: form ?? (isSmall ? .bfloat16 : .float32))
   }
 
   /// S: positions that every layer holds.

@@ -25,6 +25,7 @@ import VirtualWidth
     let source = try folder()
     let loaded = try LoadedModel(source.url, dtype: dtype, quantizing: scheme)
     #expect(loaded.model.configuration.quantization == scheme)
+    #expect(KeyValueCache(loaded.model).form == .bfloat16)
     let target = try TemporaryFolder()
     let made = try LoadedModel(source.url, quantizing: scheme).model
     try ModelFolder(target.url).write(
