@@ -1,7 +1,7 @@
 // Rows of a matrix, whatever its form, as floats.
 #pragma once
 
-/// The floats of one chunk, at `y`: in their order, or in that of the form where it has one.
+/// The floats of one chunk, at `y`.
 template <class Form>
 CK_INLINE void expandChunk(const std::uint8_t *weights, const std::uint16_t *scales, Index chunk, float *y) {
   const typename Form::Raw raw = Form::raw(weights);
@@ -9,7 +9,7 @@ CK_INLINE void expandChunk(const std::uint8_t *weights, const std::uint16_t *sca
   for (int i = 0; i < Form::chunk / lanes; i++) {
     Vector values = Form::piece(raw, i);
     if constexpr (Form::isScaled) values *= Form::scale(scales, chunk);
-    store(y + Form::place(chunk, i) - Form::place(chunk, 0), values);
+    store(y + i * lanes, values);
   }
 }
 

@@ -172,7 +172,7 @@ struct AttentionJob {
 
 struct VectorCode {
   const char *name;
-  bool hasDotProducts;  ///< whether the processor adds products of pairs of 16-bit numbers in one instruction
+  bool hasDotProducts;  ///< whether the processor adds four products of bytes in one instruction
   bool (*forward)(const ForwardJob &job, int threads);
   bool (*backward)(const BackwardJob &job, int threads);
   bool (*norm)(const NormJob &job, int threads);

@@ -111,7 +111,7 @@ CK_INLINE void wholeStep(
             const Words numbers = Int4Form::half(raw[output], h);
             high[output][row].add(numbers, highs);
             low[output][row].add(numbers, lows);
-            if (row == 0 && output % 2 == h) __builtin_prefetch(ahead + (t * Outputs + output) * 64);
+            if (first == 0 && row == 0 && output % 2 == h) __builtin_prefetch(ahead + (t * Outputs + output) * 64);
           }
         }
       }
@@ -205,6 +205,17 @@ void narrowOutputs(const NarrowTask &task, Index row, Index first, Index last) {
   for (; first < last; first++) narrowBlock<Form, Rows, 1>(task, row, first);
 }
 
+/// The same for more than four rows, eight at most.
+template <class Form>
+void narrowMoreOutputs(const NarrowTask &task, Index row, Index first, Index last) {
+  switch (task.rows - row) {
+    case 5: return narrowOutputs<Form, 5>(task, row, first, last);
+    case 6: return narrowOutputs<Form, 6>(task, row, first, last);
+    case 7: return narrowOutputs<Form, 7>(task, row, first, last);
+    default: return narrowOutputs<Form, 8>(task, row, first, last);
+  }
+}
+
 /// All rows with some consecutive outputs, so few that their weights stay in the innermost caches.
 template <class Form>
 void narrowRange(const NarrowTask &task, Index first, Index last) {
@@ -217,10 +228,8 @@ void narrowRange(const NarrowTask &task, Index first, Index last) {
         case 2: narrowOutputs<Form, 2>(task, row, first, next); break;
         case 3: narrowOutputs<Form, 3>(task, row, first, next); break;
         case 4: narrowOutputs<Form, 4>(task, row, first, next); break;
-        case 5: narrowOutputs<Form, 5>(task, row, first, next); break;
-        case 6: narrowOutputs<Form, 6>(task, row, first, next); break;
-        case 7: narrowOutputs<Form, 7>(task, row, first, next); break;
-        default: narrowOutputs<Form, 8>(task, row, first, next); break;
+        default:
+          if constexpr (together > 4) narrowMoreOutputs<Form>(task, row, first, next);
       }
     }
   }

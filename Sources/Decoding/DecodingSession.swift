@@ -43,7 +43,10 @@ public final class DecodingSession {
   public func append(_ new: [Int], check: () throws -> Void = {}) throws -> Tensor {
     if new.count == 1, let recorded {
       try check()
-      if let logits = try RecordedTexts([self], recorded).append(new) { return try withTorch { logits.select(0, 0) } }
+      // The next step writes where this one did.
+      if let logits = try RecordedTexts([self], recorded).append(new) {
+        return try withTorch { logits.select(0, 0).cloned() }
+      }
     }
     var logits = Tensor.zeros([0])
     let end = tokens.count + new.count

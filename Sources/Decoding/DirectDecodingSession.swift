@@ -97,7 +97,8 @@ public final class DirectDecodingSession {
   /// - Throws: as `read`; the text is then as it was.
   public func append(_ token: Int) throws -> Tensor {
     if let recorded, let logits = try RecordedTexts([self], recorded).append([token]) {
-      return try withTorch { logits.select(0, 0) }
+      // The next step writes where this one did.
+      return try withTorch { logits.select(0, 0).cloned() }
     }
     return try Self.append([token], to: [self]).flattened()
   }

@@ -17,11 +17,12 @@ final class RecordedChoice {
   /// `[R, V]`; nil where repetition costs nothing.
   private let seen: Tensor?
   /// Each row's numbers, and how many had been taken when the first step took one; nil for a row without a text.
-  private var sources: [(numbers: RandomNumbers, first: Int)?] = []
+  private var sources: [(numbers: RandomNumbers, first: Int)?]
   private var stepCount = 0
 
   init(_ options: SamplingOptions, among choices: Int?, rows: Int, of vocabularySize: Int, on device: Device) {
     (self.options, self.choices, rowCount, self.vocabularySize) = (options, choices, rows, vocabularySize)
+    sources = .init(repeating: nil, count: rows)
     numbers =
       options.isGreedy
       ? nil : (.zeros([Self.reach, rows], .float64, on: device), .zeros([1], .int64, on: device))
@@ -40,6 +41,13 @@ final class RecordedChoice {
             text.flatMap { $0.sampler.seen($0.tokens, of: vocabularySize) } ?? .zeros([1, vocabularySize], .bool)
           }))
     }
+  }
+
+  /// Prepares for steps whose choices nobody asks for.
+  func rest() {
+    guard sources.contains(where: { $0 != nil }) else { return }
+    sources = .init(repeating: nil, count: rowCount)
+    stepCount = 0
   }
 
   /// Sees to it that there are numbers for a further step.

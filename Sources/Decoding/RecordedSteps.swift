@@ -121,8 +121,8 @@ final class RecordedSteps {
       [caches.count, max(cycle - 1, 1), states.size(2), states.size(3)], states.dtype, on: states.device)
   }
 
-  /// A row without a text writes where an empty one keeps nothing, as if it were at the end of its first cycle.
-  private func isPossible(_ kind: Kind, at positions: [Int?]) -> Bool {
+  /// Whether a step can be a recorded one, as far as is known before it. A row without a text writes where an empty one keeps nothing, as if it were at the end of its first cycle.
+  func isPossible(_ kind: Kind, at positions: [Int?]) -> Bool {
     !impossible.contains(kind) && zip(caches, positions).allSatisfy { $0.capacity > $1 ?? cycle - 1 }
   }
 

@@ -45,7 +45,13 @@ final class RecordedTexts {
   /// - Throws: `GenerationError` as `DecodingSession.append`; `TorchError`.
   func append(_ tokens: [Int?]) throws -> Tensor? {
     ready = nil
-    guard let (kind, phase) = kind(tokens.map { $0 != nil }) else { return nil }
+    guard let (kind, phase) = possibleStep(tokens) else { return nil }
+    steps.choice?.rest()
+    return try add(tokens, kind, phase) ? steps.logits : nil
+  }
+
+  /// A step that adds tokens; false where it has to be taken in the ordinary way.
+  private func add(_ tokens: [Int?], _ kind: RecordedSteps.Kind, _ phase: Int) throws -> Bool {
     for case (let text, let token?) in zip(texts, tokens) {
       try text.model.configuration.requireTokens([token], after: text.tokens.count)
     }
@@ -56,9 +62,16 @@ final class RecordedTexts {
       }
       return try steps.run(kind, additions, phase: phase)
     }
-    guard isDone else { return nil }
-    take(tokens)
-    return steps.logits
+    if isDone { take(tokens) }
+    return isDone
+  }
+
+  /// The kind and phase of a step that adds tokens, unless it has to be taken in the ordinary way.
+  private func possibleStep(_ tokens: [Int?]) -> (RecordedSteps.Kind, Int)? {
+    guard let found = kind(tokens.map { $0 != nil }),
+      steps.isPossible(found.0, at: zip(texts, tokens).map { $1 == nil ? nil : $0.tokens.count })
+    else { return nil }
+    return found
   }
 
   /// Adds tokens and has the step choose what follows them, each text by its sampler; false where the step has to be taken
@@ -66,10 +79,11 @@ final class RecordedTexts {
   ///
   /// - Throws: as `append`.
   func feed(_ tokens: [Int?], by samplers: [Sampler?]) throws -> Bool {
-    guard let choice = steps.choice else { return false }
+    ready = nil
+    guard let choice = steps.choice, let (kind, phase) = possibleStep(tokens) else { return false }
     try choice.begin(
       zip(texts, samplers).map { text, sampler in sampler.map { (sampler: $0, tokens: text.tokens) } })
-    guard try append(tokens) != nil else { return false }
+    guard try add(tokens, kind, phase) else { return false }
     ready = (tokens.map { $0 != nil }, texts.map(\.revision))
     return true
   }
@@ -87,6 +101,12 @@ final class RecordedTexts {
 
   /// The tokens chosen behind the last step, one a text, on their way.
   func readChosen() throws -> Reading { try steps.readChosen() }
+
+  /// Has the texts end again where their tokens do, when a step that nothing is known of has gone further.
+  func settle() {
+    ready = nil
+    for text in texts { text.settle() }
+  }
 
   /// Takes note of the tokens that the last step added, nil for a text that nothing is known of any more.
   func confirm(_ tokens: [Int?]) {
@@ -115,7 +135,7 @@ final class RecordedTexts {
   /// Runs a step without derivatives; the texts forget one that failed.
   private func stepping<Result>(_ step: () throws -> Result) throws -> Result {
     do { return try withTorch { try withoutGradients(step) } } catch {
-      for text in texts { text.settle() }
+      settle()
       throw error
     }
   }

@@ -2,7 +2,7 @@ import Torch
 
 /// Chooses one token after another from logits. The same seed makes the same choices.
 ///
-/// A choice takes one number of the seed's, see `SamplingOptions.choices`.
+/// A choice that is not greedy takes one number of the seed's, see `SamplingOptions.choices`.
 public struct Sampler {
   /// How tokens are chosen.
   public let options: SamplingOptions

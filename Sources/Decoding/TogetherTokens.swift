@@ -44,14 +44,19 @@ final class TogetherTokens<Text: BatchedText> {
       try own.count { $0 != nil } == members.count && members.allSatisfy { own.contains($0.index) }
       && leading.feedChosen()
     flight = isAhead ? (try leading.readChosen(), own) : nil
-    let chosen = try reading.values()
-    let tokens: [Int?] = try members.map { member in
-      try own.firstIndex(of: member.index).map {
-        try member.sampler.confirmed(chosen[$0], after: member.text.tokens.count)
+    do {
+      let chosen = try reading.values()
+      let tokens: [Int?] = try members.map { member in
+        try own.firstIndex(of: member.index).map {
+          try member.sampler.confirmed(chosen[$0], after: member.text.tokens.count)
+        }
       }
+      if isAhead { leading.confirm(zip(own, chosen).map { $0 == nil ? nil : $1 }) }
+      return tokens
+    } catch {
+      leading.settle()
+      throw error
     }
-    if isAhead { leading.confirm(zip(own, chosen).map { $0 == nil ? nil : $1 }) }
-    return tokens
   }
 
   /// Gives the device a step behind the members' last tokens; nil where it has to be taken in the ordinary way.

@@ -54,7 +54,8 @@ public final class RecordedTraining {
   }
 
   private func run(_ tokens: Tensor, _ targets: Tensor) throws {
-    guard isPossible, let inputs, inputs.tokens.shape == tokens.shape else {
+    guard isPossible else { return performOnce(tokens, targets) }
+    guard let inputs, inputs.tokens.shape == tokens.shape else {
       run = nil
       inputs = (tokens.cloned(), targets.cloned())
       return performOnce(tokens, targets)

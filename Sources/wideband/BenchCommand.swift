@@ -106,7 +106,9 @@ private struct StepBenchmark {
     let clock = ContinuousClock()
     let start = clock.now
     if let recorded {
-      _ = try recorded.step(tokens, targets, learningRate: 1e-3)
+      guard try recorded.step(tokens, targets, learningRate: 1e-3).isFinite else {
+        throw TorchError("the step's loss or gradient is not finite")
+      }
     } else {
       try withTorch {
         _ = model.gradients(tokens, targets, recomputesLayers: recomputesLayers)

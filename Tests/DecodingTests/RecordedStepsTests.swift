@@ -105,10 +105,47 @@ import Torch
     }
   }
 
+  @Test func logitsStayWhatTheyAre() throws {
+    let text = DecodingSession(try Self.plain.model())
+    text.recorded = recorded(text, StandInRecorder())
+    _ = try text.append(someTokens(5))
+    let logits = try [3, 4, 3].map { try text.append([$0]) }
+    let copies = try logits.map { try $0.elements(Float.self) }
+    #expect(copies[0] != copies[1] && copies[1] != copies[2])
+  }
+
+  @Test func aPromptOfOneNewTokenIsReadBeforeAnythingIsDrawn() throws {
+    let model = try Self.plain.model()
+    func tokens(_ device: StandInRecorder?) throws -> [[Int]] {
+      let text = DecodingSession(model)
+      if let device { text.recorded = recorded(text, device) }
+      _ = try text.append(someTokens(6))
+      return try (0..<2).map { _ in
+        let source = try SingleTokens(text, Sampler(SamplingOptions(), seed: 3), choices: nil)
+        return try source.begin(someTokens(6) + [1], check: {}) + source.proceed() + source.proceed()
+      }
+    }
+    let found = try tokens(StandInRecorder())
+    #expect(try found == tokens(nil) && found[0] == found[1])
+  }
+
+  @Test func anotherTextFollowsOneThatHasFilledTheCache() throws {
+    let model = try Self.plain.model()
+    let text = DecodingSession(model, capacity: 8)
+    text.recorded = recorded(text, StandInRecorder())
+    func tokens() throws -> [Int] {
+      let source = try SingleTokens(text, Sampler(SamplingOptions(), seed: 3), choices: nil)
+      var tokens = try source.begin(someTokens(6), check: {})
+      for _ in 0..<3 { tokens += try source.proceed() }
+      return tokens
+    }
+    let first = try tokens()
+    #expect(try tokens() == first)
+  }
+
   @Test func whatCannotBeRecordedIsDoneAsEver() throws {
     let model = try Self.plain.model()
-    let (ordinary, text, device) = (DecodingSession(model), DecodingSession(model), StandInRecorder())
-    device.refuses = true
+    let (ordinary, text, device) = (DecodingSession(model), DecodingSession(model), StandInRecorder(refuses: true))
     text.recorded = recorded(text, device)
     for session in [ordinary, text] { _ = try session.append(someTokens(5)) }
     for token in someTokens(6, from: 5) {

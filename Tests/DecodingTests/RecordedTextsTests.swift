@@ -170,8 +170,7 @@ import Torch
         }, finished: { _, _ in })
       return texts
     }
-    let device = StandInRecorder()
-    device.refuses = true
+    let device = StandInRecorder(refuses: true)
     #expect(try tokens(device.record) == tokens(nil))
     #expect(device.records == 1 && device.runs == 0)
   }

@@ -38,8 +38,8 @@ import VirtualWidth
       try loading { $0[name] = .zeros(shape + [1]) }
         == "tensor '\(name)' has shape \(shape + [1]): the configuration expects \(shape)")
     #expect(
-      try loading { $0[name] = .zeros(shape, .int32) }
-        == "tensor '\(name)' has dtype int32: expected float32, float64, bfloat16 or float16")
+      try loading { $0[name] = .zeros(shape, .int16) }
+        == "tensor '\(name)' has dtype int16: expected float32, float64, bfloat16 or float16")
   }
 
   @Test func aWeightTooManyIsNamed() throws {

@@ -12,7 +12,7 @@ import Torch
     let fixture = try TrainerFixture(
       in: TemporaryFolder(), name, changes + ["optimizer.clip=0.6", "schedule.warmup_steps=4"])
     let (ordinary, unrecorded, recorded) = (try fixture.trainer(), try fixture.trainer(), try fixture.trainer())
-    let (recorder, refusing) = (StandIn(), StandIn(refuses: true))
+    let (recorder, refusing) = (StandInRecorder(), StandInRecorder(refuses: true))
     recorded.recordSteps(with: recorder.record)
     unrecorded.recordSteps(with: refusing.record)
     var norms: [Double] = []
@@ -32,8 +32,8 @@ import Torch
       #expect(recorded.model.weights.tensors.values.allSatisfy { ($0.gradient != nil) == (step > 1) })
     }
     #expect(norms.contains { $0 > 0.65 } && norms.contains { $0 < 0.58 }, "\(norms)")
-    #expect(recorder.recordings == 1 && recorder.runs == 5)
-    #expect(refusing.recordings == 1 && refusing.runs == 0)
+    #expect(recorder.records == 1 && recorder.runs == 5)
+    #expect(refusing.records == 1 && refusing.runs == 0)
     #expect(try weights(of: recorded) == weights(of: unrecorded))
     #expect(try moments(of: recorded) == moments(of: unrecorded))
     for (name, moment) in ordinary.optimizer.moments {
@@ -46,7 +46,7 @@ import Torch
     // From the same gradients, one step in the two ways: to rounding alone.
     let fixture = try TrainerFixture("wide", "schedule.warmup_steps=0", "optimizer.clip=0.5")
     let (ordinary, recorded) = (try fixture.trainer(), try fixture.trainer())
-    recorded.recordSteps(with: StandIn().record)
+    recorded.recordSteps(with: StandInRecorder().record)
     _ = (try ordinary.step(), try recorded.step())
     for (name, weight) in ordinary.model.weights.tensors {
       let other = try #require(recorded.model.weights.tensors[name])
@@ -56,7 +56,7 @@ import Torch
 
   @Test(arguments: [0, 1, 4]) func whatIsNotFiniteChangesNothing(steps: Int) throws {
     let trainer = try TrainerFixture("wide").trainer()
-    let recorder = StandIn()
+    let recorder = StandInRecorder()
     trainer.recordSteps(with: recorder.record)
     for _ in 0..<steps { _ = try trainer.step() }
     let poisoned = try #require(trainer.model.weights.tensors["model.layers.1.self_attn.v_proj.weight"])
@@ -76,7 +76,7 @@ import Torch
 
   @Test func batchesOfAnotherShapeAreRecordedAnew() throws {
     let trainer = try TrainerFixture("plain").trainer()
-    let recorder = StandIn()
+    let recorder = StandInRecorder()
     let recorded = RecordedTraining(
       trainer.model, trainer.optimizer, recomputesLayers: false, recorder: recorder.record)
     func step(_ rows: Int) throws -> Double {
@@ -84,7 +84,7 @@ import Torch
       return try #require(try recorded.step(tokens, tokens, learningRate: 1e-2).losses.first).value
     }
     let losses = try [2, 2, 2, 3, 3, 2, 2].map(step)
-    #expect(recorder.recordings == 3 && recorder.runs == 4)
+    #expect(recorder.records == 3 && recorder.runs == 4)
     // Rows that are alike give one loss, whatever their number: it falls step by step.
     #expect(zip(losses, losses.dropFirst()).allSatisfy { $0 > $1 })
   }
@@ -92,10 +92,10 @@ import Torch
   @Test func stepsThatDifferAreNotRecorded() throws {
     for (name, changes) in [("mixture", []), ("plain", ["training.rows_per_batch=1"])] {
       let trainer = try TrainerFixture(in: TemporaryFolder(), name, changes).trainer()
-      let recorder = StandIn()
+      let recorder = StandInRecorder()
       trainer.recordSteps(with: recorder.record)
       for _ in 0..<3 { _ = try trainer.step() }
-      #expect(recorder.recordings == 0)
+      #expect(recorder.records == 0)
     }
   }
 
@@ -109,23 +109,5 @@ import Torch
   private func moments(of trainer: Trainer) throws -> [String: [Float]] {
     try Dictionary(
       uniqueKeysWithValues: trainer.optimizer.moments.map { ($0.key, try $0.value.elements(Float.self)) })
-  }
-}
-
-/// A recorder that leaves nothing done, and whose runs do it; what reads tensors or makes them of numbers fails as on a GPU.
-private final class StandIn {
-  private let refuses: Bool
-  private(set) var recordings = 0
-  private(set) var runs = 0
-
-  init(refuses: Bool = false) { self.refuses = refuses }
-
-  func record(_: Device, _ work: @escaping () -> Bool) -> (() throws -> Void)? {
-    recordings += 1
-    guard !refuses else { return nil }
-    return { [self] in
-      runs += 1
-      try RecordedWork.$isRecording.withValue(true) { try withTorch { #expect(work()) } }
-    }
   }
 }
