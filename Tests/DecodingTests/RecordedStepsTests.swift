@@ -143,6 +143,21 @@ import Torch
     #expect(try tokens() == first)
   }
 
+  @Test func aSamplerThatIsDoneWithATextIsAskedForNothing() throws {
+    let text = DecodingSession(try Self.plain.model())
+    text.recorded = recorded(text, StandInRecorder())
+    let sampler = try Sampler(SamplingOptions(), seed: 3)
+    let source = try SingleTokens(text, sampler, choices: nil)
+    _ = try source.begin(someTokens(6), check: {}) + source.proceed()
+    for _ in 0..<300 { _ = try sampler.numbers.take() }
+    // As many steps as there are numbers of it on the device, and more.
+    for _ in 0..<260 {
+      text.truncate(to: 6)
+      _ = try text.append([1])
+    }
+    #expect(sampler.numbers.taken == 302)
+  }
+
   @Test func whatCannotBeRecordedIsDoneAsEver() throws {
     let model = try Self.plain.model()
     let (ordinary, text, device) = (DecodingSession(model), DecodingSession(model), StandInRecorder(refuses: true))
