@@ -27,9 +27,9 @@ CK_INLINE float sumByHalves(Vector v) {
 }
 
 /// Outputs whose sums are kept in registers together: enough that an activation is loaded for several products, no more
-/// than fit.
+/// than fit. Where a chunk is long, four at once would be slower from memory, though faster in cache.
 template <class Form, int Rows>
-constexpr int outputsTogether = isWhole<Form>        ? (CK_REGISTERS == 32 ? (Rows == 1 ? 4 : 2) : 1)
+constexpr int outputsTogether = isWhole<Form>        ? (CK_REGISTERS == 32 ? 2 : 1)
                                 : CK_REGISTERS == 32 ? (Rows <= 4 ? 4 : 2)
                                                      : (Rows <= 2 ? 4 : Rows <= 5 ? 2 : 1);
 
