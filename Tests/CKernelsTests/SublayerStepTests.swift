@@ -47,7 +47,8 @@ import Torch
     let codes: [String] = ["portable", "avx2", "avx512"]
     let found = try codes.compactMap { code -> Tensor? in
       guard ck_use_vector_code(code) else { return nil }
-      return try #require(x.attentionStep(weights, rotary: rotary, addsInput: false) { KeptTexts([kept]) })
+      let step: Tensor = try #require(x.attentionStep(weights, rotary: rotary, addsInput: false) { KeptTexts([kept]) })
+      return step
     }
     return try found.map { try relativeError(of: $0, to: found[0]) }.max() ?? 0
   }
