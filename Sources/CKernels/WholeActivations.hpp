@@ -18,6 +18,7 @@ struct GroupSum {
   CK_INLINE void add(Words weights, Words numbers) {
 #if CK_LANES >= 8
     if constexpr (Dots) {
+      // Without the attribute for it: the code around must run on processors that lack it.
       asm("vpdpbusd %2, %1, %0" : "+v"(value) : "v"(weights), "v"(numbers));
     } else {
       // Eight times two products of at most 15 * 128 do not leave 16 bits.

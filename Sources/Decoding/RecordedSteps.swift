@@ -82,10 +82,9 @@ final class RecordedSteps {
     }
   }
 
-  /// Takes a step that adds a token to each text, none where an addition is nil; false where it has to be taken in the
-  /// ordinary way.
+  /// Takes a step that is possible and adds a token to each text, none where an addition is nil; false where it has to
+  /// be taken in the ordinary way all the same.
   func run(_ kind: Kind, _ additions: [Addition?], phase: Int) throws -> Bool {
-    guard isPossible(kind, at: additions.map { $0?.position }) else { return false }
     let numbers =
       additions.map { $0?.token ?? 0 } + additions.map { $0?.position ?? cycle - 1 }
       + additions.map { $0 == nil ? 0 : 1 }
@@ -121,7 +120,9 @@ final class RecordedSteps {
       [caches.count, max(cycle - 1, 1), states.size(2), states.size(3)], states.dtype, on: states.device)
   }
 
-  /// Whether a step can be a recorded one, as far as is known before it. A row without a text writes where an empty one keeps nothing, as if it were at the end of its first cycle.
+  /// Whether a step may be a recorded one, as far as is known before it is taken.
+  ///
+  /// A row without a text writes where an empty one keeps nothing, as if it were at the end of its first cycle.
   func isPossible(_ kind: Kind, at positions: [Int?]) -> Bool {
     !impossible.contains(kind) && zip(caches, positions).allSatisfy { $0.capacity > $1 ?? cycle - 1 }
   }

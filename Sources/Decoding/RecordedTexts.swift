@@ -102,10 +102,13 @@ final class RecordedTexts {
   /// The tokens chosen behind the last step, one a text, on their way.
   func readChosen() throws -> Reading { try steps.readChosen() }
 
-  /// Has the texts end again where their tokens do, when a step that nothing is known of has gone further.
-  func settle() {
-    ready = nil
-    for text in texts { text.settle() }
+  /// What `work` gives; if it fails, the texts end again where their tokens do, though a step has gone further.
+  func settling<Result>(_ work: () throws -> Result) throws -> Result {
+    do { return try work() } catch {
+      ready = nil
+      for text in texts { text.settle() }
+      throw error
+    }
   }
 
   /// Takes note of the tokens that the last step added, nil for a text that nothing is known of any more.
@@ -134,9 +137,6 @@ final class RecordedTexts {
 
   /// Runs a step without derivatives; the texts forget one that failed.
   private func stepping<Result>(_ step: () throws -> Result) throws -> Result {
-    do { return try withTorch { try withoutGradients(step) } } catch {
-      settle()
-      throw error
-    }
+    try settling { try withTorch { try withoutGradients(step) } }
   }
 }

@@ -43,10 +43,7 @@ final class SingleTokens: TokenSource {
     guard let leading, let current = reading else { return try choose(text.append(last)) }
     let isAhead = try leading.feedChosen()
     reading = isAhead ? try leading.readChosen() : nil
-    do { last = try sampler.confirmed(current.values()[0], after: text.tokens.count) } catch {
-      leading.settle()
-      throw error
-    }
+    last = try leading.settling { try sampler.confirmed(current.values()[0], after: text.tokens.count) }
     if isAhead { leading.confirm([last]) }
     return [last]
   }

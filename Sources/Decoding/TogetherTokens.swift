@@ -44,7 +44,7 @@ final class TogetherTokens<Text: BatchedText> {
       try own.count { $0 != nil } == members.count && members.allSatisfy { own.contains($0.index) }
       && leading.feedChosen()
     flight = isAhead ? (try leading.readChosen(), own) : nil
-    do {
+    return try leading.settling {
       let chosen = try reading.values()
       let tokens: [Int?] = try members.map { member in
         try own.firstIndex(of: member.index).map {
@@ -53,9 +53,6 @@ final class TogetherTokens<Text: BatchedText> {
       }
       if isAhead { leading.confirm(zip(own, chosen).map { $0 == nil ? nil : $1 }) }
       return tokens
-    } catch {
-      leading.settle()
-      throw error
     }
   }
 
