@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "Kernels.hpp"
+#include "Threads.hpp"
 
 namespace ckernels {
 namespace {
@@ -209,6 +210,8 @@ bool ck_group_norm_backward(
 }
 
 const char *ck_vector_code(void) { return code().name; }
+
+void ck_stand_by(int threads, void (*body)(void *), void *context) { ckernels::standBy(threads, body, context); }
 
 bool ck_use_vector_code(const char *name) {
   for (const VectorCode *code : allCodes)

@@ -83,3 +83,8 @@ bool ck_feed_forward_step(
   if (rows < 0 || !isPossible(*layer)) return false;
   return rows == 0 || code().feedForwardStep({layer, rows, x, adds_input, y}, threads);
 }
+
+bool ck_largest(int64_t rows, int64_t width, const float *x, int64_t *places, int threads) {
+  if (rows < 0 || width < 1) return false;
+  return rows == 0 || code().largest({rows, width, x, places}, threads);
+}

@@ -136,6 +136,12 @@ struct FeedForwardStepJob {
   float *y;
 };
 
+struct LargestJob {
+  int64_t rows, width;
+  const float *x;
+  int64_t *places;
+};
+
 struct AdamWJob {
   int64_t count;
   const ck_parameter *parameters;
@@ -183,6 +189,7 @@ struct VectorCode {
   bool (*rotaryNorm)(const RotaryNormJob &job, int threads);
   bool (*rotaryNormBackward)(const RotaryNormJob &job, int threads);
   bool (*crossEntropy)(const CrossEntropyJob &job, int threads);
+  bool (*largest)(const LargestJob &job, int threads);
   bool (*narrowProduct)(const NarrowJob &job, int threads);
   bool (*wideProduct)(const NarrowJob &job, int threads);
   bool (*expand)(const ExpandJob &job, int threads);

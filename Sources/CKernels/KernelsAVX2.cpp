@@ -40,6 +40,7 @@ const VectorCode avx2Code{
     avx2::rotaryNorm,
     avx2::rotaryNormBackward,
     avx2::crossEntropy,
+    avx2::largestOfRows,
     avx2::narrowProduct,
     avx2::wideProduct,
     avx2::expand,

@@ -42,6 +42,7 @@ constexpr VectorCode codeNamed(const char *name, bool hasDotProducts) {
       avx512::rotaryNorm,
       avx512::rotaryNormBackward,
       avx512::crossEntropy,
+      avx512::largestOfRows,
       avx512::narrowProduct,
       avx512::wideProduct,
       avx512::expand,

@@ -39,6 +39,7 @@ const VectorCode portableCode{
     portable::rotaryNorm,
     portable::rotaryNormBackward,
     portable::crossEntropy,
+    portable::largestOfRows,
     portable::narrowProduct,
     portable::wideProduct,
     portable::expand,

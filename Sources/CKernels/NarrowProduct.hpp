@@ -265,17 +265,36 @@ inline void narrowOutputsOfAll(void *context, std::int64_t first, std::int64_t l
   }
 }
 
+/// A matrix as the rows that are read of it.
+inline RowsRead::Table tableOf(const ck_matrix &matrix) {
+  auto as = [&](auto form) {
+    const FormRows<decltype(form)> rows(matrix, 0);
+    return RowsRead::Table{
+        reinterpret_cast<const char *>(rows.values), reinterpret_cast<const char *>(rows.scales), matrix.outputs,
+        rows.stride, rows.scaleStride * 2};
+  };
+  switch (matrix.form) {
+    case CK_FLOAT32: return as(Float32Form());
+    case CK_BFLOAT16: return as(BFloat16Form());
+    case CK_INT8: return as(Int8Form());
+    default: return as(Int4Form());
+  }
+}
+
 /// Products that do not wait for one another, their outputs dealt to the threads as if they were one matrix's.
 inline void narrowProducts(const NarrowTask *tasks, int count, int threads) {
   NarrowRun run{tasks, count, code().hasDotProducts};
-  Index outputs = 0, work = 0;
+  RowsRead rows;
+  Index work = 0;
   for (int each = 0; each < count; each++) {
-    outputs += tasks[each].matrix->outputs;
-    work += tasks[each].matrix->outputs * tasks[each].matrix->inputs * tasks[each].rows;
+    const ck_matrix &matrix = *tasks[each].matrix;
+    if (each < RowsRead::mostTables) rows.tables[rows.tableCount++] = tableOf(matrix);
+    rows.count += matrix.outputs;
+    work += matrix.outputs * matrix.inputs * tasks[each].rows;
   }
   // Few enough that no thread waits long for another.
   constexpr Index outputsAtOnce = 16;
-  forEachRange(outputs, outputsAtOnce, usefulParts(outputs, work, threads), narrowOutputsOfAll, &run);
+  forEachRange(rows.count, outputsAtOnce, usefulParts(rows.count, work, threads), narrowOutputsOfAll, &run, &rows);
 }
 
 /// Activations [rows, inputs] as a matrix's form wants them: padded with zeros to whole chunks, or as whole numbers.

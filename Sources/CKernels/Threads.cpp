@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <memory>
+
+#include "Standby.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -56,20 +59,27 @@ const Pool &pool() {
   return found;
 }
 
+/// The threads that stand by for what this thread shares out; null for none.
+thread_local Standby *standby = nullptr;
+
+/// What this thread's calls have read, one after another.
+Followers &followers() {
+  thread_local std::unique_ptr<Followers> followers;
+  if (!followers) followers = std::make_unique<Followers>();
+  return *followers;
+}
+
 struct Team {
   int parts;
   void (*body)(void *, int);
   void *context;
-};
 
-// The pool may hand out fewer threads than asked for (inside another parallel region it gives one), so each thread
-// takes every threadCount-th part: all parts are done, and what a part computes stays the same.
-void work(void *context) {
-  const Team &team = *static_cast<const Team *>(context);
-  DenormalsAreZero guard;
-  const int step = pool().threadCount();
-  for (int part = pool().threadNumber(); part < team.parts; part += step) team.body(team.context, part);
-}
+  // The pool may hand out fewer threads than asked for (inside another parallel region it gives one), so each thread
+  // takes every so many-th part: all parts are done, and what a part computes stays the same.
+  void work(int thread, int threads) const {
+    for (int part = thread; part < parts; part += threads) body(context, part);
+  }
+};
 
 /// What a thread has left of a range: [first, last) in one word, so that others can take from its end.
 struct alignas(64) Left {
@@ -123,39 +133,82 @@ struct RangeTeam {
       }
     }
   }
+
+  // Fewer threads than asked for still find all of it: what nobody has begun is taken like anything else.
+  void work(int thread) {
+    if (thread >= threads) return;
+    do finish(left[thread]);
+    while (takeFromAnother(left[thread]));
+  }
 };
 
-void workOnRanges(void *context) {
-  RangeTeam &team = *static_cast<RangeTeam *>(context);
-  DenormalsAreZero guard;
-  // Fewer threads than asked for still find all of it: what nobody has begun is taken like anything else.
-  Left &own = team.left[pool().threadNumber()];
-  do team.finish(own);
-  while (team.takeFromAnother(own));
+/// Calls `work(context, thread, threads)` on threads of the pool, on those that stand by where some do.
+void onThreads(int threads, void (*work)(void *, int, int), void *context, const RowsRead *rows = nullptr) {
+  if (standby) {
+    DenormalsAreZero guard;
+    return standby->run(work, context, rows);
+  }
+  struct Call {
+    void (*work)(void *, int, int);
+    void *context;
+  } call{work, context};
+  auto take = [](void *context) {
+    DenormalsAreZero guard;
+    const Call &call = *static_cast<const Call *>(context);
+    call.work(call.context, pool().threadNumber(), pool().threadCount());
+  };
+  pool().parallel(take, &call, unsigned(threads), 0);
+}
+
+struct StandingBy {
+  void (*body)(void *);
+  void *context;
+  Standby standby;
+};
+
+void standingBy(void *context) {
+  StandingBy &call = *static_cast<StandingBy *>(context);
+  if (const int thread = pool().threadNumber(); thread > 0) {
+    DenormalsAreZero guard;
+    return call.standby.serve(thread, pool().threadCount());
+  }
+  call.standby.open(pool().threadCount());
+  standby = &call.standby;
+  call.body(call.context);
+  standby = nullptr;
+  call.standby.dismiss();
 }
 
 }  // namespace
 
 void forEachPart(int parts, void (*body)(void *context, int part), void *context) {
   Team team{parts, body, context};
-  if (parts > 1 && pool().isComplete()) return pool().parallel(work, &team, unsigned(parts), 0);
+  auto work = [](void *context, int thread, int threads) { static_cast<const Team *>(context)->work(thread, threads); };
+  if (parts > 1 && pool().isComplete()) return onThreads(parts, work, &team);
   DenormalsAreZero guard;
-  for (int part = 0; part < parts; part++) body(context, part);
+  team.work(0, 1);
 }
 
 void forEachRange(
     std::int64_t count, std::int64_t piece, int threads,
-    void (*body)(void *context, std::int64_t first, std::int64_t last), void *context) {
+    void (*body)(void *context, std::int64_t first, std::int64_t last), void *context, const RowsRead *rows) {
   threads = int(std::min<std::int64_t>({threads, count / piece, RangeTeam::mostThreads}));
   if (threads > 1 && count <= UINT32_MAX && pool().isComplete()) {
     RangeTeam team{std::uint32_t(piece), threads, body, context, {}};
     for (int thread = 0; thread < threads; thread++)
       team.left[thread].range = Left::packed(
           std::uint32_t(count * thread / threads), std::uint32_t(count * (thread + 1) / threads));
-    return pool().parallel(workOnRanges, &team, unsigned(threads), 0);
+    auto work = [](void *context, int thread, int) { static_cast<RangeTeam *>(context)->work(thread); };
+    return onThreads(threads, work, &team, rows);
   }
   DenormalsAreZero guard;
   if (count > 0) body(context, 0, count);
+}
+
+void standBy(int threads, void (*body)(void *context), void *context) {
+  if (threads < 2 || standby || !pool().isComplete()) return body(context);
+  StandingBy call{body, context, Standby(followers())};
+  pool().parallel(standingBy, &call, unsigned(threads), 0);
 }
 
 int usefulParts(std::int64_t pieces, std::int64_t work, int threads) {

@@ -10,12 +10,30 @@ namespace ckernels {
 /// fight it for the cores. Without such a library the parts run in order on the calling thread.
 void forEachPart(int parts, void (*body)(void *context, int part), void *context);
 
+/// What a job over a range reads from memory: the numbers of the range are rows of tables, one table behind another.
+struct RowsRead {
+  struct Table {
+    const char *values, *scales;
+    std::int64_t rows, stride, scaleStride;
+  };
+  static constexpr int mostTables = 4;
+  std::int64_t count = 0;  ///< rows of all tables, those beyond the last that is told included
+  int tableCount = 0;
+  Table tables[mostTables];
+};
+
 /// Calls `body(context, first, last)` for ranges that make up 0..<count, on up to `threads` threads, and waits for all. Each
 /// thread goes through its own stretch from the beginning, `piece` at a time; one that is done takes half of what another
-/// has left: cores need not be as fast as one another. For work whose results do not depend on who does it.
+/// has left: cores need not be as fast as one another. For work whose results do not depend on who does it. `rows` is
+/// what it reads, where that is worth fetching ahead.
 void forEachRange(
     std::int64_t count, std::int64_t piece, int threads,
-    void (*body)(void *context, std::int64_t first, std::int64_t last), void *context);
+    void (*body)(void *context, std::int64_t first, std::int64_t last), void *context,
+    const RowsRead *rows = nullptr);
+
+/// Calls `body(context)` on this thread while up to `threads` - 1 others of the pool stand by: they take part in what the
+/// two functions above share out within, at less cost, and fetch meanwhile what is read next.
+void standBy(int threads, void (*body)(void *context), void *context);
 
 /// How many parts to make of a job of `pieces` indivisible pieces and `work` multiplications: at most `threads`, and
 /// fewer where a part would be over before a thread has woken for it.

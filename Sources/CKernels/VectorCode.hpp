@@ -38,6 +38,8 @@ namespace CK_CODE {
 
 #include "CrossEntropy.hpp"
 
+#include "Largest.hpp"
+
 #include "WeightForms.hpp"
 
 #include "WholeActivations.hpp"

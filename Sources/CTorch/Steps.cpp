@@ -160,3 +160,19 @@ wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *weigh
     return wideband::handle(y);
   });
 }
+
+wb_tensor *wb_largest(const wb_tensor *x) {
+  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+    TORCH_CHECK(x->value.dim() == 2, "expected rows [R, V]");
+    const auto rows = x->value.contiguous();
+    auto places = at::empty({rows.size(0)}, rows.options().dtype(at::kLong));
+    TORCH_CHECK(
+        ck_largest(
+            rows.size(0), rows.size(1), wideband::data(rows), places.mutable_data_ptr<int64_t>(),
+            at::get_num_threads()),
+        "the sizes are impossible");
+    return wideband::handle(places);
+  });
+}
+
+void wb_stand_by(void (*body)(void *), void *context) { ck_stand_by(at::get_num_threads(), body, context); }

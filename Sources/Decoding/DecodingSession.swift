@@ -74,14 +74,12 @@ public final class DecodingSession {
         let logits = try zip(sessions, tokens).map { try $0.append([$1]) }
         return try withTorch { .stack(logits) }
       }
-      let logits = try withTorch {
-        withoutGradients {
-          let pass = Pass(
-            positions: Tensor(positions.map(Int64.init), on: device), configuration: model.configuration,
-            memory: PackedMemory(zip(caches, positions).map { ($0, $1..<($1 + 1)) }))
-          let row = Tensor(tokens.map(Int64.init), shape: [1, tokens.count], on: device)
-          return model.logits(of: model.trunk(row, in: pass)).squeezed(0)
-        }
+      let logits = try model.passing(tokens.count) {
+        let pass = Pass(
+          positions: Tensor(positions.map(Int64.init), on: device), configuration: model.configuration,
+          memory: PackedMemory(zip(caches, positions).map { ($0, $1..<($1 + 1)) }))
+        let row = Tensor(tokens.map(Int64.init), shape: [1, tokens.count], on: device)
+        return model.logits(of: model.trunk(row, in: pass)).squeezed(0)
       }
       for (session, token) in zip(sessions, tokens) { session.tokens.append(token) }
       return logits
@@ -101,7 +99,7 @@ public final class DecodingSession {
       try check()
       let part = rest.prefix(cache == nil ? rest.count : Self.passLength)
       rest = rest.dropFirst(part.count)
-      try computing { try take(state(reading: part)) }
+      try computing(part.count) { try take(state(reading: part)) }
       tokens += part
     }
   }
@@ -117,9 +115,9 @@ public final class DecodingSession {
     cache?.truncate(to: tokens.count)
   }
 
-  /// Runs a pass without derivatives; the cache forgets one that failed halfway.
-  private func computing<Result>(_ pass: () throws -> Result) throws -> Result {
-    do { return try withTorch { try withoutGradients(pass) } } catch {
+  /// Runs a pass over some new positions; the cache forgets one that failed halfway.
+  private func computing<Result>(_ count: Int, _ pass: () throws -> Result) throws -> Result {
+    do { return try model.passing(count, pass) } catch {
       settle()
       throw error
     }

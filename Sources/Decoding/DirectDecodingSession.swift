@@ -113,7 +113,7 @@ public final class DirectDecodingSession {
     let parts = zip(sessions, tokens).map { session, token in
       DirectDecodingPass.Part(session: session, tokens: [token], phases: [session.nextPhase])
     }
-    return try withTorch { try withoutGradients { model.logits(of: try perform(parts)).squeezed(0) } }
+    return try model.passing(tokens.count) { model.logits(of: try perform(parts)).squeezed(0) }
   }
 
   /// Adds tokens in passes of limited length; gives the logits of the last one, or of every one, `[T, V]` in parts.
@@ -132,11 +132,9 @@ public final class DirectDecodingSession {
       let range = start..<min(new.count, start + (cache == nil ? new.count : Self.passLength))
       start = range.upperBound
       let part = DirectDecodingPass.Part(session: self, tokens: Array(new[range]), phases: Array(newPhases[range]))
-      try withTorch {
-        try withoutGradients {
-          let states = try Self.perform([part], everyToken: everyToken)
-          if everyToken || start == new.count { logits.append(model.logits(of: states).squeezed(0)) }
-        }
+      try model.passing(range.count) {
+        let states = try Self.perform([part], everyToken: everyToken)
+        if everyToken || start == new.count { logits.append(model.logits(of: states).squeezed(0)) }
       }
     }
     return logits

@@ -38,7 +38,7 @@ final class PredictionDrafting: DraftingText {
       take(states)
       last = states.slice(1, (states.size(1) - 1)...)
     }
-    return try withTorch { withoutGradients { last.map { model.logits(of: $0).flattened() } ?? .zeros([0]) } }
+    return try model.passing(1) { last.map { model.logits(of: $0).flattened() } ?? .zeros([0]) }
   }
 
   func verify(_ new: [Int]) throws -> Tensor {
@@ -65,11 +65,9 @@ final class PredictionDrafting: DraftingText {
     var drafts: [Draft] = []
     for k in 0..<count {
       let known = (session.tokens + [next] + drafts.map(\.token))[(places.lowerBound + k + 1)..<(end + k + 1)]
-      let logits = try withTorch {
-        try withoutGradients {
-          state = try run(depth: k, from: state, knowing: Array(known), at: places)
-          return model.deeperLogits(k, of: state.slice(1, (state.size(1) - 1)...)).flattened()
-        }
+      let logits = try model.passing(places.count) {
+        state = try run(depth: k, from: state, knowing: Array(known), at: places)
+        return model.deeperLogits(k, of: state.slice(1, (state.size(1) - 1)...)).flattened()
       }
       drafts.append(try draw(logits, drafts))
     }

@@ -12,14 +12,16 @@ extension SamplingOptions {
   ///     greedy.
   ///   - seen: which tokens the row's text has, `[R, V]`; nil where repetition costs nothing.
   func choices(from logits: Tensor, numbers: Tensor?, seen: Tensor?) -> Tensor {
+    let draw = isGreedy ? nil : numbers
+    if draw == nil, seen == nil, let places = logits.fusedLargest { return places }
     let extent = logits.max(-1).to(.float64) - logits.min(-1).to(.float64)
-    let place: Tensor
-    if let numbers, !isGreedy {
-      place = Self.drawn(by: numbers, from: scores(logits, seen: seen).exp())
-    } else {
-      // Nothing else that is done in float64 changes which is the largest.
-      place = Self.largest(of: seen == nil ? logits : penalizingRepetition(logits.to(.float64), seen))
-    }
+    let place =
+      if let draw {
+        Self.drawn(by: draw, from: scores(logits, seen: seen).exp())
+      } else {
+        // Nothing else that is done in float64 changes which is the largest.
+        (seen == nil ? logits : penalizingRepetition(logits.to(.float64), seen)).argmax(-1)
+      }
     // A not-a-number makes both extremes one, an infinity one of them.
     return place.masked(extent.isFinite().not(), -1)
   }
@@ -39,7 +41,7 @@ extension SamplingOptions {
     let running = sums.cumulativeSum(-1)
     let part = passing(target, running, sums)
     let before = running.gather(part, axis: -1) - sums.gather(part, axis: -1)
-    let (own, start) = parts.part(part, filling: 0)
+    let (own, start) = parts.part(part)
     return (start + passing(target - before, own.cumulativeSum(-1), own)).flattened()
   }
 
@@ -50,16 +52,6 @@ extension SamplingOptions {
     let most = running.slice(-1, (running.size(-1) - 1)...) * (1 - 1e-12)
     let reached = Tensor.choose(target .< most, target, most)
     return (weights.masked(running .<= reached, 0) .> 0).to(.uint8).argmax(-1, keep: true)
-  }
-
-  /// The place `[R]` of the largest of each row `[R, V]`, the first of equal ones.
-  ///
-  /// libtorch looks through a row for a place one number after another, but for the largest number a register at a time:
-  /// the place is looked for in the first short part that has it.
-  private static func largest(of rows: Tensor) -> Tensor {
-    let parts = RowParts(rows)
-    let (own, start) = parts.part(parts.reduced { $0.max(-1) }.argmax(-1, keep: true), filling: -.infinity)
-    return (start + own.argmax(-1, keep: true)).flattened()
   }
 
   private func penalizingRepetition(_ scores: Tensor, _ seen: Tensor?) -> Tensor {
@@ -112,13 +104,13 @@ private struct RowParts {
     return found.count == 1 ? found[0] : .concatenate(found, axis: -1)
   }
 
-  /// One part of each row, which `index` `[R, 1]` names, as `[R, width]` with `filling` behind the row's end; and where it
+  /// One part of each row, which `index` `[R, 1]` names, as `[R, width]` with zeros behind the row's end; and where it
   /// begins, `[R, 1]`.
-  func part(_ index: Tensor, filling: Double) -> (values: Tensor, start: Tensor) {
+  func part(_ index: Tensor) -> (values: Tensor, start: Tensor) {
     let starts = Tensor.range(0..<rows.size(-1), by: Self.width, on: rows.device)
     let start = starts.rows(index.flattened()).unsqueezed(1)
     let places = start + Tensor.range(0..<Self.width, on: rows.device)
     let isBehind = places .> Double(rows.size(-1) - 1)
-    return (rows.gather(places.masked(isBehind, 0), axis: -1).masked(isBehind, filling), start)
+    return (rows.gather(places.masked(isBehind, 0), axis: -1).masked(isBehind, 0), start)
   }
 }

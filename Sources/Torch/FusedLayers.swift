@@ -45,6 +45,12 @@ extension Tensor {
       of: "rotary_norm(\(dtype)\(shape), \(weight.shape), \(cosine.shape))")
   }
 
+  /// The first of the places where each row of `[R, V]` is largest, `[R]` of int64; -1 for a row that is not finite.
+  public var fusedLargest: Tensor? {
+    guard Self.areFusible(self), let pointer else { return nil }
+    return Tensor(result: wb_largest(pointer), of: "largest(\(dtype)\(shape))")
+  }
+
   /// `causalAttention` in a kernel, with derivatives only where S = T; nil where there is none.
   ///
   /// The kernel goes over whole rows of scores, so that it is for sequences of up to 4,096.

@@ -317,7 +317,16 @@ typedef struct ck_feed_forward_layer {
 bool ck_feed_forward_step(
     const ck_feed_forward_layer *layer, int64_t rows, const float *x, bool adds_input, float *y, int threads);
 
+/// `places` [R], the first of the places where each row of `x` [R,W] has its largest number; -1 for a row with a number
+/// that is not finite. W is at least 1.
+bool ck_largest(int64_t rows, int64_t width, const float *x, int64_t *places, int threads);
+
 // The processor.
+
+/// Calls `body(context)` on this thread while the others of `threads` stand by: kernels that it calls share their work out
+/// to them at less cost, and between kernels they fetch the weights that followed the last time. For a run of kernels of a
+/// few rows; what else calls for the pool within gets one thread.
+void ck_stand_by(int threads, void (*body)(void *context), void *context);
 
 /// Bytes a second at which `threads` threads read memory together: the middle one of a few passes over an array of `bytes`,
 /// which should be many times as large as the caches. 0 where there is no room for it.

@@ -242,6 +242,14 @@ bool wb_feed_forward_step_is_supported(const wb_tensor *x, const wb_feed_forward
 /// What a feed-forward sublayer makes of x, in x's shape; added to x if `adds_input`.
 wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *weights, bool adds_input);
 
+/// The first of the places where each row of x [R, V] is largest, int64 [R]; -1 for a row with a number that is not finite.
+/// For what wb_is_fusible says yes to.
+wb_tensor *wb_largest(const wb_tensor *x);
+
+/// Calls `body(context)` on this thread while the processor's other threads stand by for the sublayers' kernels. Operators
+/// that are no kernels of ours have one thread within.
+void wb_stand_by(void (*body)(void *context), void *context);
+
 // Recorded work.
 
 typedef struct wb_recording wb_recording;
