@@ -53,6 +53,9 @@ struct FormRows {
   }
 };
 
+/// Asks for memory that is read once: it leaves the caches to what is read again, the code between the products included.
+CK_INLINE void fetchOnce(const std::uint8_t *p) { __builtin_prefetch(p, 0, 0); }
+
 /// One chunk of `Outputs` rows of weights, met by all rows of activations. `place` is the chunk's number in activations
 /// and scales, `weights` points at the chunk in the first row.
 template <class Form, int Rows, int Outputs>
@@ -111,7 +114,7 @@ CK_INLINE void wholeStep(
             const Words numbers = Int4Form::half(raw[output], h);
             high[output][row].add(numbers, highs);
             low[output][row].add(numbers, lows);
-            if (first == 0 && row == 0 && output % 2 == h) __builtin_prefetch(ahead + (t * Outputs + output) * 64);
+            if (first == 0 && row == 0 && output % 2 == h) fetchOnce(ahead + (t * Outputs + output) * 64);
           }
         }
       }
@@ -186,7 +189,7 @@ CK_INLINE void narrowBlock(const NarrowTask &task, Index firstRow, Index output)
           weights, rows.stride, ahead, rows.scales + chunk * Form::groups, rows.scaleStride, x, task.width, chunk, sums);
     } else {
       CK_UNROLL
-      for (int line = 0; line < Outputs; line++) __builtin_prefetch(ahead + line * Form::bytes);
+      for (int line = 0; line < Outputs; line++) fetchOnce(ahead + line * Form::bytes);
       narrowStep<Form>(weights, rows.stride, rows.scales, rows.scaleStride, x, task.width, chunk, sums);
     }
   }

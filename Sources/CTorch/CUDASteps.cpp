@@ -76,21 +76,25 @@ at::Tensor narrowProductOnGPU(const at::Tensor &x, const wb_matrix &weight) {
   return y;
 }
 
-bool isAttentionStepOnGPU(const at::Tensor &x, const wb_attention_layer &layer) {
-  const bool isFitting = isNarrowOnGPU(x, layer.norm->value.numel()) && isNormOnGPU(layer.norm, x) &&
-                         isNormOnGPU(layer.query_norm, x) && isNormOnGPU(layer.key_norm, x) &&
-                         isReadableOnGPU(layer.query, x) && isReadableOnGPU(layer.key, x) &&
-                         isReadableOnGPU(layer.value, x) && isReadableOnGPU(layer.output, x);
-  if (!isFitting) return false;
-  const auto kernels = attentionOf(layer);
+bool isAttentionOnGPU(const wb_attention_layer &layer) {
+  const auto &norm = layer.norm->value;
+  for (const wb_tensor *weight : {layer.norm, layer.query_norm, layer.key_norm})
+    if (!isNormOnGPU(weight, norm)) return false;
+  for (const wb_matrix &matrix : {layer.query, layer.key, layer.value, layer.output})
+    if (!isReadableOnGPU(matrix, norm)) return false;
+  return true;
+}
+
+bool isAttentionStepOnGPU(const at::Tensor &x, const at::Tensor &norm, const ck_attention_layer &layer) {
+  if (x.device() != norm.device() || !isNarrowOnGPU(x, norm.numel())) return false;
   const auto target = cudaTarget(x);
-  if (ck_cuda_attention_step_is_supported(&kernels, rowsOf(x), &target)) return true;
+  if (ck_cuda_attention_step_is_supported(&layer, rowsOf(x), &target)) return true;
   reportRefusal("attention sublayers of a few positions", ck_cuda_error());
   return false;
 }
 
 at::Tensor attentionStepOnGPU(
-    const at::Tensor &x, const wb_attention_layer &layer, const wb_memory *texts, int64_t count, const at::Tensor &cosine,
+    const at::Tensor &x, const ck_attention_layer &layer, const wb_memory *texts, int64_t count, const at::Tensor &cosine,
     const at::Tensor &sine, const at::Tensor &starts, bool addsInput) {
   const auto input = prepared(x), cosines = prepared(cosine), sines = prepared(sine);
   std::vector<ck_memory> memories;
@@ -106,13 +110,12 @@ at::Tensor attentionStepOnGPU(
       !starts.defined() || (starts.device() == x.device() && starts.scalar_type() == at::kLong &&
                             starts.is_contiguous() && starts.numel() == count),
       "the starts of ", count, " texts are not as many whole numbers on ", x.device().str());
-  const auto kernels = attentionOf(layer);
   const auto target = cudaTarget(x);
-  auto room = workspace(ck_cuda_attention_step_workspace(&kernels, memories.data(), count, &target), x);
+  auto room = workspace(ck_cuda_attention_step_workspace(&layer, memories.data(), count, &target), x);
   auto y = at::empty_like(input);
   TORCH_CHECK(
       ck_cuda_attention_step(
-          &kernels, memories.data(), count,
+          &layer, memories.data(), count,
           starts.defined() ? static_cast<const int64_t *>(starts.const_data_ptr()) : nullptr, input.const_data_ptr(),
           data(cosines), data(sines), addsInput, y.mutable_data_ptr(), room.mutable_data_ptr(), &target),
       ck_cuda_error());

@@ -11,10 +11,13 @@ namespace wideband {
 /// x [..., in] times a weight [out, in] transposed, read once from the GPU's memory; undefined where there is no kernel.
 at::Tensor narrowProductOnGPU(const at::Tensor &x, const wb_matrix &weight);
 
-/// `wb_attention_step_is_supported` and `wb_attention_step` for x on a GPU.
-bool isAttentionStepOnGPU(const at::Tensor &x, const wb_attention_layer &layer);
+/// Whether the kernels can read an attention sublayer's weights where they lie, all on the norm's GPU.
+bool isAttentionOnGPU(const wb_attention_layer &layer);
+
+/// `wb_attention_step_is_supported` and `wb_attention_step` for x on a GPU and such weights.
+bool isAttentionStepOnGPU(const at::Tensor &x, const at::Tensor &norm, const ck_attention_layer &layer);
 at::Tensor attentionStepOnGPU(
-    const at::Tensor &x, const wb_attention_layer &layer, const wb_memory *texts, int64_t count, const at::Tensor &cosine,
+    const at::Tensor &x, const ck_attention_layer &layer, const wb_memory *texts, int64_t count, const at::Tensor &cosine,
     const at::Tensor &sine, const at::Tensor &starts, bool addsInput);
 
 /// Whether the kernels can read a feed-forward sublayer's weights where they lie, all on the norm's GPU.

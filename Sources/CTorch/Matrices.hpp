@@ -14,9 +14,6 @@ bool isReadable(const wb_matrix &matrix);
 /// A readable matrix as the kernels take it.
 ck_matrix asKernels(const wb_matrix &matrix);
 
-/// An attention sublayer's weights as the kernels take them.
-ck_attention_layer attentionOf(const wb_attention_layer &layer);
-
 /// A text's keys and values [1, K, capacity, hd] as the kernels take them; throws where they have no room for its rows.
 ck_memory memoryOf(const wb_memory &text);
 

@@ -4,6 +4,8 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <utility>
+
 #include "CUDAKernels.hpp"
 #include "Internal.h"
 #include "ckernels.h"
@@ -28,10 +30,24 @@ bool isFusedOnGPU(const at::Tensor &x, const at::Tensor &weight) {
   return false;
 }
 
+void checkFits(const at::Tensor &input, const at::Tensor &weight) {
+  TORCH_CHECK(
+      input.dim() > 0 && weight.dim() == 1 && weight.size(0) == input.size(-1), "the weight does not fit the last axis");
+}
+
+/// The fused norm of contiguous x, and what each row was scaled by.
+std::pair<at::Tensor, at::Tensor> normed(const at::Tensor &x, const at::Tensor &gain, double epsilon) {
+  const int64_t width = x.size(-1), rows = width ? x.numel() / width : 0;
+  auto y = at::empty_like(x), scale = at::empty({rows}, x.options());
+  TORCH_CHECK(ck_rms_norm(
+      rows, width, data(x), data(gain), static_cast<float>(epsilon),
+      mutableData(y), mutableData(scale), at::get_num_threads()), "the kernel had no memory");
+  return {y, scale};
+}
+
 struct RMSNorm : torch::autograd::Function<RMSNorm> {
   static at::Tensor forward(AutogradContext *context, const at::Tensor &input, const at::Tensor &weight, double epsilon) {
-    TORCH_CHECK(
-        input.dim() > 0 && weight.dim() == 1 && weight.size(0) == input.size(-1), "the weight does not fit the last axis");
+    checkFits(input, weight);
     if (isFusedOnGPU(input, weight)) return forwardOnGPU(context, input, weight, epsilon);
     if (!isFused(input, weight)) {
       auto wide = input.to(at::kFloat);
@@ -41,12 +57,7 @@ struct RMSNorm : torch::autograd::Function<RMSNorm> {
     }
     auto x = input.contiguous();
     auto gain = weight.contiguous();
-    int64_t width = x.size(-1), rows = width ? x.numel() / width : 0;
-    auto y = at::empty_like(x);
-    auto scale = at::empty({rows}, x.options());
-    TORCH_CHECK(ck_rms_norm(
-        rows, width, data(x), data(gain), static_cast<float>(epsilon),
-        mutableData(y), mutableData(scale), at::get_num_threads()), "the kernel had no memory");
+    auto [y, scale] = normed(x, gain, epsilon);
     context->save_for_backward({x, gain, scale});
     return y;
   }
@@ -115,6 +126,11 @@ struct RMSNorm : torch::autograd::Function<RMSNorm> {
 
 wb_tensor *wb_rms_norm(const wb_tensor *x, const wb_tensor *weight, double epsilon) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    return wideband::handle(RMSNorm::apply(x->value, weight->value, epsilon));
+    const auto &input = x->value, &gain = weight->value;
+    if (!at::GradMode::is_enabled() && isFused(input, gain)) {
+      checkFits(input, gain);
+      return wideband::handle(normed(input.contiguous(), gain.contiguous(), epsilon).first);
+    }
+    return wideband::handle(RMSNorm::apply(input, gain, epsilon));
   });
 }

@@ -2,6 +2,9 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <cmath>
+#include <vector>
+
 #include "Internal.h"
 #include "Products.hpp"
 #include "ckernels.h"
@@ -58,5 +61,32 @@ wb_tensor *wb_rotary_norm(
             cos.size(3) == input.size(3) && (cos.size(0) == 1 || cos.size(0) == input.size(0)),
         "the weight or the angles do not fit [B, T, H, hd]");
     return wideband::handle(wideband::RotaryNorm::apply(input, gain, cos, sin, epsilon));
+  });
+}
+
+bool wb_rotary_tables(
+    const wb_tensor *positions, int64_t headSize, double theta, wb_tensor **cosine, wb_tensor **sine) {
+  return wideband::guarded(false, [&] {
+    const auto &value = positions->value;
+    TORCH_CHECK(
+        value.device().is_cpu() && value.scalar_type() == at::kLong && value.dim() == 1 && headSize > 0 &&
+            headSize % 2 == 0,
+        "expected int64 positions [T] in the processor's memory and an even size of heads");
+    const auto places = value.contiguous();
+    const auto *position = static_cast<const int64_t *>(places.const_data_ptr());
+    const int64_t half = headSize / 2;
+    std::vector<double> frequencies(half);
+    for (int64_t c = 0; c < half; c++) frequencies[c] = std::pow(theta, 2.0 * double(c) * (-1.0 / double(headSize)));
+    auto cosines = at::empty({1, places.numel(), 1, headSize}, at::kFloat), sines = at::empty_like(cosines);
+    float *cos = wideband::mutableData(cosines), *sin = wideband::mutableData(sines);
+    for (int64_t p = 0; p < places.numel(); p++, cos += headSize, sin += headSize)
+      for (int64_t c = 0; c < half; c++) {
+        const double angle = double(position[p]) * frequencies[c];
+        cos[c] = cos[c + half] = float(std::cos(angle));
+        sin[c] = sin[c + half] = float(std::sin(angle));
+      }
+    *cosine = wideband::handle(cosines);
+    *sine = wideband::handle(sines);
+    return true;
   });
 }

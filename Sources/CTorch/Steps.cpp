@@ -1,4 +1,5 @@
 // The sublayers of decoding: tensors checked, then handed to the kernels.
+#include <ATen/EmptyTensor.h>
 #include <ATen/Parallel.h>
 
 #include <vector>
@@ -13,22 +14,19 @@ namespace wideband {
 namespace {
 
 bool isStep(const at::Tensor &x, const at::Tensor &norm) {
-  return isFusible(x) && !isRecorded(x) && x.size(-1) == norm.numel() && x.numel() <= mostNarrowRows * x.size(-1) &&
-         isFusible(norm) && norm.is_contiguous();
+  return isFusible(x) && !isRecorded(x) && x.size(-1) == norm.numel() && x.numel() <= mostNarrowRows * x.size(-1);
 }
 
-bool areOneForm(const wb_matrix &a, const wb_matrix &b) {
-  return a.values->value.scalar_type() == b.values->value.scalar_type();
+/// Whether the kernels can read a norm's weight where it lies.
+bool isReadableNorm(const wb_tensor *norm) { return isFusible(norm->value) && norm->value.is_contiguous(); }
+
+/// A tensor in the shape of a step's contiguous input, without a way through libtorch's dispatcher: that code has long
+/// left the caches when it is next called.
+at::Tensor resultLike(const at::Tensor &input) {
+  return at::detail::empty_cpu(input.sizes(), at::kFloat);
 }
 
 }  // namespace
-
-ck_attention_layer attentionOf(const wb_attention_layer &layer) {
-  return {
-      layer.heads, layer.key_value_heads, layer.head_size, float(layer.epsilon), data(layer.norm->value),
-      data(layer.query_norm->value), data(layer.key_norm->value), asKernels(layer.query),
-      asKernels(layer.key), asKernels(layer.value), asKernels(layer.output)};
-}
 
 ck_memory memoryOf(const wb_memory &text) {
   const auto &keys = text.keys->value, &values = text.values->value;
@@ -49,6 +47,41 @@ ck_memory memoryOf(const wb_memory &text) {
 }
 
 }  // namespace wideband
+
+/// An attention sublayer as the kernels take it, and the tensors that it points into.
+struct wb_attention_weights {
+  at::Tensor norm;
+  std::vector<at::Tensor> kept;
+  ck_attention_layer layer;
+
+  explicit wb_attention_weights(const wb_attention_layer &source)
+      : norm(source.norm->value), kept{source.query_norm->value, source.key_norm->value},
+        layer{
+            source.heads, source.key_value_heads, source.head_size, float(source.epsilon),
+            wideband::data(norm), wideband::data(kept[0]), wideband::data(kept[1]), matrix(source.query),
+            matrix(source.key), matrix(source.value), matrix(source.output)} {}
+
+  wb_attention_weights(const wb_attention_weights &) = delete;
+
+  /// Whether the kernels can read all of a sublayer's weights where they lie.
+  static bool isPossible(const wb_attention_layer &source) {
+    if (source.norm->value.is_cuda()) return wideband::isAttentionOnGPU(source);
+    for (const wb_tensor *norm : {source.norm, source.query_norm, source.key_norm})
+      if (!wideband::isReadableNorm(norm)) return false;
+    for (const wb_matrix &matrix : {source.query, source.key, source.value, source.output})
+      if (!wideband::isReadable(matrix)) return false;
+    const auto form = source.query.values->value.scalar_type();
+    return source.query.inputs == source.norm->value.numel() && source.key.values->value.scalar_type() == form &&
+           source.value.values->value.scalar_type() == form && source.head_size % 2 == 0;
+  }
+
+ private:
+  ck_matrix matrix(const wb_matrix &source) {
+    kept.push_back(source.values->value);
+    if (source.scales) kept.push_back(source.scales->value);
+    return wideband::asKernels(source);
+  }
+};
 
 /// A feed-forward sublayer as the kernels take it, which points into itself and into tensors that it keeps.
 struct wb_feed_forward {
@@ -78,6 +111,7 @@ struct wb_feed_forward {
   /// Whether the kernels can read all of a sublayer's matrices where they lie.
   static bool isPossible(const wb_feed_forward_layer &source) {
     if (source.norm->value.is_cuda()) return wideband::isFeedForwardOnGPU(source);
+    if (!wideband::isReadableNorm(source.norm)) return false;
     if (source.router && !wideband::isFusible(source.router->value)) return false;
     if (source.experts < 1 || source.gate[0].inputs != source.norm->value.numel()) return false;
     for (int64_t each = 0; each < source.experts; each++)
@@ -94,22 +128,25 @@ struct wb_feed_forward {
   }
 };
 
-bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer *layer) {
-  using namespace wideband;
-  if (x->value.is_cuda()) return isAttentionStepOnGPU(x->value, *layer);
-  return isStep(x->value, layer->norm->value) && layer->query.inputs == x->value.size(-1) &&
-         isFusible(layer->query_norm->value) && isFusible(layer->key_norm->value) && isReadable(layer->query) &&
-         isReadable(layer->key) && isReadable(layer->value) && isReadable(layer->output) &&
-         areOneForm(layer->query, layer->key) && areOneForm(layer->query, layer->value) && layer->head_size % 2 == 0;
+wb_attention_weights *wb_attention_weights_create(const wb_attention_layer *layer) {
+  return wideband::guarded<wb_attention_weights *>(
+      nullptr, [&] { return wb_attention_weights::isPossible(*layer) ? new wb_attention_weights(*layer) : nullptr; });
+}
+
+void wb_attention_weights_release(wb_attention_weights *weights) { delete weights; }
+
+bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_weights *weights) {
+  if (x->value.is_cuda()) return wideband::isAttentionStepOnGPU(x->value, weights->norm, weights->layer);
+  return wideband::isStep(x->value, weights->norm);
 }
 
 wb_tensor *wb_attention_step(
-    const wb_tensor *x, const wb_attention_layer *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
+    const wb_tensor *x, const wb_attention_weights *weights, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
     const wb_tensor *sine, const wb_tensor *starts, bool adds_input) {
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
     if (x->value.is_cuda())
       return wideband::handle(wideband::attentionStepOnGPU(
-          x->value, *layer, texts, count, cosine->value, sine->value, starts ? starts->value : at::Tensor(),
+          x->value, weights->layer, texts, count, cosine->value, sine->value, starts ? starts->value : at::Tensor(),
           adds_input));
     TORCH_CHECK(!starts, "starts in memory are for a GPU's kernels");
     const auto input = x->value.contiguous();
@@ -121,14 +158,13 @@ wb_tensor *wb_attention_step(
       rows += texts[text].rows;
     }
     TORCH_CHECK(
-        rows * input.size(-1) == input.numel() && cosines.numel() == rows * layer->head_size &&
+        rows * input.size(-1) == input.numel() && cosines.numel() == rows * weights->layer.head_size &&
             sines.numel() == cosines.numel(),
         "the texts have ", rows, " new positions");
-    const auto kernels = wideband::attentionOf(*layer);
-    auto y = at::empty_like(input);
+    auto y = wideband::resultLike(input);
     TORCH_CHECK(
         ck_attention_step(
-            &kernels, memories.data(), count, wideband::data(input), wideband::data(cosines), wideband::data(sines),
+            &weights->layer, memories.data(), count, wideband::data(input), wideband::data(cosines), wideband::data(sines),
             adds_input, wideband::mutableData(y), at::get_num_threads()),
         "the sizes are impossible");
     return wideband::handle(y);
@@ -151,7 +187,7 @@ wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *weigh
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
     if (x->value.is_cuda()) return wideband::handle(wideband::feedForwardStepOnGPU(x->value, weights->layer, adds_input));
     const auto input = x->value.contiguous();
-    auto y = at::empty_like(input);
+    auto y = wideband::resultLike(input);
     TORCH_CHECK(
         ck_feed_forward_step(
             &weights->layer, input.numel() / input.size(-1), wideband::data(input), adds_input,

@@ -25,9 +25,8 @@ public struct Sampler {
         // On the processor, so that a seed means the same on every device.
         let row = logits.to(.cpu).unsqueezed(0)
         let number = options.isGreedy ? nil : Tensor([try numbers.take()], shape: [1, 1])
-        return try accepted(
-          Int(options.choices(from: row, numbers: number, seen: seen(tokens, of: row.size(1))).item()),
-          after: tokens.count)
+        let places = options.choices(from: row, numbers: number, seen: seen(tokens, of: row.size(1)))
+        return try accepted(Int(places.elements(Int64.self)[0]), after: tokens.count)
       }
     }
   }

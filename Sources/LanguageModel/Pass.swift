@@ -77,6 +77,7 @@ enum Rotary {
   ///
   /// Angles are formed in float64: at large positions float32 would lose the fraction of a turn.
   static func tables(_ positions: Tensor, headSize: Int, theta: Double) -> (cos: Tensor, sin: Tensor) {
+    if let few = Tensor.fusedRotaryTables(positions, headSize: headSize, theta: theta) { return few }
     let steps = Tensor.range(0..<headSize, by: 2, .float64, on: positions.device)
     let frequencies = Tensor.power(theta, steps * (-1 / Double(headSize)))
     let rows = positions.rank == 1 ? positions.unsqueezed(0) : positions

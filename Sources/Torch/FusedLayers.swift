@@ -34,6 +34,18 @@ extension Tensor {
     }
   }
 
+  /// cos and sin `[1, T, 1, hd]` of the rotary angles of a few integer positions `[T]`: channels c and c + hd/2 turn by
+  /// position · theta^(-2c/hd).
+  public static func fusedRotaryTables(_ positions: Tensor, headSize: Int, theta: Double) -> (cos: Tensor, sin: Tensor)?
+  {
+    guard Kernels.selected == .fused, !RecordedWork.isRecording, positions.rank == 1, positions.count <= 16,
+      positions.dtype == .int64, positions.device == .cpu, headSize.isMultiple(of: 2), let pointer = positions.pointer
+    else { return nil }
+    var (cosine, sine): (OpaquePointer?, OpaquePointer?)
+    guard wb_rotary_tables(pointer, Int64(headSize), theta, &cosine, &sine) else { return nil }
+    return (Tensor(owning: cosine), Tensor(owning: sine))
+  }
+
   /// x `[B, T, H, hd]` scaled to unit root-mean-square over the last axis, times weight `[hd]`, turned by the angles
   /// whose cosines and sines are `[1 or B, T, 1, hd]`.
   public func fusedRotaryNorm(_ weight: Tensor, cosine: Tensor, sine: Tensor, epsilon: Double) -> Tensor? {

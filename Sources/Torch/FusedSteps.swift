@@ -13,6 +13,8 @@ public struct AttentionWeights {
   public let headSize: Int
   /// What is added to every mean square.
   public let epsilon: Double
+  /// Nil where there is no kernel for the weights.
+  fileprivate let handle: Handle?
 
   /// The weights of a sublayer.
   public init(
@@ -27,19 +29,34 @@ public struct AttentionWeights {
     self.output = output
     self.headSize = headSize
     self.epsilon = epsilon
+    handle = Handle(
+      norm, headNorms, [query, key, value, output], headSize: headSize, epsilon: epsilon)
   }
 
   /// Heads whose keys and values are kept.
   public var keyValueHeadCount: Int { key.outputs / headSize }
 
-  fileprivate var pointers: wb_attention_layer? {
-    guard let norm = norm.pointer, let queryNorm = headNorms.query.pointer, let keyNorm = headNorms.key.pointer,
-      let query = query.pointers, let key = key.pointers, let value = value.pointers, let output = output.pointers
-    else { return nil }
-    return wb_attention_layer(
-      heads: Int64(self.query.outputs / headSize), key_value_heads: Int64(keyValueHeadCount),
-      head_size: Int64(headSize), epsilon: epsilon, norm: norm, query_norm: queryNorm, key_norm: keyNorm,
-      query: query, key: key, value: value, output: output)
+  /// The weights as the kernel takes them, checked once; they must stay where they are.
+  fileprivate final class Handle {
+    let pointer: OpaquePointer
+
+    init?(
+      _ norm: Tensor, _ headNorms: (query: Tensor, key: Tensor), _ matrices: [WeightMatrix], headSize: Int,
+      epsilon: Double
+    ) {
+      let pointers = matrices.compactMap(\.pointers)
+      guard let norm = norm.pointer, let queryNorm = headNorms.query.pointer, let keyNorm = headNorms.key.pointer,
+        pointers.count == 4
+      else { return nil }
+      var layer = wb_attention_layer(
+        heads: Int64(matrices[0].outputs / headSize), key_value_heads: Int64(matrices[1].outputs / headSize),
+        head_size: Int64(headSize), epsilon: epsilon, norm: norm, query_norm: queryNorm, key_norm: keyNorm,
+        query: pointers[0], key: pointers[1], value: pointers[2], output: pointers[3])
+      guard let created = wb_attention_weights_create(&layer) else { return nil }
+      pointer = created
+    }
+
+    deinit { wb_attention_weights_release(pointer) }
   }
 }
 
@@ -136,14 +153,14 @@ extension Tensor {
   public func attentionStep(
     _ weights: AttentionWeights, rotary: (cos: Tensor, sin: Tensor), addsInput: Bool, in texts: () -> KeptTexts
   ) -> Tensor? {
-    guard Kernels.selected == .fused, let pointer, var layer = weights.pointers,
-      let cosine = rotary.cos.pointer, let sine = rotary.sin.pointer, wb_attention_step_is_supported(pointer, &layer)
+    guard Kernels.selected == .fused, let pointer, let layer = weights.handle?.pointer,
+      let cosine = rotary.cos.pointer, let sine = rotary.sin.pointer, wb_attention_step_is_supported(pointer, layer)
     else { return nil }
     let kept = texts()
     let memories = kept.texts.compactMap(\.pointers)
     return Tensor(
       result: wb_attention_step(
-        pointer, &layer, memories, Int64(memories.count), cosine, sine, kept.starts?.pointer, addsInput),
+        pointer, layer, memories, Int64(memories.count), cosine, sine, kept.starts?.pointer, addsInput),
       of: "attention_step(\(dtype)\(shape), \(weights.query.description), \(memories.count) texts)")
   }
 

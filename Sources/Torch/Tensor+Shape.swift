@@ -33,14 +33,16 @@ extension Tensor {
   /// Axes in a new order.
   public func permuted(_ axes: Int...) -> Tensor { Self.permuteOperator(.tensor(self), .ints(axes)) }
 
-  /// The part of one axis that lies in `range`.
+  /// The part of one axis that lies in `range`; the tensor itself if all of it does.
   public func slice(_ axis: Int, _ range: Range<Int>) -> Tensor {
-    Self.sliceOperator(.tensor(self), .int(axis), .int(range.lowerBound), .int(range.upperBound))
+    if range == 0..<size(axis), !range.isEmpty { return self }
+    return Self.sliceOperator(.tensor(self), .int(axis), .int(range.lowerBound), .int(range.upperBound))
   }
 
   /// The part of one axis from `range.lowerBound` to its end.
   public func slice(_ axis: Int, _ range: PartialRangeFrom<Int>) -> Tensor {
-    Self.sliceOperator(.tensor(self), .int(axis), .int(range.lowerBound))
+    if range.lowerBound == 0, size(axis) > 0 { return self }
+    return Self.sliceOperator(.tensor(self), .int(axis), .int(range.lowerBound))
   }
 
   /// One position of an axis, which disappears.

@@ -88,7 +88,7 @@ import Torch
         == "text 2 of 2: the prompt has \(long.count) tokens: expected at most \(long.count - 1), "
         + "as the model's context holds \(long.count) (max_position_embeddings)")
     #expect(
-      try refusal([[1]], options { $0.drafter = .prediction }) == "drafts are for one text: expected none for several")
+      refusal([[1]], options { $0.drafter = .prediction }) == "drafts are for one text: expected none for several")
     #expect(refusal([[1]], options { $0.maximumTokens = 0 }).contains("max tokens is 0"))
     #expect(try model.generate(batch: [], options: options()).isEmpty)
   }

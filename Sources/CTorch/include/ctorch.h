@@ -169,6 +169,10 @@ wb_tensor *wb_experts(
     const wb_tensor *x, const wb_tensor *shares, const wb_tensor *chosen, const wb_tensor *const *matrices,
     int experts);
 
+/// cosine and sine [1, T, 1, hd] in float32 of the rotary angles of int64 positions [T] in the processor's memory: channel c, and
+/// c + hd/2 like it, turns by position theta^(-2c/hd). Angles are formed in double. To be released by the caller.
+bool wb_rotary_tables(const wb_tensor *positions, int64_t head_size, double theta, wb_tensor **cosine, wb_tensor **sine);
+
 /// x [B, T, H, hd] scaled to unit root-mean-square over the last axis, times weight [hd], turned by the angles whose
 /// cosine and sine [1 or B, T, 1, hd] are given; fusible tensors alone.
 wb_tensor *wb_rotary_norm(
@@ -207,16 +211,23 @@ typedef struct wb_memory {
   int64_t start, rows;
 } wb_memory;
 
+/// A sublayer's weights, checked once and for all; they are read where they lie at that time.
+typedef struct wb_attention_weights wb_attention_weights;
+
+/// NULL without an error where there is no kernel for the weights; to be released by the caller.
+wb_attention_weights *wb_attention_weights_create(const wb_attention_layer *layer);
+void wb_attention_weights_release(wb_attention_weights *weights);
+
 /// Whether there is a kernel for x of T D numbers, at most 16 positions: float32 in the processor's memory like the norms, or
 /// float32 or bfloat16 on a CUDA GPU beside norms of float32. Where a GPU could have kernels but has none, the reason is
 /// printed to standard error, once.
-bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_layer *layer);
+bool wb_attention_step_is_supported(const wb_tensor *x, const wb_attention_weights *weights);
 
 /// What attention makes of the new positions x of some texts, T in all, one behind another, with rotary angles of cosine
 /// and sine [1, T, 1, hd]; their keys and values are kept in `texts`. In x's shape; added to x if `adds_input`. On a GPU
 /// `starts`, int64 of as many numbers as texts or NULL, is added to where their new positions begin when the kernels run.
 wb_tensor *wb_attention_step(
-    const wb_tensor *x, const wb_attention_layer *layer, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
+    const wb_tensor *x, const wb_attention_weights *weights, const wb_memory *texts, int64_t count, const wb_tensor *cosine,
     const wb_tensor *sine, const wb_tensor *starts, bool adds_input);
 
 /// A feed-forward sublayer's weights: `experts` of each matrix, one without a router. The router [experts, D] and the
@@ -229,7 +240,7 @@ typedef struct wb_feed_forward_layer {
   const wb_matrix *gate, *up, *down;
 } wb_feed_forward_layer;
 
-/// A sublayer's weights, checked once and for all; they are read where they lie at that time.
+/// The same of a feed-forward sublayer.
 typedef struct wb_feed_forward wb_feed_forward;
 
 /// NULL without an error where there is no kernel for the weights; to be released by the caller.
