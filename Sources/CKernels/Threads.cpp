@@ -112,7 +112,7 @@ struct RangeTeam {
     }
   }
 
-  /// Takes the second half, in whole pieces, of what another thread has left, where somebody has more than a piece.
+  /// Takes the second half, in whole pieces, of what another thread has left; false where nobody has anything.
   bool takeFromAnother(Left &own) {
     for (;;) {
       Left *richest = &own;
@@ -124,8 +124,9 @@ struct RangeTeam {
           richest = &left[other];
         }
       }
-      if (Left::count(most) <= piece) return false;
-      const std::uint32_t middle = Left::last(most) - std::max(Left::count(most) / 2 / piece * piece, piece);
+      const std::uint32_t count = Left::count(most);
+      if (count == 0) return false;
+      const std::uint32_t middle = Left::last(most) - std::min(std::max(count / 2 / piece * piece, piece), count);
       if (richest->range.compare_exchange_strong(
               most, Left::packed(Left::first(most), middle), std::memory_order_relaxed)) {
         own.range.store(Left::packed(middle, Left::last(most)), std::memory_order_relaxed);

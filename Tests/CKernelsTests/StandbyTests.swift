@@ -8,8 +8,11 @@ import Torch
 @Suite struct StandbyTests {
   private func threadCount() throws -> Int32 {
     typealias Count = @convention(c) () -> Int32
-    let address = try #require(dlsym(UnsafeMutableRawPointer(bitPattern: 0), "omp_get_num_threads"))
-    return unsafeBitCast(address, to: Count.self)()
+    return unsafeBitCast(try symbol("omp_get_num_threads"), to: Count.self)()
+  }
+
+  private func symbol(_ name: String) throws -> UnsafeMutableRawPointer {
+    try #require(dlsym(UnsafeMutableRawPointer(bitPattern: 0), name))
   }
 
   /// What a few kernels that share their work out make of some numbers.
@@ -46,6 +49,45 @@ import Torch
     let counts = try standingBy { try [threadCount(), standingBy { try threadCount() }] }
     #expect(counts == [2, 2])
     #expect(try threadCount() == 1)
+  }
+
+  /// What a product whose outputs are no whole pieces makes on the one thread that a region of the pool gives a call within.
+  private final class Within: @unchecked Sendable {
+    let x = Memory(repeating: 0.5, count: 4096), weight = Memory(repeating: 0.25, count: 49 * 4096)
+    let y = Memory(repeating: 0, count: 49)
+    let caller = pthread_self()
+    let isStandingBy: Bool
+
+    init(isStandingBy: Bool) { self.isStandingBy = isStandingBy }
+
+    func multiply(into y: UnsafeMutablePointer<Float>) {
+      var matrix = ck_matrix(form: CK_FLOAT32, outputs: 49, inputs: 4096, values: weight.pointer, scales: nil)
+      #expect(ck_narrow_product(1, x.pointer, &matrix, y, 3))
+    }
+  }
+
+  @Test(arguments: [false, true]) func fewerThreadsThanAskedForDoAll(isStandingBy: Bool) throws {
+    typealias Parallel = @convention(c) (
+      @convention(c) (UnsafeMutableRawPointer?) -> Void, UnsafeMutableRawPointer?, UInt32, UInt32
+    ) -> Void
+    let parallel = unsafeBitCast(try symbol("GOMP_parallel"), to: Parallel.self)
+    let call = Within(isStandingBy: isStandingBy)
+    // The second thread of the region has nothing to do: what counts is that the first one is in it.
+    parallel(
+      { context in
+        guard let context else { return }
+        let call = Unmanaged<Within>.fromOpaque(context).takeUnretainedValue()
+        guard pthread_equal(pthread_self(), call.caller) != 0 else { return }
+        guard call.isStandingBy else { return call.multiply(into: call.y.pointer) }
+        ck_stand_by(
+          3,
+          { context in
+            guard let context else { return }
+            let call = Unmanaged<Within>.fromOpaque(context).takeUnretainedValue()
+            call.multiply(into: call.y.pointer)
+          }, context)
+      }, Unmanaged.passUnretained(call).toOpaque(), 2, 0)
+    #expect(call.y.elements.allSatisfy { $0 == 512 })
   }
 
   @Test func whatIsThrownAndWhatFailsIsSaid() throws {
