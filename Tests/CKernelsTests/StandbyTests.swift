@@ -67,9 +67,10 @@ import Torch
   }
 
   @Test(arguments: [false, true]) func fewerThreadsThanAskedForDoAll(isStandingBy: Bool) throws {
-    typealias Parallel = @convention(c) (
-      @convention(c) (UnsafeMutableRawPointer?) -> Void, UnsafeMutableRawPointer?, UInt32, UInt32
-    ) -> Void
+    typealias Parallel =
+      @convention(c) (
+        @convention(c) (UnsafeMutableRawPointer?) -> Void, UnsafeMutableRawPointer?, UInt32, UInt32
+      ) -> Void
     let parallel = unsafeBitCast(try symbol("GOMP_parallel"), to: Parallel.self)
     let call = Within(isStandingBy: isStandingBy)
     // The second thread of the region has nothing to do: what counts is that the first one is in it.
