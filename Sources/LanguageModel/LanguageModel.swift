@@ -60,8 +60,11 @@ public struct LanguageModel {
   public func embedded(_ tokens: Tensor) -> Tensor { embedding(tokens) }
 
   /// The state `[B, T, n, C]` after some consecutive layers, from the one before them.
-  public func run(_ range: Range<Int>, from state: Tensor, in pass: Pass) -> Tensor {
-    layers[range].reduce(State(state)) { state, layer in layer(state, in: pass) }.tensor
+  public func run(_ range: Range<Int>, from state: consuming Tensor, in pass: Pass) -> Tensor {
+    // Handed on, not kept: a wide state may be the largest thing in memory beside the weights.
+    var state = State(state)
+    for layer in layers[range] { state = layer(consume state, in: pass) }
+    return state.tensor
   }
 
   /// The state `[B, T, n, C]` after the last layer, for integer tokens `[B, T]`; gated where the pass says so.

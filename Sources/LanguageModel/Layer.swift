@@ -39,7 +39,7 @@ struct Layer {
   }
 
   /// The state `[B, T, n, C]` after this layer.
-  func callAsFunction(_ state: State, in pass: Pass) -> State {
+  func callAsFunction(_ state: consuming State, in pass: Pass) -> State {
     guard pass.recomputesLayers else { return computed(state, in: pass) }
     let results = state.tensor.recomputing { state in
       let inner = Pass(like: pass)
@@ -53,7 +53,7 @@ struct Layer {
     return State(results.first ?? state.tensor)
   }
 
-  private func computed(_ state: State, in pass: Pass) -> State {
+  private func computed(_ state: consuming State, in pass: Pass) -> State {
     pass.observer?(attentionConnection, state.tensor)
     let attended = attentionConnection(
       state, adding: { attention.step($0, addsInput: true, in: pass) }, around: { attention($0, in: pass) })

@@ -9,12 +9,14 @@ public protocol Connection {
   ///
   /// - Parameter adding: x + T(x) in one, in x's shape, for a connection that wants just that; nil where there is no
   ///   such thing.
-  func callAsFunction(_ state: State, adding: (Tensor) -> Tensor?, around sublayer: (Tensor) -> Tensor) -> State
+  func callAsFunction(
+    _ state: consuming State, adding: (Tensor) -> Tensor?, around sublayer: (Tensor) -> Tensor
+  ) -> State
 }
 
 extension Connection {
   /// The state after the sublayer, from the state `[B, T, n, C]` before it.
-  public func callAsFunction(_ state: State, around sublayer: (Tensor) -> Tensor) -> State {
+  public func callAsFunction(_ state: consuming State, around sublayer: (Tensor) -> Tensor) -> State {
     self(state, adding: { _ in nil }, around: sublayer)
   }
 
@@ -31,9 +33,10 @@ public struct Residual: Connection {
 
   /// The state `[B, T, 1, D]` after the sublayer.
   public func callAsFunction(
-    _ state: State, adding: (Tensor) -> Tensor?, around sublayer: (Tensor) -> Tensor
+    _ state: consuming State, adding: (Tensor) -> Tensor?, around sublayer: (Tensor) -> Tensor
   ) -> State {
-    if let sum = adding(state.tensor) { return State(sum) }
-    return State(state.tensor + sublayer(state.tensor.flattened(-2)).unsqueezed(-2))
+    let state = state.tensor
+    if let sum = adding(state) { return State(sum) }
+    return State(state + sublayer(state.flattened(-2)).unsqueezed(-2))
   }
 }

@@ -37,9 +37,12 @@ public struct GeneralizedHyperConnection: Connection {
   /// The state `[B, T, n, C]` after the sublayer: in fused kernels where there are some for it, in tensor operators
   /// otherwise.
   public func callAsFunction(
-    _ state: State, adding _: (Tensor) -> Tensor?, around sublayer: (Tensor) -> Tensor
+    _ state: consuming State, adding _: (Tensor) -> Tensor?, around sublayer: (Tensor) -> Tensor
   ) -> State {
-    if let fused = state.read(weights, epsilon: epsilon) { return State(fused.write(sublayer(fused.input))) }
+    if let fused = state.read(weights, epsilon: epsilon) {
+      _ = consume state
+      return State(fused.write(sublayer(fused.input)))
+    }
     let state = state.tensor
     let (alpha, beta) = coefficients(of: state)
     let mixed = alpha.transposed().matmul(state)
