@@ -20,6 +20,13 @@ bool isStep(const at::Tensor &x, const at::Tensor &norm) {
 /// Whether the kernels can read a norm's weight where it lies.
 bool isReadableNorm(const wb_tensor *norm) { return isFusible(norm->value) && norm->value.is_contiguous(); }
 
+/// A matrix as the kernels take it, which points into tensors that `kept` has from now on.
+ck_matrix keeping(const wb_matrix &matrix, std::vector<at::Tensor> &kept) {
+  kept.push_back(matrix.values->value);
+  if (matrix.scales) kept.push_back(matrix.scales->value);
+  return asKernels(matrix);
+}
+
 /// A tensor in the shape of a step's contiguous input, without a way through libtorch's dispatcher: that code has long
 /// left the caches when it is next called.
 at::Tensor resultLike(const at::Tensor &input) {
@@ -58,8 +65,9 @@ struct wb_attention_weights {
       : norm(source.norm->value), kept{source.query_norm->value, source.key_norm->value},
         layer{
             source.heads, source.key_value_heads, source.head_size, float(source.epsilon),
-            wideband::data(norm), wideband::data(kept[0]), wideband::data(kept[1]), matrix(source.query),
-            matrix(source.key), matrix(source.value), matrix(source.output)} {}
+            wideband::data(norm), wideband::data(kept[0]), wideband::data(kept[1]),
+            wideband::keeping(source.query, kept), wideband::keeping(source.key, kept),
+            wideband::keeping(source.value, kept), wideband::keeping(source.output, kept)} {}
 
   wb_attention_weights(const wb_attention_weights &) = delete;
 
@@ -74,13 +82,6 @@ struct wb_attention_weights {
     return source.query.inputs == source.norm->value.numel() && source.key.values->value.scalar_type() == form &&
            source.value.values->value.scalar_type() == form && source.head_size % 2 == 0;
   }
-
- private:
-  ck_matrix matrix(const wb_matrix &source) {
-    kept.push_back(source.values->value);
-    if (source.scales) kept.push_back(source.scales->value);
-    return wideband::asKernels(source);
-  }
 };
 
 /// A feed-forward sublayer as the kernels take it, which points into itself and into tensors that it keeps.
@@ -93,14 +94,11 @@ struct wb_feed_forward {
 
   explicit wb_feed_forward(const wb_feed_forward_layer &source) : norm(source.norm->value) {
     for (int64_t each = 0; each < source.experts; each++) {
-      add(source.gate[each], gate);
-      add(source.up[each], up);
-      add(source.down[each], down);
+      gate.push_back(wideband::keeping(source.gate[each], kept));
+      up.push_back(wideband::keeping(source.up[each], kept));
+      down.push_back(wideband::keeping(source.down[each], kept));
     }
-    if (source.router) {
-      kept.push_back(source.router->value);
-      router = wideband::asKernels({source.router, nullptr, source.router->value.size(1)});
-    }
+    if (source.router) router = wideband::keeping({source.router, nullptr, source.router->value.size(1)}, kept);
     layer = {
         float(source.epsilon), wideband::data(norm), source.router ? &router : nullptr, source.experts, source.chosen,
         source.renormalizes, gate.data(), up.data(), down.data()};
@@ -118,13 +116,6 @@ struct wb_feed_forward {
       for (const auto *matrices : {source.gate, source.up, source.down})
         if (!wideband::isReadable(matrices[each])) return false;
     return true;
-  }
-
- private:
-  void add(const wb_matrix &matrix, std::vector<ck_matrix> &matrices) {
-    kept.push_back(matrix.values->value);
-    if (matrix.scales) kept.push_back(matrix.scales->value);
-    matrices.push_back(wideband::asKernels(matrix));
   }
 };
 

@@ -60,9 +60,9 @@ import Torch
 
     init(isStandingBy: Bool) { self.isStandingBy = isStandingBy }
 
-    func multiply(into y: UnsafeMutablePointer<Float>) {
+    func multiply() {
       var matrix = ck_matrix(form: CK_FLOAT32, outputs: 49, inputs: 4096, values: weight.pointer, scales: nil)
-      #expect(ck_narrow_product(1, x.pointer, &matrix, y, 3))
+      #expect(ck_narrow_product(1, x.pointer, &matrix, y.pointer, 3))
     }
   }
 
@@ -79,13 +79,13 @@ import Torch
         guard let context else { return }
         let call = Unmanaged<Within>.fromOpaque(context).takeUnretainedValue()
         guard pthread_equal(pthread_self(), call.caller) != 0 else { return }
-        guard call.isStandingBy else { return call.multiply(into: call.y.pointer) }
+        guard call.isStandingBy else { return call.multiply() }
         ck_stand_by(
           3,
           { context in
             guard let context else { return }
             let call = Unmanaged<Within>.fromOpaque(context).takeUnretainedValue()
-            call.multiply(into: call.y.pointer)
+            call.multiply()
           }, context)
       }, Unmanaged.passUnretained(call).toOpaque(), 2, 0)
     #expect(call.y.elements.allSatisfy { $0 == 512 })
