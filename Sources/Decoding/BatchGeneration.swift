@@ -48,7 +48,7 @@ struct BatchGeneration {
   }
 
   /// Rows up to which a product costs little more than one.
-  static let mostTexts = RecordedSteps.mostRows
+  static let mostTexts = Kernels.mostStepPositions
 
   /// Text i draws from the options' seed + i, and is the text that it would be alone.
   ///

@@ -21,9 +21,6 @@ final class RecordedSteps {
   /// What a step adds to a text.
   typealias Addition = (token: Int, position: Int)
 
-  /// Positions that the kernels of a sublayer take at once.
-  static let mostRows = 16
-
   private struct Step {
     let run: () throws -> Void
     let revisions: [Int]
@@ -57,7 +54,7 @@ final class RecordedSteps {
   /// the kernels take.
   init?(_ texts: [any RecordableText], recorder: @escaping RecordedWork.Recorder) {
     caches = texts.compactMap(\.cache)
-    guard let first = texts.first, caches.count == texts.count, texts.count <= Self.mostRows,
+    guard let first = texts.first, caches.count == texts.count, texts.count <= Kernels.mostStepPositions,
       texts.allSatisfy({ $0.cycle == first.cycle })
     else { return nil }
     (model, groups, cycle) = (first.model, first.layerGroups, first.cycle)
@@ -188,7 +185,7 @@ final class RecordedSteps {
   private func thought(_ heads: Tensor, _ layers: Range<Int>) -> Tensor? {
     let blocks = cycle == 1 ? heads : .concatenate([waiting ?? heads, heads], axis: 1)
     let own = positions.unsqueezed(1) + Tensor.range((1 - cycle)..<1, on: heads.device)
-    let together = max(1, Self.mostRows / cycle)
+    let together = max(1, Kernels.mostStepPositions / cycle)
     var thought: [Tensor] = []
     for first in stride(from: 0, to: caches.count, by: together) {
       let texts = first..<min(first + together, caches.count)

@@ -9,6 +9,9 @@ public enum Kernels: String, Sendable, CaseIterable {
 
   /// What the current task uses.
   @TaskLocal public static var selected = Kernels.fused
+
+  /// Positions that the kernels of a step take at once.
+  public static let mostStepPositions = 16
 }
 
 /// A hyper-connection through the fused kernels: a read, and the write that it leaves pending while the sublayer runs.

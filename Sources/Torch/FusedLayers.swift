@@ -38,7 +38,8 @@ extension Tensor {
   /// position · theta^(-2c/hd).
   public static func fusedRotaryTables(_ positions: Tensor, headSize: Int, theta: Double) -> (cos: Tensor, sin: Tensor)?
   {
-    guard Kernels.selected == .fused, !RecordedWork.isRecording, positions.rank == 1, positions.count <= 16,
+    guard Kernels.selected == .fused, !RecordedWork.isRecording, positions.rank == 1,
+      positions.count <= Kernels.mostStepPositions,
       positions.dtype == .int64, positions.device == .cpu, headSize.isMultiple(of: 2), let pointer = positions.pointer
     else { return nil }
     var (cosine, sine): (OpaquePointer?, OpaquePointer?)
