@@ -3,17 +3,16 @@
 
 struct AdamWRun {
   const AdamWJob &job;
-  int parts;
+  Shares shares;  ///< of cache lines of the long array
   Index total;
   double *squares;
 
-  /// Shares are whole cache lines' worth of the long array.
-  Index first(int part) const { return std::min((total + 15) / 16 * part / parts * 16, total); }
+  Index first(int share) const { return std::min(shares.first(share) * 16, total); }
 
   /// Calls `body` with every parameter of a share, and the elements of it that belong to the share.
   template <typename Body>
-  void forEach(int part, const Body &body) const {
-    const Index begin = first(part), end = first(part + 1);
+  void forEach(int share, const Body &body) const {
+    const Index begin = first(share), end = first(share + 1);
     Index before = 0;
     for (Index i = 0; i < Index(job.count); before += Index(job.parameters[i++].count)) {
       const ck_parameter &parameter = job.parameters[i];
@@ -43,12 +42,12 @@ CK_INLINE void adamWStep(const ck_parameter &parameter, const AdamWFactors &fact
   storeTile<Part>(parameter.weight + at, weight - first * factors.rate / size, count);
 }
 
-inline void adamWPart(void *context, int part) {
+inline void adamWShare(void *context, int, int share) {
   const AdamWRun &run = *static_cast<const AdamWRun *>(context);
   const ck_adamw_settings &settings = *run.job.settings;
   const double step = double(settings.step);
   const double firstWeight = 1 - std::pow(settings.beta1, step), secondWeight = 1 - std::pow(settings.beta2, step);
-  run.forEach(part, [&](const ck_parameter &parameter, Index at, Index end) {
+  run.forEach(share, [&](const ck_parameter &parameter, Index at, Index end) {
     const AdamWFactors factors{
         .gradient = float(settings.gradient_scale),
         .firstMoment = float(1 - settings.beta1),
@@ -81,29 +80,29 @@ CK_INLINE double squareSum(const float *x, Index count) {
   return total;
 }
 
-inline void gradientNormPart(void *context, int part) {
+inline void gradientNormShare(void *context, int, int share) {
   const AdamWRun &run = *static_cast<const AdamWRun *>(context);
   double total = 0;
-  run.forEach(part, [&](const ck_parameter &parameter, Index at, Index end) {
+  run.forEach(share, [&](const ck_parameter &parameter, Index at, Index end) {
     if (parameter.gradient) total += squareSum(parameter.gradient + at, end - at);
   });
-  run.squares[part] = total;
+  run.squares[share] = total;
 }
 
 inline bool adamW(const AdamWJob &job, int threads) {
   Index total = 0;
   for (Index i = 0; i < Index(job.count); i++) total += Index(job.parameters[i].count);
-  AdamWRun run{job, usefulParts((total + 15) / 16, total * 4, threads), total, nullptr};
+  AdamWRun run{job, usefulShares((total + 15) / 16, total * 4, threads), total, nullptr};
   if (job.settings) {
-    forEachPart(run.parts, adamWPart, &run);
+    forEachShare(run.shares, adamWShare, &run);
     return true;
   }
-  double *squares = reinterpret_cast<double *>(scratch(std::size_t(run.parts) * 2));
+  double *squares = reinterpret_cast<double *>(scratch(std::size_t(run.shares.count()) * 2));
   if (!squares) return false;
   run.squares = squares;
-  forEachPart(run.parts, gradientNormPart, &run);
+  forEachShare(run.shares, gradientNormShare, &run);
   double sumOfSquares = 0;
-  for (int part = 0; part < run.parts; part++) sumOfSquares += squares[part];
+  for (int share = 0; share < run.shares.count(); share++) sumOfSquares += squares[share];
   *job.norm = std::sqrt(sumOfSquares);
   return true;
 }

@@ -6,7 +6,7 @@ constexpr Index queryBlock = 64;
 
 struct AttentionRun {
   const AttentionJob &job;
-  int parts;
+  Shares shares;  ///< of the keys' heads
   Index stride;  ///< keys, in whole registers
   float *threadScratch;
   std::size_t threadCount;
@@ -146,15 +146,15 @@ inline void attendBlockBackward(
 }
 
 /// Keys' heads are the pieces of work: the gradients of a key come from all queries that share it, in their order.
-inline void attentionPart(void *context, int part) {
+inline void attentionShare(void *context, int thread, int share) {
   const AttentionRun &run = *static_cast<const AttentionRun *>(context);
   const AttentionJob &job = run.job;
   const bool isBackward = job.outputGradient;
-  Cutter cutter(run.threadScratch + run.threadCount * std::size_t(part));
+  Cutter cutter(run.threadScratch + run.threadCount * std::size_t(thread));
   const AttentionScratch scratch(cutter, run.stride, run.width(), isBackward);
   const Index length = run.length(), keys = Index(job.keys.length), keyHeads = Index(job.keyHeads), shared = Index(job.heads) / keyHeads;
-  const Index pieces = Index(job.batch) * keyHeads, last = pieces * (part + 1) / run.parts;
-  for (Index piece = pieces * part / run.parts; piece < last; piece++) {
+  const Index last = run.shares.first(share + 1);
+  for (Index piece = run.shares.first(share); piece < last; piece++) {
     const Index row = piece / keyHeads, keyHead = piece % keyHeads;
     const Index key = row * Index(job.keys.row) + keyHead * Index(job.keys.head);
     transpose(job.key + key, run.keyRow(), keys, run.width(), scratch.keys, run.stride, nullptr);
@@ -178,10 +178,11 @@ inline bool attention(const AttentionJob &job, int threads) {
   Cutter cutter(nullptr);
   AttentionScratch(cutter, stride, Index(job.width), job.outputGradient);
   const Index pieces = Index(job.batch * job.keyHeads);
-  const int parts = usefulParts(pieces, job.batch * job.heads * job.length * job.keys.length * job.width, threads);
-  float *memory = scratch(cutter.count() * std::size_t(parts));
+  const Shares shares =
+      usefulShares(pieces, job.batch * job.heads * job.length * job.keys.length * job.width, threads);
+  float *memory = scratch(cutter.count() * std::size_t(shares.threads));
   if (!memory) return false;
-  AttentionRun run{job, parts, stride, memory, cutter.count()};
-  forEachPart(parts, attentionPart, &run);
+  AttentionRun run{job, shares, stride, memory, cutter.count()};
+  forEachShare(shares, attentionShare, &run);
   return true;
 }

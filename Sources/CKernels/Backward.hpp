@@ -113,20 +113,22 @@ CK_INLINE void finishGradientsOfSlots(
     const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, Index first) {
   const Shape &shape = plan.shape;
   Vector inverse[Registers], along[Registers];
+  Index shared[Registers];
   CK_UNROLL
   for (int i = 0; i < Registers; i++) {
+    shared[i] = (first + i * lanes) % plan.period;
     inverse[i] = inverseRootMeanSquare(plan, working, first + i * lanes);
     along[i] = 0.0f;
   }
   for (Index k = 0; k < shape.columns; k++) {
     CK_UNROLL
     for (int i = 0; i < Registers; i++) {
-      const Index at = k * shape.stride + first + i * lanes;
-      const Vector gradient = load(back.gradients + at), dot = load(working.dots + at), scale = load(plan.scale + at);
+      const Index at = k * shape.stride + first + i * lanes, same = k * plan.period + shared[i];
+      const Vector gradient = load(back.gradients + at), dot = load(working.dots + at), scale = load(plan.scale + same);
       const Vector t = hyperbolicTangent(dot * inverse[i]);
-      store(working.dots + at, load(plan.fixed + at) + scale * t);
-      store(sums.fixed + at, load(sums.fixed + at) + gradient);
-      store(sums.scale + at, load(sums.scale + at) + gradient * t);
+      store(working.dots + at, load(plan.fixed + same) + scale * t);
+      store(sums.fixed + same, load(sums.fixed + same) + gradient);
+      store(sums.scale + same, load(sums.scale + same) + gradient * t);
       const Vector q = gradient * scale * (1.0f - t * t) * inverse[i];
       along[i] += q * dot;
       store(back.gradients + at, q);

@@ -6,42 +6,46 @@ struct BackwardRun {
   const Plan *plan;
   const Plan *writer;
   const Shape &shape;
+  float *shareScratch;  ///< the sums of each share
+  std::size_t shareCount;
   float *threadScratch;
   std::size_t threadCount;
-  Index blocks;
-  int parts;
+  Shares shares;  ///< of the blocks
 
-  float *scratchOf(int part) const { return threadScratch + threadCount * std::size_t(part); }
+  Sums sums(int share) const {
+    Cutter cutter(shareScratch + shareCount * std::size_t(share));
+    return Sums(*plan, cutter);
+  }
 };
 
-/// All a thread needs for a connection's backward pass; the sums come first, where the caller finds them again.
+/// All a thread needs for a connection's backward pass.
 struct ThreadMemory {
-  Sums sums;
   Working working;
   BackwardWorking back;
 
-  ThreadMemory(const Plan &plan, Cutter &cutter)
-      : sums(plan, cutter), working(plan, cutter, true), back(plan, cutter) {}
+  ThreadMemory(const Plan &plan, Cutter &cutter) : working(plan, cutter, true), back(plan, cutter) {}
 };
 
-inline void backwardPart(void *context, int part) {
+inline void backwardShare(void *context, int thread, int share) {
   const BackwardRun &run = *static_cast<const BackwardRun *>(context);
   const BackwardJob &job = run.job;
   const Shape &shape = run.shape;
-  Cutter cutter(run.scratchOf(part));
+  Cutter cutter(run.threadScratch + run.threadCount * std::size_t(thread));
+  std::optional<Sums> sums;
   std::optional<ThreadMemory> memory;
   std::optional<Working> writing;
   if (run.plan) {
+    sums.emplace(run.sums(share));
+    sums->clear(*run.plan);
     memory.emplace(*run.plan, cutter);
-    memory->sums.clear(*run.plan);
     // Sums are kept for whole tables, so what no product writes must not hold chance values.
     std::fill_n(memory->back.gradients, shape.table(), 0.0f);
   }
   if (run.writer) writing.emplace(*run.writer, cutter, false);
   const Index wide = shape.n * shape.C, narrow = shape.m * shape.C;
   Ahead ahead;
-  const Index last = run.blocks * (part + 1) / run.parts;
-  for (Index block = run.blocks * part / run.parts; block < last; block++) {
+  const Index last = run.shares.first(share + 1);
+  for (Index block = run.shares.first(share); block < last; block++) {
     const Index token = block * shape.tokens, tokens = std::min<Index>(shape.tokens, job.tokens - token);
     const Index following = std::min<Index>(shape.tokens, job.tokens - token - tokens);
     ahead.begin(token, tokens, following);
@@ -57,7 +61,7 @@ inline void backwardPart(void *context, int part) {
           job.state + token * wide, job.output + token * narrow, job.inputGradient + token * narrow,
           job.nextStateGradient + token * wide};
       backwardBlock(
-          *run.plan, memory->working, memory->back, memory->sums, in, tokens, job.stateGradient + token * wide, ahead);
+          *run.plan, memory->working, memory->back, *sums, in, tokens, job.stateGradient + token * wide, ahead);
     }
     if (run.writer) {
       const float *state = job.writerState ? job.writerState + token * wide : nullptr;
@@ -75,30 +79,28 @@ inline bool backward(const BackwardJob &job, int threads) {
     if (job.connection) plan.emplace(*job.connection, cutter);
     if (job.writer) writer.emplace(*job.writer, cutter);
   };
-  Cutter count(nullptr), each(nullptr);
+  Cutter count(nullptr), forShare(nullptr), each(nullptr);
   lay(count);
   const std::size_t shared = count.count();
+  if (plan) Sums(*plan, forShare);
   if (plan) ThreadMemory(*plan, each);
   if (writer) Working(*writer, each, false);
   const Shape shape(job.connection ? *job.connection : *job.writer);
   const Index blocks = (job.tokens + shape.tokens - 1) / shape.tokens;
-  const int parts = usefulParts(blocks, job.tokens * shape.n * shape.C * shape.columns, threads);
-  float *memory = scratch(shared + each.count() * std::size_t(parts));
+  const Shares shares = usefulShares(blocks, job.tokens * shape.n * shape.C * shape.columns, threads);
+  const std::size_t sums = forShare.count() * std::size_t(shares.count());
+  float *memory = scratch(shared + sums + each.count() * std::size_t(shares.threads));
   if (!memory) return false;
   Cutter cutter(memory);
   lay(cutter);
   if (plan) plan->fill(*job.connection);
   if (writer) writer->fill(*job.writer);
-  BackwardRun run{job, plan ? &*plan : nullptr, writer ? &*writer : nullptr, shape, memory + shared, each.count(),
-                  blocks, parts};
-  forEachPart(parts, backwardPart, &run);
+  BackwardRun run{job, plan ? &*plan : nullptr, writer ? &*writer : nullptr, shape, memory + shared, forShare.count(),
+                  memory + shared + sums, each.count(), shares};
+  forEachShare(shares, backwardShare, &run);
   if (!plan || !job.gradients) return true;
-  Cutter first(run.scratchOf(0));
-  Sums total(*plan, first);
-  for (int part = 1; part < parts; part++) {
-    Cutter next(run.scratchOf(part));
-    total.add(*plan, Sums(*plan, next));
-  }
+  Sums total = run.sums(0);
+  for (int share = 1; share < shares.count(); share++) total.add(*plan, run.sums(share));
   total.deliver(*plan, *job.connection, *job.gradients);
   return true;
 }

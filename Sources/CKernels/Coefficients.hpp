@@ -58,10 +58,11 @@ CK_INLINE void finishCoefficients(const Plan &plan, Working &working, Index from
   const Shape &shape = plan.shape;
   for (Index r = 0; r < shape.stride; r += lanes) {
     const Vector inverse = inverseRootMeanSquare(plan, working, r);
+    const float *fixed = plan.fixed + r % plan.period, *scale = plan.scale + r % plan.period;
     for (Index k = from; k < to; k++) {
-      const Index at = k * shape.stride + r;
-      const Vector t = hyperbolicTangent(load(working.dots + at) * inverse);
-      store(working.dots + at, load(plan.fixed + at) + load(plan.scale + at) * t);
+      float *dots = working.dots + k * shape.stride + r;
+      const Vector t = hyperbolicTangent(load(dots) * inverse);
+      store(dots, load(fixed + k * plan.period) + load(scale + k * plan.period) * t);
     }
   }
 }

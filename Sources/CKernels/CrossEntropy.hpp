@@ -3,9 +3,7 @@
 
 struct CrossEntropyRun {
   const CrossEntropyJob &job;
-  int parts;
-
-  Index firstRow(int part) const { return Index(job.rows) * part / parts; }
+  Shares shares;  ///< of the rows
 };
 
 CK_INLINE float largestOf(const float *x, Index width) {
@@ -49,11 +47,11 @@ CK_INLINE void leaveGradient(float *x, Index width, float largest, float scale) 
   if (c < width) storePart(x + c, powerStep<true>(x + c, width - c, largest) * scale, width - c);
 }
 
-inline void crossEntropyPart(void *context, int part) {
+inline void crossEntropyShare(void *context, int, int share) {
   const CrossEntropyRun &run = *static_cast<const CrossEntropyRun *>(context);
   const CrossEntropyJob &job = run.job;
-  const Index width = job.width, last = run.firstRow(part + 1);
-  for (Index row = run.firstRow(part); row < last; row++) {
+  const Index width = job.width, last = run.shares.first(share + 1);
+  for (Index row = run.shares.first(share); row < last; row++) {
     float *x = job.logits + row * width;
     const Index target = Index(job.targets[row]);
     if (target < 0) {
@@ -71,7 +69,7 @@ inline void crossEntropyPart(void *context, int part) {
 }
 
 inline bool crossEntropy(const CrossEntropyJob &job, int threads) {
-  CrossEntropyRun run{job, usefulParts(job.rows, job.rows * job.width * 4, threads)};
-  forEachPart(run.parts, crossEntropyPart, &run);
+  CrossEntropyRun run{job, usefulShares(job.rows, job.rows * job.width * 4, threads)};
+  forEachShare(run.shares, crossEntropyShare, &run);
   return true;
 }

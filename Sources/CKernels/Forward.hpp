@@ -51,14 +51,13 @@ struct ForwardRun {
   const Shape &shape;
   float *threadScratch;
   std::size_t threadCount;
-  Index blocks;
-  int parts;
+  Shares shares;  ///< of the blocks
 };
 
-inline void forwardPart(void *context, int part) {
+inline void forwardShare(void *context, int thread, int share) {
   const ForwardRun &run = *static_cast<const ForwardRun *>(context);
   const ForwardJob &job = run.job;
-  Cutter cutter(run.threadScratch + run.threadCount * std::size_t(part));
+  Cutter cutter(run.threadScratch + run.threadCount * std::size_t(thread));
   // The write is done with its working memory when the read begins.
   Cutter again = cutter;
   const Shape &shape = run.shape;
@@ -67,8 +66,8 @@ inline void forwardPart(void *context, int part) {
   if (run.writer) writing.emplace(*run.writer, cutter, false);
   if (run.reader) reading.emplace(*run.reader, again, false);
   Ahead ahead;
-  const Index last = run.blocks * (part + 1) / run.parts;
-  for (Index block = run.blocks * part / run.parts; block < last; block++) {
+  const Index last = run.shares.first(share + 1);
+  for (Index block = run.shares.first(share); block < last; block++) {
     const Index token = block * shape.tokens, tokens = std::min<Index>(shape.tokens, job.tokens - token);
     const Index following = std::min<Index>(shape.tokens, job.tokens - token - tokens);
     ahead.begin(token, tokens, following);
@@ -103,15 +102,15 @@ inline bool forward(const ForwardJob &job, int threads) {
   if (reader) Working(*reader, forReader, false);
   const std::size_t threadCount = std::max(forWriter.count(), forReader.count());
   const Index blocks = (job.tokens + shape.tokens - 1) / shape.tokens;
-  const int parts = usefulParts(blocks, job.tokens * shape.n * shape.C * shape.columns, threads);
-  float *memory = scratch(shared + threadCount * std::size_t(parts));
+  const Shares shares = usefulShares(blocks, job.tokens * shape.n * shape.C * shape.columns, threads);
+  float *memory = scratch(shared + threadCount * std::size_t(shares.threads));
   if (!memory) return false;
   Cutter cutter(memory);
   plan(cutter);
   if (writer) writer->fill(*job.writer);
   if (reader) reader->fill(*job.reader);
   ForwardRun run{job, writer ? &*writer : nullptr, reader ? &*reader : nullptr, shape, memory + shared,
-                 threadCount, blocks, parts};
-  forEachPart(parts, forwardPart, &run);
+                 threadCount, shares};
+  forEachShare(shares, forwardShare, &run);
   return true;
 }

@@ -3,11 +3,9 @@
 
 struct GroupRun {
   const GroupNormJob &job;
-  float *sums;      ///< for each part: the weight's and the bias's gradients of all its rows, then of the latest few
+  float *sums;      ///< for each share: the weight's and the bias's gradients of all its rows, then of the latest few
   Index sumStride;  ///< floats of one of the two
-  int parts;
-
-  Index firstRow(int part) const { return Index(job.rows) * part / parts; }
+  Shares shares;  ///< of the rows
 };
 
 CK_INLINE float mean(const float *x, Index width) {
@@ -42,11 +40,11 @@ CK_INLINE void affineStep(
       y, normal * loadTile<Part>(job.weight + channel, count) + loadTile<Part>(job.bias + channel, count), count);
 }
 
-inline void groupNormPart(void *context, int part) {
+inline void groupNormShare(void *context, int, int share) {
   const GroupRun &run = *static_cast<const GroupRun *>(context);
   const GroupNormJob &job = run.job;
-  const Index width = job.width, groups = job.groups, last = run.firstRow(part + 1) * groups;
-  for (Index row = run.firstRow(part) * groups; row < last; row++) {
+  const Index width = job.width, groups = job.groups, last = run.shares.first(share + 1) * groups;
+  for (Index row = run.shares.first(share) * groups; row < last; row++) {
     const float *x = job.x + row * width;
     const float center = mean(x, width);
     const float scale = 1.0f / std::sqrt(variance(x, width, center) + job.epsilon);
@@ -100,13 +98,13 @@ CK_INLINE void groupGradientRow(const GroupNormJob &job, float *sums, Index sumS
     groupGradientStep<true>(job, sums, sumStride, start + c, first + c, width - c, center, scale, plain, product);
 }
 
-inline void groupNormBackwardPart(void *context, int part) {
+inline void groupNormBackwardShare(void *context, int, int share) {
   const GroupRun &run = *static_cast<const GroupRun *>(context);
   const GroupNormJob &job = run.job;
-  float *total = run.sums + 4 * run.sumStride * part, *latest = total + 2 * run.sumStride;
+  float *total = run.sums + 4 * run.sumStride * share, *latest = total + 2 * run.sumStride;
   std::fill_n(total, 2 * run.sumStride, 0.0f);
-  const Index together = rowsTogether * job.groups, last = run.firstRow(part + 1) * job.groups;
-  for (Index row = run.firstRow(part) * job.groups; row < last;) {
+  const Index together = rowsTogether * job.groups, last = run.shares.first(share + 1) * job.groups;
+  for (Index row = run.shares.first(share) * job.groups; row < last;) {
     std::fill_n(latest, 2 * run.sumStride, 0.0f);
     const Index end = std::min(row + together, last);
     for (; row < end; row++) groupGradientRow(job, latest, run.sumStride, row);
@@ -116,19 +114,19 @@ inline void groupNormBackwardPart(void *context, int part) {
 
 inline bool groupNorm(const GroupNormJob &job, int threads) {
   const Index numbers = job.rows * job.groups * job.width;
-  GroupRun run{job, nullptr, 0, usefulParts(job.rows, numbers * 3, threads)};
-  forEachPart(run.parts, groupNormPart, &run);
+  GroupRun run{job, nullptr, 0, usefulShares(job.rows, numbers * 3, threads)};
+  forEachShare(run.shares, groupNormShare, &run);
   return true;
 }
 
 inline bool groupNormBackward(const GroupNormJob &job, int threads) {
   const Index channels = job.groups * job.width;
-  GroupRun run{job, nullptr, (channels + 15) / 16 * 16, usefulParts(job.rows, job.rows * channels * 5, threads)};
-  run.sums = scratch(std::size_t(4 * run.sumStride * run.parts));
+  GroupRun run{job, nullptr, (channels + 15) / 16 * 16, usefulShares(job.rows, job.rows * channels * 5, threads)};
+  run.sums = scratch(std::size_t(4 * run.sumStride * run.shares.count()));
   if (!run.sums) return false;
-  forEachPart(run.parts, groupNormBackwardPart, &run);
-  for (int part = 0; part < run.parts; part++) {
-    const float *sums = run.sums + 4 * run.sumStride * part;
+  forEachShare(run.shares, groupNormBackwardShare, &run);
+  for (int share = 0; share < run.shares.count(); share++) {
+    const float *sums = run.sums + 4 * run.sumStride * share;
     for (Index c = 0; c < channels; c++) {
       job.weightGradient[c] += sums[c];
       job.biasGradient[c] += sums[run.sumStride + c];

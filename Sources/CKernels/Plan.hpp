@@ -40,16 +40,25 @@ struct Plan {
   Shape shape;
   bool isDynamic;
   float epsilon;
+  Index period;    ///< after how many entries what every token shares comes again, in whole registers
   float *weights;  ///< [columns, C]: dynamic maps times gain / sqrt(C)
-  float *fixed;    ///< [columns, stride]: static coefficients
-  float *scale;    ///< [columns, stride]: scales of the dynamic part
+  float *fixed;    ///< [columns, period]: static coefficients
+  float *scale;    ///< [columns, period]: scales of the dynamic part
 
   Plan(const ck_connection &connection, Cutter &cutter)
       : shape(connection), isDynamic(connection.dynamic_alpha != nullptr), epsilon(connection.epsilon) {
-    fixed = cutter.take(shape.table());
+    // Without a dynamic part the static coefficients are those of a block, as they stand.
+    const Index least = std::lcm(shape.n, Index(lanes));
+    period = isDynamic && least < shape.stride ? least : shape.stride;
+    fixed = cutter.take(table());
     weights = isDynamic ? cutter.take(shape.columns * shape.C) : nullptr;
-    scale = isDynamic ? cutter.take(shape.table()) : nullptr;
+    scale = isDynamic ? cutter.take(table()) : nullptr;
   }
+
+  Index table() const { return shape.columns * period; }
+
+  /// The entries of a table's column that belong to slots.
+  Index filled() const { return std::min(period, shape.rows); }
 
   void fill(const ck_connection &connection) {
     spread(connection.static_alpha, connection.static_beta, fixed);
@@ -67,10 +76,10 @@ struct Plan {
   void spread(const float *alpha, const float *beta, float *table) const {
     const Index mixed = shape.m + shape.n, m = shape.m, n = shape.n;
     for (Index k = 0; k < shape.columns; k++) {
-      float *column = table + k * shape.stride;
+      float *column = table + k * period;
       for (Index j = 0; j < n; j++) column[j] = k < mixed ? alpha[j * mixed + k] : beta[j * m + k - mixed];
-      for (Index r = n; r < shape.rows; r++) column[r] = column[r - n];
-      for (Index r = shape.rows; r < shape.stride; r++) column[r] = 0.0f;
+      for (Index r = n; r < filled(); r++) column[r] = column[r - n];
+      for (Index r = filled(); r < period; r++) column[r] = 0.0f;
     }
   }
 };

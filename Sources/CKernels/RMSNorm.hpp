@@ -3,11 +3,9 @@
 
 struct NormRun {
   const NormJob &job;
-  float *sums;      ///< for each part [width] of all its rows, then [width] of the latest few
+  float *sums;      ///< for each share [width] of all its rows, then [width] of the latest few
   Index sumStride;
-  int parts;
-
-  Index firstRow(int part) const { return Index(job.rows) * part / parts; }
+  Shares shares;  ///< of the rows
 };
 
 /// Rows whose weight gradients are summed apart before they join the total: it keeps long sums accurate.
@@ -43,11 +41,11 @@ CK_INLINE void scaleStep(const NormJob &job, Index row, Index c, Index count, fl
   storeTile<Part>(job.y + at, x * scale * weight, count);
 }
 
-inline void normPart(void *context, int part) {
+inline void normShare(void *context, int, int share) {
   const NormRun &run = *static_cast<const NormRun *>(context);
   const NormJob &job = run.job;
-  const Index width = job.width, last = run.firstRow(part + 1);
-  for (Index row = run.firstRow(part); row < last; row++) {
+  const Index width = job.width, last = run.shares.first(share + 1);
+  for (Index row = run.shares.first(share); row < last; row++) {
     const float scale = 1.0f / std::sqrt(meanSquare(job.x + row * width, width) + job.epsilon);
     if (job.scale) job.scale[row] = scale;
     Index c = 0;
@@ -85,14 +83,14 @@ CK_INLINE void gradientRow(const NormJob &job, float *weightSum, Index row) {
   if (c < width) gradientStep<true>(job, weightSum, row, c, width - c, scale, takenBack);
 }
 
-inline void normBackwardPart(void *context, int part) {
+inline void normBackwardShare(void *context, int, int share) {
   const NormRun &run = *static_cast<const NormRun *>(context);
   const NormJob &job = run.job;
-  float *total = run.sums ? run.sums + 2 * run.sumStride * part : nullptr;
+  float *total = run.sums ? run.sums + 2 * run.sumStride * share : nullptr;
   float *latest = total ? total + run.sumStride : nullptr;
   if (total) std::fill_n(total, run.sumStride, 0.0f);
-  const Index last = run.firstRow(part + 1);
-  for (Index row = run.firstRow(part); row < last;) {
+  const Index last = run.shares.first(share + 1);
+  for (Index row = run.shares.first(share); row < last;) {
     if (latest) std::fill_n(latest, run.sumStride, 0.0f);
     const Index end = std::min(row + rowsTogether, last);
     for (; row < end; row++) gradientRow(job, latest, row);
@@ -102,20 +100,20 @@ inline void normBackwardPart(void *context, int part) {
 }
 
 inline bool norm(const NormJob &job, int threads) {
-  NormRun run{job, nullptr, 0, usefulParts(job.rows, job.rows * job.width * 2, threads)};
-  forEachPart(run.parts, normPart, &run);
+  NormRun run{job, nullptr, 0, usefulShares(job.rows, job.rows * job.width * 2, threads)};
+  forEachShare(run.shares, normShare, &run);
   return true;
 }
 
 inline bool normBackward(const NormJob &job, int threads) {
-  NormRun run{job, nullptr, (job.width + 15) / 16 * 16, usefulParts(job.rows, job.rows * job.width * 4, threads)};
+  NormRun run{job, nullptr, (job.width + 15) / 16 * 16, usefulShares(job.rows, job.rows * job.width * 4, threads)};
   if (job.weightGradient) {
-    run.sums = scratch(std::size_t(2 * run.sumStride * run.parts));
+    run.sums = scratch(std::size_t(2 * run.sumStride * run.shares.count()));
     if (!run.sums) return false;
   }
-  forEachPart(run.parts, normBackwardPart, &run);
+  forEachShare(run.shares, normBackwardShare, &run);
   if (job.weightGradient)
-    for (int part = 0; part < run.parts; part++)
-      for (Index c = 0; c < job.width; c++) job.weightGradient[c] += run.sums[2 * run.sumStride * part + c];
+    for (int share = 0; share < run.shares.count(); share++)
+      for (Index c = 0; c < job.width; c++) job.weightGradient[c] += run.sums[2 * run.sumStride * share + c];
   return true;
 }

@@ -4,11 +4,9 @@
 
 struct RotaryRun {
   const RotaryNormJob &job;
-  float *sums;  ///< for each part [width] of all its rows, then [width] of the latest few
+  float *sums;  ///< for each share [width] of all its rows, then [width] of the latest few
   Index sumStride;
-  int parts;
-
-  Index firstToken(int part) const { return Index(job.tokens) * part / parts; }
+  Shares shares;  ///< of the tokens
 };
 
 /// Where a head lies, and the angles that turn it.
@@ -35,11 +33,11 @@ CK_INLINE void turnStep(const RotaryNormJob &job, const Head &head, Index c, Ind
       b * loadTile<Part>(head.cosine + d, count) + a * loadTile<Part>(head.sine + d, count), count);
 }
 
-inline void rotaryNormPart(void *context, int part) {
+inline void rotaryNormShare(void *context, int, int share) {
   const RotaryRun &run = *static_cast<const RotaryRun *>(context);
   const RotaryNormJob &job = run.job;
-  const Index half = job.width / 2, last = run.firstToken(part + 1);
-  for (Index token = run.firstToken(part); token < last; token++)
+  const Index half = job.width / 2, last = run.shares.first(share + 1);
+  for (Index token = run.shares.first(share); token < last; token++)
     for (Index h = 0; h < job.heads; h++) {
       const Head head(job, token, h);
       const float scale = 1.0f / std::sqrt(meanSquare(job.x + head.at, job.width) + job.epsilon);
@@ -103,13 +101,13 @@ CK_INLINE void turnedHead(const RotaryNormJob &job, float *sums, Index token, In
   if (c < half) turnedStep<true>(job, sums, head, c, half - c, scale, takenBack);
 }
 
-inline void rotaryNormBackwardPart(void *context, int part) {
+inline void rotaryNormBackwardShare(void *context, int, int share) {
   const RotaryRun &run = *static_cast<const RotaryRun *>(context);
   const RotaryNormJob &job = run.job;
-  float *total = run.sums + 2 * run.sumStride * part, *latest = total + run.sumStride;
+  float *total = run.sums + 2 * run.sumStride * share, *latest = total + run.sumStride;
   std::fill_n(total, run.sumStride, 0.0f);
-  const Index last = run.firstToken(part + 1);
-  for (Index token = run.firstToken(part); token < last;) {
+  const Index last = run.shares.first(share + 1);
+  for (Index token = run.shares.first(share); token < last;) {
     std::fill_n(latest, run.sumStride, 0.0f);
     const Index end = std::min(token + rowsTogether, last);
     for (; token < end; token++)
@@ -120,18 +118,18 @@ inline void rotaryNormBackwardPart(void *context, int part) {
 
 inline bool rotaryNorm(const RotaryNormJob &job, int threads) {
   const Index numbers = job.tokens * job.heads * job.width;
-  RotaryRun run{job, nullptr, 0, usefulParts(job.tokens, numbers * 4, threads)};
-  forEachPart(run.parts, rotaryNormPart, &run);
+  RotaryRun run{job, nullptr, 0, usefulShares(job.tokens, numbers * 4, threads)};
+  forEachShare(run.shares, rotaryNormShare, &run);
   return true;
 }
 
 inline bool rotaryNormBackward(const RotaryNormJob &job, int threads) {
   const Index numbers = job.tokens * job.heads * job.width;
-  RotaryRun run{job, nullptr, (job.width + 15) / 16 * 16, usefulParts(job.tokens, numbers * 8, threads)};
-  run.sums = scratch(std::size_t(2 * run.sumStride * run.parts));
+  RotaryRun run{job, nullptr, (job.width + 15) / 16 * 16, usefulShares(job.tokens, numbers * 8, threads)};
+  run.sums = scratch(std::size_t(2 * run.sumStride * run.shares.count()));
   if (!run.sums) return false;
-  forEachPart(run.parts, rotaryNormBackwardPart, &run);
-  for (int part = 0; part < run.parts; part++)
-    for (Index c = 0; c < job.width; c++) job.weightGradient[c] += run.sums[2 * run.sumStride * part + c];
+  forEachShare(run.shares, rotaryNormBackwardShare, &run);
+  for (int share = 0; share < run.shares.count(); share++)
+    for (Index c = 0; c < job.width; c++) job.weightGradient[c] += run.sums[2 * run.sumStride * share + c];
   return true;
 }

@@ -3,9 +3,8 @@
 
 struct RowsRun {
   const RowsJob &job;
-  int parts;
+  Shares shares;  ///< of the pieces
 
-  Index first(int part) const { return Index(job.pieces) * part / parts; }
   const int64_t *places(Index token) const { return job.places + token * Index(job.perToken); }
   float scale(Index sending) const { return job.scales ? job.scales[sending] : 1.0f; }
 };
@@ -15,11 +14,11 @@ CK_INLINE void spreadStep(const float *x, float *out, Index at, Index count, flo
   storeTile<Part>(out + at, loadTile<Part>(x + at, count) * scale, count);
 }
 
-inline void spreadRowsPart(void *context, int part) {
+inline void spreadRowsShare(void *context, int, int share) {
   const RowsRun &run = *static_cast<const RowsRun *>(context);
   const RowsJob &job = run.job;
-  const Index width = Index(job.width), last = run.first(part + 1);
-  for (Index row = run.first(part); row < last; row++) {
+  const Index width = Index(job.width), last = run.shares.first(share + 1);
+  for (Index row = run.shares.first(share); row < last; row++) {
     float *out = job.out + row * width;
     const Index sending = Index(job.places[row]);
     if (sending < 0) {
@@ -45,10 +44,10 @@ CK_INLINE void gatherStep(const RowsRun &run, Index token, Index at, Index count
   storeTile<Part>(job.out + token * width + at, sum, count);
 }
 
-inline void gatherRowsPart(void *context, int part) {
+inline void gatherRowsShare(void *context, int, int share) {
   const RowsRun &run = *static_cast<const RowsRun *>(context);
-  const Index width = Index(run.job.width), last = run.first(part + 1);
-  for (Index token = run.first(part); token < last; token++) {
+  const Index width = Index(run.job.width), last = run.shares.first(share + 1);
+  for (Index token = run.shares.first(share); token < last; token++) {
     Index at = 0;
     for (; at + lanes <= width; at += lanes) gatherStep<false>(run, token, at, 0);
     if (at < width) gatherStep<true>(run, token, at, width - at);
@@ -63,19 +62,19 @@ CK_INLINE float innerProduct(const float *a, const float *b, Index width) {
   return sum(total);
 }
 
-inline void rowProductsPart(void *context, int part) {
+inline void rowProductsShare(void *context, int, int share) {
   const RowsRun &run = *static_cast<const RowsRun *>(context);
   const RowsJob &job = run.job;
-  const Index width = Index(job.width), perToken = Index(job.perToken), last = run.first(part + 1);
-  for (Index token = run.first(part); token < last; token++)
+  const Index width = Index(job.width), perToken = Index(job.perToken), last = run.shares.first(share + 1);
+  for (Index token = run.shares.first(share); token < last; token++)
     for (Index k = 0; k < perToken; k++)
       job.out[token * perToken + k] =
           innerProduct(job.x + token * width, job.rows + Index(run.places(token)[k]) * width, width);
 }
 
 inline bool moveRows(const RowsJob &job, int threads) {
-  RowsRun run{job, usefulParts(job.pieces, job.pieces * job.width * 4, threads)};
+  RowsRun run{job, usefulShares(job.pieces, job.pieces * job.width * 4, threads)};
   const bool spreads = !job.rows, multiplies = job.rows && job.x;
-  forEachPart(run.parts, spreads ? spreadRowsPart : multiplies ? rowProductsPart : gatherRowsPart, &run);
+  forEachShare(run.shares, spreads ? spreadRowsShare : multiplies ? rowProductsShare : gatherRowsShare, &run);
   return true;
 }

@@ -3,13 +3,9 @@
 
 struct SwiGLURun {
   const SwiGLUJob &job;
-  int parts;
+  Shares shares;  ///< of whole registers, so that one share alone has a ragged end
 
-  /// Shares are whole registers, so that one part alone has a ragged end.
-  Index first(int part) const {
-    const Index registers = (Index(job.count) + lanes - 1) / lanes;
-    return std::min(registers * part / parts * lanes, Index(job.count));
-  }
+  Index first(int share) const { return std::min(shares.first(share) * lanes, Index(job.count)); }
 };
 
 template <bool Part>
@@ -28,24 +24,24 @@ CK_INLINE void swigluGradientStep(const SwiGLUJob &job, Index at, Index count) {
   storeTile<Part>(job.product + at, silu * up, count);
 }
 
-inline void swigluPart(void *context, int part) {
+inline void swigluShare(void *context, int, int share) {
   const SwiGLURun &run = *static_cast<const SwiGLURun *>(context);
-  const Index last = run.first(part + 1);
-  Index at = run.first(part);
+  const Index last = run.first(share + 1);
+  Index at = run.first(share);
   for (; at + lanes <= last; at += lanes) swigluStep<false>(run.job, at, 0);
   if (at < last) swigluStep<true>(run.job, at, last - at);
 }
 
-inline void swigluBackwardPart(void *context, int part) {
+inline void swigluBackwardShare(void *context, int, int share) {
   const SwiGLURun &run = *static_cast<const SwiGLURun *>(context);
-  const Index last = run.first(part + 1);
-  Index at = run.first(part);
+  const Index last = run.first(share + 1);
+  Index at = run.first(share);
   for (; at + lanes <= last; at += lanes) swigluGradientStep<false>(run.job, at, 0);
   if (at < last) swigluGradientStep<true>(run.job, at, last - at);
 }
 
 inline bool swiglu(const SwiGLUJob &job, int threads) {
-  SwiGLURun run{job, usefulParts(job.count, job.count * 4, threads)};
-  forEachPart(run.parts, job.productGradient ? swigluBackwardPart : swigluPart, &run);
+  SwiGLURun run{job, usefulShares((Index(job.count) + lanes - 1) / lanes, job.count * 4, threads)};
+  forEachShare(run.shares, job.productGradient ? swigluBackwardShare : swigluShare, &run);
   return true;
 }

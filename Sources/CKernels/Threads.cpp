@@ -81,6 +81,24 @@ struct Team {
   }
 };
 
+struct ShareTeam {
+  int threads;
+  void (*body)(void *, int, int);
+  void *context;
+  std::atomic<int> begun[Shares::mostThreads];  ///< shares of each thread's stretch
+
+  // Its own stretch first, for a share begins where the one before it ended: what it needs is on its way. Stretches of
+  // threads that never came are done like any other.
+  void work(int thread) {
+    if (thread >= threads) return;
+    for (int i = 0; i < threads; i++) {
+      const int stretch = (thread + i) % threads;
+      for (int share; (share = begun[stretch].fetch_add(1, std::memory_order_relaxed)) < Shares::ofStretch;)
+        body(context, thread, stretch * Shares::ofStretch + share);
+    }
+  }
+};
+
 /// What a thread has left of a range: [first, last) in one word, so that others can take from its end.
 struct alignas(64) Left {
   std::atomic<std::uint64_t> range{0};
@@ -190,6 +208,16 @@ void forEachPart(int parts, void (*body)(void *context, int part), void *context
   team.work(0, 1);
 }
 
+void forEachShare(const Shares &shares, void (*body)(void *context, int thread, int share), void *context) {
+  if (shares.threads > 1 && pool().isComplete()) {
+    ShareTeam team{shares.threads, body, context, {}};
+    auto work = [](void *context, int thread, int) { static_cast<ShareTeam *>(context)->work(thread); };
+    return onThreads(shares.threads, work, &team);
+  }
+  DenormalsAreZero guard;
+  for (int share = 0; share < shares.count(); share++) body(context, 0, share);
+}
+
 void forEachRange(
     std::int64_t count, std::int64_t piece, int threads,
     void (*body)(void *context, std::int64_t first, std::int64_t last), void *context, const RowsRead *rows) {
@@ -216,6 +244,10 @@ int usefulParts(std::int64_t pieces, std::int64_t work, int threads) {
   constexpr std::int64_t worthWaking = 65536;
   const std::int64_t parts = std::min<std::int64_t>({pieces, work / worthWaking + 1, threads});
   return int(std::max<std::int64_t>(parts, 1));
+}
+
+Shares usefulShares(std::int64_t pieces, std::int64_t work, int threads) {
+  return {pieces, usefulParts(pieces, work, std::min(threads, Shares::mostThreads))};
 }
 
 }  // namespace ckernels

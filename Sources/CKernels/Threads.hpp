@@ -10,6 +10,31 @@ namespace ckernels {
 /// fight it for the cores. Without such a library the parts run in order on the calling thread.
 void forEachPart(int parts, void (*body)(void *context, int part), void *context);
 
+/// How the pieces of a job are dealt out where each share has a result of its own, so that shares must not depend on how
+/// fast the threads are. Every thread has a stretch of its own, in shares that get shorter towards its end: one that is
+/// done takes what others have not begun, and all end at about one time.
+struct Shares {
+  static constexpr int mostThreads = 64, ofStretch = 4;
+  std::int64_t pieces;
+  int threads;
+
+  int count() const { return threads > 1 ? threads * ofStretch : 1; }
+
+  /// The first piece of a share, which ends where the next one begins.
+  std::int64_t first(int share) const {
+    if (threads < 2) return share * pieces;
+    constexpr int starts[ofStretch] = {0, 4, 6, 7};  // in eighths of a stretch
+    return pieces * (8 * (share / ofStretch) + starts[share % ofStretch]) / (8 * threads);
+  }
+};
+
+/// The shares of `pieces` indivisible pieces and `work` multiplications on up to `threads` threads, or on fewer: see
+/// `usefulParts`.
+Shares usefulShares(std::int64_t pieces, std::int64_t work, int threads);
+
+/// Calls `body(context, thread, share)` for every share, each on one of `shares.threads` threads, and waits for all.
+void forEachShare(const Shares &shares, void (*body)(void *context, int thread, int share), void *context);
+
 /// What a job over a range reads from memory: the numbers of the range are rows of tables, one table behind another.
 struct RowsRead {
   struct Table {

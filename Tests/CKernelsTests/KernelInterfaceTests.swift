@@ -165,7 +165,8 @@ import Torch
       return [stateGradient.elements] + sums.map(\.elements)
     }
     let (found, alone) = (run(threads), run(1))
-    #expect(found == run(threads))
+    // Who does a share is a matter of chance.
+    for _ in 0..<20 { #expect(found == run(threads)) }
     #expect(found[0] == alone[0], "tokens do not depend on each other")
     for (one, other) in zip(found, alone) {
       #expect(try relativeError(of: Tensor(one), to: Tensor(other)) < 1e-5)

@@ -51,16 +51,24 @@ import Torch
     #expect(try threadCount() == 1)
   }
 
-  /// What a product whose outputs are no whole pieces makes on the one thread that a region of the pool gives a call within.
+  /// What a product whose outputs are no whole pieces and a connection's read make on the one thread that a region of the
+  /// pool gives a call within.
   private final class Within: @unchecked Sendable {
     let x = Memory(repeating: 0.5, count: 4096), weight = Memory(repeating: 0.25, count: 49 * 4096)
     let y = Memory(repeating: 0, count: 49)
+    let arguments: KernelArguments, input: Memory
     let caller = pthread_self()
     let isStandingBy: Bool
 
-    init(isStandingBy: Bool) { self.isStandingBy = isStandingBy }
+    init(isStandingBy: Bool) throws {
+      self.isStandingBy = isStandingBy
+      arguments = try KernelArguments(m: 2, n: 4, C: 64, N: 700)
+      input = arguments.narrow()
+    }
 
-    func multiply() {
+    func work() {
+      var connection = arguments.connection()
+      #expect(ck_connection_read(&connection, 700, arguments.state.pointer, input.pointer, 3))
       var matrix = ck_matrix(form: CK_FLOAT32, outputs: 49, inputs: 4096, values: weight.pointer, scales: nil)
       #expect(ck_narrow_product(1, x.pointer, &matrix, y.pointer, 3))
     }
@@ -72,23 +80,27 @@ import Torch
         @convention(c) (UnsafeMutableRawPointer?) -> Void, UnsafeMutableRawPointer?, UInt32, UInt32
       ) -> Void
     let parallel = unsafeBitCast(try symbol("GOMP_parallel"), to: Parallel.self)
-    let call = Within(isStandingBy: isStandingBy)
+    let call = try Within(isStandingBy: isStandingBy)
     // The second thread of the region has nothing to do: what counts is that the first one is in it.
     parallel(
       { context in
         guard let context else { return }
         let call = Unmanaged<Within>.fromOpaque(context).takeUnretainedValue()
         guard pthread_equal(pthread_self(), call.caller) != 0 else { return }
-        guard call.isStandingBy else { return call.multiply() }
+        guard call.isStandingBy else { return call.work() }
         ck_stand_by(
           3,
           { context in
             guard let context else { return }
             let call = Unmanaged<Within>.fromOpaque(context).takeUnretainedValue()
-            call.multiply()
+            call.work()
           }, context)
       }, Unmanaged.passUnretained(call).toOpaque(), 2, 0)
     #expect(call.y.elements.allSatisfy { $0 == 512 })
+    let (found, alone) = (call.input.elements, call.arguments.narrow())
+    var connection = call.arguments.connection()
+    #expect(ck_connection_read(&connection, 700, call.arguments.state.pointer, alone.pointer, 1))
+    #expect(found == alone.elements)
   }
 
   @Test func whatIsThrownAndWhatFailsIsSaid() throws {
