@@ -120,19 +120,25 @@ CK_INLINE void finishGradientsOfSlots(
     inverse[i] = inverseRootMeanSquare(plan, working, first + i * lanes);
     along[i] = 0.0f;
   }
-  for (Index k = 0; k < shape.columns; k++) {
+  float *dots = working.dots + first, *gradients = back.gradients + first;
+  float *fixedSum = sums.fixed, *scaleSum = sums.scale;
+  const float *fixed = plan.fixed, *scales = plan.scale;
+  const Index stride = shape.stride, period = plan.period;
+  for (Index k = shape.columns; k > 0; k--) {
     CK_UNROLL
     for (int i = 0; i < Registers; i++) {
-      const Index at = k * shape.stride + first + i * lanes, same = k * plan.period + shared[i];
-      const Vector gradient = load(back.gradients + at), dot = load(working.dots + at), scale = load(plan.scale + same);
+      const Index at = i * lanes, same = shared[i];
+      const Vector gradient = load(gradients + at), dot = load(dots + at), scale = load(scales + same);
       const Vector t = hyperbolicTangent(dot * inverse[i]);
-      store(working.dots + at, load(plan.fixed + same) + scale * t);
-      store(sums.fixed + same, load(sums.fixed + same) + gradient);
-      store(sums.scale + same, load(sums.scale + same) + gradient * t);
+      store(dots + at, load(fixed + same) + scale * t);
+      store(fixedSum + same, load(fixedSum + same) + gradient);
+      store(scaleSum + same, load(scaleSum + same) + gradient * t);
       const Vector q = gradient * scale * (1.0f - t * t) * inverse[i];
       along[i] += q * dot;
-      store(back.gradients + at, q);
+      store(gradients + at, q);
     }
+    dots += stride, gradients += stride;
+    fixed += period, scales += period, fixedSum += period, scaleSum += period;
   }
   CK_UNROLL
   for (int i = 0; i < Registers; i++)
