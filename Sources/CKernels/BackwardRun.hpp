@@ -6,16 +6,10 @@ struct BackwardRun {
   const Plan *plan;
   const Plan *writer;
   const Shape &shape;
-  float *shareScratch;  ///< the sums of each share
-  std::size_t shareCount;
+  SharedSums sums;
   float *threadScratch;
   std::size_t threadCount;
   Shares shares;  ///< of the blocks
-
-  Sums sums(int share) const {
-    Cutter cutter(shareScratch + shareCount * std::size_t(share));
-    return Sums(*plan, cutter);
-  }
 };
 
 /// All a thread needs for a connection's backward pass.
@@ -35,8 +29,9 @@ inline void backwardShare(void *context, int thread, int share) {
   std::optional<ThreadMemory> memory;
   std::optional<Working> writing;
   if (run.plan) {
-    sums.emplace(run.sums(share));
-    sums->clear(*run.plan);
+    Cutter own(run.sums.of(share));
+    std::fill_n(run.sums.of(share), run.sums.each, 0.0f);
+    sums.emplace(*run.plan, own);
     memory.emplace(*run.plan, cutter);
     // Sums are kept for whole tables, so what no product writes must not hold chance values.
     std::fill_n(memory->back.gradients, shape.table(), 0.0f);
@@ -88,19 +83,21 @@ inline bool backward(const BackwardJob &job, int threads) {
   const Shape shape(job.connection ? *job.connection : *job.writer);
   const Index blocks = (job.tokens + shape.tokens - 1) / shape.tokens;
   const Shares shares = usefulShares(blocks, job.tokens * shape.n * shape.C * shape.columns, threads);
-  const std::size_t sums = forShare.count() * std::size_t(shares.count());
-  float *memory = scratch(shared + sums + each.count() * std::size_t(shares.threads));
+  const std::size_t forShares = forShare.count() * std::size_t(shares.count());
+  float *memory = scratch(shared + forShares + each.count() * std::size_t(shares.threads));
   if (!memory) return false;
   Cutter cutter(memory);
   lay(cutter);
   if (plan) plan->fill(*job.connection);
   if (writer) writer->fill(*job.writer);
-  BackwardRun run{job, plan ? &*plan : nullptr, writer ? &*writer : nullptr, shape, memory + shared, forShare.count(),
-                  memory + shared + sums, each.count(), shares};
+  SharedSums sums{memory + shared, forShare.count(), shares.count()};
+  BackwardRun run{job, plan ? &*plan : nullptr, writer ? &*writer : nullptr, shape, sums, memory + shared + forShares,
+                  each.count(), shares};
   forEachShare(shares, backwardShare, &run);
   if (!plan || !job.gradients) return true;
-  Sums total = run.sums(0);
-  for (int share = 1; share < shares.count(); share++) total.add(*plan, run.sums(share));
-  total.deliver(*plan, *job.connection, *job.gradients);
+  constexpr Index addedAtOnce = 2048;
+  forEachRange(Index(sums.each), addedAtOnce, shares.threads, addSums, &sums);
+  Cutter first(sums.first);
+  Sums(*plan, first).deliver(*plan, *job.connection, *job.gradients);
   return true;
 }

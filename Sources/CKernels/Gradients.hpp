@@ -1,6 +1,7 @@
 // The gradients of a connection's parameters: one set of sums a share, added up in the order of the shares.
 #pragma once
 
+/// The sums of one share. They lie side by side, so that shares are cleared and added up as they lie.
 struct Sums {
   float *maps;   ///< [columns, C]: of the folded maps (dynamic maps times gain / sqrt(C))
   float *fixed;  ///< [columns, period]: of the coefficients
@@ -11,22 +12,6 @@ struct Sums {
     fixed = cutter.take(plan.table());
     maps = plan.isDynamic ? cutter.take(shape.columns * shape.C) : nullptr;
     scale = plan.isDynamic ? cutter.take(plan.table()) : nullptr;
-  }
-
-  void clear(const Plan &plan) {
-    const Shape &shape = plan.shape;
-    std::fill_n(fixed, plan.table(), 0.0f);
-    if (!plan.isDynamic) return;
-    std::fill_n(maps, shape.columns * shape.C, 0.0f);
-    std::fill_n(scale, plan.table(), 0.0f);
-  }
-
-  void add(const Plan &plan, const Sums &other) {
-    const Shape &shape = plan.shape;
-    addTo(fixed, other.fixed, plan.table());
-    if (!plan.isDynamic) return;
-    addTo(maps, other.maps, shape.columns * shape.C);
-    addTo(scale, other.scale, plan.table());
   }
 
   /// Adds the sums to the gradients of the parameters as they are stored.
@@ -50,10 +35,6 @@ struct Sums {
   }
 
  private:
-  static void addTo(float *total, const float *part, Index count) {
-    for (Index i = 0; i < count; i++) total[i] += part[i];
-  }
-
   static void gather(const Plan &plan, const float *table, float *alpha, float *beta) {
     const Shape &shape = plan.shape;
     const Index mixed = shape.m + shape.n, m = shape.m, n = shape.n;
@@ -68,3 +49,19 @@ struct Sums {
     }
   }
 };
+
+/// The memory of all shares' sums.
+struct SharedSums {
+  float *first;
+  std::size_t each;
+  int shares;
+
+  float *of(int share) const { return first + each * std::size_t(share); }
+};
+
+/// Adds numbers [first, last) of all shares to those of the first one, in the order of the shares.
+inline void addSums(void *context, std::int64_t first, std::int64_t last) {
+  const SharedSums &sums = *static_cast<const SharedSums *>(context);
+  for (int share = 1; share < sums.shares; share++)
+    for (Index i = first; i < last; i++) sums.first[i] += sums.of(share)[i];
+}
