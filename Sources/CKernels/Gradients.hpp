@@ -60,7 +60,7 @@ struct SharedSums {
 };
 
 /// Adds numbers [first, last) of all shares to those of the first one, in the order of the shares.
-inline void addSums(void *context, std::int64_t first, std::int64_t last) {
+inline void addSums(void *context, int, std::int64_t first, std::int64_t last) {
   const SharedSums &sums = *static_cast<const SharedSums *>(context);
   for (int share = 1; share < sums.shares; share++)
     for (Index i = first; i < last; i++) sums.first[i] += sums.of(share)[i];

@@ -245,7 +245,7 @@ struct NarrowRun {
 };
 
 /// Outputs [first, last) of all tasks' outputs in a row.
-inline void narrowOutputsOfAll(void *context, std::int64_t first, std::int64_t last) {
+inline void narrowOutputsOfAll(void *context, int, std::int64_t first, std::int64_t last) {
   const NarrowRun &run = *static_cast<const NarrowRun *>(context);
   for (int each = 0; each < run.count && last > 0; each++) {
     const NarrowTask &task = run.tasks[each];

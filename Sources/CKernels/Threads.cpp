@@ -85,7 +85,7 @@ struct ShareTeam {
   int threads;
   void (*body)(void *, int, int);
   void *context;
-  std::atomic<int> begun[Shares::mostThreads];  ///< shares of each thread's stretch
+  std::atomic<int> begun[mostThreads];  ///< shares of each thread's stretch
 
   // Its own stretch first, for a share begins where the one before it ended: what it needs is on its way. Stretches of
   // threads that never came are done like any other.
@@ -110,22 +110,22 @@ struct alignas(64) Left {
 };
 
 struct RangeTeam {
-  static constexpr int mostThreads = 64;
   std::uint32_t piece;
   int threads;
-  void (*body)(void *, std::int64_t, std::int64_t);
+  void (*body)(void *, int, std::int64_t, std::int64_t);
   void *context;
   Left left[mostThreads];
 
   /// Does what is left for one thread from its beginning, a quarter at a time so that others can help, at least a piece.
-  void finish(Left &own) {
+  void finish(int thread) {
+    Left &own = left[thread];
     std::uint64_t range = own.range.load(std::memory_order_relaxed);
     while (Left::count(range) > 0) {
       const std::uint32_t count = Left::count(range), first = Left::first(range);
       const std::uint32_t next = first + std::min(std::max(count / 4 / piece * piece, piece), count);
       if (!own.range.compare_exchange_weak(range, Left::packed(next, Left::last(range)), std::memory_order_relaxed))
         continue;
-      body(context, first, next);
+      body(context, thread, first, next);
       range = own.range.load(std::memory_order_relaxed);
     }
   }
@@ -156,7 +156,7 @@ struct RangeTeam {
   // Fewer threads than asked for still find all of it: what nobody has begun is taken like anything else.
   void work(int thread) {
     if (thread >= threads) return;
-    do finish(left[thread]);
+    do finish(thread);
     while (takeFromAnother(left[thread]));
   }
 };
@@ -220,8 +220,9 @@ void forEachShare(const Shares &shares, void (*body)(void *context, int thread, 
 
 void forEachRange(
     std::int64_t count, std::int64_t piece, int threads,
-    void (*body)(void *context, std::int64_t first, std::int64_t last), void *context, const RowsRead *rows) {
-  threads = int(std::min<std::int64_t>({threads, count / piece, RangeTeam::mostThreads}));
+    void (*body)(void *context, int thread, std::int64_t first, std::int64_t last), void *context,
+    const RowsRead *rows) {
+  threads = int(std::min<std::int64_t>({threads, count / piece, mostThreads}));
   if (threads > 1 && count <= UINT32_MAX && pool().isComplete()) {
     RangeTeam team{std::uint32_t(piece), threads, body, context, {}};
     for (int thread = 0; thread < threads; thread++)
@@ -231,7 +232,7 @@ void forEachRange(
     return onThreads(threads, work, &team, rows);
   }
   DenormalsAreZero guard;
-  if (count > 0) body(context, 0, count);
+  if (count > 0) body(context, 0, 0, count);
 }
 
 void standBy(int threads, void (*body)(void *context), void *context) {
@@ -247,7 +248,7 @@ int usefulParts(std::int64_t pieces, std::int64_t work, int threads) {
 }
 
 Shares usefulShares(std::int64_t pieces, std::int64_t work, int threads) {
-  return {pieces, usefulParts(pieces, work, std::min(threads, Shares::mostThreads))};
+  return {pieces, usefulParts(pieces, work, std::min(threads, mostThreads))};
 }
 
 }  // namespace ckernels

@@ -10,11 +10,14 @@ namespace ckernels {
 /// fight it for the cores. Without such a library the parts run in order on the calling thread.
 void forEachPart(int parts, void (*body)(void *context, int part), void *context);
 
-/// How the pieces of a job are dealt out where each share has a result of its own, so that shares must not depend on how
-/// fast the threads are. Every thread has a stretch of its own, in shares that get shorter towards its end: one that is
+/// Threads that a job is dealt out among at most, where they take what others have left.
+constexpr int mostThreads = 64;
+
+/// How the pieces of a job are dealt out in shares that do not depend on how fast the threads are, so that each may have
+/// a result of its own. Every thread has a stretch of its own, in shares that get shorter towards its end: one that is
 /// done takes what others have not begun, and all end at about one time.
 struct Shares {
-  static constexpr int mostThreads = 64, ofStretch = 4;
+  static constexpr int ofStretch = 4;
   std::int64_t pieces;
   int threads;
 
@@ -47,13 +50,13 @@ struct RowsRead {
   Table tables[mostTables];
 };
 
-/// Calls `body(context, first, last)` for ranges that make up 0..<count, on up to `threads` threads, and waits for all. Each
-/// thread goes through its own stretch from the beginning, `piece` at a time; one that is done takes half of what another
-/// has left: cores need not be as fast as one another. For work whose results do not depend on who does it. `rows` is
-/// what it reads, where that is worth fetching ahead.
+/// Calls `body(context, thread, first, last)` for ranges that make up 0..<count, on up to `threads` threads, and waits for
+/// all. Each thread goes through its own stretch from the beginning, `piece` at a time; one that is done takes half of
+/// what another has left: cores need not be as fast as one another. For work whose results do not depend on who does it.
+/// `rows` is what it reads, where that is worth fetching ahead.
 void forEachRange(
     std::int64_t count, std::int64_t piece, int threads,
-    void (*body)(void *context, std::int64_t first, std::int64_t last), void *context,
+    void (*body)(void *context, int thread, std::int64_t first, std::int64_t last), void *context,
     const RowsRead *rows = nullptr);
 
 /// Calls `body(context)` on this thread while up to `threads` - 1 others of the pool stand by: they take part in what the

@@ -88,17 +88,8 @@ constexpr std::array<void (*)(const WideTile &, PanelAhead &), sizeof...(R)> mak
 }
 
 struct WideRun {
-  static constexpr int mostPanels = 64;
   const NarrowJob &job;
   float *panels;  ///< one for each thread
-  std::atomic<bool> areTaken[mostPanels];
-
-  /// A panel that no other thread has.
-  int take() {
-    int panel = 0;
-    while (areTaken[panel].exchange(true, std::memory_order_acquire)) panel++;
-    return panel;
-  }
 };
 
 /// The outputs of a panel, for all rows.
@@ -128,10 +119,9 @@ void multiplyPanel(const NarrowJob &job, float *panel, Index first) {
 }
 
 /// Panels [first, last) of the outputs.
-inline void widePanels(void *context, std::int64_t first, std::int64_t last) {
-  WideRun &run = *static_cast<WideRun *>(context);
-  const int taken = run.take();
-  float *panel = run.panels + taken * panelInputs * panelOutputs;
+inline void widePanels(void *context, int thread, std::int64_t first, std::int64_t last) {
+  const WideRun &run = *static_cast<const WideRun *>(context);
+  float *panel = run.panels + thread * panelInputs * panelOutputs;
   for (Index output = first * panelOutputs; first < last; first++, output += panelOutputs) {
     switch (run.job.weight->form) {
       case CK_FLOAT32: multiplyPanel<Float32Form>(run.job, panel, output); break;
@@ -140,16 +130,15 @@ inline void widePanels(void *context, std::int64_t first, std::int64_t last) {
       case CK_INT4: multiplyPanel<Int4Form>(run.job, panel, output); break;
     }
   }
-  run.areTaken[taken].store(false, std::memory_order_release);
 }
 
 inline bool wideProduct(const NarrowJob &job, int threads) {
   const Index outputs = job.weight->outputs, panels = (outputs + panelOutputs - 1) / panelOutputs;
   const Index work = job.rows * outputs * Index(job.weight->inputs);
-  const int parts = usefulParts(panels, work, std::min(threads, WideRun::mostPanels));
+  const int parts = usefulParts(panels, work, std::min(threads, mostThreads));
   float *memory = scratch(std::size_t(parts * panelInputs * panelOutputs));
   if (!memory) return false;
-  WideRun run{job, memory, {}};
+  WideRun run{job, memory};
   forEachRange(panels, 1, parts, widePanels, &run);
   return true;
 }
