@@ -5,8 +5,8 @@
 /// Runs of memory that are soon to be read or written, fetched evenly over as many steps as the block before took.
 class Ahead {
  public:
-  /// What a loop fetches: each step touches two addresses and moves them on. It asks nowhere whether a run has ended,
-  /// for what follows a run is wanted soon too.
+  /// What a loop fetches: each step touches two addresses and moves them on. It asks nowhere whether a run has ended:
+  /// its stride is such that it does with the loop or after it.
   struct Stream {
     const char *first, *second;
     Index stride;
@@ -49,11 +49,19 @@ class Ahead {
   /// What the next `count` steps fetch.
   CK_INLINE Stream take(Index count) {
     steps += count;
-    while (at < runCount && position >= runs[at].half) position -= runs[at++].half;
     if (at == runCount) return Stream::none(this);
-    const char *first = runs[at].first + position;
-    position += stride * count;
-    return {first, first + runs[at].half, stride};
+    const Run &run = runs[at];
+    const char *first = run.first + position;
+    if (position + stride * count < run.half) {
+      position += stride * count;
+      return {first, first + run.half, stride};
+    }
+    // The end of a run is reached in shorter steps, so that nothing of the next one is left out.
+    const Index left = run.half - position;
+    position = 0;
+    at++;
+    steps -= count - left / stride;
+    return {first, first + run.half, left / count + 1};
   }
 
  private:

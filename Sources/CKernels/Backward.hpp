@@ -26,12 +26,10 @@ CK_INLINE void writeBackwardBlock(
 
 /// Further working memory of the backward pass.
 struct BackwardWorking {
-  float *turnedGradient;  ///< [panel, stride]: the next state's gradient with slots side by side, unless they are few
-  float *gradients;       ///< [columns, stride]: of the coefficients, then q
-  float *diagonal;        ///< [stride]: what the norm takes back from each slot
+  float *gradients;  ///< [columns, stride]: of the coefficients, then q
+  float *diagonal;   ///< [stride]: what the norm takes back from each slot
 
   BackwardWorking(const Plan &plan, Cutter &cutter) {
-    turnedGradient = plan.shape.hasFewSlots() ? nullptr : cutter.take(plan.shape.panel * plan.shape.stride);
     gradients = cutter.take(plan.shape.table());
     diagonal = plan.isDynamic ? cutter.take(plan.shape.stride) : nullptr;
   }
@@ -51,17 +49,16 @@ CK_INLINE void innerProductsOfToken(
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
   const float *state = in.state + t * n * C, *gradient = in.nextStateGradient + t * n * C;
   const float *input = in.inputGradient + t * m * C, *output = in.output + t * m * C;
+  auto multiplyAlong = [&](Index column, Index count, const float *left, const float *right) {
+    compute(InnerProducts{back.gradients + column * stride + t * n, stride, left, C, count, right, C, n, C, &ahead});
+  };
+  if (first == 0) multiplyAlong(m + n, m, output, gradient);
   if (shape.hasFewSlots()) {
-    auto multiply = [&](Index column, Index count, const float *left, const float *right) {
-      compute(InnerProducts{back.gradients + column * stride + t * n, stride, left, C, count, right, C, n, C, &ahead});
-    };
-    multiply(0, m, input, state);
-    multiply(m, n, gradient, state);
-    multiply(m + n, m, output, gradient);
+    multiplyAlong(0, m, input, state);
+    multiplyAlong(m, n, gradient, state);
     return;
   }
-  const float *turnedState = working.turned + t * n, *turnedGradient = back.turnedGradient + t * n;
-  auto multiply = [&](Index column, Index count, const Term &term) {
+  auto multiply = [&](Index column, Index count, const float *left) {
     compute(Product{
         .out = back.gradients + column * stride + t * n,
         .outRow = stride,
@@ -69,14 +66,12 @@ CK_INLINE void innerProductsOfToken(
         .columns = n,
         .accumulates = first > 0,
         .termCount = 1,
-        .terms = {term},
+        .terms = {{left + first, C, 1, working.turned + t * n, stride, width}},
         .ahead = &ahead,
     });
   };
-  multiply(0, m, {input + first, C, 1, turnedState, stride, width});
-  // Of the gradient both forms are there: side by side its slots are reached from one place.
-  multiply(m, n, {turnedGradient, 1, stride, turnedState, stride, width});
-  multiply(m + n, m, {output + first, C, 1, turnedGradient, stride, width});
+  multiply(0, m, input);
+  multiply(m, n, gradient);
 }
 
 /// The projections of the block, and the gradients of its coefficients.
@@ -87,7 +82,7 @@ CK_INLINE void coefficientGradients(
   const Index C = shape.C, rows = tokens * shape.n;
   const bool turns = !shape.hasFewSlots();
   if (tokens < shape.tokens) std::fill_n(back.gradients, shape.table(), 0.0f);
-  const bool projectsPanels = plan.isDynamic && !shape.projectsAlongChannels();
+  const bool projectsPanels = plan.isDynamic && !shape.projectsAllAlongChannels();
   if (plan.isDynamic && !projectsPanels)
     projectAlongChannels(plan, working, in.state, rows, 0, shape.columns, ahead);
   for (Index first = 0; first < C && (projectsPanels || turns); first += shape.panel) {
@@ -96,10 +91,8 @@ CK_INLINE void coefficientGradients(
       projectPanel(plan, working, in.state, rows, first, width, 0, shape.columns, ahead);
     else if (turns)
       transpose(in.state + first, C, rows, width, working.turned, shape.stride, nullptr);
-    if (turns) {
-      transpose(in.nextStateGradient + first, C, rows, width, back.turnedGradient, shape.stride, nullptr);
+    if (turns)
       for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, first, width, ahead);
-    }
   }
   if (!turns)
     for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, 0, C, ahead);

@@ -10,7 +10,7 @@ struct Working {
 
   Working(const Plan &plan, Cutter &cutter, bool forBackward) {
     const Shape &shape = plan.shape;
-    const bool turns = plan.isDynamic ? !shape.projectsAlongChannels() : forBackward && !shape.hasFewSlots();
+    const bool turns = plan.isDynamic ? !shape.projectsAllAlongChannels() : forBackward && !shape.hasFewSlots();
     turned = turns ? cutter.take(shape.panel * shape.stride) : nullptr;
     squares = plan.isDynamic ? cutter.take(shape.stride) : nullptr;
     dots = plan.isDynamic ? cutter.take(shape.table()) : nullptr;
@@ -74,7 +74,7 @@ CK_INLINE void computeCoefficients(
   if (!plan.isDynamic) return;
   const Shape &shape = plan.shape;
   const Index rows = tokens * shape.n;
-  if (shape.projectsAlongChannels())
+  if (shape.projectsAlongChannels(to - from))
     projectAlongChannels(plan, working, state, rows, from, to, ahead);
   else
     for (Index first = 0; first < shape.C; first += shape.panel)

@@ -1,5 +1,4 @@
-// Many short inner products along the channels: the form the coefficients' gradients take when there are too few slots
-// to fill a register.
+// Many short inner products along the channels: what costs less than turning the state where slots or columns are few.
 #pragma once
 
 /// The sums of the elements of a, b, c and d.

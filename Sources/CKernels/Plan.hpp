@@ -27,9 +27,12 @@ struct Shape {
   /// leaves most of that register empty. Each costs as much as about 52 channels on top, for the sum at its end.
   bool hasFewSlots() const { return n * (C + 52) < padded(n) * C; }
 
-  /// Whether projections are inner products too: where columns are few, the sums at their ends cost less than turning
-  /// the state does.
-  bool projectsAlongChannels() const { return hasFewSlots() && columns * 12 < C; }
+  /// Whether projections onto `count` columns are inner products too: where columns are few, the sums at their ends cost
+  /// less than turning the state does.
+  bool projectsAlongChannels(Index count) const { return count * 12 < C; }
+
+  /// Whether nothing wants the state turned.
+  bool projectsAllAlongChannels() const { return hasFewSlots() && projectsAlongChannels(columns); }
 
   static Index padded(Index count) { return (count + lanes - 1) / lanes * lanes; }
   Index table() const { return columns * stride; }

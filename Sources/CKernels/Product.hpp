@@ -32,32 +32,81 @@ constexpr int tileRows(int width) {
   return width == 1 ? 8 : 12 / width;
 }
 
+// Sums that a processor's multipliers go through in the time one takes.
+constexpr int fewSums = 4;
+
 template <bool Part>
 CK_INLINE Vector loadTile(const float *p, Index count) {
   if constexpr (Part) return loadPart(p, count);
   return load(p);
 }
 
+/// Where the next factors of a tile's rows stand. Many rows that lie apart have an address for every four of them: from
+/// a single one each would be reached by an addition that waits for the one before it.
+template <int Rows, bool UnitRow>
+struct LeftRows {
+  static constexpr int reached = UnitRow || Rows <= 8 ? Rows : 4;
+  const float *first[(Rows + reached - 1) / reached];
+  Index step;
+
+  CK_INLINE LeftRows(const Term &term, Index row) : step(UnitRow ? 1 : term.leftRow) {
+    CK_UNROLL
+    for (int i = 0; i < Rows; i += reached) {
+      first[i / reached] = term.left + (row + i) * step;
+      // The compiler is not to find out that one follows from another.
+      if (Rows > reached) asm("" : "+r"(first[i / reached]));
+    }
+  }
+
+  CK_INLINE float operator[](int i) const { return first[i / reached][i % reached * step]; }
+
+  CK_INLINE void advance(Index by) {
+    CK_UNROLL
+    for (int i = 0; i < Rows; i += reached) first[i / reached] += by;
+  }
+};
+
 template <int Rows, int Width, bool Part, bool UnitRow>
 CK_INLINE void addTerm(
     Vector (&sums)[Rows][Width], const Term &term, Index row, Index column, Index part, Ahead *ahead) {
-  const Index step = UnitRow ? 1 : term.leftRow;
-  const float *left = term.left + row * step;
+  LeftRows<Rows, UnitRow> left(term, row);
   const float *right = term.right + column;
   const Index inner = term.leftInner, rightRow = term.rightRow;
-  Ahead::Stream stream = ahead ? ahead->take(term.count) : Ahead::Stream::none(right);
-  for (Index k = term.count; k > 0; k--, left += inner, right += rightRow) {
-    stream.step();
+  // Where loading is what takes the time, nothing is fetched ahead.
+  constexpr bool fetches = Rows + Width + 2 <= Rows * Width;
+  Ahead::Stream stream = fetches && ahead ? ahead->take(term.count) : Ahead::Stream::none(right);
+  auto add = [&](Vector (&to)[Rows][Width]) __attribute__((always_inline)) {
+    if constexpr (fetches) stream.step();
     Vector r[Width];
     CK_UNROLL
     for (int w = 0; w < Width; w++) r[w] = loadTile<Part>(right + w * lanes, part);
     CK_UNROLL
     for (int i = 0; i < Rows; i++) {
-      const Vector l = left[i * step];
+      const Vector l = left[i];
       CK_UNROLL
-      for (int w = 0; w < Width; w++) sums[i][w] += l * r[w];
+      for (int w = 0; w < Width; w++) to[i][w] += l * r[w];
     }
+    left.advance(inner);
+    right += rightRow;
+  };
+  Index k = term.count;
+  if constexpr (Rows * Width <= fewSums) {
+    // So few sums would wait for themselves: every other summand goes to sums of its own.
+    Vector others[Rows][Width];
+    CK_UNROLL
+    for (int i = 0; i < Rows; i++)
+      CK_UNROLL
+      for (int w = 0; w < Width; w++) others[i][w] = 0.0f;
+    for (; k > 1; k -= 2) {
+      add(sums);
+      add(others);
+    }
+    CK_UNROLL
+    for (int i = 0; i < Rows; i++)
+      CK_UNROLL
+      for (int w = 0; w < Width; w++) sums[i][w] += others[i][w];
   }
+  for (; k > 0; k--) add(sums);
 }
 
 /// One tile; with Part (and a width of 1) it has `part` < lanes columns.
