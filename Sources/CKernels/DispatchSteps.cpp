@@ -26,6 +26,11 @@ bool isPossible(const ck_attention_layer &layer) {
          layer.key.form == layer.query.form && layer.value.form == layer.query.form;
 }
 
+bool isPossible(const ck_draw_settings &settings) {
+  return settings.temperature > 0 && settings.top_k >= 0 && settings.top_p > 0 && settings.min_p >= 0 &&
+         settings.min_p <= 1 && settings.repetition_penalty > 0;
+}
+
 bool isPossible(const ck_feed_forward_layer &layer) {
   const int64_t count = layer.router ? layer.experts : 1;
   if (layer.router && (!isPossible(*layer.router) || layer.router->outputs != count || layer.chosen < 1 ||
@@ -87,4 +92,11 @@ bool ck_feed_forward_step(
 bool ck_largest(int64_t rows, int64_t width, const float *x, int64_t *places, int threads) {
   if (rows < 0 || width < 1) return false;
   return rows == 0 || code().largest({rows, width, x, places}, threads);
+}
+
+bool ck_draw(
+    int64_t rows, int64_t width, const float *x, const double *numbers, const bool *seen,
+    const ck_draw_settings *settings, int64_t *places, int threads) {
+  if (rows < 0 || width < 1 || !isPossible(*settings)) return false;
+  return rows == 0 || code().draw({rows, width, x, numbers, seen, settings, places}, threads);
 }

@@ -142,6 +142,15 @@ struct LargestJob {
   int64_t *places;
 };
 
+struct DrawJob {
+  int64_t rows, width;
+  const float *x;
+  const double *numbers;
+  const bool *seen;  ///< null where repetition costs nothing
+  const ck_draw_settings *settings;
+  int64_t *places;
+};
+
 struct AdamWJob {
   int64_t count;
   const ck_parameter *parameters;
@@ -190,6 +199,7 @@ struct VectorCode {
   bool (*rotaryNormBackward)(const RotaryNormJob &job, int threads);
   bool (*crossEntropy)(const CrossEntropyJob &job, int threads);
   bool (*largest)(const LargestJob &job, int threads);
+  bool (*draw)(const DrawJob &job, int threads);
   bool (*narrowProduct)(const NarrowJob &job, int threads);
   bool (*wideProduct)(const NarrowJob &job, int threads);
   bool (*expand)(const ExpandJob &job, int threads);

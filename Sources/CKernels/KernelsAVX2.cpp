@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <type_traits>
@@ -42,6 +44,7 @@ const VectorCode avx2Code{
     avx2::rotaryNormBackward,
     avx2::crossEntropy,
     avx2::largestOfRows,
+    avx2::draw,
     avx2::narrowProduct,
     avx2::wideProduct,
     avx2::expand,

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <type_traits>
@@ -44,6 +46,7 @@ constexpr VectorCode codeNamed(const char *name, bool hasDotProducts) {
       avx512::rotaryNormBackward,
       avx512::crossEntropy,
       avx512::largestOfRows,
+      avx512::draw,
       avx512::narrowProduct,
       avx512::wideProduct,
       avx512::expand,

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <type_traits>
@@ -41,6 +43,7 @@ const VectorCode portableCode{
     portable::rotaryNormBackward,
     portable::crossEntropy,
     portable::largestOfRows,
+    portable::draw,
     portable::narrowProduct,
     portable::wideProduct,
     portable::expand,

@@ -40,6 +40,8 @@ namespace CK_CODE {
 
 #include "Largest.hpp"
 
+#include "Draw.hpp"
+
 #include "WeightForms.hpp"
 
 #include "WholeActivations.hpp"

@@ -202,4 +202,25 @@ wb_tensor *wb_largest(const wb_tensor *x) {
   });
 }
 
+wb_tensor *wb_draw(
+    const wb_tensor *x, const wb_tensor *numbers, const wb_tensor *seen, double temperature, int64_t top_k, double top_p,
+    double min_p, double repetition_penalty) {
+  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+    TORCH_CHECK(x->value.dim() == 2, "expected rows [R, V]");
+    const auto rows = x->value.contiguous(), drawn = numbers->value.contiguous();
+    TORCH_CHECK(drawn.numel() == rows.size(0) && drawn.scalar_type() == at::kDouble, "expected a number a row");
+    const auto known = seen ? seen->value.expand_as(rows).contiguous() : at::Tensor();
+    TORCH_CHECK(!seen || known.scalar_type() == at::kBool, "expected whether tokens were seen");
+    const ck_draw_settings settings{temperature, top_k, top_p, min_p, repetition_penalty};
+    auto places = at::empty({rows.size(0)}, rows.options().dtype(at::kLong));
+    TORCH_CHECK(
+        ck_draw(
+            rows.size(0), rows.size(1), wideband::data(rows), static_cast<const double *>(drawn.const_data_ptr()),
+            seen ? static_cast<const bool *>(known.const_data_ptr()) : nullptr, &settings, places.mutable_data_ptr<int64_t>(),
+            at::get_num_threads()),
+        "the sizes are impossible");
+    return wideband::handle(places);
+  });
+}
+
 void wb_stand_by(void (*body)(void *), void *context) { ck_stand_by(at::get_num_threads(), body, context); }

@@ -1,6 +1,7 @@
 import Torch
 
-/// The choice itself: from logits and one evenly drawn number a row, by the same operators wherever the logits lie.
+/// The choice itself: from logits and one evenly drawn number a row, in one kernel on the processor and by operators,
+/// which are its reference, elsewhere.
 ///
 /// Nothing here reads a result or depends on one in its shapes, so that a GPU's recorded step can choose its own token.
 /// What comes before the choice of the largest is in float64, which leaves room for any temperature.
@@ -14,6 +15,7 @@ extension SamplingOptions {
   func choices(from logits: Tensor, numbers: Tensor?, seen: Tensor?) -> Tensor {
     let draw = isGreedy ? nil : numbers
     if draw == nil, seen == nil, let places = logits.fusedLargest { return places }
+    if let draw, let places = fusedDraw(from: logits, by: draw, seen: seen) { return places }
     let extent = logits.max(-1).to(.float64) - logits.min(-1).to(.float64)
     let place =
       if let draw {
@@ -24,6 +26,12 @@ extension SamplingOptions {
       }
     // A not-a-number makes both extremes one, an infinity one of them.
     return place.masked(extent.isFinite().not(), -1)
+  }
+
+  private func fusedDraw(from logits: Tensor, by numbers: Tensor, seen: Tensor?) -> Tensor? {
+    logits.fusedDraw(
+      by: numbers, seen: seen, repetitionPenalty: repetitionPenalty, temperature: temperature, topK: topK, topP: topP,
+      minP: minP)
   }
 
   /// Every step but the draw: the logarithms of the probabilities `[R, V]` but for a constant, the largest being 0, with

@@ -60,8 +60,28 @@ extension Tensor {
 
   /// The first of the places where each row of `[R, V]` is largest, `[R]` of int64; -1 for a row that is not finite.
   public var fusedLargest: Tensor? {
-    guard Self.areFusible(self), let pointer else { return nil }
+    guard Self.areFusible(self), !RecordedWork.isRecording, let pointer else { return nil }
     return Tensor(result: wb_largest(pointer), of: "largest(\(dtype)\(shape))")
+  }
+
+  /// One place drawn from each row of logits `[R, V]`, `[R]` of int64: the first at which the running sum of what the
+  /// filters leave of the probabilities is beyond the row's number; -1 for a row that is not finite.
+  ///
+  /// - Parameters:
+  ///   - numbers: from 0 below 1, `[R, 1]` in float64.
+  ///   - seen: the tokens, `[R, V]`, whose logits the repetition penalty divides, or multiplies below zero.
+  ///   - topK: how many of the largest stay, with all equal to the last of them.
+  ///   - topP: of what share of the probability the fewest stay, with all equal to the last of them.
+  ///   - minP: from what share of the largest probability on one stays.
+  public func fusedDraw(
+    by numbers: Tensor, seen: Tensor?, repetitionPenalty: Double, temperature: Double, topK: Int?, topP: Double,
+    minP: Double
+  ) -> Tensor? {
+    guard Self.areFusible(self), !RecordedWork.isRecording, let pointer, let drawn = numbers.pointer else { return nil }
+    return Tensor(
+      result: wb_draw(
+        pointer, drawn, seen?.pointer, temperature, Int64(topK ?? 0), topP, minP, seen == nil ? 1 : repetitionPenalty),
+      of: "draw(\(dtype)\(shape), \(numbers.shape))")
   }
 
   /// `causalAttention` in a kernel, with derivatives only where S = T; nil where there is none.

@@ -208,6 +208,24 @@ func tinyTemperaturesAreGreedy(temperature: Double) throws {
   #expect(broken == 2)
 }
 
+@Test func theKernelDrawsWhatTheOperatorsDo() throws {
+  var (likely, shared) = (SamplingOptions(), SamplingOptions())
+  likely.minP = 0.02
+  shared.topP = 0.9
+  let generator = try Generator(seed: 4)
+  for options in SamplingOptions.ways + [likely, shared] where !options.isGreedy {
+    try withTorch {
+      let logits = Tensor.normal([64, 5_000], standardDeviation: 3, from: generator)
+      let numbers = Tensor.uniform([64, 1], .float64, from: generator)
+      let seen = options.repetitionPenalty == 1 ? nil : Tensor.uniform([64, 5_000], from: generator) .< 0.2
+      let weights = options.scores(logits, seen: seen).exp()
+      let expected = try SamplingOptions.drawn(by: numbers, from: weights).elements(Int64.self)
+      #expect(try options.choices(from: logits, numbers: numbers, seen: seen).elements(Int64.self) == expected)
+      #expect(Set(expected).count > 8)
+    }
+  }
+}
+
 @Test func numbersCanBeSeenBeforeTheyAreTaken() throws {
   let (one, other) = (try RandomNumbers(seed: 6), try RandomNumbers(seed: 6))
   let alone = try (0..<300).map { _ in try one.take() }

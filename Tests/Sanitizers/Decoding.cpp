@@ -1,6 +1,7 @@
 // The kernels of decoding, in every form of weights and of kept keys and values.
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "Harness.hpp"
 #include "ckernels.h"
@@ -181,9 +182,25 @@ void feedForwardSteps(
   }
 }
 
+void draws(int64_t R, int64_t W, int threads) {
+  const Floats x(R * W);
+  std::vector<double> numbers(size_t(R), 0.999);
+  const std::unique_ptr<bool[]> seen(new bool[size_t(R * W)]());
+  std::vector<int64_t> places(static_cast<size_t>(R));
+  const ck_draw_settings settings[] = {
+      {1, 0, 1, 0, 1}, {0.5, 3, 1, 0, 1.2}, {2, 0, 0.9, 0, 1}, {1, W / 2 + 1, 0.99, 0.1, 0.9}, {1, 2 * W, 1e-9, 1, 1}};
+  for (const ck_draw_settings &each : settings)
+    for (const bool *known : {static_cast<const bool *>(nullptr), static_cast<const bool *>(seen.get())})
+      check(named("draw", {R, W}), {}, {}, [&] {
+        return ck_draw(R, W, x, numbers.data(), known, &each, places.data(), threads);
+      });
+}
+
 }  // namespace
 
 void decoding(int threads) {
+  for (int64_t W : {1, 2, 17, 511, 512, 513, 1030}) draws(3, W, threads);
+
   const int64_t weights[][2] = {{1, 1}, {3, 31}, {2, 33}, {5, 100}, {7, 128}, {300, 129}, {65, 511}, {130, 1100}};
   for (const auto &[N, K] : weights) {
     quantizings(N, K, threads);

@@ -321,6 +321,25 @@ bool ck_feed_forward_step(
 /// that is not finite. W is at least 1.
 bool ck_largest(int64_t rows, int64_t width, const float *x, int64_t *places, int threads);
 
+/// What a token is drawn from, in this order: logits of tokens seen before are divided by `repetition_penalty`, or
+/// multiplied where they are below zero; all are divided by `temperature`; the `top_k` largest stay (0: all), then the
+/// fewest most probable that have `top_p` of the probability together (1: all), then those with at least `min_p` of the
+/// largest probability. What equals the last that stays, stays.
+typedef struct ck_draw_settings {
+  double temperature;  ///< above 0
+  int64_t top_k;
+  double top_p;  ///< above 0
+  double min_p;  ///< from 0 to 1
+  double repetition_penalty;  ///< above 0; 1 where `seen` is null
+} ck_draw_settings;
+
+/// `places` [R], one drawn from each row of `x` [R,W]: the first that stays at which the running sum of the
+/// probabilities is beyond the row's number in `numbers` [R], from 0 below 1; -1 for a row with a number that is not
+/// finite. `seen` [R,W] says which tokens were seen before, or is null. W is at least 1.
+bool ck_draw(
+    int64_t rows, int64_t width, const float *x, const double *numbers, const bool *seen,
+    const ck_draw_settings *settings, int64_t *places, int threads);
+
 // The processor.
 
 /// Calls `body(context)` on this thread while the others of `threads` stand by: kernels that it calls share their work out

@@ -257,6 +257,12 @@ wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *weigh
 /// For what wb_is_fusible says yes to.
 wb_tensor *wb_largest(const wb_tensor *x);
 
+/// One place drawn from each row of x [R, V], int64 [R], by `numbers` [R, 1] in float64 and as `settings` say (see ck_draw);
+/// -1 for a row with a number that is not finite. `seen` is bool [R, V] or NULL. For what wb_is_fusible says yes to.
+wb_tensor *wb_draw(
+    const wb_tensor *x, const wb_tensor *numbers, const wb_tensor *seen, double temperature, int64_t top_k, double top_p,
+    double min_p, double repetition_penalty);
+
 /// Calls `body(context)` on this thread while the processor's other threads stand by for the sublayers' kernels. Operators
 /// that are no kernels of ours have one thread within.
 void wb_stand_by(void (*body)(void *context), void *context);
