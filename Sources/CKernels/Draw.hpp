@@ -5,7 +5,7 @@
 // all, which are few, the least one is selected.
 #pragma once
 
-/// The largest of these many numbers are taken together, and their weights summed in float.
+/// So many weights are summed up in float, and their sums in double.
 constexpr Index drawnTogether = 512;
 
 struct DrawRow {
@@ -66,47 +66,44 @@ inline float leastOfTop(DrawRow &row, const float *x, Index k) {
   return row.candidates[k - 1];
 }
 
+/// Sums up what `weightsAt(i, isPart, count)` gives for the tokens from i on: a register of weights or, where `isPart`,
+/// `count` of them and zeros.
+template <typename WeightsAt>
+CK_INLINE void sumParts(DrawRow &row, WeightsAt weightsAt) {
+  for (Index part = 0; part < row.parts(); part++) {
+    const Index last = std::min((part + 1) * drawnTogether, row.job.width);
+    Vector total = 0.0f;
+    Index i = part * drawnTogether;
+    for (; i + lanes <= last; i += lanes) total += weightsAt(i, std::false_type(), lanes);
+    if (i < last) total += weightsAt(i, std::true_type(), last - i);
+    row.sums[part] = double(sum(total));
+  }
+}
+
 /// The weights of all logits that are not less than `least`, and their sums.
 CK_INLINE void weigh(DrawRow &row, const float *x, float largest, float least) {
   // Nothing infinite is to meet a zero.
   const float most = std::numeric_limits<float>::max();
   const float inverse = float(std::min(1 / row.job.settings->temperature, double(most)));
-  auto weight = [&](Vector logit) {
-    const Vector lowest = -87.0f, none = 0.0f, farthest = -most;
+  sumParts(row, [&](Index i, auto isPart, Index count) {
+    const Vector lowest = -87.0f, none = 0.0f, farthest = -most, logit = loadTile<isPart>(x + i, count);
     const Vector difference = logit - largest, score = (difference < farthest ? farthest : difference) * inverse;
-    const Vector power = score < lowest ? none : exponential(score);
-    return logit < Vector(least) ? none : power;
-  };
-  for (Index part = 0; part < row.parts(); part++) {
-    const Index last = std::min((part + 1) * drawnTogether, row.job.width);
-    Vector total = 0.0f;
-    Index i = part * drawnTogether;
-    for (; i + lanes <= last; i += lanes) {
-      const Vector here = weight(load(x + i));
-      store(row.weights + i, here);
-      total += here;
+    const Vector power = score < lowest ? none : exponential(score), weight = logit < Vector(least) ? none : power;
+    if constexpr (!isPart) {
+      store(row.weights + i, weight);
+      return weight;
     }
-    double rest = 0;
-    if (i < last) storePart(row.weights + i, weight(loadPart(x + i, last - i)), last - i);
-    for (; i < last; i++) rest += row.weights[i];
-    row.sums[part] = double(sum(total)) + rest;
-  }
+    storePart(row.weights + i, weight, count);
+    return loadPart(row.weights + i, count);
+  });
 }
 
 /// The sums of the weights that are not less than `least`.
 CK_INLINE void sumKept(DrawRow &row, float least) {
-  for (Index part = 0; part < row.parts(); part++) {
-    const Index last = std::min((part + 1) * drawnTogether, row.job.width);
-    Vector total = 0.0f;
-    Index i = part * drawnTogether;
-    for (; i + lanes <= last; i += lanes) {
-      const Vector here = load(row.weights + i), none = 0.0f;
-      total += here < Vector(least) ? none : here;
-    }
-    double rest = 0;
-    for (; i < last; i++) rest += row.weights[i] < least ? 0 : row.weights[i];
-    row.sums[part] = double(sum(total)) + rest;
-  }
+  sumParts(row, [&](Index i, auto isPart, Index count) {
+    const Vector weight = loadTile<isPart>(row.weights + i, count), none = 0.0f;
+    return weight < Vector(least) ? none : weight;
+  });
 }
 
 /// The least of the weights such that those above it make up less than `needed`, with which it is among the fewest that
