@@ -36,10 +36,15 @@ class Ahead {
 
   /// The next block's part of an array with `width` floats a token; none of a null one.
   void add(const float *array, Index width) {
-    if (!array || nextTokens <= 0) return;
+    if (array) addRun(array + next * width, nextTokens * width);
+  }
+
+  /// What else the next block reads or writes; none of null.
+  void addRun(const float *first, Index count) {
+    if (!first || nextTokens <= 0) return;
     // The two halves of a run are fetched side by side.
-    const Index half = nextTokens * width * Index(sizeof(float)) / 2;
-    runs[runCount++] = {reinterpret_cast<const char *>(array + next * width), half};
+    const Index half = count * Index(sizeof(float)) / 2;
+    runs[runCount++] = {reinterpret_cast<const char *>(first), half};
     bytes += half;
     // A step that moved on by more than a line would leave lines out.
     constexpr Index line = 64;
@@ -69,7 +74,7 @@ class Ahead {
     const char *first;
     Index half;
   };
-  Run runs[7];
+  Run runs[8];
   int runCount = 0, at = 0;
   Index next = 0, nextTokens = 0;
   Index position = 0, bytes = 0, stride = 0;

@@ -38,6 +38,7 @@ struct BackwardWorking {
 /// What the backward pass of a connection reads, at the first token of a block.
 struct BackwardInput {
   const float *state, *output, *inputGradient, *nextStateGradient;
+  const float *kept;  ///< projections of carry and write, or null
 };
 
 /// The gradients of the coefficients of one token, over `width` channels from `first` on: alpha's are inner products of
@@ -88,7 +89,7 @@ CK_INLINE void coefficientGradients(
   for (Index first = 0; first < C && (projectsPanels || turns); first += shape.panel) {
     const Index width = std::min(shape.panel, C - first);
     if (projectsPanels)
-      projectPanel(plan, working, in.state, rows, first, width, 0, shape.columns, ahead);
+      projectPanel(plan, working, in.state, rows, first, width, 0, in.kept ? shape.m : shape.columns, ahead);
     else if (turns)
       transpose(in.state + first, C, rows, width, working.turned, shape.stride, nullptr);
     if (turns)
@@ -100,10 +101,10 @@ CK_INLINE void coefficientGradients(
 
 /// Turns the finished projections of some registers of slots, from r on, into coefficients and the coefficients'
 /// gradients into q, and adds the gradients of static coefficients and scales: all in one pass, for the tables of many
-/// slots are more than the nearest cache holds.
+/// slots are more than the nearest cache holds. `kept` are the projections from column m on, unless they are null.
 template <int Registers>
 CK_INLINE void finishGradientsOfSlots(
-    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, Index first) {
+    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, const float *kept, Index first) {
   const Shape &shape = plan.shape;
   Vector inverse[Registers], along[Registers];
   Index shared[Registers];
@@ -114,14 +115,16 @@ CK_INLINE void finishGradientsOfSlots(
     along[i] = 0.0f;
   }
   float *dots = working.dots + first, *gradients = back.gradients + first;
+  const float *projections = dots;
   float *fixedSum = sums.fixed, *scaleSum = sums.scale;
   const float *fixed = plan.fixed, *scales = plan.scale;
   const Index stride = shape.stride, period = plan.period;
-  for (Index k = shape.columns; k > 0; k--) {
+  for (Index k = 0; k < shape.columns; k++) {
+    if (k == shape.m && kept) projections = kept + first;
     CK_UNROLL
     for (int i = 0; i < Registers; i++) {
       const Index at = i * lanes, same = shared[i];
-      const Vector gradient = load(gradients + at), dot = load(dots + at), scale = load(scales + same);
+      const Vector gradient = load(gradients + at), dot = load(projections + at), scale = load(scales + same);
       const Vector t = hyperbolicTangent(dot * inverse[i]);
       store(dots + at, load(fixed + same) + scale * t);
       store(fixedSum + same, load(fixedSum + same) + gradient);
@@ -130,7 +133,7 @@ CK_INLINE void finishGradientsOfSlots(
       along[i] += q * dot;
       store(gradients + at, q);
     }
-    dots += stride, gradients += stride;
+    dots += stride, projections += stride, gradients += stride;
     fixed += period, scales += period, fixedSum += period, scaleSum += period;
   }
   CK_UNROLL
@@ -138,10 +141,12 @@ CK_INLINE void finishGradientsOfSlots(
     store(back.diagonal + first + i * lanes, -along[i] * inverse[i] * inverse[i] * (1.0f / float(shape.C)));
 }
 
-CK_INLINE void finishGradients(const Plan &plan, Working &working, BackwardWorking &back, Sums &sums) {
+CK_INLINE void finishGradients(
+    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, const float *kept) {
+  const Index stride = plan.shape.stride;
   Index r = 0;
-  for (; r + 4 * lanes <= plan.shape.stride; r += 4 * lanes) finishGradientsOfSlots<4>(plan, working, back, sums, r);
-  for (; r < plan.shape.stride; r += lanes) finishGradientsOfSlots<1>(plan, working, back, sums, r);
+  for (; r + 4 * lanes <= stride; r += 4 * lanes) finishGradientsOfSlots<4>(plan, working, back, sums, kept, r);
+  for (; r < stride; r += lanes) finishGradientsOfSlots<1>(plan, working, back, sums, kept, r);
 }
 
 CK_INLINE void backwardBlock(
@@ -151,7 +156,7 @@ CK_INLINE void backwardBlock(
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
   coefficientGradients(plan, working, back, in, tokens, ahead);
   if (plan.isDynamic)
-    finishGradients(plan, working, back, sums);
+    finishGradients(plan, working, back, sums, in.kept);
   else
     for (Index i = 0; i < shape.table(); i += lanes)
       store(sums.fixed + i, load(sums.fixed + i) + load(back.gradients + i));

@@ -46,6 +46,7 @@ inline void backwardShare(void *context, int thread, int share) {
     ahead.begin(token, tokens, following);
     ahead.add(job.state, wide);
     ahead.add(job.nextStateGradient, wide);
+    if (run.plan) ahead.addRun(run.plan->keptOf(block + 1), shape.keptInBlock());
     ahead.add(job.inputGradient, narrow);
     ahead.add(job.output, narrow);
     ahead.add(job.writerOutputGradient, narrow);
@@ -54,7 +55,7 @@ inline void backwardShare(void *context, int thread, int share) {
     if (run.plan) {
       const BackwardInput in{
           job.state + token * wide, job.output + token * narrow, job.inputGradient + token * narrow,
-          job.nextStateGradient + token * wide};
+          job.nextStateGradient + token * wide, run.plan->keptOf(block)};
       backwardBlock(
           *run.plan, memory->working, memory->back, *sums, in, tokens, job.stateGradient + token * wide, ahead);
     }

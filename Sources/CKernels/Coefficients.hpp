@@ -53,24 +53,26 @@ CK_INLINE Vector inverseRootMeanSquare(const Plan &plan, const Working &working,
   return 1.0f / squareRoot(load(working.squares + r) * (1.0f / float(plan.shape.C)) + plan.epsilon);
 }
 
-/// Turns the finished projections of the columns from..<to into coefficients.
-CK_INLINE void finishCoefficients(const Plan &plan, Working &working, Index from, Index to) {
+/// Turns the finished projections of the columns from..<to into coefficients; the projections themselves go to `kept`
+/// unless it is null.
+CK_INLINE void finishCoefficients(const Plan &plan, Working &working, Index from, Index to, float *kept) {
   const Shape &shape = plan.shape;
   for (Index r = 0; r < shape.stride; r += lanes) {
     const Vector inverse = inverseRootMeanSquare(plan, working, r);
     const float *fixed = plan.fixed + r % plan.period, *scale = plan.scale + r % plan.period;
     for (Index k = from; k < to; k++) {
       float *dots = working.dots + k * shape.stride + r;
-      const Vector t = hyperbolicTangent(load(dots) * inverse);
+      const Vector dot = load(dots), t = hyperbolicTangent(dot * inverse);
+      if (kept) store(kept + (k - from) * shape.stride + r, dot);
       store(dots, load(fixed + k * plan.period) + load(scale + k * plan.period) * t);
     }
   }
 }
 
-/// The columns from..<to of the coefficients of `tokens` tokens whose states begin at `state`.
+/// The columns from..<to of the coefficients of `tokens` tokens whose states begin at `state`; see `finishCoefficients`.
 CK_INLINE void computeCoefficients(
     const Plan &plan, Working &working, const float *state, Index tokens, Index from, Index to,
-    Ahead &ahead) {
+    Ahead &ahead, float *kept = nullptr) {
   if (!plan.isDynamic) return;
   const Shape &shape = plan.shape;
   const Index rows = tokens * shape.n;
@@ -79,5 +81,5 @@ CK_INLINE void computeCoefficients(
   else
     for (Index first = 0; first < shape.C; first += shape.panel)
       projectPanel(plan, working, state, rows, first, std::min(shape.panel, shape.C - first), from, to, ahead);
-  finishCoefficients(plan, working, from, to);
+  finishCoefficients(plan, working, from, to, kept);
 }

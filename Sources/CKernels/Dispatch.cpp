@@ -80,6 +80,10 @@ bool isPossible(const GroupNormJob &job) {
 
 using namespace ckernels;
 
+int64_t ck_connection_projections(const ck_connection *connection, int64_t tokens) {
+  return tokens > 0 && isPossible(*connection) ? code().projections(*connection, tokens) : 0;
+}
+
 bool ck_connection_read(
     const ck_connection *connection, int64_t tokens, const float *state, float *input, int threads) {
   return run(ForwardJob{.reader = connection, .tokens = tokens, .state = state, .input = input}, threads);

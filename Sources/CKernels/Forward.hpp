@@ -22,10 +22,10 @@ CK_INLINE void readBlock(
 /// nextState [n,C] of each token = write output + carry^T state.
 CK_INLINE void writeBlock(
     const Plan &plan, Working &working, const float *state, const float *output, Index tokens, float *nextState,
-    float *beta, Ahead &ahead) {
+    float *beta, float *kept, Ahead &ahead) {
   const Shape &shape = plan.shape;
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
-  computeCoefficients(plan, working, state, tokens, m, shape.columns, ahead);
+  computeCoefficients(plan, working, state, tokens, m, shape.columns, ahead, kept);
   const float *carry = working.values + m * stride, *write = carry + n * stride;
   for (Index t = 0; t < tokens; t++) {
     compute(Product{
@@ -76,11 +76,13 @@ inline void forwardShare(void *context, int thread, int share) {
     ahead.add(job.output, narrow);
     ahead.add(job.nextState, wide);
     ahead.add(job.beta, shape.m * shape.n);
+    if (run.writer) ahead.addRun(run.writer->keptOf(block + 1), shape.keptInBlock());
     const float *read = job.state + token * wide;
     if (run.writer) {
       float *next = job.nextState + token * wide;
       float *beta = job.beta ? job.beta + token * shape.m * shape.n : nullptr;
-      writeBlock(*run.writer, *writing, read, job.output + token * narrow, tokens, next, beta, ahead);
+      float *kept = run.writer->keptOf(block);
+      writeBlock(*run.writer, *writing, read, job.output + token * narrow, tokens, next, beta, kept, ahead);
       read = next;
     }
     if (run.reader) readBlock(*run.reader, *reading, read, tokens, job.input + token * narrow, ahead);

@@ -188,6 +188,7 @@ struct AttentionJob {
 struct VectorCode {
   const char *name;
   bool hasDotProducts;  ///< whether the processor adds four products of bytes in one instruction
+  int64_t (*projections)(const ck_connection &connection, int64_t tokens);
   bool (*forward)(const ForwardJob &job, int threads);
   bool (*backward)(const BackwardJob &job, int threads);
   bool (*norm)(const NormJob &job, int threads);

@@ -33,6 +33,7 @@ namespace ckernels {
 const VectorCode avx2Code{
     "avx2",
     false,
+    avx2::keptProjections,
     avx2::forward,
     avx2::backward,
     avx2::norm,

@@ -35,6 +35,7 @@ constexpr VectorCode codeNamed(const char *name, bool hasDotProducts) {
   return {
       name,
       hasDotProducts,
+      avx512::keptProjections,
       avx512::forward,
       avx512::backward,
       avx512::norm,

@@ -32,6 +32,7 @@ namespace ckernels {
 const VectorCode portableCode{
     "portable",
     false,
+    portable::keptProjections,
     portable::forward,
     portable::backward,
     portable::norm,

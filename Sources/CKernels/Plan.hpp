@@ -34,9 +34,21 @@ struct Shape {
   /// Whether nothing wants the state turned.
   bool projectsAllAlongChannels() const { return hasFewSlots() && projectsAlongChannels(columns); }
 
+  /// Whether the backward pass gains by projections that the write has kept: with few slots memory costs as much.
+  bool gainsByProjections() const { return n >= 16 && !projectsAllAlongChannels(); }
+
+  /// The projections of a block that are kept: [m + n, stride], the carry's and the write's.
+  Index keptInBlock() const { return (m + n) * stride; }
+
   static Index padded(Index count) { return (count + lanes - 1) / lanes * lanes; }
   Index table() const { return columns * stride; }
 };
+
+inline std::int64_t keptProjections(const ck_connection &connection, std::int64_t tokens) {
+  const Shape shape(connection);
+  if (!connection.dynamic_alpha || !shape.gainsByProjections()) return 0;
+  return (tokens + shape.tokens - 1) / shape.tokens * shape.keptInBlock();
+}
 
 /// A connection's parameters as the kernels want them.
 struct Plan {
@@ -47,6 +59,7 @@ struct Plan {
   float *weights;  ///< [columns, C]: dynamic maps times gain / sqrt(C)
   float *fixed;    ///< [columns, period]: static coefficients
   float *scale;    ///< [columns, period]: scales of the dynamic part
+  float *kept;     ///< the projections of all blocks, or null
 
   Plan(const ck_connection &connection, Cutter &cutter)
       : shape(connection), isDynamic(connection.dynamic_alpha != nullptr), epsilon(connection.epsilon) {
@@ -56,9 +69,12 @@ struct Plan {
     fixed = cutter.take(table());
     weights = isDynamic ? cutter.take(shape.columns * shape.C) : nullptr;
     scale = isDynamic ? cutter.take(table()) : nullptr;
+    kept = isDynamic && shape.gainsByProjections() ? connection.projections : nullptr;
   }
 
   Index table() const { return shape.columns * period; }
+
+  float *keptOf(Index block) const { return kept ? kept + block * shape.keptInBlock() : nullptr; }
 
   /// The entries of a table's column that belong to slots.
   Index filled() const { return std::min(period, shape.rows); }

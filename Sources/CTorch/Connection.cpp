@@ -29,6 +29,7 @@ struct Pending : torch::CustomClassHolder {
   at::Tensor state;
   at::Tensor output;
   at::Tensor beta;
+  at::Tensor projections;
   at::Tensor nextGradient;
 
   int64_t slots() const { return state.size(-2); }
@@ -38,13 +39,17 @@ struct Pending : torch::CustomClassHolder {
 
   ck_connection kernel() const {
     return {rate(), slots(), width(), static_cast<float>(epsilon), data(weights[0]), data(weights[1]),
-            data(weights[2]), data(weights[3]), data(weights[4]), data(weights[5]), data(weights[6])};
+            data(weights[2]), data(weights[3]), data(weights[4]), data(weights[5]), data(weights[6]),
+            projections.defined() ? mutableData(projections) : nullptr};
   }
 
-  /// Keeps what the backward pass needs of a write, with the place for the write coefficients.
+  /// Keeps what the backward pass needs of a write, with places for the write coefficients and for projections.
   void keep(const at::Tensor &written) {
     output = written.detach();
     beta = at::empty({tokens(), rate(), slots()}, state.options());
+    const auto connection = kernel();
+    const int64_t count = state.is_cpu() ? ck_connection_projections(&connection, tokens()) : 0;
+    if (count > 0) projections = at::empty({count}, state.options());
   }
 
   /// The shape of a sublayer's input and output.
@@ -101,6 +106,7 @@ variable_list finish(
       previous ? *previousOutputGradient : at::Tensor(), targets);
   connection.nextGradient.reset();
   connection.output.reset();
+  connection.projections.reset();
   connection.state.reset();
   return gradients;
 }

@@ -167,7 +167,8 @@
         let map = kind.isDynamic ? some : nil
         var connection = ck_connection(
           fraction_rate: kind.m, slots: kind.n, slot_width: kind.C, epsilon: 1e-5, static_alpha: some,
-          static_beta: some, dynamic_alpha: map, dynamic_beta: map, alpha_scale: map, beta_scale: map, gain: map)
+          static_beta: some, dynamic_alpha: map, dynamic_beta: map, alpha_scale: map, beta_scale: map, gain: map,
+          projections: nil)
         return body(&connection)
       }
     }

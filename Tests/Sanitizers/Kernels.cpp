@@ -16,9 +16,9 @@ struct Connection {
   Connection(int64_t m, int64_t n, int64_t C, bool isDynamic)
       : staticAlpha(n * (m + n)), staticBeta(n * m), dynamicAlpha((m + n) * C), dynamicBeta(m * C),
         alphaScale(n * (m + n)), betaScale(n * m), gain(C) {
-    value = {m, n, C, 1e-5f, staticAlpha, staticBeta, nullptr, nullptr, nullptr, nullptr, nullptr};
+    value = {m, n, C, 1e-5f, staticAlpha, staticBeta, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
     if (isDynamic)
-      value = {m, n, C, 1e-5f, staticAlpha, staticBeta, dynamicAlpha, dynamicBeta, alphaScale, betaScale, gain};
+      value = {m, n, C, 1e-5f, staticAlpha, staticBeta, dynamicAlpha, dynamicBeta, alphaScale, betaScale, gain, nullptr};
   }
 };
 
@@ -60,6 +60,16 @@ void connections(int64_t m, int64_t n, int64_t C, int64_t N, bool isDynamic, int
           &own.value, &other.value, N, state, output, inputGradient, nextGradient, saved ? nullptr : state.operator float *(),
           saved, stateGradient, outputGradient, &targets, threads);
     });
+  const Floats projections(std::max<int64_t>(ck_connection_projections(&own.value, N), 1));
+  ck_connection keeping = own.value;
+  keeping.projections = projections;
+  check("write that keeps projections " + name, {&next}, {}, [&] {
+    return ck_connection_write(&keeping, N, state, output, next, nullptr, threads);
+  });
+  check("derivative by kept projections " + name, {&stateGradient}, gradients, [&] {
+    return ck_connection_backward(
+        &keeping, N, state, output, inputGradient, nextGradient, stateGradient, &targets, threads);
+  });
   const ck_connection_gradients none{};
   check("derivative of the state alone " + name, {&stateGradient}, {}, [&] {
     return ck_connection_backward(
