@@ -90,7 +90,7 @@ CK_INLINE void coefficientGradients(
     const Index width = std::min(shape.panel, C - first);
     if (projectsPanels)
       projectPanel(plan, working, in.state, rows, first, width, 0, in.kept ? shape.m : shape.columns, ahead);
-    else if (turns)
+    else
       transpose(in.state + first, C, rows, width, working.turned, shape.stride, nullptr);
     if (turns)
       for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, first, width, ahead);

@@ -160,7 +160,7 @@ inline Index placeBeyond(const DrawRow &row, double number, float least) {
 
 inline Index drawnPlace(DrawRow &row, Index index) {
   const DrawJob &job = row.job;
-  if (placeOfLargest(job.x + index * job.width, job.width) < 0) return -1;
+  if (!areFinite(job.x + index * job.width, job.width)) return -1;
   const float *x = penalized(row, index);
   const float infinity = std::numeric_limits<float>::infinity();
   const bool takesTop = job.settings->top_k > 0 && job.settings->top_k < job.width;
