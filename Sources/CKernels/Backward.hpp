@@ -38,7 +38,7 @@ struct BackwardWorking {
 /// What the backward pass of a connection reads, at the first token of a block.
 struct BackwardInput {
   const float *state, *output, *inputGradient, *nextStateGradient;
-  const float *kept;  ///< projections of carry and write, or null
+  const float *kept;  ///< the projections, or null
 };
 
 /// The gradients of the coefficients of one token, over `width` channels from `first` on: alpha's are inner products of
@@ -75,65 +75,66 @@ CK_INLINE void innerProductsOfToken(
   multiply(m, n, gradient);
 }
 
-/// The projections of the block, and the gradients of its coefficients.
+/// The projections of the block, where they are not kept, and the gradients of its coefficients.
 CK_INLINE void coefficientGradients(
     const Plan &plan, Working &working, BackwardWorking &back, const BackwardInput &in, Index tokens,
     Ahead &ahead) {
   const Shape &shape = plan.shape;
   const Index C = shape.C, rows = tokens * shape.n;
-  const bool turns = !shape.hasFewSlots();
   if (tokens < shape.tokens) std::fill_n(back.gradients, shape.table(), 0.0f);
-  const bool projectsPanels = plan.isDynamic && !shape.projectsAllAlongChannels();
-  if (plan.isDynamic && !projectsPanels)
+  const bool turns = !shape.hasFewSlots(), projects = plan.isDynamic && !in.kept;
+  const bool projectsPanels = projects && (turns || !shape.projectsAlongChannels(shape.columns));
+  if (projects && !projectsPanels)
     projectAlongChannels(plan, working, in.state, rows, 0, shape.columns, ahead);
   for (Index first = 0; first < C && (projectsPanels || turns); first += shape.panel) {
     const Index width = std::min(shape.panel, C - first);
     if (projectsPanels)
-      projectPanel(plan, working, in.state, rows, first, width, 0, in.kept ? shape.m : shape.columns, ahead);
+      projectPanel(plan, working, in.state, rows, first, width, 0, shape.columns, ahead);
     else
-      transpose(in.state + first, C, rows, width, working.turned, shape.stride, nullptr);
+      turnPanel(plan, working, in.state, rows, first, width, nullptr);
     if (turns)
       for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, first, width, ahead);
   }
+  if (projects) finishProjections(plan, working);
   if (!turns)
     for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, 0, C, ahead);
 }
 
-/// Turns the finished projections of some registers of slots, from r on, into coefficients and the coefficients'
-/// gradients into q, and adds the gradients of static coefficients and scales: all in one pass, for the tables of many
-/// slots are more than the nearest cache holds. `kept` are the projections from column m on, unless they are null.
+/// Turns the projections of some registers of slots, from `first` on, into coefficients and the coefficients' gradients
+/// into q, and adds the gradients of static coefficients and scales: all in one pass, for the tables of many slots are
+/// more than the nearest cache holds.
 template <int Registers>
 CK_INLINE void finishGradientsOfSlots(
-    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, const float *kept, Index first) {
+    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, const float *projections, Index first) {
   const Shape &shape = plan.shape;
-  Vector inverse[Registers], along[Registers];
+  Vector inverse[Registers], unit[Registers], along[Registers];
   Index shared[Registers];
   CK_UNROLL
   for (int i = 0; i < Registers; i++) {
     shared[i] = (first + i * lanes) % plan.period;
-    inverse[i] = inverseRootMeanSquare(plan, working, first + i * lanes);
+    inverse[i] = load(projections + shape.table() + first + i * lanes);
+    unit[i] = inverse[i] * tangentUnit;
     along[i] = 0.0f;
   }
-  float *dots = working.dots + first, *gradients = back.gradients + first;
-  const float *projections = dots;
+  float *values = working.table + first, *gradients = back.gradients + first;
+  projections += first;
   float *fixedSum = sums.fixed, *scaleSum = sums.scale;
   const float *fixed = plan.fixed, *scales = plan.scale;
   const Index stride = shape.stride, period = plan.period;
   for (Index k = 0; k < shape.columns; k++) {
-    if (k == shape.m && kept) projections = kept + first;
     CK_UNROLL
     for (int i = 0; i < Registers; i++) {
       const Index at = i * lanes, same = shared[i];
       const Vector gradient = load(gradients + at), dot = load(projections + at), scale = load(scales + same);
-      const Vector t = hyperbolicTangent(dot * inverse[i]);
-      store(dots + at, load(fixed + same) + scale * t);
+      const Vector t = hyperbolicTangent(dot * unit[i]);
+      store(values + at, load(fixed + same) + scale * t);
       store(fixedSum + same, load(fixedSum + same) + gradient);
       store(scaleSum + same, load(scaleSum + same) + gradient * t);
       const Vector q = gradient * scale * (1.0f - t * t) * inverse[i];
       along[i] += q * dot;
       store(gradients + at, q);
     }
-    dots += stride, projections += stride, gradients += stride;
+    values += stride, projections += stride, gradients += stride;
     fixed += period, scales += period, fixedSum += period, scaleSum += period;
   }
   CK_UNROLL
@@ -142,11 +143,11 @@ CK_INLINE void finishGradientsOfSlots(
 }
 
 CK_INLINE void finishGradients(
-    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, const float *kept) {
+    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, const float *projections) {
   const Index stride = plan.shape.stride;
   Index r = 0;
-  for (; r + 4 * lanes <= stride; r += 4 * lanes) finishGradientsOfSlots<4>(plan, working, back, sums, kept, r);
-  for (; r < stride; r += lanes) finishGradientsOfSlots<1>(plan, working, back, sums, kept, r);
+  for (; r + 4 * lanes <= stride; r += 4 * lanes) finishGradientsOfSlots<4>(plan, working, back, sums, projections, r);
+  for (; r < stride; r += lanes) finishGradientsOfSlots<1>(plan, working, back, sums, projections, r);
 }
 
 CK_INLINE void backwardBlock(
@@ -156,7 +157,7 @@ CK_INLINE void backwardBlock(
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
   coefficientGradients(plan, working, back, in, tokens, ahead);
   if (plan.isDynamic)
-    finishGradients(plan, working, back, sums, in.kept);
+    finishGradients(plan, working, back, sums, in.kept ? in.kept : working.table);
   else
     for (Index i = 0; i < shape.table(); i += lanes)
       store(sums.fixed + i, load(sums.fixed + i) + load(back.gradients + i));

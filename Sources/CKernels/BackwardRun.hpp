@@ -46,7 +46,7 @@ inline void backwardShare(void *context, int thread, int share) {
     ahead.begin(token, tokens, following);
     ahead.add(job.state, wide);
     ahead.add(job.nextStateGradient, wide);
-    if (run.plan) ahead.addRun(run.plan->keptOf(block + 1), shape.keptInBlock());
+    if (run.plan) ahead.addRun(run.plan->keptOf(block + 1), shape.projections());
     ahead.add(job.inputGradient, narrow);
     ahead.add(job.output, narrow);
     ahead.add(job.writerOutputGradient, narrow);

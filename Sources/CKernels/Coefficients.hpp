@@ -1,32 +1,38 @@
 // The coefficients of a block of tokens: norm, projection, tanh, scale, in one pass over the state.
 #pragma once
 
-/// What a thread keeps of the block it works on. All tables are [columns, stride].
+/// What a thread keeps of the block it works on.
 struct Working {
   float *turned;        ///< [panel, stride]: the state with slots side by side, where anything wants it so
-  float *squares;       ///< [stride]: the sum of the squares of each slot
-  float *dots;          ///< projections of the state before the norm; then what a dynamic connection makes of them
-  const float *values;  ///< the coefficients
+  float *table;         ///< [columns + 1, stride]: projections, of which a dynamic connection's coefficients are made
+  const float *values;  ///< [columns, stride]: the coefficients
 
   Working(const Plan &plan, Cutter &cutter, bool forBackward) {
     const Shape &shape = plan.shape;
-    const bool turns = plan.isDynamic ? !shape.projectsAllAlongChannels() : forBackward && !shape.hasFewSlots();
+    const bool projectsPanels = plan.isDynamic && !shape.projectsAlongChannels(shape.columns);
+    const bool turns = projectsPanels || (forBackward && !shape.hasFewSlots());
     turned = turns ? cutter.take(shape.panel * shape.stride) : nullptr;
-    squares = plan.isDynamic ? cutter.take(shape.stride) : nullptr;
-    dots = plan.isDynamic ? cutter.take(shape.table()) : nullptr;
-    values = plan.isDynamic ? dots : plan.fixed;
+    table = plan.isDynamic ? cutter.take(shape.projections()) : nullptr;
+    values = plan.isDynamic ? table : plan.fixed;
   }
 };
 
-/// Projects channels first..<first+width of `rows` slots onto the columns from..<to.
+/// Turns channels first..<first+width of `rows` slots; adds up their squares unless `squares` is null.
+CK_INLINE void turnPanel(
+    const Plan &plan, Working &working, const float *state, Index rows, Index first, Index width, float *squares) {
+  const Shape &shape = plan.shape;
+  if (squares && first == 0) std::fill_n(squares, shape.stride, 0.0f);
+  transpose(state + first, shape.C, rows, width, working.turned, shape.stride, squares);
+}
+
+/// Projects channels first..<first+width of `rows` slots onto the columns from..<to, and adds up their squares.
 CK_INLINE void projectPanel(
     const Plan &plan, Working &working, const float *state, Index rows, Index first, Index width, Index from,
     Index to, Ahead &ahead) {
   const Shape &shape = plan.shape;
-  if (first == 0) std::fill_n(working.squares, shape.stride, 0.0f);
-  transpose(state + first, shape.C, rows, width, working.turned, shape.stride, working.squares);
+  turnPanel(plan, working, state, rows, first, width, working.table + shape.table());
   compute(Product{
-      .out = working.dots + from * shape.stride,
+      .out = working.table + from * shape.stride,
       .outRow = shape.stride,
       .rows = to - from,
       .columns = shape.stride,
@@ -37,20 +43,23 @@ CK_INLINE void projectPanel(
   });
 }
 
-/// Projects `rows` slots, as they lie, onto the columns from..<to.
+/// Projects `rows` slots, as they lie, onto the columns from..<to, and adds up their squares.
 CK_INLINE void projectAlongChannels(
     const Plan &plan, Working &working, const float *state, Index rows, Index from, Index to, Ahead &ahead) {
   const Index C = plan.shape.C, stride = plan.shape.stride;
-  float *dots = working.dots + from * stride;
-  sumSquares(state, C, rows, C, working.squares);
-  compute(InnerProducts{dots, stride, plan.weights + from * C, C, to - from, state, C, rows, C, &ahead});
+  float *out = working.table + from * stride, *squares = working.table + plan.shape.table();
+  sumSquares(state, C, rows, C, squares);
+  compute(InnerProducts{out, stride, plan.weights + from * C, C, to - from, state, C, rows, C, &ahead});
   // What no slot belongs to is not used, but must be finite.
-  std::fill_n(working.squares + rows, stride - rows, 1.0f);
-  for (Index k = 0; k < to - from; k++) std::fill_n(dots + k * stride + rows, stride - rows, 0.0f);
+  std::fill_n(squares + rows, stride - rows, 1.0f);
+  for (Index k = 0; k < to - from; k++) std::fill_n(out + k * stride + rows, stride - rows, 0.0f);
 }
 
-CK_INLINE Vector inverseRootMeanSquare(const Plan &plan, const Working &working, Index r) {
-  return 1.0f / squareRoot(load(working.squares + r) * (1.0f / float(plan.shape.C)) + plan.epsilon);
+/// Makes inverse root mean squares of the sums of squares below the finished projections.
+CK_INLINE void finishProjections(const Plan &plan, Working &working) {
+  float *squares = working.table + plan.shape.table();
+  for (Index r = 0; r < plan.shape.stride; r += lanes)
+    store(squares + r, 1.0f / squareRoot(load(squares + r) * (1.0f / float(plan.shape.C)) + plan.epsilon));
 }
 
 /// Turns the finished projections of the columns from..<to into coefficients; the projections themselves go to `kept`
@@ -58,13 +67,15 @@ CK_INLINE Vector inverseRootMeanSquare(const Plan &plan, const Working &working,
 CK_INLINE void finishCoefficients(const Plan &plan, Working &working, Index from, Index to, float *kept) {
   const Shape &shape = plan.shape;
   for (Index r = 0; r < shape.stride; r += lanes) {
-    const Vector inverse = inverseRootMeanSquare(plan, working, r);
+    const Vector inverse = load(working.table + shape.table() + r), unit = inverse * tangentUnit;
+    if (kept) storeAside(kept + shape.table() + r, inverse);
     const float *fixed = plan.fixed + r % plan.period, *scale = plan.scale + r % plan.period;
     for (Index k = from; k < to; k++) {
-      float *dots = working.dots + k * shape.stride + r;
-      const Vector dot = load(dots), t = hyperbolicTangent(dot * inverse);
-      if (kept) store(kept + (k - from) * shape.stride + r, dot);
-      store(dots, load(fixed + k * plan.period) + load(scale + k * plan.period) * t);
+      const Index at = k * shape.stride + r;
+      const Vector dot = load(working.table + at);
+      if (kept) storeAside(kept + at, dot);
+      const Vector t = hyperbolicTangent(dot * unit);
+      store(working.table + at, load(fixed + k * plan.period) + load(scale + k * plan.period) * t);
     }
   }
 }
@@ -81,5 +92,6 @@ CK_INLINE void computeCoefficients(
   else
     for (Index first = 0; first < shape.C; first += shape.panel)
       projectPanel(plan, working, state, rows, first, std::min(shape.panel, shape.C - first), from, to, ahead);
+  finishProjections(plan, working);
   finishCoefficients(plan, working, from, to, kept);
 }

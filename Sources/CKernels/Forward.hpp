@@ -1,12 +1,12 @@
 // Read and write: what a sublayer sees of the state, and the state after it.
 #pragma once
 
-/// input [m,C] of each token = read^T state.
+/// input [m,C] of each token = read^T state. The read's projections are left in `kept` unless it is null.
 CK_INLINE void readBlock(
-    const Plan &plan, Working &working, const float *state, Index tokens, float *input, Ahead &ahead) {
+    const Plan &plan, Working &working, const float *state, Index tokens, float *input, float *kept, Ahead &ahead) {
   const Shape &shape = plan.shape;
   const Index m = shape.m, n = shape.n, C = shape.C;
-  computeCoefficients(plan, working, state, tokens, 0, m, ahead);
+  computeCoefficients(plan, working, state, tokens, 0, m, ahead, kept);
   for (Index t = 0; t < tokens; t++)
     compute(Product{
         .out = input + t * m * C,
@@ -76,7 +76,6 @@ inline void forwardShare(void *context, int thread, int share) {
     ahead.add(job.output, narrow);
     ahead.add(job.nextState, wide);
     ahead.add(job.beta, shape.m * shape.n);
-    if (run.writer) ahead.addRun(run.writer->keptOf(block + 1), shape.keptInBlock());
     const float *read = job.state + token * wide;
     if (run.writer) {
       float *next = job.nextState + token * wide;
@@ -85,8 +84,12 @@ inline void forwardShare(void *context, int thread, int share) {
       writeBlock(*run.writer, *writing, read, job.output + token * narrow, tokens, next, beta, kept, ahead);
       read = next;
     }
-    if (run.reader) readBlock(*run.reader, *reading, read, tokens, job.input + token * narrow, ahead);
+    if (run.reader)
+      readBlock(
+          *run.reader, *reading, read, tokens, job.input + token * narrow, run.reader->keptOf(block), ahead);
   }
+  // What was stored past the caches may otherwise become visible after what tells other threads of it.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
 inline bool forward(const ForwardJob &job, int threads) {

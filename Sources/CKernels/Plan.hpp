@@ -31,23 +31,21 @@ struct Shape {
   /// less than turning the state does.
   bool projectsAlongChannels(Index count) const { return count * 12 < C; }
 
-  /// Whether nothing wants the state turned.
-  bool projectsAllAlongChannels() const { return hasFewSlots() && projectsAlongChannels(columns); }
-
-  /// Whether the backward pass gains by projections that the write has kept: with few slots memory costs as much.
-  bool gainsByProjections() const { return n >= 16 && !projectsAllAlongChannels(); }
-
-  /// The projections of a block that are kept: [m + n, stride], the carry's and the write's.
-  Index keptInBlock() const { return (m + n) * stride; }
-
   static Index padded(Index count) { return (count + lanes - 1) / lanes * lanes; }
   Index table() const { return columns * stride; }
+
+  /// The projections of a block and, below them, the inverse root mean square of each slot: [columns + 1, stride].
+  Index projections() const { return table() + stride; }
+
+  /// Whether projections are kept for the backward pass: not where they would be several times the state.
+  bool keepsProjections() const { return columns < 3 * C; }
 };
 
 inline std::int64_t keptProjections(const ck_connection &connection, std::int64_t tokens) {
   const Shape shape(connection);
-  if (!connection.dynamic_alpha || !shape.gainsByProjections()) return 0;
-  return (tokens + shape.tokens - 1) / shape.tokens * shape.keptInBlock();
+  if (!connection.dynamic_alpha || !shape.keepsProjections()) return 0;
+  // The first of them are left out as far as it takes to begin with a whole register.
+  return (tokens + shape.tokens - 1) / shape.tokens * shape.projections() + lanes - 1;
 }
 
 /// A connection's parameters as the kernels want them.
@@ -59,7 +57,7 @@ struct Plan {
   float *weights;  ///< [columns, C]: dynamic maps times gain / sqrt(C)
   float *fixed;    ///< [columns, period]: static coefficients
   float *scale;    ///< [columns, period]: scales of the dynamic part
-  float *kept;     ///< the projections of all blocks, or null
+  float *kept;     ///< the projections of all blocks, aligned to registers, or null
 
   Plan(const ck_connection &connection, Cutter &cutter)
       : shape(connection), isDynamic(connection.dynamic_alpha != nullptr), epsilon(connection.epsilon) {
@@ -69,12 +67,13 @@ struct Plan {
     fixed = cutter.take(table());
     weights = isDynamic ? cutter.take(shape.columns * shape.C) : nullptr;
     scale = isDynamic ? cutter.take(table()) : nullptr;
-    kept = isDynamic && shape.gainsByProjections() ? connection.projections : nullptr;
+    kept = isDynamic && shape.keepsProjections() ? aligned(connection.projections) : nullptr;
   }
 
   Index table() const { return shape.columns * period; }
 
-  float *keptOf(Index block) const { return kept ? kept + block * shape.keptInBlock() : nullptr; }
+  /// Where the projections of a block are kept; null where they are not.
+  float *keptOf(Index block) const { return kept ? kept + block * shape.projections() : nullptr; }
 
   /// The entries of a table's column that belong to slots.
   Index filled() const { return std::min(period, shape.rows); }
@@ -92,6 +91,11 @@ struct Plan {
   }
 
  private:
+  static float *aligned(float *p) {
+    const std::uintptr_t mask = sizeof(Vector) - 1;
+    return reinterpret_cast<float *>((reinterpret_cast<std::uintptr_t>(p) + mask) & ~mask);
+  }
+
   void spread(const float *alpha, const float *beta, float *table) const {
     const Index mixed = shape.m + shape.n, m = shape.m, n = shape.n;
     for (Index k = 0; k < shape.columns; k++) {

@@ -14,6 +14,8 @@ typedef float UnalignedQuad __attribute__((ext_vector_type(4), aligned(4)));
 
 CK_INLINE Vector load(const float *p) { return *reinterpret_cast<const UnalignedVector *>(p); }
 CK_INLINE void store(float *p, Vector v) { *reinterpret_cast<UnalignedVector *>(p) = v; }
+/// Stores whole registers at an address aligned to them, past the caches: for what is read again much later.
+CK_INLINE void storeAside(float *p, Vector v) { __builtin_nontemporal_store(v, reinterpret_cast<Vector *>(p)); }
 CK_INLINE Quad loadQuad(const float *p) { return *reinterpret_cast<const UnalignedQuad *>(p); }
 
 /// The first `count` < lanes elements, zero in the other lanes; touches no memory beyond them.
@@ -47,21 +49,20 @@ CK_INLINE float sum(Vector v) {
 
 CK_INLINE Vector squareRoot(Vector v) { return __builtin_elementwise_sqrt(v); }
 
-/// tanh within 4e-7: x P(x^2) / Q(x^2) with both of degree four, fitted for least relative error on [-8, 8], beyond
-/// which tanh rounds to 1. The comparisons are written so that a NaN stays one.
+/// What `hyperbolicTangent` wants its argument multiplied by.
+constexpr float tangentUnit = 0.017870983f;
+
+/// tanh(x / tangentUnit) within 4e-7: x P(x^2) / Q(x^2) with both of degree four, fitted for least relative error up to
+/// tanh(8), beyond which tanh rounds to 1. Both have four negative roots, so that each is a product of two quadratics
+/// without cancellation, with an addition in place of every other multiplication; the unit makes their leading
+/// coefficients 1. The comparisons are written so that a NaN stays one.
 CK_INLINE Vector hyperbolicTangent(Vector x) {
-  const Vector bound = 8.0f;
+  const Vector bound = 8.0f * tangentUnit;
   x = bound < x ? bound : x;
   x = -bound > x ? -bound : x;
   const Vector s = x * x;
-  Vector p = s * 1.52305331e-08f + 2.18947431e-05f;
-  p = p * s + 3.5716029e-03f;
-  p = p * s + 1.34445021e-01f;
-  p = p * s + 1.0f;
-  Vector q = s * 8.52249313e-07f + 3.41130002e-04f;
-  q = q * s + 2.61644615e-02f;
-  q = q * s + 4.67778294e-01f;
-  q = q * s + 1.0f;
+  const Vector p = (s * (s + 0.40443683f) + 1.2650293e-03f) * (s * (s + 0.054678336f) + 5.399728e-04f);
+  const Vector q = (s * (s + 0.09840907f) + 7.692738e-05f) * (s * (s + 0.029426035f) + 1.586865e-04f);
   return x * p / q;
 }
 

@@ -43,13 +43,18 @@ struct Pending : torch::CustomClassHolder {
             projections.defined() ? mutableData(projections) : nullptr};
   }
 
-  /// Keeps what the backward pass needs of a write, with places for the write coefficients and for projections.
+  /// A place for the projections that read and write leave for the backward pass.
+  void makePlaceForProjections() {
+    if (!state.is_cpu() || !at::GradMode::is_enabled()) return;
+    const auto connection = kernel();
+    const int64_t count = ck_connection_projections(&connection, tokens());
+    if (count > 0) projections = at::empty({count}, state.options());
+  }
+
+  /// Keeps what the backward pass needs of a write, with a place for the write coefficients.
   void keep(const at::Tensor &written) {
     output = written.detach();
     beta = at::empty({tokens(), rate(), slots()}, state.options());
-    const auto connection = kernel();
-    const int64_t count = state.is_cpu() ? ck_connection_projections(&connection, tokens()) : 0;
-    if (count > 0) projections = at::empty({count}, state.options());
   }
 
   /// The shape of a sublayer's input and output.
@@ -222,6 +227,7 @@ PendingPointer opened(const wb_tensor *const weights[7], double epsilon, const a
   pending->epsilon = epsilon;
   pending->state = state;
   requireFitting(*pending);
+  pending->makePlaceForProjections();
   return pending;
 }
 

@@ -46,12 +46,14 @@ final class KernelArguments {
     nextStateGradient = try Memory(random.normal(N, n, C))
   }
 
-  func connection(m: Int? = nil, n: Int? = nil, C: Int? = nil, projections: Memory? = nil) -> ck_connection {
+  func connection(
+    m: Int? = nil, n: Int? = nil, C: Int? = nil, projections: UnsafeMutablePointer<Float>? = nil
+  ) -> ck_connection {
     ck_connection(
       fraction_rate: Int64(m ?? self.m), slots: Int64(n ?? self.n), slot_width: Int64(C ?? self.C), epsilon: 1e-5,
       static_alpha: weights[0].pointer, static_beta: weights[1].pointer, dynamic_alpha: weights[2].pointer,
       dynamic_beta: weights[3].pointer, alpha_scale: weights[4].pointer, beta_scale: weights[5].pointer,
-      gain: weights[6].pointer, projections: projections?.pointer)
+      gain: weights[6].pointer, projections: projections)
   }
 
   /// Memory for a state, a sublayer's input, and the saved write coefficients.

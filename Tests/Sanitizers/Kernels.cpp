@@ -63,6 +63,9 @@ void connections(int64_t m, int64_t n, int64_t C, int64_t N, bool isDynamic, int
   const Floats projections(std::max<int64_t>(ck_connection_projections(&own.value, N), 1));
   ck_connection keeping = own.value;
   keeping.projections = projections;
+  check("read that keeps projections " + name, {&input}, {}, [&] {
+    return ck_connection_read(&keeping, N, state, input, threads);
+  });
   check("write that keeps projections " + name, {&next}, {}, [&] {
     return ck_connection_write(&keeping, N, state, output, next, nullptr, threads);
   });

@@ -45,13 +45,14 @@ typedef struct ck_connection {
   const float *alpha_scale;    ///< [n, m+n] or null
   const float *beta_scale;     ///< [n, m] or null
   const float *gain;           ///< [C] or null
-  /// Null, or where a write leaves what `ck_connection_projections` says and the backward pass finds it.
+  /// Null, or where read and write leave what `ck_connection_projections` says and the backward pass finds it.
   float *projections;
 } ck_connection;
 
-/// How many numbers a write over so many tokens can keep in `projections`, which the backward pass else computes again:
-/// of each slot, n + m projections before the norm, the carry's and the write's. 0 where there are no dynamic maps, or so
-/// few slots that this would save no time. What is kept is laid out for the vector code in use.
+/// How many numbers a read and a write over so many tokens keep in `projections`, which the backward pass else computes
+/// again: of each slot its 2m + n projections before the norm, and the norm's factor. 0 where there are no dynamic maps,
+/// or where slots are so narrow that this would be several times the state. What is kept is laid out for the vector
+/// code in use.
 int64_t ck_connection_projections(const ck_connection *connection, int64_t tokens);
 
 /// Where the gradients of a connection's parameters are added, in the shapes of `ck_connection`; any may be null.
