@@ -1,0 +1,63 @@
+"""What width costs over the plain step: python3 Benchmarks/in_turn.py WIDEBAND [--rounds N] [--steps N]
+
+A machine's speed drifts by more than what is to be measured. So `bench step` of every width is alive at once, one of them
+runs at a time, a few seconds each in an order drawn anew, and the rest are stopped. A step that was stopped in its middle
+counts as long; each one's median over all its steps does not see it. One line of JSON for every width and round."""
+
+import argparse
+import contextlib
+import json
+import pathlib
+import random
+import signal
+import subprocess
+import time
+
+CONFIGS = ["plain", "width_1_5", "width_2", "width_4", "width_8", "width_8_fine"]
+TURN = 3.0  # seconds
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("wideband")
+    a.add_argument("--rounds", type=int, default=3)
+    a.add_argument("--steps", type=int, default=40)
+    o = a.parse_args()
+    for _ in range(o.rounds):
+        with contextlib.ExitStack() as stack:
+            runs = {config: stack.enter_context(started(o.wideband, config, o.steps)) for config in CONFIGS}
+            take_turns(list(runs.values()))
+            for config, run in runs.items():
+                line = run.stdout.read()
+                if run.returncode:
+                    raise SystemExit(f"in_turn: bench step of {config} failed")
+                print(json.dumps({"config": config, "arm": "in turn"} | json.loads(line)), flush=True)
+
+
+@contextlib.contextmanager
+def started(wideband, config, steps):
+    """A run that is stopped as soon as it lives, and ends with the block."""
+    path = pathlib.Path(__file__).parent / "configs" / f"{config}.json"
+    command = [wideband, "bench", "step", "--config", path, "--batch", "8", "--length", "256", "--steps", str(steps), "--json"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        run.send_signal(signal.SIGSTOP)
+        yield run
+    finally:
+        run.kill()
+        run.wait()
+
+
+def take_turns(runs):
+    while alive := [run for run in runs if run.poll() is None]:
+        for run in random.sample(alive, len(alive)):
+            run.send_signal(signal.SIGCONT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.wait(TURN)
+                continue
+            run.send_signal(signal.SIGSTOP)
+            time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main()
