@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ckernels.h"
+#include "ckernels_decoding.h"
 
 namespace ckernels {
 

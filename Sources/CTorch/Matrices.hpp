@@ -4,7 +4,7 @@
 #include <ATen/ATen.h>
 
 #include "Internal.h"
-#include "ckernels.h"
+#include "ckernels_decoding.h"
 
 namespace wideband {
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "Matrices.hpp"
-#include "ckernels.h"
+#include "ckernels_decoding.h"
 
 namespace wideband {
 namespace {

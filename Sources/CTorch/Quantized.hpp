@@ -1,4 +1,4 @@
-// Weights as whole numbers, in the forms that ckernels.h lays down.
+// Weights as whole numbers, in the forms that ckernels_decoding.h lays down.
 #pragma once
 
 #include <ATen/ATen.h>

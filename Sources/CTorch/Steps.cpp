@@ -9,6 +9,7 @@
 #include "Matrices.hpp"
 #include "Products.hpp"
 #include "ckernels.h"
+#include "ckernels_decoding.h"
 
 namespace wideband {
 namespace {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "Harness.hpp"
-#include "ckernels.h"
+#include "ckernels_decoding.h"
 
 namespace {
 

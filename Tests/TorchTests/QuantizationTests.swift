@@ -3,7 +3,7 @@ import Testing
 
 @testable import Torch
 
-/// Weights as whole numbers, against the form that ckernels.h lays down, read number by number.
+/// Weights as whole numbers, against the form that ckernels_decoding.h lays down, read number by number.
 @Suite struct QuantizationTests {
   @Test(
     arguments: QuantizationScheme.allCases,

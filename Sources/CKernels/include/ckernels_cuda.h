@@ -1,6 +1,6 @@
-// The kernels of ckernels.h on NVIDIA GPUs of compute capability 8.0 and later. They are kept as source
-// text and compiled at run time, once in a process for each kind of connection (m, n, C, dtype, static or dynamic) or width
-// of a norm and each GPU; compiler (NVRTC) and driver are loaded when they are first needed.
+// The kernels of ckernels.h and ckernels_decoding.h on NVIDIA GPUs of compute capability 8.0 and later. They are kept
+// as source text and compiled at run time, once in a process for each kind of connection (m, n, C, dtype, static or
+// dynamic) or width of a norm and each GPU; compiler (NVRTC) and driver are loaded when they are first needed.
 //
 // Arrays lie in the GPU's memory and begin at multiples of 16 bytes. State, output, beta and their gradients are float32
 // or bfloat16 as the target says; parameters and their gradients are float32. Coefficients are computed, and all sums
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "ckernels.h"
+#include "ckernels_decoding.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -80,9 +81,10 @@ bool ck_cuda_rms_norm_backward(
     int64_t rows, int64_t width, const void *x, const float *weight, const float *scale, const void *y_gradient,
     void *x_gradient, float *weight_gradient, const ck_cuda_target *target);
 
-// Decoding: products and sublayers of 1 to 16 rows, as in ckernels.h. x, y and what is between sublayers hold the target's
-// elements, norms and angles are float32, weights and caches lie in any of their forms. With elements of bfloat16 the
-// products run on tensor cores, for which floats of a weight are rounded to bfloat16; whole numbers are exact.
+// Decoding: products and sublayers of 1 to 16 rows, as in ckernels_decoding.h. x, y and what is between sublayers hold
+// the target's elements, norms and angles are float32, weights and caches lie in any of their forms. With elements of
+// bfloat16 the products run on tensor cores, for which floats of a weight are rounded to bfloat16; whole numbers are
+// exact.
 
 /// Whether there are kernels for such a product on the target's device; compiles them the first time.
 bool ck_cuda_narrow_product_is_supported(int64_t rows, const ck_matrix *weight, const ck_cuda_target *target);

@@ -119,7 +119,7 @@ void wb_release_freed_memory(void);
 // Functions with a derivative of our own.
 
 /// A linear map's weight [out, in]: floats of any width with no scales; or whole numbers, int8 or int4 packed into bytes,
-/// with bfloat16 scales, as ckernels.h lays them down.
+/// with bfloat16 scales, as ckernels_decoding.h lays them down.
 typedef struct wb_matrix {
   const wb_tensor *values;
   const wb_tensor *scales;

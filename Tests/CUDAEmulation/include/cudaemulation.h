@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "ckernels.h"
+#include "ckernels_decoding.h"
 
 #ifdef __cplusplus
 extern "C" {
