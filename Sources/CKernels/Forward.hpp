@@ -40,7 +40,7 @@ CK_INLINE void writeBlock(
         .ahead = &ahead,
     });
     if (beta)
-      for (Index k = 0; k < m; k++) std::copy_n(write + k * stride + t * n, n, beta + (t * m + k) * n);
+      for (Index k = 0; k < m; k++) copyAside(write + k * stride + t * n, n, beta + (t * m + k) * n);
   }
 }
 
@@ -75,7 +75,8 @@ inline void forwardShare(void *context, int thread, int share) {
     ahead.add(job.input, narrow);
     ahead.add(job.output, narrow);
     ahead.add(job.nextState, wide);
-    ahead.add(job.beta, shape.m * shape.n);
+    // In whole registers the write coefficients go past the caches.
+    if (shape.n % lanes) ahead.add(job.beta, shape.m * shape.n);
     const float *read = job.state + token * wide;
     if (run.writer) {
       float *next = job.nextState + token * wide;

@@ -14,8 +14,19 @@ typedef float UnalignedQuad __attribute__((ext_vector_type(4), aligned(4)));
 
 CK_INLINE Vector load(const float *p) { return *reinterpret_cast<const UnalignedVector *>(p); }
 CK_INLINE void store(float *p, Vector v) { *reinterpret_cast<UnalignedVector *>(p) = v; }
+
 /// Stores whole registers at an address aligned to them, past the caches: for what is read again much later.
 CK_INLINE void storeAside(float *p, Vector v) { __builtin_nontemporal_store(v, reinterpret_cast<Vector *>(p)); }
+
+/// Copies numbers past the caches where they are whole registers and go to a place aligned to them; into them elsewhere.
+CK_INLINE void copyAside(const float *from, Index count, float *to) {
+  if (count % lanes || reinterpret_cast<std::uintptr_t>(to) % sizeof(Vector)) {
+    std::copy_n(from, count, to);
+    return;
+  }
+  for (Index i = 0; i < count; i += lanes) storeAside(to + i, load(from + i));
+}
+
 CK_INLINE Quad loadQuad(const float *p) { return *reinterpret_cast<const UnalignedQuad *>(p); }
 
 /// The first `count` < lanes elements, zero in the other lanes; touches no memory beyond them.
