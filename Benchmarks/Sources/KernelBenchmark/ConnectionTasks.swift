@@ -63,7 +63,7 @@ struct ConnectionTasks {
       "write and read",
       [
         .init(.forward, operations: 4 * wide * columns, floats: 2 * wide + 2 * narrow + beta),
-        .init(.backward, operations: 10 * wide * columns, floats: 3 * wide + 3 * narrow + beta),
+        .init(.backward, operations: 8 * wide * columns, floats: 3 * wide + 3 * narrow + beta),
       ]
     ) {
       let read = try withTorch { try open() }
@@ -82,7 +82,7 @@ struct ConnectionTasks {
       "connection",
       [
         .init(.forward, operations: 4 * wide * columns, floats: 3 * wide + 2 * narrow + beta),
-        .init(.backward, operations: 10 * wide * columns, floats: 4 * wide + 3 * narrow + beta),
+        .init(.backward, operations: 8 * wide * columns, floats: 4 * wide + 3 * narrow + beta),
       ]
     ) {
       let (forward, end) = try timed {
