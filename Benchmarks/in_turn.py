@@ -1,4 +1,4 @@
-"""What width costs over the plain step: python3 Benchmarks/in_turn.py WIDEBAND [--rounds N] [--steps N]
+"""What width costs over the plain step: python3 Benchmarks/in_turn.py WIDEBAND ROUNDS -- ARGUMENTS OF BENCH STEP
 
 A machine's speed drifts by more than what is to be measured. So `bench step` of every width is alive at once, one of them
 runs at a time, a few seconds each in an order drawn anew, and the rest are stopped. A step that was stopped in its middle
@@ -11,21 +11,21 @@ import pathlib
 import random
 import signal
 import subprocess
-import time
 
-CONFIGS = ["plain", "width_1_5", "width_2", "width_4", "width_8", "width_8_fine"]
+from table import WIDTHS
+
 TURN = 3.0  # seconds
 
 
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("wideband")
-    a.add_argument("--rounds", type=int, default=3)
-    a.add_argument("--steps", type=int, default=40)
+    a.add_argument("rounds", type=int)
+    a.add_argument("arguments", nargs="+")
     o = a.parse_args()
     for _ in range(o.rounds):
         with contextlib.ExitStack() as stack:
-            runs = {config: stack.enter_context(started(o.wideband, config, o.steps)) for config in CONFIGS}
+            runs = {config: stack.enter_context(started(o.wideband, config, o.arguments)) for config in WIDTHS}
             take_turns(list(runs.values()))
             for config, run in runs.items():
                 line = run.stdout.read()
@@ -35,10 +35,10 @@ def main():
 
 
 @contextlib.contextmanager
-def started(wideband, config, steps):
+def started(wideband, config, arguments):
     """A run that is stopped as soon as it lives, and ends with the block."""
     path = pathlib.Path(__file__).parent / "configs" / f"{config}.json"
-    command = [wideband, "bench", "step", "--config", path, "--batch", "8", "--length", "256", "--steps", str(steps), "--json"]
+    command = [wideband, "bench", "step", "--json", "--config", path, *arguments]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         run.send_signal(signal.SIGSTOP)
@@ -52,11 +52,10 @@ def take_turns(runs):
     while alive := [run for run in runs if run.poll() is None]:
         for run in random.sample(alive, len(alive)):
             run.send_signal(signal.SIGCONT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 run.wait(TURN)
-                continue
-            run.send_signal(signal.SIGSTOP)
-            time.sleep(0.05)
+            except subprocess.TimeoutExpired:
+                run.send_signal(signal.SIGSTOP)
 
 
 if __name__ == "__main__":

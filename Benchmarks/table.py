@@ -17,7 +17,9 @@ def main():
     for record in records(o.results):
         runs[record["config"], record["arm"]].append(record)
     configs = list(dict.fromkeys(config for config, _ in runs))
-    in_turn = {config: [run["step_s"] for run in runs[config, "in turn"]] for config in configs}
+
+    def in_turn(config):
+        return [run["step_s"] for run in runs[config, "in turn"]]
 
     def ratio(a, b):
         return a / b if a and b else None
@@ -29,7 +31,7 @@ def main():
         times = {arm: median(runs[config, arm], "step_s") for arm in ARMS}
         cells = [cell(times[arm], "{:.0f}", 1000) for arm in ARMS]
         cells += [cell(ratio(times[arm], times["wideband"]), "{:.2f}") for arm in ("eager", "compile")]
-        cells += [", ".join(f"{wide / plain:.2f}" for wide, plain in zip(in_turn[config], in_turn["plain"])) or "–"]
+        cells += [", ".join(f"{wide / plain:.2f}" for wide, plain in zip(in_turn(config), in_turn("plain"))) or "–"]
         cells += [cell(median(runs[config, arm], "peak_bytes"), "{:.0f}", 1e-6) for arm in ARMS]
         print(f"| {config} | {WIDTHS.get(config) or '–'} | " + " | ".join(cells) + " |")
     if o.picture:

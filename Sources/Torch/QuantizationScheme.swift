@@ -1,8 +1,8 @@
 /// A form of weights as whole numbers, 32 neighbours in a row under one bfloat16 scale.
 ///
 /// With M the largest magnitude among the 32, no weight changes by more than M/254 · (1 + 2⁻⁷) in int8 and M/8 in int4;
-/// 32 of which none reaches 2⁻¹¹⁰ become zero. `ck_quantize` in `ckernels_decoding.h` says how numbers and scales are chosen and
-/// where they lie.
+/// 32 of which none reaches 2⁻¹¹⁰ become zero. `ck_quantize` in `ckernels_decoding.h` says how numbers and scales are
+/// chosen and where they lie.
 public enum QuantizationScheme: String, Codable, Sendable, CaseIterable {
   /// Whole numbers from -127 to 127.
   case int8
