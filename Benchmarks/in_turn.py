@@ -11,6 +11,7 @@ import pathlib
 import random
 import signal
 import subprocess
+import time
 
 from table import WIDTHS
 
@@ -56,6 +57,7 @@ def take_turns(runs):
                 run.wait(TURN)
             except subprocess.TimeoutExpired:
                 run.send_signal(signal.SIGSTOP)
+                time.sleep(0.05)  # Until all of its threads have stopped.
 
 
 if __name__ == "__main__":
