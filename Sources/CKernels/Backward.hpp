@@ -28,10 +28,12 @@ CK_INLINE void writeBackwardBlock(
 struct BackwardWorking {
   float *gradients;  ///< [columns, stride]: of the coefficients, then q
   float *diagonal;   ///< [stride]: what the norm takes back from each slot
+  float *token;      ///< [n, C]: the gradient of a token's state, until it may take the place of the next state's
 
   BackwardWorking(const Plan &plan, Cutter &cutter) {
     gradients = cutter.take(plan.shape.table());
     diagonal = plan.isDynamic ? cutter.take(plan.shape.stride) : nullptr;
+    token = cutter.take(plan.shape.n * plan.shape.C);
   }
 };
 
@@ -150,6 +152,7 @@ CK_INLINE void finishGradients(
   for (; r < stride; r += lanes) finishGradientsOfSlots<1>(plan, working, back, sums, projections, r);
 }
 
+/// The whole backward pass of a block; `stateGradient` may be where the next state's is.
 CK_INLINE void backwardBlock(
     const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, const BackwardInput &in, Index tokens,
     float *stateGradient, Ahead &ahead) {
@@ -161,10 +164,12 @@ CK_INLINE void backwardBlock(
   else
     for (Index i = 0; i < shape.table(); i += lanes)
       store(sums.fixed + i, load(sums.fixed + i) + load(back.gradients + i));
+  const bool isInPlace = stateGradient == in.nextStateGradient;
   for (Index t = 0; t < tokens; t++) {
     const float *read = working.values + t * n, *carry = read + m * stride;
+    float *result = stateGradient + t * n * C;
     compute(Product{
-        .out = stateGradient + t * n * C,
+        .out = isInPlace ? back.token : result,
         .outRow = C,
         .rows = n,
         .columns = C,
@@ -178,6 +183,7 @@ CK_INLINE void backwardBlock(
         .baseRow = C,
         .ahead = &ahead,
     });
+    if (isInPlace) std::copy_n(back.token, n * C, result);
   }
   if (plan.isDynamic)
     compute(Product{

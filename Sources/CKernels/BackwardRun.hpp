@@ -51,7 +51,10 @@ inline void backwardShare(void *context, int thread, int share) {
     ahead.add(job.output, narrow);
     ahead.add(job.writerOutputGradient, narrow);
     ahead.add(job.writerBeta, shape.m * shape.n);
-    ahead.add(run.plan ? job.stateGradient : job.writerNextStateGradient, wide);
+    if (!run.plan)
+      ahead.add(job.writerNextStateGradient, wide);
+    else if (job.stateGradient != job.nextStateGradient)
+      ahead.add(job.stateGradient, wide);
     if (run.plan) {
       const BackwardInput in{
           job.state + token * wide, job.output + token * narrow, job.inputGradient + token * narrow,

@@ -31,6 +31,7 @@ struct Pending : torch::CustomClassHolder {
   at::Tensor beta;
   at::Tensor projections;
   at::Tensor nextGradient;
+  bool ownsNextGradient = false;  ///< whether nobody else sees it and the kernel lets the state's take its place
 
   int64_t slots() const { return state.size(-2); }
   int64_t width() const { return state.size(-1); }
@@ -96,7 +97,7 @@ variable_list finish(
     at::Tensor *previousOutputGradient) {
   TORCH_CHECK(connection.nextGradient.defined(), "a connection's backward pass ran twice, or its write never did");
   auto upstream = prepared(inputGradient);
-  stateGradient = at::empty_like(connection.state);
+  stateGradient = connection.ownsNextGradient ? connection.nextGradient : at::empty_like(connection.state);
   ck_connection_gradients targets{};
   auto gradients = weightGradients(connection.weights, targets);
   auto kernel = connection.kernel();
@@ -182,6 +183,7 @@ struct WriteRead : torch::autograd::Function<WriteRead> {
     auto saved = recall(context, "pending"), next = recall(context, "next");
     variable_list results(2);
     auto weights = finish(*next, gradients[0], saved->nextGradient, saved.get(), &results[0]);
+    saved->ownsNextGradient = saved->state.is_cpu();
     saved->beta.reset();
     results.insert(results.end(), weights.begin(), weights.end());
     results.resize(results.size() + 3);

@@ -65,6 +65,29 @@ import Torch
     }
   }
 
+  /// Of more slots than a tile has rows, some would be overwritten while others still need them.
+  @Test func aStateGradientMayTakeThePlaceOfTheNextStates() throws {
+    for (m, n, C, N) in [(2, 3, 17, 7), (3, 20, 40, 5), (4, 32, 8, 9)] {
+      let (last, previous) = try (
+        KernelArguments(m: m, n: n, C: C, N: N), KernelArguments(m: m, n: n, C: C, N: N, seed: 2)
+      )
+      var (connection, before) = (last.connection(), previous.connection())
+      func results(in stateGradient: Memory) -> [[Float]] {
+        let (outputGradient, sums) = (last.narrow(), last.gradients())
+        var targets = KernelArguments.targets(sums)
+        #expect(
+          ck_connection_backward_write_backward(
+            &connection, &before, Int64(N), last.state.pointer, last.output.pointer, last.inputGradient.pointer,
+            last.nextStateGradient.pointer, previous.state.pointer, nil, stateGradient.pointer,
+            outputGradient.pointer, &targets, 1))
+        return [stateGradient.elements, outputGradient.elements] + sums.map(\.elements)
+      }
+      let apart = results(in: last.wide())
+      let inPlace = results(in: last.nextStateGradient)
+      #expect(inPlace == apart)
+    }
+  }
+
   @Test func savedWriteCoefficientsServeAsWellAsTheState() throws {
     for (m, n, C, N) in shapes {
       let arguments = try KernelArguments(m: m, n: n, C: C, N: N)

@@ -3,7 +3,7 @@
 // in ckernels_decoding.h.
 //
 // Shape letters: N tokens, m fraction rate, n slots (n >= m >= 1), C slot width. Every array is contiguous, row major,
-// and needs no more alignment than a float. An array that is written may not overlap any other argument.
+// and needs no more alignment than a float. An array that is written may overlap another argument only where it is said.
 //
 // Every function takes the number of `threads` to use at most and shares the pool of the process's OpenMP library where
 // one is loaded; without one it runs on the calling thread. Tokens are dealt to threads in fixed shares and gradients
@@ -90,8 +90,8 @@ bool ck_connection_write_backward(
 
 /// Second half, after the backward pass of the sublayer: from `state` [N,n,C], the sublayer's `output` [N,m,C], the
 /// gradient of its input `input_gradient` [N,m,C] and `next_state_gradient` [N,n,C], the whole gradient of the state
-/// `state_gradient` [N,n,C] (read, carry, and the coefficients' own dependence on it); adds the gradients of the
-/// parameters to `gradients`.
+/// `state_gradient` [N,n,C] (read, carry, and the coefficients' own dependence on it), which may take the place of
+/// `next_state_gradient`; adds the gradients of the parameters to `gradients`.
 bool ck_connection_backward(
     const ck_connection *connection, int64_t tokens, const float *state, const float *output,
     const float *input_gradient, const float *next_state_gradient, float *state_gradient,
