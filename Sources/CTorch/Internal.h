@@ -21,6 +21,9 @@ namespace wideband {
 
 void record(const char *message);
 
+/// Sets up how the process keeps memory, before the first operator.
+void prepareMemory();
+
 inline wb_tensor *handle(at::Tensor value) { return new wb_tensor{std::move(value)}; }
 
 inline c10::Device device(int64_t packed) {

@@ -1,4 +1,4 @@
-// Devices found at run time, random generators, threads, and the process's memory habits.
+// Devices found at run time, random generators, and threads.
 #include <ATen/Parallel.h>
 #include <ATen/core/CachingHostAllocator.h>
 #include <c10/core/CachingDeviceAllocator.h>
@@ -7,10 +7,6 @@
 
 #include <algorithm>
 #include <string>
-
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
 
 #include "Internal.h"
 #include "ckernels.h"
@@ -73,19 +69,9 @@ void wb_set_thread_count(int count) { at::set_num_threads(std::max(count, 1)); }
 
 double wb_read_bandwidth(int64_t bytes) { return ck_read_bandwidth(bytes, at::get_num_threads()); }
 
-void wb_release_freed_memory(void) {
-#if defined(__GLIBC__)
-  malloc_trim(0);
-#endif
-}
-
 void wb_prepare_process(void) {
   at::globalContext().setFlushDenormal(true);
-#if defined(__GLIBC__)
-  // Large temporaries come back step after step; handing them to the kernel each time costs a page fault per 4 KiB.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, -1);
-#endif
+  wideband::prepareMemory();
 }
 
 wb_generator *wb_generator_create(int64_t packed, uint64_t seed) {

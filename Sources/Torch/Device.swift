@@ -80,7 +80,8 @@ public enum Machine {
     set { wb_set_thread_count(Int32(clamping: newValue)) }
   }
 
-  /// Flushes denormal numbers to zero and keeps freed memory for reuse. Call it once, before the first operator.
+  /// Flushes denormal numbers to zero, keeps freed memory for reuse and asks for huge pages where the system has them. Call it
+  /// once, before the first operator.
   public static func prepare() { wb_prepare_process() }
 
   /// Gives the memory back to the system that was freed and is kept for reuse.

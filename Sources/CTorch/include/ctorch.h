@@ -110,7 +110,8 @@ void wb_set_thread_count(int count);
 /// Bytes a second at which all threads read an array of `bytes` together; 0 where there is no room for it.
 double wb_read_bandwidth(int64_t bytes);
 
-/// Process-wide set-up: denormals flushed to zero, freed memory kept for reuse. Call it before the first operator.
+/// Process-wide set-up: denormals flushed to zero, freed memory kept for reuse, huge pages asked for. Call it before the
+/// first operator.
 void wb_prepare_process(void);
 
 /// Gives the memory back to the system that was freed and is kept for reuse.

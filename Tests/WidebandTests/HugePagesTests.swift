@@ -1,0 +1,43 @@
+#if os(Linux)
+  import Foundation
+  import Testing
+
+  struct HugePagesTests {
+    private static let support = "/sys/kernel/mm/transparent_hugepage"
+
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: support))) func theHeapAsksForHugePages() throws {
+      let folder = try TemporaryFolder()
+      let config = try folder.write(
+        "config.json",
+        """
+        {"model_type": "wideband", "vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 32,
+        "rope_theta": 10000.0, "rms_norm_eps": 1e-06, "max_position_embeddings": 64, "tie_word_embeddings": true}
+        """)
+      let running = try Executable.start("bench", "step", "--config", config.path, "--steps", "100000000")
+      defer {
+        kill(running.process.processIdentifier, SIGKILL)
+        running.process.waitUntilExit()
+      }
+      let deadline = ContinuousClock.now + .seconds(60)
+      var asks = false
+      while !asks && running.process.isRunning && ContinuousClock.now < deadline {
+        asks = heapAsks(running.process.processIdentifier)
+        usleep(20_000)
+      }
+      #expect(asks)
+    }
+
+    /// Whether a part of a process's heap has the flag for huge pages.
+    private func heapAsks(_ process: Int32) -> Bool {
+      guard let file = FileHandle(forReadingAtPath: "/proc/\(process)/smaps"), let data = try? file.readToEnd() else {
+        return false
+      }
+      // Flags end the description of a piece of memory, so that what comes before them is the piece they belong to.
+      let pieces = String(decoding: data, as: UTF8.self).components(separatedBy: "VmFlags:")
+      return zip(pieces, pieces.dropFirst()).contains { piece, next in
+        piece.contains("[heap]") && next.prefix { $0 != "\n" }.contains(" hg ")
+      }
+    }
+  }
+#endif
