@@ -46,10 +46,13 @@ void wideband::prepareMemory() {
   // Large temporaries come back step after step; handing them to the kernel each time costs a fault for every page.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, -1);
+  // Where small pages are larger than these, huge ones are hundreds of megabytes.
+  if (sysconf(_SC_PAGESIZE) > 4096) return;
   // Small pages stay where the heap grows while somebody already uses its end: it is to grow seldom.
   mallopt(M_TOP_PAD, 256 << 20);
-  static AdvisingAllocator allocator;
-  c10::SetCPUAllocator(&allocator);
+  // Never destroyed: threads may ask it for memory while the process ends.
+  static auto *const allocator = new AdvisingAllocator;
+  c10::SetCPUAllocator(allocator);
 }
 
 void wb_release_freed_memory(void) {

@@ -3,9 +3,11 @@
   import Testing
 
   struct HugePagesTests {
-    private static let support = "/sys/kernel/mm/transparent_hugepage"
+    private static let isPossible =
+      sysconf(Int32(_SC_PAGESIZE)) == 4096
+      && FileManager.default.fileExists(atPath: "/sys/kernel/mm/transparent_hugepage")
 
-    @Test(.enabled(if: FileManager.default.fileExists(atPath: support))) func theHeapAsksForHugePages() throws {
+    @Test(.enabled(if: isPossible)) func theHeapAsksForHugePages() throws {
       let folder = try TemporaryFolder()
       let config = try folder.write(
         "config.json",
