@@ -73,6 +73,11 @@ void connections(int64_t m, int64_t n, int64_t C, int64_t N, bool isDynamic, int
     return ck_connection_backward(
         &keeping, N, state, output, inputGradient, nextGradient, stateGradient, &targets, threads);
   });
+  check("derivative in the next state's place " + name, {&stateGradient}, gradients, [&] {
+    std::copy_n(nextGradient.operator float *(), N * n * C, stateGradient.operator float *());
+    return ck_connection_backward(
+        &own.value, N, state, output, inputGradient, stateGradient, stateGradient, &targets, threads);
+  });
   const ck_connection_gradients none{};
   check("derivative of the state alone " + name, {&stateGradient}, {}, [&] {
     return ck_connection_backward(
