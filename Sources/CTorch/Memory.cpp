@@ -57,7 +57,8 @@ void wideband::prepareMemory() {
 
 void wb_release_freed_memory(void) {
   malloc_trim(0);
-  adviseHeap();
+  // The part that was given back is asked for anew when it comes again.
+  heapEnd = static_cast<char *>(sbrk(0));
 }
 
 #else

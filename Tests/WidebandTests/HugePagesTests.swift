@@ -8,15 +8,8 @@
       && FileManager.default.fileExists(atPath: "/sys/kernel/mm/transparent_hugepage")
 
     @Test(.enabled(if: isPossible)) func theHeapAsksForHugePages() throws {
-      let folder = try TemporaryFolder()
-      let config = try folder.write(
-        "config.json",
-        """
-        {"model_type": "wideband", "vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 1,
-        "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 32,
-        "rope_theta": 10000.0, "rms_norm_eps": 1e-06, "max_position_embeddings": 64, "tie_word_embeddings": true}
-        """)
-      let running = try Executable.start("bench", "step", "--config", config.path, "--steps", "100000000")
+      let running = try Executable.start(
+        "bench", "step", "--config", Workspace.shared().model + "/config.json", "--steps", "100000000")
       defer {
         kill(running.process.processIdentifier, SIGKILL)
         running.process.waitUntilExit()
