@@ -59,26 +59,31 @@ let package = Package(
     .target(
       name: "CTorch", dependencies: ["CKernels"] + torchDependencies, cxxSettings: torchHeaders,
       linkerSettings: torchLibraries),
+    room("CheckedInput", []),
     room("Torch", ["CTorch", collections]),
     room("VirtualWidth", ["Torch"]),
-    room("Checkpoint", ["Torch"]),
-    room("Tokenization", ["CPCRE2"]),
-    room("LanguageModel", ["VirtualWidth", "Checkpoint", "Torch"]),
-    room("Decoding", ["LanguageModel", "Checkpoint", "Tokenization", "Torch"]),
+    room("Checkpoint", ["Torch", "CheckedInput"]),
+    room("Tokenization", ["CPCRE2", "CheckedInput"]),
+    room("LanguageModel", ["VirtualWidth", "Checkpoint", "Torch", "CheckedInput"]),
+    room("Decoding", ["LanguageModel", "Checkpoint", "Tokenization", "Torch", "CheckedInput"]),
     .target(
       name: "Training",
-      dependencies: ["LanguageModel", "VirtualWidth", "Checkpoint", "Torch", "CZlib", collections, yams, protobuf],
+      dependencies: [
+        "LanguageModel", "VirtualWidth", "Checkpoint", "Torch", "CheckedInput", "CZlib", collections, yams, protobuf,
+      ],
       exclude: ["Generated/TensorBoardEvent.proto"], swiftSettings: swift),
     .executableTarget(
       name: "wideband",
       dependencies: [
-        "Training", "Decoding", "LanguageModel", "VirtualWidth", "Checkpoint", "Tokenization", "Torch", arguments,
+        "Training", "Decoding", "LanguageModel", "VirtualWidth", "Checkpoint", "Tokenization", "Torch", "CheckedInput",
+        arguments,
       ],
       swiftSettings: swift),
     .target(
       name: "TestSupport", dependencies: ["LanguageModel", "Checkpoint", "Torch"], path: "Tests/TestSupport",
       swiftSettings: swift),
     .target(name: "CUDAEmulation", dependencies: ["CKernels"], path: "Tests/CUDAEmulation"),
+    tests("CheckedInputTests", ["CheckedInput"]),
     tests("TorchTests", ["Torch", "TestSupport"]),
     tests("CKernelsTests", ["CKernels", "CUDAEmulation", "Torch", "TestSupport"]),
     tests("VirtualWidthTests", ["VirtualWidth", "TestSupport"]),

@@ -1,0 +1,53 @@
+/// Numbers from outside, and sums and products of them, without a trap.
+///
+/// `Int(_: Double)`, `+` and `*` end the process where the result does not fit. What a file or a flag decides goes
+/// through these functions instead.
+extension Int {
+  /// The value of `number`, which must be an integer within `range`; nil otherwise.
+  public init?(_ number: Double, in range: ClosedRange<Int>) {
+    guard let value = Int(exactly: number), range.contains(value) else { return nil }
+    self = value
+  }
+
+  /// `number` rounded to the nearest integer, or the bound of `range` that is nearer; the lower one for NaN.
+  ///
+  /// For what is only shown, such as a duration or a count of pixels.
+  public init(clamping number: Double, to range: ClosedRange<Int> = Int.min...Int.max) {
+    let rounded = number.rounded()
+    if let value = Int(exactly: rounded) {
+      self = Swift.min(Swift.max(value, range.lowerBound), range.upperBound)
+    } else {
+      self = rounded > 0 ? range.upperBound : range.lowerBound
+    }
+  }
+
+  /// The product of all factors; nil if it does not fit in 64 bits. A factor of 0 gives 0.
+  public static func product(_ factors: some Sequence<Int>) -> Int? {
+    var result = 1
+    var overflows = false
+    for factor in factors {
+      if factor == 0 { return 0 }
+      let (product, hasOverflowed) = result.multipliedReportingOverflow(by: factor)
+      overflows = overflows || hasOverflowed
+      result = product
+    }
+    return overflows ? nil : result
+  }
+
+  /// The product of all factors; nil if it does not fit in 64 bits.
+  public static func product(_ factors: Int...) -> Int? { product(factors) }
+
+  /// The sum of all terms; nil if a partial sum does not fit in 64 bits.
+  public static func sum(_ terms: some Sequence<Int>) -> Int? {
+    var result = 0
+    for term in terms {
+      let (sum, hasOverflowed) = result.addingReportingOverflow(term)
+      if hasOverflowed { return nil }
+      result = sum
+    }
+    return result
+  }
+
+  /// The sum of all terms; nil if a partial sum does not fit in 64 bits.
+  public static func sum(_ terms: Int...) -> Int? { sum(terms) }
+}

@@ -1,0 +1,28 @@
+/// Text from a file or a flag as a message shows it: in quotes, on one line, at most 120 characters.
+///
+/// Control characters are escaped, so that no escape sequence of a terminal comes out of a file.
+public func quoted(_ text: some StringProtocol) -> String { "'\(printable(text))'" }
+
+/// The same without quotes, for text such as a path that a message begins with.
+///
+/// - Parameter limit: the number of Unicode scalars that are shown; "…" stands for the rest.
+public func printable(_ text: some StringProtocol, limit: Int = 120) -> String {
+  var shown = ""
+  for (index, scalar) in text.unicodeScalars.enumerated() {
+    if index == limit {
+      shown += "…"
+      break
+    }
+    shown += isPrintable(scalar) ? String(scalar) : "\\u{\(String(scalar.value, radix: 16))}"
+  }
+  return shown
+}
+
+/// Whether a terminal shows a scalar and does nothing else: no control character, no change of direction.
+private func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+  switch scalar.properties.generalCategory {
+  case .control, .lineSeparator, .paragraphSeparator: false
+  case .format: ![0x202A...0x202E, 0x2066...0x2069, 0x200E...0x200F].contains { $0.contains(scalar.value) }
+  default: true
+  }
+}
