@@ -22,7 +22,10 @@ let torchLibraries: [LinkerSetting] =
     .linkedLibrary("c10"),
   ] : []
 
-let swift: [SwiftSetting] = [.swiftLanguageMode(.v6)]
+// In this checkout one optimised build serves the command and the tests, which import modules with @testable.
+let swift: [SwiftSetting] =
+  [.swiftLanguageMode(.v6)]
+  + (isPrivateTorch ? [.unsafeFlags(["-enable-testing"], .when(configuration: .release))] : [])
 
 func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: swift)
@@ -82,6 +85,12 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["LanguageModel", "Checkpoint", "Torch"], path: "Tests/TestSupport",
       swiftSettings: swift),
+    .executableTarget(
+      name: "Fuzz",
+      dependencies: [
+        "Training", "Decoding", "LanguageModel", "Checkpoint", "Tokenization", "Torch", "CheckedInput", arguments,
+      ],
+      path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: swift),
     .target(name: "CUDAEmulation", dependencies: ["CKernels"], path: "Tests/CUDAEmulation"),
     tests("CheckedInputTests", ["CheckedInput"]),
     tests("TorchTests", ["Torch", "TestSupport"]),

@@ -1,0 +1,78 @@
+import ArgumentParser
+import Foundation
+import Torch
+
+/// Feeds mutated files of every format to the code that reads it, in workers that may die.
+///
+///     swift run -c release Fuzz                          # every target for ten seconds
+///     swift run -c release Fuzz --seconds 600 --seed 7
+///     swift run -c release Fuzz --targets recipe,config --count 1000000
+///
+/// An input is a function of seed, target and index. One at which a worker dies, hangs or grows is kept in Tests/Fuzz/Corpus,
+/// and the program ends with status 1; so it does for a refusal that is not one clear sentence.
+@main
+struct Fuzz: ParsableCommand {
+  @Option(help: "Targets, separated by commas; all without it.")
+  var targets = ""
+  @Option(help: "Inputs of each target.")
+  var count = 1_000_000_000
+  @Option(help: "Seconds for each target.")
+  var seconds = 10.0
+  @Option(help: "What inputs are made from.")
+  var seed: UInt64 = 1
+  @Option(help: .hidden)
+  var from = 0
+  @Option(help: .hidden)
+  var worker: String?
+  @Option(help: "A folder with a workspace to use again, or to make.")
+  var workspace: String?
+
+  func run() throws {
+    Machine.prepare()
+    if let worker { return try work(in: URL(filePath: worker)) }
+    let folder = URL(filePath: workspace ?? NSTemporaryDirectory()).appending(
+      path: workspace == nil ? "wideband-fuzz-\(getpid())" : "")
+    let isNew = !FileManager.default.fileExists(atPath: folder.appending(path: "shards").path)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { if workspace == nil { try? FileManager.default.removeItem(at: folder) } }
+    let made = isNew ? try Workspace.make(in: folder) : Workspace(folder: folder)
+    setenv("WIDEBAND_FUZZ_WORKSPACE", folder.path, 1)
+    var isClean = true
+    print("target            inputs     read  refused  faults")
+    for target in try chosen(made) {
+      let supervisor = Supervisor(
+        target: target, seed: seed,
+        corpus: Fixtures.folder.deletingLastPathComponent().appending(path: "Fuzz/Corpus"))
+      let outcome = try supervisor.run(count: count, until: Date(timeIntervalSinceNow: seconds))
+      let numbers = [outcome.inputs, outcome.counts.read, outcome.counts.refused, outcome.faults.count]
+      let columns = numbers.map { number in String(repeating: " ", count: max(1, 9 - "\(number)".count)) + "\(number)" }
+      print(target.name.padding(toLength: 15, withPad: " ", startingAt: 0) + columns.joined())
+      outcome.faults.forEach { print("  \($0)") }
+      isClean = isClean && outcome.faults.isEmpty
+    }
+    if !isClean { throw ExitCode(1) }
+  }
+
+  private func chosen(_ workspace: Workspace) throws -> [Target] {
+    let all = Targets.all(workspace)
+    guard !targets.isEmpty else { return all }
+    return try targets.split(separator: ",").map { name in
+      guard let target = all.first(where: { $0.name == name }) else {
+        throw ValidationError("there is no target \(name): expected \(all.map(\.name).joined(separator: ", "))")
+      }
+      return target
+    }
+  }
+
+  private func work(in folder: URL) throws {
+    let workspace = Workspace(
+      folder: URL(filePath: ProcessInfo.processInfo.environment["WIDEBAND_FUZZ_WORKSPACE"] ?? ""))
+    guard let target = try chosen(workspace).first else { return }
+    let worker = Worker(
+      target: target, seed: seed, range: from..<(from + count), deadline: Date(timeIntervalSinceNow: seconds),
+      folder: folder,
+      progress: folder.appending(path: "progress"))
+    let counts = try worker.run()
+    try JSONEncoder().encode(counts).write(to: folder.appending(path: "result.json"))
+  }
+}

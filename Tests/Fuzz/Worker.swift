@@ -1,0 +1,64 @@
+import Foundation
+
+/// Feeds a range of inputs to one target in this process, and leaves word of where it is for whoever watches.
+struct Worker {
+  let target: Target
+  let seed: UInt64
+  let range: Range<Int>
+  /// When to end early.
+  let deadline: Date
+  let folder: URL
+  /// Where the index of the current input is written, as eight bytes.
+  let progress: URL
+
+  /// What a range came to.
+  struct Counts: Codable {
+    var read = 0
+    var refused = 0
+    /// Indices of inputs that were refused with a sentence that is none, and the sentence.
+    var messages: [Int: String] = [:]
+  }
+
+  func run() throws -> Counts {
+    let seeds = try target.seeds()
+    var counts = Counts()
+    let descriptor = open(progress.path, O_WRONLY | O_CREAT, 0o644)
+    defer { close(descriptor) }
+    for index in range {
+      if index % 64 == 0, Date() > deadline { break }
+      var place = Int64(index)
+      pwrite(descriptor, &place, 8, 0)
+      let files = target.input(index, seed: seed, of: seeds)
+      let input = folder.appending(path: "input")
+      try Self.write(files, to: input)
+      do {
+        try target.read(input)
+        counts.read += 1
+      } catch {
+        counts.refused += 1
+        if let fault = Self.fault(in: error), counts.messages.count < 20 { counts.messages[index] = fault }
+      }
+    }
+    return counts
+  }
+
+  /// Makes a folder of exactly these files.
+  static func write(_ files: Files, to folder: URL) throws {
+    try? FileManager.default.removeItem(at: folder)
+    for (name, bytes) in files {
+      let file = folder.appending(path: name)
+      try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data(bytes).write(to: file)
+    }
+  }
+
+  /// What is wrong with how an input was refused; nil for one clear line of Wideband's own.
+  static func fault(in error: any Error) -> String? {
+    let text = "\(error)"
+    let isOwn = !(error is DecodingError) && !(error is CocoaError) && type(of: error) != NSError.self
+    let foreign = ["NSCocoaErrorDomain", "Yams", "enforce fail", "PyTorch", "Swift.", "Optional(", "DecodingError"]
+    let hasControls = text.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F }
+    if isOwn, text.utf8.count <= 2000, !hasControls, !foreign.contains(where: text.contains) { return nil }
+    return "\(type(of: error)): \(text.prefix(300))"
+  }
+}
