@@ -44,7 +44,7 @@ extension BenchCommand {
         let dtype = device.kind == .cuda ? DType.bfloat16 : .float32
         let peak = try ArithmeticPeak.measure(on: device, dtype: dtype)
         let copy = try MemoryPeak.measure(on: device)
-        print(
+        try StandardOutput.line(
           json
             ? String(format: "{\"matmul_flops\": %.4g, \"copy_bytes_per_s\": %.4g}", peak, copy)
             : String(format: "large products %.1f TFLOP/s, copy %.1f GB/s (read and written)", peak / 1e12, copy / 1e9))
@@ -53,7 +53,7 @@ extension BenchCommand {
           let bench = try ConnectionBenchmark(
             width, hiddenSize: hiddenSize, tokens: tokens, dtype: dtype, copyBandwidth: copy, on: device)
           let report = try bench.run()
-          print(json ? report.json : report.text)
+          try StandardOutput.line(json ? report.json : report.text)
           if !report.isRight { wrong += 1 }
         }
         if wrong > 0 { throw ExitCode.failure }

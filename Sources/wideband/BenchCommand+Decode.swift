@@ -80,7 +80,7 @@ extension BenchCommand {
         let report = try DecodeReport(
           benchmark, measured.times, on: .init(productPeak: peak, threads: Machine.threadCount),
           weights: benchmark.weightType, peakBytes: device.kind == .cpu ? measured.peakBytes : device.peakBytes)
-        print(json ? try line(report) : report.text)
+        try StandardOutput.line(json ? line(report) : report.text)
       }
     }
 

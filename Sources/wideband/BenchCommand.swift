@@ -58,7 +58,7 @@ struct BenchCommand: ParsableCommand {
         let seconds = times[times.count / 2]
         let speed = Double(batch * length) / seconds
         let peak = device.kind == .cpu ? ProcessMemory.peakBytes : device.peakBytes
-        print(
+        try StandardOutput.line(
           json
             ? String(format: "{\"step_s\": %.5f, \"tokens_per_s\": %.1f, \"peak_bytes\": ", seconds, speed) + "\(peak)}"
             : String(format: "%.4f s a step, %.0f tokens/s, ", seconds, speed) + "\(peak / 1_000_000) MB at most")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Decoding
 import Dispatch
 import Foundation
@@ -69,15 +70,20 @@ struct Chat: ParsableCommand {
   private func converse(_ session: ChatSession) throws {
     let interrupt = AnswerInterrupt()
     let isTerminal = isatty(STDIN_FILENO) == 1
+    var lines = StandardInput.Lines(limit: 1 << 20)
     while true {
       if isTerminal { try write("> ") }
-      guard let line = readLine() else { break }
+      guard let bytes = try lines.next() else { break }
+      guard let line = String(validating: bytes, as: UTF8.self) else {
+        complain("the question is not UTF-8")
+        continue
+      }
       switch line.trimmingCharacters(in: .whitespaces) {
       case "": continue
       case "/exit": return
       case "/reset": session.reset()
       case let command where command.hasPrefix("/"):
-        try complain("\(command): expected /reset, /exit or a question")
+        complain("\(printable(command)): expected /reset, /exit or a question")
       default: try answer(line, session, interrupt)
       }
     }
@@ -93,19 +99,15 @@ struct Chat: ParsableCommand {
       try write("\n")
     } catch is CancellationError {
       try write("\n")
-      try complain("stopped")
+      complain("stopped")
     } catch let error where error is GenerationError || error is TokenizationError {
-      try complain("\(error)")
+      complain(Failure.sentence(error))
     }
   }
 
-  private func write(_ text: String) throws {
-    try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
-  }
+  private func write(_ text: String) throws { try StandardOutput.write(text) }
 
-  private func complain(_ sentence: String) throws {
-    try FileHandle.standardError.write(contentsOf: Data("\(sentence)\n".utf8))
-  }
+  private func complain(_ sentence: String) { StandardError.line(sentence) }
 }
 
 /// Ctrl-C during an answer ends the answer; at any other time it ends the process.
@@ -144,6 +146,6 @@ private final class AnswerInterrupt: @unchecked Sendable {
       isRequested = true
       return !isAnswering
     }
-    if isAtQuestion { exit(130) }
+    if isAtQuestion { _exit(130) }
   }
 }

@@ -43,6 +43,6 @@ struct Convert: ParsableCommand {
     try ModelFolder(URL(filePath: output)).write(
       configuration: configuration.json(dtype: dtype?.dtype ?? source.dtype), tensors: tensors, dtype: dtype?.dtype,
       extraFiles: source.otherFiles, maximumShardBytes: folder.shardSize.bytes)
-    print("\(output): \(weights.parameterCount) parameters in \(form)")
+    try StandardOutput.line("\(output): \(weights.parameterCount) parameters in \(form)")
   }
 }

@@ -51,11 +51,11 @@ struct DataCommand: ParsableCommand {
       let preparation = try DataPreparation(paths, encoder: try TokenizerEncoder(loaded), options: options)
       let outcome = try preparation.run(into: output) { progress in
         let share = 100 * progress.bytesRead / max(1, progress.bytesToRead)
-        try? FileHandle.standardError.write(contentsOf: Data("\(share)%  \(progress.tokens) tokens\n".utf8))
+        StandardError.line("\(share)%  \(progress.tokens) tokens")
       }
       try copyTokenizer(to: URL(filePath: output, directoryHint: .isDirectory))
-      for note in outcome.notes { print(note) }
-      print(Self.summary(outcome, output))
+      for note in outcome.notes { try StandardOutput.line(note) }
+      try StandardOutput.line(Self.summary(outcome, output))
     }
 
     /// Training and generation need the tokenizer: it goes where the data goes.

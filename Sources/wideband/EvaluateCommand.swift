@@ -72,10 +72,10 @@ struct Evaluate: ParsableCommand {
         let reference = try untuned.map { try load($0, dataset, on: device) }
         let evaluation = try DirectEvaluation(
           loaded, cycles: cycles, untuned: reference, on: moved, byteLengths: byteLengths)
-        print(json ? try Self.line(evaluation) : Self.text(evaluation))
+        try StandardOutput.line(json ? Self.line(evaluation) : Self.text(evaluation))
       } else {
         let evaluation = try Evaluation(loaded, on: moved, byteLengths: byteLengths)
-        print(json ? try Self.line(evaluation) : Self.text(evaluation))
+        try StandardOutput.line(json ? Self.line(evaluation) : Self.text(evaluation))
       }
     }
   }

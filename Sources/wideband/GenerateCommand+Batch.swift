@@ -30,16 +30,16 @@ extension Generate {
           let line = Line(
             index: next, prompt: prompts[next], text: result.text, tokens: result.tokens.count,
             finishReason: "\(result.finishReason)", seed: result.seed)
-          try FileHandle.standardOutput.write(contentsOf: encoder.encode(line) + Data("\n".utf8))
+          try StandardOutput.write(bytes: encoder.encode(line) + [UInt8(ascii: "\n")])
           next += 1
         }
       }
       let seconds = (clock.now - start) / .seconds(1)
       let count = results.reduce(0) { $0 + $1.tokens.count }
       let line = String(
-        format: "%d texts · %d prompt tokens · %d new tokens · %.1f s · %.1f tokens/s\n", results.count,
+        format: "%d texts · %d prompt tokens · %d new tokens · %.1f s · %.1f tokens/s", results.count,
         results.reduce(0) { $0 + $1.promptTokenCount }, count, seconds, Double(count) / max(seconds, 1e-9))
-      try FileHandle.standardError.write(contentsOf: Data(line.utf8))
+      StandardError.line(line)
     }
   }
 }

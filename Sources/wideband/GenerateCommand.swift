@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Decoding
 import Foundation
 import Torch
@@ -84,14 +85,12 @@ struct Generate: ParsableCommand {
     try machine.apply {
       let loaded = try loadedModel()
       let options = options(loaded.sampling)
-      let result = try loaded.generate(text, options: options) {
-        try FileHandle.standardOutput.write(contentsOf: Data($0.utf8))
-      }
-      try FileHandle.standardOutput.write(contentsOf: Data("\n".utf8))
+      let result = try loaded.generate(text, options: options) { try StandardOutput.write($0) }
+      try StandardOutput.line()
       var lines = [Self.statistics(result)]
       if let drafts = result.drafts { lines.append(DirectReport.line(drafts)) }
       if stats { lines += try report(result, of: loaded, beside: text, options) }
-      try FileHandle.standardError.write(contentsOf: Data((lines.joined(separator: "\n") + "\n").utf8))
+      StandardError.line(lines.joined(separator: "\n"))
     }
   }
 
@@ -134,15 +133,11 @@ struct Generate: ParsableCommand {
   /// The prompt, without the line break that ends a file.
   private func promptText() throws -> String {
     if let prompt { return prompt }
-    let name = promptFile ?? "standard input"
-    let data: Data
-    do {
-      data =
-        try promptFile.map { try Data(contentsOf: URL(filePath: $0)) }
-        ?? FileHandle.standardInput.readToEnd() ?? Data()
-    } catch { throw GenerationError("\(name): the prompt cannot be read") }
-    guard let text = String(validating: data, as: UTF8.self) else {
-      throw GenerationError("\(name): the prompt is not UTF-8")
+    let limit = StandardInput.longestText
+    let bytes =
+      try promptFile.map { try boundedContents(ofStream: $0, limit: limit) } ?? StandardInput.contents(limit: limit)
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw CommandError("\(promptFile.map { printable($0) } ?? StandardInput.name): the prompt is not UTF-8")
     }
     guard text.utf8.last == UInt8(ascii: "\n") else { return text }
     return String(text.unicodeScalars.dropLast(text.utf8.dropLast().last == UInt8(ascii: "\r") ? 2 : 1))

@@ -27,7 +27,8 @@ struct Info: ParsableCommand {
     let configuration = try loadConfiguration()
     if let length, length < 1 { throw CommandError("--length is \(length): expected at least 1") }
     let context = length ?? configuration.contextLength
-    print(Self.report(configuration, ModelCost(configuration, contextLength: context), context, storage: storage()))
+    try StandardOutput.line(
+      Self.report(configuration, ModelCost(configuration, contextLength: context), context, storage: storage()))
   }
 
   private func loadConfiguration() throws -> ModelConfiguration {

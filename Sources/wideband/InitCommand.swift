@@ -52,6 +52,6 @@ struct Init: ParsableCommand {
       configuration: configuration.json(dtype: dtype.dtype),
       tensors: weights.tensors.map { (name: $0.key, tensor: $0.value) }, extraFiles: files,
       maximumShardBytes: folder.shardSize.bytes)
-    print("\(output): \(weights.parameterCount) parameters in \(dtype.rawValue)")
+    try StandardOutput.line("\(output): \(weights.parameterCount) parameters in \(dtype.rawValue)")
   }
 }

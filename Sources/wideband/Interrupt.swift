@@ -30,7 +30,7 @@ final class Interrupt: @unchecked Sendable {
       defer { isRequested = true }
       return isRequested
     }
-    if isSecond { exit(130) }
-    try? FileHandle.standardError.write(contentsOf: Data("\nstopping after this step; once more to leave now\n".utf8))
+    if isSecond { _exit(130) }
+    StandardError.line("\nstopping after this step; once more to leave now")
   }
 }

@@ -38,7 +38,8 @@ struct Quantize: ParsableCommand {
       maximumShardBytes: folder.shardSize.bytes)
     let count = source.weights.parameterCount
     let bytes = tensors.reduce(0) { $0 + $1.tensor.count * $1.tensor.dtype.size }
-    print("\(output): \(count) parameters in \(scheme), \(bytes) bytes, \(source.weights.byteCount) before")
+    try StandardOutput.line(
+      "\(output): \(count) parameters in \(scheme), \(bytes) bytes, \(source.weights.byteCount) before")
   }
 
   /// Every tensor, of matrices their numbers and scales; one after the other, with a line on standard error a second.
@@ -60,7 +61,7 @@ struct Quantize: ParsableCommand {
       guard ContinuousClock.now - reported > .seconds(1) else { continue }
       reported = .now
       let share = 100 * done / weights.parameterCount
-      try FileHandle.standardError.write(contentsOf: Data("\(share)%  \(done) parameters\n".utf8))
+      StandardError.line("\(share)%  \(done) parameters")
     }
     return tensors
   }

@@ -37,13 +37,15 @@ struct ReportCommand: ParsableCommand {
     let report = Report(
       title: "A plain transformer and a Virtual Width Network", summary: Self.summary(runs), runs: runs)
     try AtomicFile.write(Data(report.html().utf8), to: URL(filePath: output))
-    print(Self.table(runs))
+    try StandardOutput.line(Self.table(runs))
     for run in runs {
-      for sample in run.samples { print("\n\(run.name) writes: \(sample.prompt)\(sample.continuation)") }
+      for sample in run.samples {
+        try StandardOutput.line("\n\(run.name) writes: \(sample.prompt)\(sample.continuation)")
+      }
     }
-    print("")
-    Self.summary(runs).forEach { print($0) }
-    print("curves: \(output)")
+    try StandardOutput.line()
+    for line in Self.summary(runs) { try StandardOutput.line(line) }
+    try StandardOutput.line("curves: \(output)")
   }
 
   private func load(_ name: String, _ folder: URL) throws -> Report.Run {

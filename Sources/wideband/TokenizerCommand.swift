@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Checkpoint
 import Foundation
 import Tokenization
@@ -51,7 +52,7 @@ struct TokenizerCommand: ParsableCommand {
       }
       for file in trained.files { try AtomicFile.write(file.content, to: folder.appending(path: file.name)) }
       let shortage = trained.isSmallerThanRequested ? " (the text has no more repeated pairs)" : ""
-      print("\(output)/tokenizer.json: \(trained.vocabularySize) tokens\(shortage)")
+      try StandardOutput.line("\(output)/tokenizer.json: \(trained.vocabularySize) tokens\(shortage)")
     }
   }
 
@@ -72,8 +73,8 @@ struct TokenizerCommand: ParsableCommand {
 
     func run() throws {
       let tokenizer = try loadTokenizer(tokenizer)
-      let bytes = try text.map { Array($0.utf8) } ?? Array(FileHandle.standardInput.readToEnd() ?? Data())
-      print(try tokenizer.encode(bytes: bytes).map(String.init).joined(separator: " "))
+      let bytes = try text.map { Array($0.utf8) } ?? StandardInput.contents(limit: StandardInput.longestText)
+      try StandardOutput.line(tokenizer.encode(bytes: bytes).map(String.init).joined(separator: " "))
     }
   }
 
@@ -94,16 +95,16 @@ struct TokenizerCommand: ParsableCommand {
 
     func run() throws {
       let tokenizer = try loadTokenizer(tokenizer)
-      let input = ids.isEmpty ? String(decoding: try FileHandle.standardInput.readToEnd() ?? Data(), as: UTF8.self) : ""
+      let bytes = ids.isEmpty ? try StandardInput.contents(limit: StandardInput.longestText) : []
+      let input = String(decoding: bytes, as: UTF8.self)
       let words = ids + input.split(whereSeparator: \.isWhitespace).map(String.init)
       let numbers = try words.map { word in
         guard let number = Int32(word) else {
-          throw CommandError("'\(word)' is not a token id: expected a whole number")
+          throw CommandError("\(quoted(word)) is not a token id: expected a whole number")
         }
         return number
       }
-      try FileHandle.standardOutput.write(contentsOf: Data(tokenizer.decodeBytes(numbers)))
-      print()
+      try StandardOutput.write(bytes: tokenizer.decodeBytes(numbers) + [UInt8(ascii: "\n")])
     }
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Decoding
 import Foundation
 import Torch
@@ -33,14 +34,14 @@ struct Verify: ParsableCommand {
     for folder in folders {
       do {
         let verification = try Verification(URL(filePath: folder), on: device)
-        print(Self.report(verification, of: folder), terminator: "\n\n")
+        try StandardOutput.line(Self.report(verification, of: folder) + "\n")
         if !verification.passes { failures += 1 }
       } catch {
-        print("\(folder)\n  \(error)\n  FAIL", terminator: "\n\n")
+        try StandardOutput.line("\(printable(folder))\n  \(Failure.sentence(error))\n  FAIL\n")
         failures += 1
       }
     }
-    print("\(folders.count - failures) of \(folders.count) folders pass")
+    try StandardOutput.line("\(folders.count - failures) of \(folders.count) folders pass")
     if failures > 0 { throw ExitCode.failure }
   }
 

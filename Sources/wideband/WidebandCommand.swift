@@ -23,7 +23,12 @@ struct WidebandCommand: ParsableCommand {
 
   /// Runs the command; a failure is one sentence on standard error and a status that is not zero.
   static func main() {
-    Machine.prepare()
-    main(nil)
+    StandardStreams.prepare()
+    do {
+      try StandardStreams.checkArguments()
+      Machine.prepare()
+      var command = try parseAsRoot()
+      try command.run()
+    } catch { Failure.end(error) }
   }
 }

@@ -16,7 +16,10 @@ struct Executable {
     let process = Process()
     private let folder: TemporaryFolder
 
-    fileprivate init(_ executable: URL, _ arguments: [String], _ input: String, in current: URL?) throws {
+    /// - Parameter pipe: where standard input comes from; nil for a file of `input`.
+    fileprivate init(
+      _ executable: URL, _ arguments: [String], _ input: String, in current: URL?, from pipe: Pipe? = nil
+    ) throws {
       folder = try TemporaryFolder()
       try folder.write("input", input)
       process.executableURL = executable
@@ -24,7 +27,7 @@ struct Executable {
       process.currentDirectoryURL = current ?? folder.url
       // Tiny models gain nothing from a second thread, and tests run side by side.
       process.environment = ProcessInfo.processInfo.environment.merging(["OMP_NUM_THREADS": "1"]) { $1 }
-      process.standardInput = try FileHandle(forReadingFrom: folder("input"))
+      process.standardInput = try pipe ?? FileHandle(forReadingFrom: folder("input"))
       process.standardOutput = try file("output")
       process.standardError = try file("errors")
       try process.run()
@@ -66,6 +69,11 @@ struct Executable {
     try Running(url, arguments, input, in: folder)
   }
 
+  /// Starts `wideband` with a standard input that stays open.
+  static func start(_ arguments: String..., from pipe: Pipe) throws -> Running {
+    try Running(url, arguments, "", in: nil, from: pipe)
+  }
+
   /// Runs `wideband` to its end.
   static func run(_ arguments: String..., input: String = "", in folder: URL? = nil) throws -> Result {
     try run(arguments, input: input, in: folder)
@@ -74,6 +82,12 @@ struct Executable {
   /// Runs `wideband` to its end.
   static func run(_ arguments: [String], input: String = "", in folder: URL? = nil) throws -> Result {
     try Running(url, arguments, input, in: folder).wait()
+  }
+
+  /// Runs `wideband` within a line of the shell, in which `$w` is the command with its arguments.
+  static func run(shell line: String, _ arguments: [String], in folder: URL? = nil) throws -> Result {
+    let script = line.replacingOccurrences(of: "$w", with: "\"$0\" \"$@\"")
+    return try Running(URL(filePath: "/bin/sh"), ["-c", script, url.path] + arguments, "", in: folder).wait()
   }
 
   /// Runs `wideband` where no file can grow beyond some blocks of 512 bytes, which is what a full disk looks like.

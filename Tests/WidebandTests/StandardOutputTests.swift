@@ -1,0 +1,91 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A standard output that is full, closed or read by nobody.
+struct StandardOutputTests {
+  private let workspace: Workspace
+  private let folder: TemporaryFolder
+
+  init() throws {
+    workspace = try .shared()
+    folder = try TemporaryFolder()
+  }
+
+  /// Commands whose result goes to standard output, or who say there what they have made.
+  private static let commands: [[String]] = [
+    ["--help"], ["generate", "--help"], ["help", "train"], ["--generate-completion-script", "bash"],
+    ["tokenizer", "train", "--size", "260", "--output", "OUT", "IN/text.txt"],
+    ["tokenizer", "encode", "--tokenizer", "IN/tokenizer", "And"],
+    ["tokenizer", "decode", "--tokenizer", "IN/tokenizer", "1", "2"],
+    ["data", "prepare", "--tokenizer", "IN/tokenizer", "--output", "OUT", "IN/text.txt"],
+    ["evaluate", "--model", "MODEL", "--data", "IN/tokens", "--length", "32", "--tokens", "64"],
+    ["evaluate", "--model", "MODEL", "--data", "IN/tokens", "--length", "32", "--tokens", "64", "--json"],
+    ["generate", "--model", "MODEL", "--prompt", "And", "--max-tokens", "2", "--seed", "1"],
+    ["generate", "--model", "MODEL", "--batch", "IN/prompts.jsonl", "--max-tokens", "2", "--seed", "1"],
+    ["info", "MODEL"], ["verify", "FIXTURES/models/plain"], ["convert", "MODEL", "OUT"],
+    ["quantize", "--model", "MODEL", "--output", "OUT", "--scheme", "int8"],
+    ["init", "--config", "MODEL/config.json", "--output", "OUT"],
+    ["report", "a=IN/run", "--output", "OUT", "--tokens", "2"],
+  ]
+
+  private func arguments(_ words: [String]) throws -> [String] {
+    try folder.write("prompts.jsonl", "{\"text\": \"And\"}\n")
+    let names = [
+      ("IN/prompts.jsonl", folder("prompts.jsonl").path), ("IN/", workspace.url.path + "/"),
+      ("MODEL", workspace.model), ("OUT", folder("out").path), ("FIXTURES", Fixtures.folder.path),
+    ]
+    return words.map { word in names.reduce(word) { $0.replacingOccurrences(of: $1.0, with: $1.1) } }
+  }
+
+  #if os(Linux)
+    @Test("A command whose output is lost fails with one sentence", arguments: commands)
+    func fullOutput_isReported(words: [String]) throws {
+      let result = try Executable.run(shell: "exec $w > /dev/full", arguments(words))
+      expectError(result, "standard output: cannot be written: No space left on device")
+    }
+  #endif
+
+  @Test("A command whose output is closed fails with one sentence", arguments: commands)
+  func closedOutput_isReported(words: [String]) throws {
+    let result = try Executable.run(shell: "exec $w >&-", arguments(words))
+    expectError(result, "standard output: cannot be written: it is closed")
+  }
+
+  @Test("A command whose reader has left ends quietly, as by SIGPIPE")
+  func abandonedOutput_endsQuietly() throws {
+    let result = try Executable.run(shell: "{ sleep 1; $w; echo $? >&2; } | true", ["--help"])
+    #expect(result.errors == "\(128 + SIGPIPE)\n")
+  }
+
+  @Test("With descriptors 0 to 2 closed a run is trained and resumed as with open ones")
+  func closedDescriptors_leaveTheRunIntact() throws {
+    for (index, closed) in ["0<&- 1>&- 2>&-", "1>&- 2>&-", "0<&- 2>&-", "2>&-"].enumerated() {
+      let run = "run\(index)"
+      let trained = try Executable.run(
+        shell: "exec $w \(closed)",
+        [
+          "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", run, "--set",
+          "training.steps=4", "--set", "checkpoint.interval=2",
+        ], in: folder.url)
+      #expect(trained.status == 0)
+      let metrics = try folder.read("\(run)/metrics.jsonl").split(separator: "\n")
+      #expect(metrics.count == 4 && metrics.allSatisfy { $0.hasPrefix("{") && $0.hasSuffix("}") })
+      #expect(try folder.read("\(run)/log.txt").split(separator: "\n").allSatisfy { $0.hasPrefix("20") })
+      let resumed = try Executable.run("train", "--resume", "--output", run, in: folder.url)
+      #expect(resumed.status == 0, "\(resumed.errors)")
+    }
+  }
+
+  @Test("A reader of the console who leaves does not end a run")
+  func abandonedConsole_doesNotEndTheRun() throws {
+    let result = try Executable.run(
+      shell: "{ sleep 1; $w 2>&1 >/dev/null; echo $? > status; } | true",
+      [
+        "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", "run", "--set",
+        "training.steps=4",
+      ], in: folder.url)
+    #expect(result.status == 0)
+    #expect(try folder.read("status") == "0\n")
+  }
+}
