@@ -128,6 +128,25 @@ public struct JSONScanner {
     return peek() == UInt8(ascii: "[")
   }
 
+  /// Whether the next value is an object; nothing is read.
+  public mutating func isAtObject() -> Bool {
+    skipWhiteSpace()
+    return peek() == UInt8(ascii: "{")
+  }
+
+  /// Whether the next value is a string; nothing is read.
+  public mutating func isAtString() -> Bool {
+    skipWhiteSpace()
+    return peek() == UInt8(ascii: "\"")
+  }
+
+  /// What stands here where something else was expected, as a message shows it. Lists and objects are not read.
+  public mutating func summary() throws -> String {
+    if isAtArray() { return "a list" }
+    if isAtObject() { return "an object" }
+    return try value().summary
+  }
+
   /// Fails unless only white space is left.
   public mutating func end() throws {
     skipWhiteSpace()
@@ -144,7 +163,8 @@ public struct JSONScanner {
       position += 1
     }
     let isPlain = peek().map { [0x20, 0x09, 0x0A, 0x0D, 0x2C, 0x7D, 0x5D].contains($0) } ?? true
-    guard position > start, value <= limit, isPlain else {
+    let hasLeadingZero = position > start + 1 && bytes[start] == UInt8(ascii: "0")
+    guard position > start, value <= limit, isPlain, !hasLeadingZero else {
       position = start
       return nil
     }

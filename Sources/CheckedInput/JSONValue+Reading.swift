@@ -29,7 +29,7 @@ extension JSONValue {
   /// - Parameter limit: the most bytes that such a file may have.
   /// - Throws: `InputError` naming the file, if it cannot be read, is too large or is not JSON.
   public init(contentsOf file: URL, limit: Int = 64 << 20) throws {
-    self = try JSONValue(parsing: try boundedContents(of: file, limit: limit), file: file.path)
+    self = try JSONValue(parsing: try boundedContents(of: file, limit: limit), file: printable(path: file.path))
   }
 }
 
@@ -44,18 +44,18 @@ public func boundedContents(of file: URL, limit: Int) throws -> Data {
     let attributes = try FileManager.default.attributesOfItem(atPath: file.resolvingSymlinksInPath().path)
     let type = attributes[.type] as? FileAttributeType
     guard type == .typeRegular else {
-      throw InputError("\(file.path): is \(describe(type)): expected a file")
+      throw InputError("\(printable(path: file.path)): is \(describe(type)): expected a file")
     }
     if let size = attributes[.size] as? Int, size > limit {
-      throw InputError("\(file.path): has \(size) bytes: expected at most \(limit)")
+      throw InputError("\(printable(path: file.path)): has \(size) bytes: expected at most \(limit)")
     }
     handle = try FileHandle(forReadingFrom: file)
   } catch let error as InputError {
     throw error
-  } catch { throw InputError("\(file.path): cannot be read: \(reason(error))") }
+  } catch { throw InputError("\(printable(path: file.path)): cannot be read: \(reason(error))") }
   defer { try? handle.close() }
   do { return try handle.read(upToCount: limit) ?? Data() } catch {
-    throw InputError("\(file.path): cannot be read: \(reason(error))")
+    throw InputError("\(printable(path: file.path)): cannot be read: \(reason(error))")
   }
 }
 

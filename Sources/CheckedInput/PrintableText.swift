@@ -3,7 +3,10 @@
 /// Control characters are escaped, so that no escape sequence of a terminal comes out of a file.
 public func quoted(_ text: some StringProtocol) -> String { "'\(printable(text))'" }
 
-/// The same without quotes, for text such as a path that a message begins with.
+/// A path as a message begins with it: on one line, and in full unless it is longer than any that is in use.
+public func printable(path: String) -> String { printable(path, limit: 1024) }
+
+/// The same as `quoted` without quotes.
 ///
 /// - Parameter limit: the number of Unicode scalars that are shown; "…" stands for the rest.
 public func printable(_ text: some StringProtocol, limit: Int = 120) -> String {
