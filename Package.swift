@@ -63,7 +63,7 @@ let package = Package(
       name: "CTorch", dependencies: ["CKernels"] + torchDependencies, cxxSettings: torchHeaders,
       linkerSettings: torchLibraries),
     room("CheckedInput", []),
-    room("Torch", ["CTorch", collections]),
+    room("Torch", ["CTorch", "CheckedInput", collections]),
     room("VirtualWidth", ["Torch"]),
     room("Checkpoint", ["Torch", "CheckedInput"]),
     room("Tokenization", ["CPCRE2", "CheckedInput"]),
@@ -83,7 +83,8 @@ let package = Package(
       ],
       swiftSettings: swift),
     .target(
-      name: "TestSupport", dependencies: ["LanguageModel", "Checkpoint", "Torch"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["LanguageModel", "Checkpoint", "CheckedInput", "Torch"],
+      path: "Tests/TestSupport",
       swiftSettings: swift),
     .executableTarget(
       name: "Fuzz",

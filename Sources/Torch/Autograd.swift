@@ -19,7 +19,7 @@ extension Tensor {
   public func requiringGradient(_ required: Bool = true) -> Tensor {
     guard let pointer else { return self }
     if !wb_tensor_require_gradient(pointer, required) {
-      ErrorScope.current.record(TorchError("requires_grad(\(dtype)\(shape)): \(lastError())"))
+      ErrorScope.current.record(.last(of: "requires_grad(\(dtype)\(shape))"))
     }
     return self
   }
@@ -39,7 +39,7 @@ extension Tensor {
   public func backward() {
     guard let pointer else { return }
     if !wb_tensor_backward(pointer, nil) {
-      ErrorScope.current.record(TorchError("backward(\(dtype)\(shape)): \(lastError())"))
+      ErrorScope.current.record(.last(of: "backward(\(dtype)\(shape))"))
     }
   }
 
@@ -65,7 +65,7 @@ extension Tensor {
       let count = wb_recomputed(
         pointer, run, context.toOpaque(), { context in context.map { Unmanaged<Part>.fromOpaque($0).release() } },
         results.baseAddress, 16)
-      if count < 0 { ErrorScope.current.record(TorchError("recompute(\(dtype)\(shape)): \(lastError())")) }
+      if count < 0 { ErrorScope.current.record(.last(of: "recompute(\(dtype)\(shape))")) }
       return (0..<Swift.max(0, Int(count))).map { Tensor(owning: results[$0]) }
     }
   }
@@ -80,7 +80,7 @@ extension Tensor {
   public func backward(from upstream: Tensor) {
     guard let pointer, let source = upstream.pointer else { return }
     if !wb_tensor_backward(pointer, source) {
-      ErrorScope.current.record(TorchError("backward(\(dtype)\(shape), \(upstream.shape)): \(lastError())"))
+      ErrorScope.current.record(.last(of: "backward(\(dtype)\(shape), \(upstream.shape))"))
     }
   }
 

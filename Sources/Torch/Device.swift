@@ -91,9 +91,3 @@ public enum Machine {
   /// no room for it.
   public static func readBandwidth(bytes: Int) -> Double { wb_read_bandwidth(Int64(bytes)) }
 }
-
-/// Why the last call across the C border failed, on one line.
-func lastError() -> String {
-  let message = String(cString: wb_last_error())
-  return message.split(separator: "\n").first.map(String.init) ?? message
-}

@@ -59,9 +59,9 @@ struct Operator: @unchecked Sendable {
       }
     }
     guard let found, results == nil || found.count == results else {
-      let reason = found.map { "gave \($0.count) results" } ?? lastError()
+      let call = "\(name)(\(arguments.map(\.summary).joined(separator: ", ")))"
+      ErrorScope.current.record(found.map { TorchError("\(call): gave \($0.count) results") } ?? .last(of: call))
       found?.forEach { wb_tensor_release($0) }
-      ErrorScope.current.record(TorchError("\(name)(\(arguments.map(\.summary).joined(separator: ", "))): \(reason)"))
       return failed
     }
     return found.map { Tensor(owning: $0) }

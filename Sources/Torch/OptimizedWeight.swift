@@ -106,7 +106,7 @@ extension [OptimizedWeight] {
         guard parameters.count == count, wb_adamw_is_supported(parameters.baseAddress, Int32(count)) else {
           return false
         }
-        if !body(parameters) { ErrorScope.current.record(TorchError("\(name)(\(count) weights): \(lastError())")) }
+        if !body(parameters) { ErrorScope.current.record(.last(of: "\(name)(\(count) weights)")) }
         return true
       }
     }

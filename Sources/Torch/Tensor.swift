@@ -28,7 +28,7 @@ public struct Tensor: @unchecked Sendable {
 
   /// Takes over what a C function returned, or records why it returned nothing.
   init(result pointer: OpaquePointer?, of function: @autoclosure () -> String) {
-    if pointer == nil { ErrorScope.current.record(TorchError("\(function()): \(lastError())")) }
+    if pointer == nil { ErrorScope.current.record(.last(of: function())) }
     handle = Handle(pointer)
   }
 

@@ -1,3 +1,4 @@
+import CheckedInput
 import OrderedCollections
 
 /// A model's weights by name: what is initialised, loaded, optimised, saved and counted.
@@ -84,7 +85,7 @@ public final class WeightStore {
     let left = stored.keys.filter { tensors[$0] == nil }.sorted()
     guard let first = left.first else { return }
     let others = left.count > 1 ? " (and \(left.count - 1) more)" : ""
-    throw TorchError("unexpected tensor '\(first)'\(others): the configuration has no place for it")
+    throw TorchError("unexpected tensor \(quoted(first))\(others): the configuration has no place for it")
   }
 
   func tensor(_ name: String, _ shape: [Int], _ initial: InitialValue) throws -> Tensor {
