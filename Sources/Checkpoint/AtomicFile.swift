@@ -25,6 +25,7 @@ public enum AtomicFile {
     let folder = url.deletingLastPathComponent()
     let temporary = folder.appending(path: TemporaryName().text).path
     let file = try FileDescriptor(creating: temporary, for: url.path)
+    _ = file.lock()
     do {
       try body(file.append)
       try file.synchronize()

@@ -60,6 +60,12 @@ final class FileDescriptor {
     }
   }
 
+  /// Takes the right to what is open for as long as this object lives; false if another holds it.
+  ///
+  /// Unlike the number of a process it means the same in every container on a machine. A file system without locks
+  /// gives it to everybody.
+  func lock() -> Bool { flock(number, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK }
+
   /// Waits until everything written is on the disk.
   func synchronize() throws {
     // Some file systems have nothing to synchronise in a folder and say so with EINVAL.

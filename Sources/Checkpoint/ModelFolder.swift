@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 import Torch
 
@@ -11,6 +12,7 @@ public struct ModelFolder: Sendable {
   public let url: URL
 
   private static let configurationName = "config.json"
+  private static let maximumConfigurationBytes = 64 << 20
   private static let weightsName = "model.safetensors"
 
   /// The folder at `url`, which need not exist yet.
@@ -23,8 +25,13 @@ public struct ModelFolder: Sendable {
     try requireFolder()
     let configuration = url.appending(path: Self.configurationName)
     guard exists(configuration) else { throw CheckpointError(configuration.path, "is missing from the model folder") }
-    return try MappedFile(configuration.path).withBytes { Data($0) }
+    do { return try boundedContents(of: configuration, limit: Self.maximumConfigurationBytes) } catch let error
+      as InputError
+    { throw CheckpointError(error) }
   }
+
+  /// Whether there are weights, in one file or in shards.
+  public var hasWeights: Bool { [Self.weightsName, ShardIndex.fileName].contains { exists(url.appending(path: $0)) } }
 
   /// All weights by name, mapped into memory rather than read. They must not be written to.
   ///
@@ -43,7 +50,7 @@ public struct ModelFolder: Sendable {
   /// What a file of weights holds at most unless something else is asked for.
   public static let usualShardBytes = 5_000_000_000
 
-  /// Writes the whole folder, or replaces it with all that is in it; it appears in full or not at all.
+  /// Writes the whole folder, which must not be there yet or be empty; it appears in full or not at all.
   ///
   /// - Parameters:
   ///   - configuration: the content of `config.json`.
@@ -51,17 +58,18 @@ public struct ModelFolder: Sendable {
   ///   - dtype: the type to write tensors of real numbers in; nil for their own.
   ///   - extraFiles: more files by name, such as `tokenizer.json`.
   ///   - maximumShardBytes: what a file of weights should hold at most. A larger tensor gets a file of its own.
-  /// - Throws: `CheckpointError` if a file cannot be written, or something other than a model is in the way.
+  /// - Throws: `CheckpointError` if a file cannot be written, something is in the way, or a weight is not a finite number
+  ///   in the type that it is written in.
   public func write(
     configuration: Data, tensors: [(name: String, tensor: Tensor)], dtype: DType? = nil,
     extraFiles: [String: Data] = [:], maximumShardBytes: Int = ModelFolder.usualShardBytes
   ) throws {
-    try requireReplaceable()
+    try requireNew()
     let own = [Self.configurationName, Self.weightsName, ShardIndex.fileName]
     for name in extraFiles.keys.sorted() where own.contains(name) || !ShardIndex.isPlain(name) {
       throw CheckpointError(url.path, "\(quoted(name)) cannot be the name of an extra file in a model folder")
     }
-    try AtomicFolder.write(to: url) { folder in
+    try AtomicFolder.write(to: url, replacing: false) { folder in
       try writeWeights(tensors, dtype, maximumShardBytes, to: folder)
       try AtomicFile.write(configuration, to: folder.appending(path: Self.configurationName))
       for (name, data) in extraFiles { try AtomicFile.write(data, to: folder.appending(path: name)) }
@@ -73,12 +81,13 @@ public struct ModelFolder: Sendable {
   ) throws {
     let shards = Self.shards(tensors, dtype, maximumShardBytes)
     guard shards.count > 1 else {
-      return try Safetensors.write(tensors, dtype: dtype, to: folder.appending(path: Self.weightsName))
+      return try Safetensors.write(
+        tensors, dtype: dtype, requiringFinite: true, to: folder.appending(path: Self.weightsName))
     }
     var index: [String: String] = [:]
     for (position, shard) in shards.enumerated() {
       let file = "model-\(Self.fiveDigits(position + 1))-of-\(Self.fiveDigits(shards.count)).safetensors"
-      try Safetensors.write(shard, dtype: dtype, to: folder.appending(path: file))
+      try Safetensors.write(shard, dtype: dtype, requiringFinite: true, to: folder.appending(path: file))
       for (name, _) in shard {
         guard index.updateValue(file, forKey: name) == nil else {
           throw CheckpointError(folder.path, "the tensor name \(quoted(name)) is taken")
@@ -126,15 +135,18 @@ public struct ModelFolder: Sendable {
     guard isFolder.boolValue else { throw CheckpointError(url.path, "is a file, expected a model folder") }
   }
 
-  /// Replacing a folder deletes what is in it, so a mistyped path must not cost somebody another folder.
-  private func requireReplaceable() throws {
+  /// Fails unless a folder can be made here: nothing is in the way, or an empty folder.
+  ///
+  /// What is in a folder may be somebody's only copy, so no folder is replaced, whatever it seems to hold.
+  ///
+  /// - Throws: `CheckpointError` naming the path.
+  public func requireNew() throws {
     guard exists(url) else { return }
     try requireFolder()
-    guard let content = try? FileManager.default.contentsOfDirectory(atPath: url.path) else {
-      throw CheckpointError(url.path, "cannot be listed")
+    let content: [String]
+    do { content = try FileManager.default.contentsOfDirectory(atPath: url.path) } catch {
+      throw CheckpointError(url.path, "cannot be listed: \(reason(error))")
     }
-    guard content.isEmpty || content.contains(Self.configurationName) else {
-      throw CheckpointError(url.path, "is not empty and holds no \(Self.configurationName): it is not replaced")
-    }
+    guard content.isEmpty else { throw CheckpointError(url.path, AtomicFolder.occupied) }
   }
 }

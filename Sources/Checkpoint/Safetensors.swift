@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 import Torch
 
@@ -12,10 +13,11 @@ public enum Safetensors {
   ///   - tensors: every tensor with its name; names must differ.
   ///   - dtype: the type to write tensors of real numbers in, each converted as it is written; nil for their own.
   ///   - metadata: free text by key. Hugging Face's readers refuse a file without a "format".
-  /// - Throws: `CheckpointError` naming the path.
+  ///   - requiresFinite: whether a number that is infinite or none in the type that it is written in is an error.
+  /// - Throws: `CheckpointError` naming the path and the tensor.
   public static func write(
     _ tensors: [(name: String, tensor: Tensor)], dtype: DType? = nil,
-    metadata: [String: String] = ["format": "pt"], to url: URL
+    metadata: [String: String] = ["format": "pt"], requiringFinite requiresFinite: Bool = false, to url: URL
   ) throws {
     let ordered = inFileOrder(
       tensors.map { Entry(name: $0.name, tensor: $0.tensor, dtype: stored($0.tensor, dtype)) })
@@ -24,7 +26,14 @@ public enum Safetensors {
       try header.withUnsafeBytes(append)
       for entry in ordered {
         do {
-          try withTorch { try entry.tensor.withContiguousBytes(as: entry.dtype, append) }
+          try withTorch {
+            try entry.tensor.withContiguousBytes(as: entry.dtype) { bytes in
+              if requiresFinite, let index = FiniteNumbers.firstOther(in: bytes, entry.dtype) {
+                throw CheckpointError(url.path, try entry.problem(at: index))
+              }
+              try append(bytes)
+            }
+          }
         } catch let error as TorchError {
           throw CheckpointError(url.path, "tensor \(quoted(entry.name)) cannot be written: \(error)")
         }
@@ -37,6 +46,14 @@ public enum Safetensors {
     let name: String
     let tensor: Tensor
     let dtype: DType
+
+    /// What is said of an element that is not finite once it is written.
+    func problem(at index: Int) throws -> String {
+      let value = try withTorch { try tensor.flattened().slice(0, index..<(index + 1)).item() }
+      let isTooLarge = value.isFinite ? ", which \(dtype) cannot hold" : ""
+      let shown = tensor.dtype == .float64 ? "\(value)" : "\(Float(value))"
+      return "tensor \(quoted(name)): element \(index) is \(shown)\(isTooLarge): expected finite numbers"
+    }
   }
 
   /// The type that a tensor is written in, if `dtype` is asked for.

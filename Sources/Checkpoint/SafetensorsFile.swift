@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 import Torch
 
@@ -13,11 +14,10 @@ public struct SafetensorsFile: Sendable {
   public let url: URL
   /// Free text by key; Hugging Face's readers expect "format".
   public let metadata: [String: String]
-  /// The names of all tensors in the order of their data.
-  public let names: [String]
 
   let mapping: MappedFile
-  private let entries: [String: SafetensorsHeader.Entry]
+  private let entries: [SafetensorsHeader.Entry]
+  private let places: [ExactString: Int]
   private let dataStart: Int
 
   /// Opens the file at `url`.
@@ -28,10 +28,16 @@ public struct SafetensorsFile: Sendable {
     mapping = try MappedFile(url.path)
     let header = try mapping.withBytes { try SafetensorsHeader($0, path: url.path) }
     metadata = header.metadata
-    names = header.entries.map(\.name)
-    entries = Dictionary(uniqueKeysWithValues: header.entries.map { ($0.name, $0) })
+    entries = header.entries
+    places = Dictionary(uniqueKeysWithValues: entries.enumerated().map { (ExactString($1.name), $0) })
     dataStart = header.dataStart
   }
+
+  /// The names of all tensors in the order of their data.
+  public var names: [String] { entries.map(\.name) }
+
+  /// Whether there is a tensor of this name.
+  public func has(_ name: String) -> Bool { places[ExactString(name)] != nil }
 
   /// The dtype of a tensor.
   ///
@@ -57,8 +63,18 @@ public struct SafetensorsFile: Sendable {
   }
 
   /// All tensors by name.
+  ///
+  /// - Throws: `CheckpointError` if two names look the same, differing in how a letter and its accent are put together:
+  ///   to a dictionary of text they are one.
   public func tensors() throws -> [String: Tensor] {
-    try Dictionary(uniqueKeysWithValues: names.map { ($0, try tensor($0)) })
+    var tensors: [String: Tensor] = [:]
+    for name in names {
+      guard tensors.updateValue(try tensor(name), forKey: name) == nil else {
+        throw CheckpointError(
+          url.path, "two tensors are called \(quoted(name)), in letters that are composed differently")
+      }
+    }
+    return tensors
   }
 
   private func tensor(
@@ -80,8 +96,10 @@ public struct SafetensorsFile: Sendable {
   }
 
   private func entry(_ name: String) throws -> SafetensorsHeader.Entry {
-    guard let entry = entries[name] else { throw CheckpointError(url.path, "has no tensor \(quoted(name))") }
-    return entry
+    guard let place = places[ExactString(name)] else {
+      throw CheckpointError(url.path, "has no tensor \(quoted(name))")
+    }
+    return entries[place]
   }
 
   /// Bytes where every dtype may lie.

@@ -42,6 +42,6 @@ struct SafetensorsHeader {
     }
     dataStart = 8 + Int(length)
     let parser = SafetensorsHeaderParser(path: path, dataCount: file.count - dataStart)
-    (metadata, entries) = try parser.parse(Array(file[8..<dataStart]))
+    (metadata, entries) = try parser.parse(UnsafeRawBufferPointer(rebasing: file[8..<dataStart]))
   }
 }

@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 import Torch
 
@@ -11,29 +12,61 @@ struct ShardIndex {
 
   init(shards: [String: String]) { self.shards = shards }
 
+  /// The longest index that is read: that of a model with hundreds of thousands of tensors.
+  private static let maximumBytes = 100_000_000
+
   /// Reads the index at `url`.
   ///
   /// - Throws: `CheckpointError` if it is no index or names a shard outside its folder.
   init(_ url: URL) throws {
-    let bytes = try MappedFile(url.path).withBytes { Array($0) }
-    var scanner = try JSONScanner(bytes, path: url.path, document: "the index")
-    var shards: [String: String]?
-    try scanner.object("the index") { scanner, key in
-      guard key == "weight_map" else { return try scanner.skip() }
-      var map: [String: String] = [:]
-      try scanner.object("weight_map", noun: "tensor name") { scanner, name in
-        let shard = try scanner.string("the shard of tensor \(quoted(name))")
-        guard Self.isPlain(shard) else {
-          throw CheckpointError(
-            url.path, "tensor \(quoted(name)): shard \(quoted(shard)) is not the name of a file in this folder")
+    let file = try MappedFile(url.path)
+    do {
+      shards = try file.withBytes { bytes in
+        guard bytes.count <= Self.maximumBytes else {
+          throw CheckpointError(url.path, "has \(bytes.count) bytes: expected at most \(Self.maximumBytes)")
         }
-        map[name] = shard
+        return try bytes.withMemoryRebound(to: UInt8.self) {
+          var scanner = JSONScanner($0, file: printable(path: url.path))
+          return try Self.shards(&scanner, url.path)
+        }
+      }
+    } catch let error as InputError { throw CheckpointError(error) }
+  }
+
+  private static func shards(_ scanner: inout JSONScanner, _ path: String) throws -> [String: String] {
+    var shards: [String: String]?
+    guard scanner.isAtObject() else {
+      throw CheckpointError(path, "the index is \(try scanner.summary()): expected an object")
+    }
+    try scanner.object { scanner, key in
+      guard key.elementsEqual("weight_map".utf8) else { return try scanner.skip() }
+      guard scanner.isAtObject() else {
+        throw CheckpointError(path, "weight_map is \(try scanner.summary()): expected an object")
+      }
+      var map: [String: String] = [:]
+      try scanner.object { scanner, name in
+        let name = String(decoding: name, as: UTF8.self)
+        map[name] = try shard(of: name, &scanner, path)
       }
       shards = map
     }
     try scanner.end()
-    guard let shards else { throw CheckpointError(url.path, "has no weight_map") }
-    self.shards = shards
+    guard let shards else { throw CheckpointError(path, "has no weight_map") }
+    return shards
+  }
+
+  private static func shard(of name: String, _ scanner: inout JSONScanner, _ path: String) throws -> String {
+    let tensor = "tensor \(quoted(name))"
+    guard scanner.isAtString() else {
+      throw CheckpointError(path, "the shard of \(tensor) is \(try scanner.summary()): expected a string")
+    }
+    var bytes: [UInt8] = []
+    let isText = try scanner.string(into: &bytes)
+    let shard = String(decoding: bytes, as: UTF8.self)
+    guard isText, isPlain(shard) else {
+      throw CheckpointError(path, "\(tensor): shard \(quoted(shard)) is not the name of a file in this folder")
+    }
+    return shard
   }
 
   /// Reads all tensors, each from the shard that the index puts it in.

@@ -36,8 +36,13 @@ struct TemporaryName {
     replaced = parts.count == 5 ? String(parts[4]) : nil
   }
 
-  /// Whether the process that made it is gone.
-  var isLeftOver: Bool {
-    process == getpid() ? session != Self.ownSession : kill(process, 0) != 0 && errno == ESRCH
+  /// Whether what is at `url` under this name was left by a process that is gone.
+  ///
+  /// The number alone does not say so: in another container the process that has it may still be writing. Such a one
+  /// holds the lock.
+  func isLeftOver(at url: URL) -> Bool {
+    let isGone = process == getpid() ? session != Self.ownSession : kill(process, 0) != 0 && errno == ESRCH
+    guard isGone, let leftOver = try? FileDescriptor(reading: url.path) else { return false }
+    return leftOver.lock()
   }
 }

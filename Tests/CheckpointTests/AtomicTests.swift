@@ -93,6 +93,40 @@ import Testing
     #expect(try folder.content == ["model"])
   }
 
+  @Test("there is a folder of the name at every moment while another takes its place")
+  func replacing_leavesNoGap() async throws {
+    let url = folder("model")
+    try AtomicFolder.write(to: url) { try Data("old".utf8).write(to: $0.appending(path: "a")) }
+    let path = url.path
+    let gaps = Task.detached {
+      var gaps = 0
+      while !Task.isCancelled { gaps += access(path, F_OK) == 0 ? 0 : 1 }
+      return gaps
+    }
+    for _ in 0..<200 {
+      try AtomicFolder.write(to: url) { try Data("new".utf8).write(to: $0.appending(path: "a")) }
+    }
+    gaps.cancel()
+    #expect(await gaps.value == 0)
+    #expect(try folder.content == ["model"])
+  }
+
+  @Test("writing a folder removes what killed processes left next to it, and nothing that is still written")
+  func writing_sweeps() throws {
+    let dead = try deadProcess()
+    let (left, held) = (folder(".wideband-\(dead)-session-1"), folder(".wideband-\(dead)-session-2"))
+    for folder in [left, held] {
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+      try Data(count: 10).write(to: folder.appending(path: "model.safetensors"))
+    }
+    // A process in another container has a number that is nobody's here.
+    let holder = try FileDescriptor(reading: held.path)
+    #expect(holder.lock())
+    try AtomicFolder.write(to: folder("model")) { try Data().write(to: $0.appending(path: "a")) }
+    #expect(try folder.content == [held.lastPathComponent, "model"])
+    withExtendedLifetime(holder) {}
+  }
+
   @Test func anInterruptedFolderLeavesNothing() throws {
     let url = folder("model")
     try AtomicFolder.write(to: url) { try Data("old".utf8).write(to: $0.appending(path: "a")) }

@@ -76,23 +76,75 @@ import Torch
     #expect(try read["b"]?.elements(Int64.self) == [7])
   }
 
-  @Test func aModelReplacesAModelThatIsStillMapped() throws {
-    try write(maximumShardBytes: 8)
-    let tensors = try folder.readTensors()
-    try folder.write(configuration: Data("{}".utf8), tensors: tensors.map { ($0.key, $0.value) })
-    #expect(try content == ["config.json", "model.safetensors"])
+  @Test("a folder with something in it is not replaced, whatever it holds and however it is named")
+  func write_neverReplaces() throws {
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
+    try write()
+    try Data("mine".utf8).write(to: url.appending(path: "notes.md"))
+    let before = try content
+    try FileManager.default.createSymbolicLink(at: parent("link"), withDestinationURL: url)
+    for path in ["model", "link", "model/../model/"] {
+      let other = ModelFolder(parent(path))
+      #expect(
+        message { try other.write(configuration: Data("{}".utf8), tensors: Self.tensors) }
+          == "\(other.url.path): exists already and is not empty: expected the name of a new folder")
+    }
+    #expect(try content == before)
     try expectTensors()
-    #expect(try tensors["z"]?.elements(Float.self) == [1, 2, 3])
+    #expect(try parent.content == ["link", "model"])
+  }
+
+  @Test("a folder that fills while the new one is written stays")
+  func write_losesARace() throws {
+    let found = message {
+      try AtomicFolder.write(to: url, replacing: false) { _ in
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
+        try Data("mine".utf8).write(to: url.appending(path: "notes.md"))
+      }
+    }
+    #expect(found == "\(url.path): exists already and is not empty: expected the name of a new folder")
+    #expect(try content == ["notes.md"])
     #expect(try parent.content == ["model"])
   }
 
-  @Test func anotherFolderIsNotReplaced() throws {
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
+  @Test("a link to an empty folder stays a link")
+  func write_followsALink() throws {
+    try FileManager.default.createDirectory(at: parent("disk"), withIntermediateDirectories: false)
+    try FileManager.default.createSymbolicLink(at: url, withDestinationURL: parent("disk"))
     try write()
-    try FileManager.default.removeItem(at: url.appending(path: "config.json"))
-    let found = message { try write() }
-    #expect(found == "\(url.path): is not empty and holds no config.json: it is not replaced")
+    #expect(try parent.content == ["disk", "model"])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: parent("disk").path).count == 2)
     try expectTensors()
+  }
+
+  @Test(
+    "a weight that is no finite number in the type it is written in is named",
+    arguments: [
+      (3e38, DType.float16, "3e+38, which float16 cannot hold"), (Double.nan, .float16, "nan"),
+      (-.infinity, .bfloat16, "-inf"), (3.4e38, .bfloat16, "3.4e+38, which bfloat16 cannot hold"),
+      (.infinity, .float32, "inf"), (1e300, .float32, "1e+300, which float32 cannot hold"), (.nan, .float64, "nan"),
+    ])
+  func write_finiteOnly(value: Double, dtype: DType, found: String) throws {
+    let place = 5000
+    let tensor = Tensor((0..<6000).map { $0 == place ? value : 1 } as [Double], shape: [60, 100])
+    for maximum in [1, 1_000_000] {
+      let text = message {
+        try folder.write(
+          configuration: Data("{}".utf8), tensors: [("a", .ones([2])), ("w", tensor)], dtype: dtype,
+          maximumShardBytes: maximum)
+      }
+      let file = maximum == 1 ? "model-00002-of-00002.safetensors" : "model.safetensors"
+      #expect(text == "\(url.path)/\(file): tensor 'w': element \(place) is \(found): expected finite numbers")
+      #expect(try parent.content == [])
+    }
+  }
+
+  @Test("the largest number of a type is written, and integers are not asked")
+  func write_largestNumbers() throws {
+    try folder.write(
+      configuration: Data("{}".utf8),
+      tensors: [("w", Tensor([65504, -65504] as [Float])), ("i", Tensor([Int64.max, -1]))], dtype: .float16)
+    #expect(try folder.readTensors()["w"]?.elements(Float.self) == [65504, -65504])
   }
 
   @Test(arguments: ["config.json", "model.safetensors", "model.safetensors.index.json", "../x", "a/b", "", ".."])
@@ -145,12 +197,17 @@ import Torch
     (#"{"weight_map": {"a": "../one"}}"#, "tensor 'a': shard '../one' is not the name of a file in this folder"),
     (#"{"weight_map": {"a": ".."}}"#, "tensor 'a': shard '..' is not the name of a file in this folder"),
     (#"{"weight_map": {"a": ""}}"#, "tensor 'a': shard '' is not the name of a file in this folder"),
-    (#"{"weight_map": {"a": "one", "a": "two"}}"#, "duplicate tensor name 'a' in weight_map"),
-    (#"{"weight_map": {"a": 1}}"#, "the shard of tensor 'a': expected a string, found '1'"),
-    (#"{"weight_map": []}"#, "weight_map: expected an object, found '['"),
+    (
+      #"{"weight_map": {"b": "one", "c": "two", "a": "one", "a": "two"}}"#,
+      "puts tensor 'a' in the shard 'two', which lacks it"
+    ),
+    (#"{"weight_map": {"a": "\u0000"}}"#, "tensor 'a': shard '\\u{0}' is not the name of a file in this folder"),
+    (#"{"weight_map": {"a": "\ud800"}}"#, "tensor 'a': shard '\u{FFFD}' is not the name of a file in this folder"),
+    (#"{"weight_map": {"a": 1}}"#, "the shard of tensor 'a' is 1: expected a string"),
+    (#"{"weight_map": []}"#, "weight_map is a list: expected an object"),
     (#"{"metadata": {"total_size": 12.5}}"#, "has no weight_map"),
-    (#"{"metadata": {"total_size": 1x}}"#, "the index is not valid JSON: no value at byte 28"),
-    (#"[1]"#, "the index: expected an object, found '[1'"),
+    (#"{"metadata": {"total_size": 1x}}"#, "line 1, column 30: malformed JSON: expected ',' or '}'"),
+    (#"[1]"#, "the index is a list: expected an object"),
   ])
   func anIndexThatLiesIsRefused(_ index: String, _ expected: String) throws {
     try writeShards(index, ["one": ["a", "b"], "two": ["c"]])

@@ -31,8 +31,10 @@ struct Lie: CustomTestStringConvertible, Sendable {
   }
 
   /// A file with tensors "a", "b", … of dtype U8 at the given places.
-  static func places(_ ranges: [Range<Int>], _ dataCount: Int, _ message: String) -> Lie {
-    let entries = zip(["a", "b", "c"], ranges).map { name, range in
+  static func places(
+    _ ranges: [Range<Int>], _ dataCount: Int, _ message: String, names: [String] = ["a", "b", "c"]
+  ) -> Lie {
+    let entries = zip(names, ranges).map { name, range in
       #""\#(name)":{"dtype":"U8","shape":[\#(range.count)],"data_offsets":[\#(range.lowerBound),\#(range.upperBound)]}"#
     }
     return Lie("{\(entries.joined(separator: ","))}", dataCount, message)
@@ -40,7 +42,12 @@ struct Lie: CustomTestStringConvertible, Sendable {
 }
 
 @Suite struct SafetensorsBadInputTests {
-  static let naturals = "an array of whole numbers from 0 to 9223372036854775807"
+  static let integers = "expected integers from 0 to 576460752303423488"
+
+  /// What is said of a header that is no JSON, at a column of its only line.
+  static func malformed(_ column: Int, _ problem: String) -> String {
+    "header: line 1, column \(column): malformed JSON: \(problem)"
+  }
 
   static let lengths = [
     Lie(Data(), "0 bytes are too few for a safetensors file, expected at least 8"),
@@ -48,57 +55,61 @@ struct Lie: CustomTestStringConvertible, Sendable {
     Lie(lyingFile("{}", length: UInt64(Int64.max)), "header length 9223372036854775807 exceeds the file's 10 bytes"),
     Lie(lyingFile("{}", length: .max), "header length 18446744073709551615 exceeds the file's 10 bytes"),
     Lie(lyingFile("{}", length: 3), "header length 3 exceeds the file's 10 bytes"),
-    Lie(lyingFile("", length: 0), "header is not valid JSON: no value for the header at byte 0"),
+    Lie(lyingFile("", length: 0), malformed(1, "expected a value")),
   ]
 
   static let documents = [
-    Lie(lyingFile("{}", length: 2).dropLast(2) + Data([0x7b, 0xff]), "header is not UTF-8"),
-    Lie("[]", 0, "the header: expected an object, found '['"),
-    Lie("{} x", 0, "header is not valid JSON: text after the end at byte 3"),
-    Lie(#"{"a""#, 0, "header is not valid JSON: no ':' at byte 4"),
-    Lie(#"{"a"#, 0, "header is not valid JSON: a string without an end at byte 3"),
-    Lie(#"{"a\"#, 0, "header is not valid JSON: a string without an end at byte 5"),
-    Lie(#"{"a\q":1}"#, 0, "header is not valid JSON: an unknown escape in a string at byte 6"),
-    Lie(#"{"a\ud800":1}"#, 0, "header is not valid JSON: an unknown escape in a string at byte 10"),
-    Lie("{\"a\u{1}\":1}", 0, "header is not valid JSON: a control character in a string at byte 3"),
-    Lie("{,}", 0, "header is not valid JSON: no value for a tensor name of the header at byte 1"),
-    Lie("{1:2}", 0, "a tensor name of the header: expected a string, found '1'"),
-    Lie(#"{"__metadata__":{}"#, 0, "header is not valid JSON: neither ',' nor '}' at byte 18"),
-    Lie(#"{"__metadata__":{"format":1}}"#, 0, "__metadata__ 'format': expected a string, found '1'"),
-    Lie(#"{"__metadata__":{"k":"","k":""}}"#, 0, "duplicate key 'k' in __metadata__"),
-    Lie.tensor("4", 0, "tensor 'a': expected an object, found '4'"),
-    Lie.tensor(#"{"more":[[1, {"x": nul}]]}"#, 0, "header is not valid JSON: no value at byte 24"),
+    Lie(lyingFile("{\"a\":0}", length: 7).dropLast(5) + Data([0xff]) + Data("\":0}".utf8), "header is not UTF-8"),
+    Lie("[]", 0, "the header is a list: expected an object"),
+    Lie("1e999", 0, "the header is 1e999: expected an object"),
+    Lie("{} x", 0, malformed(4, "text after the end of the document")),
+    Lie(#"{"a""#, 0, malformed(5, "expected ':'")),
+    Lie(#"{"a"#, 0, malformed(4, "a string without an end")),
+    Lie(#"{"a\"#, 0, malformed(5, "a string without an end")),
+    Lie(#"{"a\q":1}"#, 0, malformed(5, "an unknown escape in a string")),
+    Lie(#"{"a\ud800":1}"#, 0, malformed(11, "half of a surrogate pair in a key")),
+    Lie("{\"a\u{1}\":1}", 0, malformed(4, "a control character in a string")),
+    Lie("{,}", 0, malformed(2, "expected a string")),
+    Lie("{1:2}", 0, malformed(2, "expected a string")),
+    Lie(#"{"__metadata__":{}"#, 0, malformed(19, "expected ',' or '}'")),
+    Lie(#"{"__metadata__":{"format":1}}"#, 0, "__metadata__ 'format' is 1: expected a string"),
+    Lie(#"{"__metadata__":"null"}"#, 0, "__metadata__ is 'null': expected an object of strings, or null"),
+    Lie(#"{"__metadata__":[null]}"#, 0, "__metadata__ is a list: expected an object of strings, or null"),
+    Lie.tensor("4", 0, "tensor 'a' is 4: expected an object"),
+    Lie.tensor("null", 0, "tensor 'a' is null: expected an object"),
+    Lie.tensor(#"{"more":[[1, {"x": nul}]]}"#, 0, malformed(25, "expected a value")),
     Lie.tensor(
-      #"{"more":"# + String(repeating: "[", count: 100_000), 0,
-      "header is not valid JSON: more than 64 levels at byte 77"),
+      #"{"more":"# + String(repeating: "[", count: 100_000), 0, malformed(142, "more than 128 levels")),
   ]
 
   static let entries = [
     Lie.tensor(#"{"shape":[1],"data_offsets":[0,4]}"#, 4, "tensor 'a' has no dtype"),
     Lie.tensor(#"{"dtype":"F32","data_offsets":[0,4]}"#, 4, "tensor 'a' has no shape"),
     Lie.tensor(#"{"dtype":"F32","shape":[1]}"#, 4, "tensor 'a' has no data_offsets"),
-    Lie.tensor(#"{"dtype":"F32","dtype":"F32"}"#, 4, "duplicate key 'dtype' in tensor 'a'"),
-    Lie.tensor(#"{"dtype":6}"#, 4, "tensor 'a': dtype: expected a string, found '6'"),
+    Lie.tensor(#"{"dtype":6}"#, 4, "tensor 'a': dtype is 6: expected a string"),
     Lie.tensor(
       #"{"dtype":"F31","shape":[1],"data_offsets":[0,4]}"#, 4,
-      "tensor 'a' has unknown dtype 'F31': expected one of I64, F64, F32, I32, BF16, F16, I16, I8, U8, BOOL"),
-    Lie.float("[-1]", "[0,4]", 4, "tensor 'a': shape: expected \(naturals), found '-1'"),
-    Lie.float("[1.0]", "[0,4]", 4, "tensor 'a': shape: expected \(naturals), found '1.0'"),
-    Lie.float("[1e0]", "[0,4]", 4, "tensor 'a': shape: expected \(naturals), found '1e0'"),
-    Lie.float("[01]", "[0,4]", 4, "tensor 'a': shape: expected \(naturals), found '01'"),
-    Lie.float("[true]", "[0,4]", 4, "tensor 'a': shape: expected \(naturals), found 'true'"),
-    Lie.float("null", "[0,4]", 4, "tensor 'a': shape: expected \(naturals), found 'null'"),
+      "tensor 'a' has dtype 'F31': expected one of I64, F64, F32, I32, BF16, F16, I16, I8, U8, BOOL"),
+    Lie.float("[-1]", "[0,4]", 4, "tensor 'a': shape[0] is -1: \(integers)"),
+    Lie.float("[1.0]", "[0,4]", 4, "tensor 'a': shape[0] is 1.0: \(integers)"),
+    Lie.float("[1,1e0]", "[0,4]", 4, "tensor 'a': shape[1] is 1e0: \(integers)"),
+    Lie.float("[01]", "[0,4]", 4, malformed(32, "a number that begins with 0")),
+    Lie.float("[true]", "[0,4]", 4, "tensor 'a': shape[0] is true: \(integers)"),
+    Lie.float("[\"1\"]", "[0,4]", 4, "tensor 'a': shape[0] is '1': \(integers)"),
+    Lie.float("null", "[0,4]", 4, "tensor 'a': shape is null: expected a list of integers from 0"),
+    Lie.float("[9223372036854775808]", "[0,4]", 4, "tensor 'a': shape[0] is 9223372036854775808: \(integers)"),
     Lie.float(
-      "[9223372036854775808]", "[0,4]", 4, "tensor 'a': shape: expected \(naturals), found '9223372036854775808'"),
+      "[\(Array(repeating: "1", count: 65).joined(separator: ","))]", "[0,4]", 4,
+      "tensor 'a': shape has more than 64 numbers: expected at most 64"),
     Lie.float(
-      "[4611686018427387904, 4]", "[0,0]", 0,
-      "tensor 'a' has shape [4611686018427387904, 4], whose size overflows 64 bits"),
+      "[576460752303423488, 16]", "[0,0]", 0,
+      "tensor 'a' has shape [576460752303423488, 16], whose size overflows 64 bits"),
     Lie.float(
-      "[0, 4611686018427387904, 4]", "[0,0]", 0,
-      "tensor 'a' has shape [0, 4611686018427387904, 4], whose size overflows 64 bits"),
+      "[0, 576460752303423488, 16]", "[0,0]", 0,
+      "tensor 'a' has shape [0, 576460752303423488, 16], whose size overflows 64 bits"),
     Lie.float("[1]", "[0]", 4, "tensor 'a': data_offsets hold 1 numbers, expected 2"),
-    Lie.float("[1]", "[0,4,8]", 4, "tensor 'a': data_offsets hold 3 numbers, expected 2"),
-    Lie.float("[1]", "[-4,0]", 4, "tensor 'a': data_offsets: expected \(naturals), found '-4'"),
+    Lie.float("[1]", "[0,4,8]", 4, "tensor 'a': data_offsets has more than 2 numbers: expected at most 2"),
+    Lie.float("[1]", "[-4,0]", 4, "tensor 'a': data_offsets[0] is -4: \(integers)"),
     Lie.float("[1]", "[8,4]", 8, "tensor 'a': data_offsets [8, 4] begin after their end"),
     Lie.float("[1]", "[0,8]", 4, "tensor 'a': data_offsets [0, 8] end past the file's 4 bytes of data"),
     Lie.float("[3]", "[0,8]", 8, "tensor 'a': data_offsets [0, 8] span 8 bytes, but F32 of shape [3] takes 12"),
@@ -106,12 +117,8 @@ struct Lie: CustomTestStringConvertible, Sendable {
   ]
 
   static let layouts = [
-    Lie(
-      #"{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#, 0,
-      "duplicate tensor name 'a' in the header"),
-    Lie(
-      #"{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#,
-      0, "duplicate tensor name 'a' in the header"),
+    // Of equal names the last counts, so that the bytes of the first are nobody's.
+    Lie.places([0..<4, 4..<8], 8, "data bytes 0 to 4 belong to no tensor", names: ["a", "a"]),
     Lie.places([0..<8, 4..<12], 12, "tensor 'b' begins at data byte 4, inside tensor 'a', which ends at 8"),
     Lie.places([4..<12, 0..<8], 12, "tensor 'a' begins at data byte 4, inside tensor 'b', which ends at 8"),
     Lie.places([0..<8, 0..<8], 8, "tensor 'b' begins at data byte 0, inside tensor 'a', which ends at 8"),
@@ -121,6 +128,48 @@ struct Lie: CustomTestStringConvertible, Sendable {
     Lie.places([0..<4], 8, "data bytes 4 to 8 belong to no tensor"),
     Lie("{}", 3, "data bytes 0 to 3 belong to no tensor"),
   ]
+
+  @Test(
+    "a header without metadata has none: missing, empty or null",
+    arguments: ["", #""__metadata__":{},"#, #""__metadata__":null,"#])
+  func metadata_none(member: String) throws {
+    let folder = try TemporaryFolder()
+    let url = folder("model.safetensors")
+    try lyingFile(#"{\#(member)"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#, dataCount: 1).write(to: url)
+    let file = try SafetensorsFile(url)
+    #expect(file.metadata == [:])
+    #expect(file.names == ["a"])
+  }
+
+  @Test("of keys that occur twice the last counts")
+  func duplicateKeys_lastCounts() throws {
+    let folder = try TemporaryFolder()
+    let url = folder("model.safetensors")
+    let first = #""a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}"#
+    let last = #""\u0061":{"dtype":"I8","dtype":"U8","shape":[7],"shape":[36],"data_offsets":[0,36]}"#
+    try lyingFile(#"{"__metadata__":{"k":"1","k":"2"},\#(first),\#(last)}"#, dataCount: 36).write(to: url)
+    let file = try SafetensorsFile(url)
+    #expect(file.metadata == ["k": "2"])
+    #expect(file.names == ["a"])
+    #expect(try file.dtype(of: "a") == .uint8)
+    #expect(try file.shape(of: "a") == [36])
+  }
+
+  @Test("names that differ in bytes alone are two tensors, and one error where text has to name them")
+  func names_canonicallyEquivalent() throws {
+    let folder = try TemporaryFolder()
+    let url = folder("model.safetensors")
+    let entries = ["\u{E9}", "e\u{301}"].enumerated().map { place, name in
+      #""\#(name)":{"dtype":"U8","shape":[1],"data_offsets":[\#(place),\#(place + 1)]}"#
+    }
+    try (lyingFile("{\(entries.joined(separator: ","))}") + Data([7, 8])).write(to: url)
+    let file = try SafetensorsFile(url)
+    #expect(try file.tensor("\u{E9}").elements(UInt8.self) == [7])
+    #expect(try file.tensor("e\u{301}").elements(UInt8.self) == [8])
+    #expect(
+      message { _ = try file.tensors() }
+        == "\(url.path): two tensors are called 'e\u{301}', in letters that are composed differently")
+  }
 
   @Test(arguments: lengths + documents + entries + layouts)
   func aLieIsToldInOneSentence(_ lie: Lie) throws {
@@ -160,9 +209,16 @@ struct Lie: CustomTestStringConvertible, Sendable {
     #expect(message { _ = try SafetensorsFile(pipe) } == "\(pipe.path): is a device or a pipe, expected a file")
   }
 
-  @Test func aMessageStaysShortAndOnOneLine() throws {
-    #expect(quoted("line\nbreak\u{1b}[31m") == "'line\\u{a}break\\u{1b}[31m'")
-    #expect(quoted(String(repeating: "x", count: 1000)) == "'\(String(repeating: "x", count: 120))…'")
+  @Test("escape sequences and long names do not leave a file")
+  func message_isPrintable() throws {
+    let folder = try TemporaryFolder()
+    let url = folder("\u{1b}[31m.safetensors")
+    let name = "\\u001b]0;\(String(repeating: "x", count: 1000))"
+    try lyingFile("{\"\(name)\":0}").write(to: url)
+    let path = "\(folder.url.path)/\\u{1b}[31m.safetensors"
+    #expect(
+      message { _ = try SafetensorsFile(url) }
+        == "\(path): tensor '\\u{1b}]0;\(String(repeating: "x", count: 116))…' is 0: expected an object")
   }
 
   /// Whatever is done to a file, reading it throws or gives tensors that can be looked at.
