@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 import Torch
@@ -34,12 +35,12 @@ struct ExpectedOutputs {
     if let name = file.names.first(where: { name in
       !known.contains(name) && !name.hasPrefix("loss.") && !name.hasPrefix("grad.")
     }) {
-      throw error("tensor '\(name)' is nothing that can be verified")
+      throw error("tensor \(quoted(name)) is nothing that can be verified")
     }
   }
 
   /// Whether there is a tensor of this name.
-  func has(_ name: String) -> Bool { file.names.contains(name) }
+  func has(_ name: String) -> Bool { file.has(name) }
 
   /// A tensor; its absence is an error.
   func tensor(_ name: String) throws -> Tensor {
@@ -68,5 +69,7 @@ struct ExpectedOutputs {
   }
 
   /// An error that names the file.
-  func error(_ sentence: String) -> GenerationError { GenerationError("\(file.url.path): \(sentence)") }
+  func error(_ sentence: String) -> GenerationError {
+    GenerationError("\(printable(path: file.url.path)): \(sentence)")
+  }
 }

@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 import LanguageModel
 
@@ -68,9 +69,8 @@ public struct GenerationConfiguration: Codable, Hashable, Sendable {
       self.init()
       return
     }
-    guard let data = try? Data(contentsOf: file) else { throw GenerationError("\(file.path): cannot be read") }
-    self = try decoded(Self.self, from: data, in: file)
-    do { try sampling.validate() } catch { throw GenerationError("\(file.path): \(error)") }
+    self = try decoded(Self.self, from: JSONValue(contentsOf: file), in: file)
+    do { try sampling.validate() } catch { throw GenerationError("\(printable(path: file.path)): \(error)") }
   }
 
   /// The options that these defaults make of the model's own distribution.

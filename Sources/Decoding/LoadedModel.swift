@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 import LanguageModel
@@ -40,7 +41,8 @@ public struct LoadedModel: @unchecked Sendable {
   ///     the device's usual type.
   ///   - scheme: how matrices are quantised as they are loaded; nil to use them as they are.
   ///   - adjusting: changes the configuration of the folder, such as its layer split, before the model is made of it.
-  /// - Throws: `CheckpointError`, `TokenizationError` or `GenerationError` naming the file and what is wrong with it.
+  /// - Throws: `CheckpointError`, `InputError`, `TokenizationError` or `GenerationError` naming the file and what is wrong
+  ///   with it.
   public init(
     _ url: URL, on device: Device = .cpu, dtype: DType? = nil, quantizing scheme: QuantizationScheme? = nil,
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
@@ -53,7 +55,7 @@ public struct LoadedModel: @unchecked Sendable {
     tokenizer = try Tokenizer(contentsOf: stored.file("tokenizer.json"))
     guard tokenizer.vocabularySize <= configuration.vocabularySize else {
       throw GenerationError(
-        "\(folder.url.path): the tokenizer has \(tokenizer.vocabularySize) tokens, "
+        "\(printable(path: folder.url.path)): the tokenizer has \(tokenizer.vocabularySize) tokens, "
           + "but vocab_size is \(configuration.vocabularySize)")
     }
     let defaults = try GenerationConfiguration(
@@ -89,11 +91,11 @@ public struct LoadedModel: @unchecked Sendable {
     let own = tensors["model.embed_tokens.weight"]?.dtype ?? .float32
     let kept = dtype ?? (configuration.quantization == nil ? own : device.computeDType)
     let computed = device.activations(for: kept)
-    let adapters = try stored.adapters(dtype: computed, on: device)
+    let adapters = try stored.adapters(beside: tensors, dtype: computed, on: device)
     do {
       let weights = WeightStore(
         stored: tensors, dtype: dtype, mutable: false, on: device, quantizing: scheme, adapters: adapters)
       return try LanguageModel(configuration, weights: weights, computingIn: computed)
-    } catch { throw GenerationError("\(stored.folder.url.path): \(error)") }
+    } catch { throw GenerationError("\(printable(path: stored.folder.url.path)): \(error)") }
   }
 }

@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 import LanguageModel
@@ -62,18 +63,21 @@ public struct Verification: Sendable {
   ///   model could be held against.
   public init(_ url: URL, on device: Device = .cpu) throws {
     let folder = ModelFolder(url)
-    let configuration = try ModelConfiguration(folder)
+    let stored = try StoredModel(folder)
+    let configuration = try ModelConfiguration(stored)
     let expected = try ExpectedOutputs(folder.url.appending(path: "expected.safetensors"), on: device)
     do {
+      let tensors = try stored.tensors(configuration)
       let weights = WeightStore(
-        stored: try configuration.weights(in: folder), dtype: .float32, mutable: true, on: device)
+        stored: tensors, dtype: .float32, mutable: true, on: device,
+        adapters: try stored.adapters(beside: tensors, dtype: .float32, on: device))
       let model = try LanguageModel(configuration, weights: weights)
       let subject = Subject(model: model, expected: expected, tokens: try expected.ids("tokens", in: model.vocabulary))
       outputs = try [subject.logits()] + subject.losses() + subject.gatedOutputs()
       gradients = try subject.gradients()
       greedy = try subject.greedy()
     } catch let error where error is TorchError || error is ConfigurationError {
-      throw GenerationError("\(folder.url.path): \(error)")
+      throw GenerationError("\(printable(path: folder.url.path)): \(error)")
     }
   }
 }

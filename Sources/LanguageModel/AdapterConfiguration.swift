@@ -1,8 +1,18 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 
 /// What `adapter_config.json` says of low-rank adapters, with the keys of peft.
 public struct AdapterConfiguration: Hashable, Sendable {
+  /// How the adapters were initialised, where that matters afterwards: both take a part of the weight out of it and start
+  /// from that part, so that only together with what is left of the weight they are what was trained.
+  public enum Initialization: String, Sendable, CaseIterable {
+    /// The part of rank r with the largest singular values. Source: PiSSA, arXiv 2404.02948.
+    case pissa
+    /// s times the first r columns of Q by the first r rows of R. Source: OLoRA, arXiv 2406.01775.
+    case olora
+  }
+
   /// r.
   public var rank: Int
   /// α: the product of an adapter's matrices is scaled by α/r.
@@ -11,11 +21,13 @@ public struct AdapterConfiguration: Hashable, Sendable {
   public var targets: [String]
   /// The folder of the model that the adapters are for.
   public var base: String
+  /// What was taken out of the weights before training; nil for nothing.
+  public var initialization: Initialization?
 
   /// What the file is called.
   public static let fileName = "adapter_config.json"
 
-  /// Adapters of rank r and weight α.
+  /// Adapters of rank r and weight α, beside weights that are as they were.
   public init(rank: Int, alpha: Double, targets: [String], base: String) {
     self.rank = rank
     self.alpha = alpha
@@ -28,51 +40,73 @@ public struct AdapterConfiguration: Hashable, Sendable {
 
   /// Reads the file at `url`.
   ///
-  /// - Throws: `CheckpointError` naming the file and the key, for what is no plain LoRA too.
+  /// - Throws: `CheckpointError` or `InputError` naming the file and the key, for what is no plain LoRA too.
   init(_ url: URL) throws {
-    guard let data = try? Data(contentsOf: url) else { throw CheckpointError(url.path, "cannot be read") }
-    guard let values = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
-      throw CheckpointError(url.path, "is not a JSON object")
+    let document = try JSONValue(contentsOf: url)
+    guard case .object(let values) = document else {
+      throw CheckpointError(url.path, "the document is \(document.summary): expected an object")
     }
-    func require(_ isMet: Bool, _ key: String, _ expected: String) throws {
-      if isMet { return }
-      let value = values[key].map { "is \(Self.text($0))" } ?? "is missing"
-      throw CheckpointError(url.path, "\(key) \(value): expected \(expected)")
+    func refusal(_ key: String, _ expected: String) -> CheckpointError {
+      let found = values[key].map { "is \($0.summary)" } ?? "is missing"
+      return CheckpointError(url.path, "\(printable(key)) \(found): expected \(expected)")
     }
-    try require(values["peft_type"] as? String == "LORA", "peft_type", "\"LORA\"")
-    let rank = values["r"] as? Int ?? 0
-    try require(rank >= 1, "r", "a whole number of at least 1")
-    let alpha = values["lora_alpha"] as? Double ?? 0
-    try require(alpha > 0 && alpha.isFinite, "lora_alpha", "a positive number")
-    let base = values["base_model_name_or_path"] as? String ?? ""
-    try require(!base.isEmpty, "base_model_name_or_path", "the folder of the model that the adapters are for")
-    for key in Self.unsupported {
-      try require(Self.isNothing(values[key]), key, "none, as plain LoRA alone is supported")
+    guard values["peft_type"] == .string("LORA") else { throw refusal("peft_type", "LORA") }
+    guard case .number(let number)? = values["r"], let rank = number.integer, Limits.channels.contains(rank) else {
+      throw refusal("r", "an integer \(describe(Limits.channels))")
     }
-    try require(["none", nil].contains(values["bias"] as? String), "bias", "\"none\"")
-    self.init(rank: rank, alpha: alpha, targets: values["target_modules"] as? [String] ?? [], base: base)
+    guard case .number(let number)? = values["lora_alpha"], let alpha = number.double, alpha > 0 else {
+      throw refusal("lora_alpha", "a positive number")
+    }
+    guard case .string(let base)? = values["base_model_name_or_path"], !base.isEmpty else {
+      throw refusal("base_model_name_or_path", "the folder of the model that the adapters are for")
+    }
+    for (key, value) in values where Self.unsupported.contains(key) || key.hasPrefix("use_") {
+      guard Self.isNothing(value) else { throw refusal(key, "none, as plain LoRA alone is supported") }
+    }
+    guard [nil, .null, .string("none")].contains(values["bias"]) else { throw refusal("bias", "none") }
+    self.init(rank: rank, alpha: alpha, targets: Self.texts(values["target_modules"]), base: base)
+    switch values["init_lora_weights"] {
+    case nil, .null?, .boolean?: break
+    case .string(let name)? where Self.harmlessInitializations.contains(name.lowercased()): break
+    case .string(let name)?:
+      initialization = Initialization(rawValue: name.lowercased())
+      if initialization == nil { fallthrough }
+    default: throw refusal("init_lora_weights", Self.supportedInitializations)
+    }
   }
 
-  /// Keys that make something else of an adapter.
-  private static let unsupported = [
-    "alora_invocation_tokens", "alpha_pattern", "fan_in_fan_out", "layer_replication", "lora_bias", "modules_to_save",
-    "rank_pattern", "target_parameters", "trainable_token_indices", "use_bdlora", "use_dora", "use_qalora",
-    "use_rslora",
+  /// Keys that make something else of an adapter, besides those that begin with "use_".
+  private static let unsupported: Set = [
+    "alora_invocation_tokens", "alpha_pattern", "arrow_config", "fan_in_fan_out", "kasa_config", "layer_replication",
+    "lora_bias", "modules_to_save", "monteclora_config", "rank_pattern", "target_parameters", "trainable_token_indices",
+    "velora_config",
   ]
 
-  private static func isNothing(_ value: Any?) -> Bool {
+  /// Those that decide where training starts and leave the weights alone.
+  private static let harmlessInitializations: Set = ["gaussian", "orthogonal", "eva", "mica"]
+
+  /// Others (pissa_niter_N, corda, loftq, lora_ga) took something out of the weights that was drawn at random or depends
+  /// on data: what was left cannot be made again from the model that the adapters name.
+  private static let supportedInitializations =
+    "true, false, gaussian, orthogonal, eva, mica, pissa or olora; of others the weights that the adapters were trained "
+    + "beside cannot be made again, see peft's path_initial_model_for_weight_conversion"
+
+  private static func isNothing(_ value: JSONValue) -> Bool {
     switch value {
-    case nil, is NSNull: true
-    case let flag as Bool: !flag
-    case let list as [Any]: list.isEmpty
-    case let object as [String: Any]: object.isEmpty
+    case .null, .boolean(false): true
+    case .array(let list): list.isEmpty
+    case .object(let object): object.count == 0
     default: false
     }
   }
 
-  private static func text(_ value: Any) -> String {
-    let data = try? JSONSerialization.data(withJSONObject: value, options: [.fragmentsAllowed, .sortedKeys])
-    return data.map { String(decoding: $0, as: UTF8.self) } ?? "\(value)"
+  /// A list of texts, or one text.
+  private static func texts(_ value: JSONValue?) -> [String] {
+    switch value {
+    case .string(let text)?: [text]
+    case .array(let list)?: list.flatMap { texts($0) }
+    default: []
+    }
   }
 
   /// The content of the file, which peft opens.

@@ -108,7 +108,8 @@ extension ModelConfiguration: Codable {
     _ values: KeyedDecodingContainer<CodingKeys>, isRenormalized: Bool
   ) throws -> Experts? {
     let newerCount = try values.decodeIfPresent(Int.self, forKey: .newerExpertCount)
-    guard let count = try values.decodeIfPresent(Int.self, forKey: .expertCount) ?? newerCount, count > 0 else {
+    // None is 0 in files of dense models; what is less is left to `validate`.
+    guard let count = try values.decodeIfPresent(Int.self, forKey: .expertCount) ?? newerCount, count != 0 else {
       return nil
     }
     return try Experts(
@@ -142,10 +143,12 @@ package struct OneOrMany: Codable {
     let container = try decoder.singleValueContainer()
     if container.decodeNil() {
       values = []
-    } else if let one = try? container.decode(Int.self) {
-      values = [one]
+    } else if var list = try? decoder.unkeyedContainer() {
+      var values: [Int] = []
+      while !list.isAtEnd { values.append(try list.decode(Int.self)) }
+      self.values = values
     } else {
-      values = try container.decode([Int].self)
+      values = [try container.decode(Int.self)]
     }
   }
 

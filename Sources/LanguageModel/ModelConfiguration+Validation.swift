@@ -1,3 +1,4 @@
+import CheckedInput
 import VirtualWidth
 
 /// A configuration that no model can be made of: one sentence that names the key, its value and what was expected.
@@ -12,7 +13,7 @@ public struct ConfigurationError: Error, CustomStringConvertible, Sendable {
 extension ModelConfiguration {
   /// Fails if no model can be made of this configuration.
   ///
-  /// Sizes are bounded as well, so that products of them cannot overflow.
+  /// Sizes are bounded as well, each and all weights together, so that products of them cannot overflow.
   public func validate() throws {
     try checkSizes()
     if let experts { try check(experts) }
@@ -23,24 +24,34 @@ extension ModelConfiguration {
           + "\(width.width(hiddenSize: hiddenSize)) columns where the head needs \(hiddenSize)")
     }
     if let prediction = multiTokenPrediction {
-      try require("multi_token_prediction.depth", prediction.depth, in: 1...64)
+      try require("multi_token_prediction.depth", prediction.depth, in: Limits.depths)
       guard prediction.lossWeight.isFinite, prediction.lossWeight >= 0 else {
         throw ConfigurationError(
           "multi_token_prediction.loss_weight is \(prediction.lossWeight): expected a finite number of at least 0")
       }
     }
     if let directDecoding { try check(directDecoding) }
+    let cost = ModelCost(self, contextLength: 1)
+    guard cost.parameters <= Self.maximumParameters else {
+      let largest = cost.parts.max { $0.parameters < $1.parameters }
+      throw ConfigurationError(
+        "the sizes make a model of more than \(Self.maximumParameters) weights, the most of them in the part "
+          + "'\(largest?.name ?? "")': expected fewer")
+    }
   }
 
+  /// 2^50: a thousand times the largest models that there are, and far enough below 2^63 for any count of bytes.
+  private static let maximumParameters = 1 << 50
+
   private func checkSizes() throws {
-    try require("vocab_size", vocabularySize, in: 1...16_777_216)
-    try require("hidden_size", hiddenSize, in: 1...1_048_576)
-    try require("num_hidden_layers", layerCount, in: 1...10_000)
-    try require("num_attention_heads", headCount, in: 1...65_536)
-    try require("num_key_value_heads", keyValueHeadCount, in: 1...65_536)
-    try require("head_dim", headSize, in: 1...65_536)
-    try require("intermediate_size", intermediateSize, in: 1...16_777_216)
-    try require("max_position_embeddings", contextLength, in: 1...1_073_741_824)
+    try require("vocab_size", vocabularySize, in: Limits.vocabulary)
+    try require("hidden_size", hiddenSize, in: Limits.channels)
+    try require("num_hidden_layers", layerCount, in: Limits.layers)
+    try require("num_attention_heads", headCount, in: Limits.heads)
+    try require("num_key_value_heads", keyValueHeadCount, in: Limits.heads)
+    try require("head_dim", headSize, in: Limits.heads)
+    try require("intermediate_size", intermediateSize, in: Limits.intermediateChannels)
+    try require("max_position_embeddings", contextLength, in: Limits.tokens)
     guard headCount.isMultiple(of: keyValueHeadCount) else {
       throw ConfigurationError(
         "num_key_value_heads is \(keyValueHeadCount): expected a divisor of num_attention_heads, which is \(headCount)")
@@ -48,19 +59,24 @@ extension ModelConfiguration {
     guard headSize.isMultiple(of: 2) else {
       throw ConfigurationError("head_dim is \(headSize): expected an even number, as rotary positions turn pairs")
     }
-    guard ropeTheta.isFinite, ropeTheta > 0 else {
-      throw ConfigurationError("rope_theta is \(ropeTheta): expected a positive number")
-    }
-    guard normEpsilon.isFinite, normEpsilon > 0 else {
-      throw ConfigurationError("rms_norm_eps is \(normEpsilon): expected a positive number")
+    // Float32 computes with both: what it takes for zero or infinity makes every output a NaN, or the same.
+    try require("rope_theta", ropeTheta, in: 1...1e30)
+    try require("rms_norm_eps", normEpsilon, in: 1e-30...1)
+    if let id = endOfTextTokens.first(where: { $0 < 0 }) {
+      throw ConfigurationError("eos_token_id is \(id): expected the id of a token, at least 0")
     }
   }
 
   private func check(_ experts: Experts) throws {
-    try require("num_experts", experts.count, in: 1...65_536)
+    try require("num_experts", experts.count, in: Limits.heads)
     try require("num_experts_per_tok", experts.perToken, in: 1...experts.count)
-    try require("moe_intermediate_size", experts.intermediateSize, in: 1...16_777_216)
-    try require("decoder_sparse_step", experts.layerStep, in: 1...10_000)
+    try require("moe_intermediate_size", experts.intermediateSize, in: Limits.intermediateChannels)
+    try require("decoder_sparse_step", experts.layerStep, in: Limits.layers)
+    guard experts.denseLayers.count <= layerCount else {
+      throw ConfigurationError(
+        "mlp_only_layers has \(experts.denseLayers.count) layers: expected at most num_hidden_layers, which is \(layerCount)"
+      )
+    }
     for layer in experts.denseLayers { try require("mlp_only_layers", layer, in: 0...(layerCount - 1)) }
     guard experts.balanceLossWeight.isFinite, experts.balanceLossWeight >= 0 else {
       throw ConfigurationError(
@@ -76,12 +92,18 @@ extension ModelConfiguration {
         "direct_decoding.encoding_layers is \(split.encodingLayers) and decoding_layers \(split.decodingLayers): "
           + "expected together at most num_hidden_layers, which is \(layerCount)")
     }
-    try require("direct_decoding.cycle", split.cycle, in: 1...1024)
+    try require("direct_decoding.cycle", split.cycle, in: Limits.cycle)
   }
 
   private func require(_ key: String, _ value: Int, in range: ClosedRange<Int>) throws {
     guard range.contains(value) else {
-      throw ConfigurationError("\(key) is \(value): expected \(range.lowerBound) to \(range.upperBound)")
+      throw ConfigurationError("\(key) is \(value): expected an integer \(describe(range))")
+    }
+  }
+
+  private func require(_ key: String, _ value: Double, in range: ClosedRange<Double>) throws {
+    guard range.contains(value) else {
+      throw ConfigurationError("\(key) is \(value): expected a number from \(range.lowerBound) to \(range.upperBound)")
     }
   }
 }

@@ -3,15 +3,48 @@ import Foundation
 import Torch
 
 extension ModelConfiguration {
-  /// The weights in a model folder, mapped into memory, without a second copy of a tied head.
+  /// The weights in a model folder, mapped into memory, under the names of `LanguageModel` and without a second copy of a
+  /// tied head.
   ///
-  /// Some files of tied models hold the table again as `lm_head.weight`. The configuration decides: it is not read.
-  ///
-  /// - Throws: `CheckpointError` if there are none, or a file does not describe what is there.
+  /// - Throws: `CheckpointError` if there are none, a file does not describe what is there, or this configuration is
+  ///   tied while the folder has a head of its own.
   public func weights(in folder: ModelFolder) throws -> [String: Tensor] {
-    var tensors = try folder.readTensors()
-    if isHeadTied { for name in ["lm_head.weight", "lm_head.weight_scale"] { tensors[name] = nil } }
+    var tensors = try WeightNames.standard(folder.readTensors())
+    guard isHeadTied else { return tensors }
+    guard try !Self.hasOwnHead(tensors) else {
+      throw CheckpointError(
+        folder.url.path, "tie_word_embeddings is true, but 'lm_head.weight' is not the table: expected false")
+    }
+    for (table, head) in Self.tied {
+      // Some files keep the one matrix under the name of the head alone.
+      if tensors[table] == nil { tensors[table] = tensors[head] }
+      tensors[head] = nil
+    }
     return tensors
+  }
+
+  /// Makes the head one of its own if the folder has a head that is not the embedding table, whatever its `config.json`
+  /// says: as in transformers, what was saved decides.
+  ///
+  /// - Throws: `CheckpointError` if there are weights and a file does not describe what is there.
+  public mutating func untieHead(of folder: ModelFolder) throws {
+    guard isHeadTied, folder.hasWeights else { return }
+    if try Self.hasOwnHead(WeightNames.standard(folder.readTensors())) { isHeadTied = false }
+  }
+
+  private static let tied = [
+    ("model.embed_tokens.weight", "lm_head.weight"), ("model.embed_tokens.weight_scale", "lm_head.weight_scale"),
+  ]
+
+  /// Whether table and head are both there and differ.
+  private static func hasOwnHead(_ tensors: [String: Tensor]) throws -> Bool {
+    try tied.contains { table, head in
+      guard let table = tensors[table], let head = tensors[head] else { return false }
+      guard table.dtype == head.dtype else {
+        return try withTorch { try !table.to(.float32).isIdentical(to: head.to(.float32)) }
+      }
+      return try !table.isIdentical(to: head)
+    }
   }
 
   /// The content of `config.json`.

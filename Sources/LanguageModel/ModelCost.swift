@@ -1,8 +1,10 @@
+import CheckedInput
 import VirtualWidth
 
 /// What one token costs in a forward pass: floating-point operations and weights, part by part.
 ///
-/// A multiplication and an addition count as two operations. A training step costs three forward passes.
+/// A multiplication and an addition count as two operations. A training step costs three forward passes. Sizes are
+/// multiplied as floating-point numbers, which no configuration makes overflow; counts are exact up to 2^53.
 public struct ModelCost: Sendable {
   /// One part of a model.
   public struct Part: Sendable {
@@ -30,9 +32,9 @@ public struct ModelCost: Sendable {
   }
 
   /// All weights.
-  public var parameters: Int { parts.reduce(0) { $0 + $1.parameters } }
+  public var parameters: Int { Int(clamping: parts.reduce(0) { $0 + Double($1.parameters) }) }
   /// The weights that one token meets.
-  public var activeParameters: Int { parts.reduce(0) { $0 + $1.activeParameters } }
+  public var activeParameters: Int { Int(clamping: parts.reduce(0) { $0 + Double($1.activeParameters) }) }
   /// Floating-point operations of one token's forward pass.
   public var operations: Double { parts.reduce(0) { $0 + $1.operations } }
 
@@ -50,36 +52,45 @@ public struct ModelCost: Sendable {
 /// Counts one configuration.
 private struct Counter {
   let configuration: ModelConfiguration
-  let T: Int
-  let D: Int
+  let T: Double
+  let D: Double
   /// Layers of the trunk and of all prediction depths.
-  let layers: [Int]
+  let layers: Double
+  /// Those with experts.
+  let expertLayers: Double
 
   init(_ configuration: ModelConfiguration, contextLength: Int) {
     self.configuration = configuration
-    T = contextLength
-    D = configuration.hiddenSize
+    T = Double(contextLength)
+    D = Double(configuration.hiddenSize)
     let depths = configuration.multiTokenPrediction?.depth ?? 0
-    layers = Array(0..<configuration.layerCount) + Array(repeating: 0, count: depths)
+    layers = Double(configuration.layerCount) + Double(depths)
+    // A prediction depth is like layer 0.
+    let trunk = (0..<max(0, configuration.layerCount)).count { configuration.hasExperts(layer: $0) }
+    expertLayers = Double(trunk) + (configuration.hasExperts(layer: 0) ? Double(depths) : 0)
   }
 
-  var depths: Int { configuration.multiTokenPrediction?.depth ?? 0 }
+  var depths: Double { Double(configuration.multiTokenPrediction?.depth ?? 0) }
   var width: VirtualWidth? { configuration.virtualWidth }
-  var wide: Int { width?.width(hiddenSize: D) ?? D }
+  /// C: channels of a slot.
+  var C: Double { width.map { Double($0.slotWidth(hiddenSize: configuration.hiddenSize)) } ?? D }
+  var slots: Double { Double(width?.slots ?? 1) }
+  var wide: Double { slots * C }
 
   var parts: [ModelCost.Part] {
     [embedding, attention, feedForward, connections, mixes, reduces, norms, head]
   }
 
-  /// - Parameter vectors: of the active parameters those that lie in no matrix, and so are never quantised.
+  /// - Parameter vectors: of the active parameters those that are in no matrix, and so are never quantised.
   private func part(
-    _ name: String, _ parameters: Int, active: Int? = nil, vectors: Int = 0, operations: Double, traffic: Double = 0
+    _ name: String, _ parameters: Double, active: Double? = nil, vectors: Double = 0, operations: Double,
+    traffic: Double = 0
   ) -> ModelCost.Part {
     let active = active ?? parameters
     let bytesPerWeight = configuration.quantization?.bytesPerWeight ?? 4
     return .init(
-      name: name, parameters: parameters, activeParameters: active, operations: operations, traffic: traffic,
-      bytes: Double(active - vectors) * bytesPerWeight + (Double(vectors) + traffic) * 4)
+      name: name, parameters: Int(clamping: parameters), activeParameters: Int(clamping: active),
+      operations: operations, traffic: traffic, bytes: (active - vectors) * bytesPerWeight + (vectors + traffic) * 4)
   }
 
   /// A row of a table that is the output head as well counts there.
@@ -88,49 +99,41 @@ private struct Counter {
     let columns = isExpanded ? D : wide
     let expand = isExpanded ? wide * D : 0
     return part(
-      "embedding", configuration.vocabularySize * columns + expand,
+      "embedding", Double(configuration.vocabularySize) * columns + expand,
       active: (configuration.isHeadTied ? 0 : columns) + expand,
-      operations: 2 * Double(expand) * Double(1 + depths), traffic: Double(wide * (1 + depths)))
+      operations: 2 * expand * (1 + depths), traffic: wide * (1 + depths))
   }
 
   private var attention: ModelCost.Part {
-    let queries = configuration.headCount * configuration.headSize
-    let keys = configuration.keyValueHeadCount * configuration.headSize
+    let channels = Double(configuration.headSize)
+    let queries = Double(configuration.headCount) * channels
+    let keys = Double(configuration.keyValueHeadCount) * channels
     let weights = D * (queries + 2 * keys) + queries * D
     // Causal: a token sees half the context on average; one product for the scores, one for the values.
-    let scores = 2 * 2 * Double(queries) * Double(T) / 2
-    let count = layers.count
+    let scores = 2 * 2 * queries * T / 2
     return part(
-      "attention", count * (weights + 2 * configuration.headSize), vectors: count * 2 * configuration.headSize,
-      operations: Double(count) * (2 * Double(weights) + scores))
+      "attention", layers * (weights + 2 * channels), vectors: layers * 2 * channels,
+      operations: layers * (2 * weights + scores))
   }
 
   private var feedForward: ModelCost.Part {
-    var total = 0
-    var active = 0
-    var routers = 0
-    for layer in layers {
-      if let experts = configuration.experts, configuration.hasExperts(layer: layer) {
-        let expert = 3 * D * experts.intermediateSize
-        total += experts.count * (expert + D)
-        active += experts.perToken * expert + experts.count * D
-        routers += experts.count * D
-      } else {
-        total += 3 * D * configuration.intermediateSize
-        active += 3 * D * configuration.intermediateSize
-      }
-    }
-    return part("feed-forward", total, active: active, vectors: routers, operations: 2 * Double(active))
+    let dense = (layers - expertLayers) * 3 * D * Double(configuration.intermediateSize)
+    guard let experts = configuration.experts else { return part("feed-forward", dense, operations: 2 * dense) }
+    let expert = 3 * D * Double(experts.intermediateSize)
+    let routers = expertLayers * Double(experts.count) * D
+    let active = dense + expertLayers * Double(experts.perToken) * expert + routers
+    return part(
+      "feed-forward", dense + expertLayers * Double(experts.count) * expert + routers, active: active, vectors: routers,
+      operations: 2 * active)
   }
 
   /// Source of the counts: arXiv 2511.11238, section 5.1, for each of the two connections of a layer.
   private var connections: ModelCost.Part {
-    let count = 2 * layers.count
+    let count = 2 * layers
     guard let width else {
-      return part("residual connections", 0, operations: Double(count * D), traffic: Double(count * 3 * D))
+      return part("residual connections", 0, operations: count * D, traffic: count * 3 * D)
     }
-    let (m, n) = (width.fractionRate, width.slots)
-    let C = width.slotWidth(hiddenSize: D)
+    let (m, n) = (Double(width.fractionRate), slots)
     var parameters = n * (m + n) + n * m
     var operations = 2 * (m + n) * n * C + 2 * n * m * C
     if width.connections == .dynamic {
@@ -138,17 +141,14 @@ private struct Counter {
       operations += 4 * n * C + 2 * (2 * m + n) * n * C
     }
     return part(
-      "hyper-connections", count * parameters, vectors: count * parameters,
-      operations: Double(count) * Double(operations),
-      traffic: Double(count * (3 * wide + 2 * D)))
+      "hyper-connections", count * parameters, vectors: count * parameters, operations: count * operations,
+      traffic: count * (3 * wide + 2 * D))
   }
 
   private var mixes: ModelCost.Part {
-    let C = width?.slotWidth(hiddenSize: D) ?? D
-    let slots = width?.slots ?? 1
-    return part(
+    part(
       "prediction mixes", depths * (2 * C * C + 2 * wide), vectors: depths * 2 * wide,
-      operations: Double(depths * slots) * 4 * Double(C * C))
+      operations: depths * slots * 4 * C * C)
   }
 
   private var reduces: ModelCost.Part {
@@ -156,19 +156,17 @@ private struct Counter {
     let weights = D * wide
     let norm = width.hasGroupNorm ? 2 * wide : 0
     return part(
-      "reduce", (1 + depths) * (weights + norm), vectors: (1 + depths) * norm,
-      operations: 2 * Double((1 + depths) * weights))
+      "reduce", (1 + depths) * (weights + norm), vectors: (1 + depths) * norm, operations: 2 * (1 + depths) * weights)
   }
 
   private var norms: ModelCost.Part {
-    let gains = 2 * layers.count * D + (1 + depths) * D
-    return part("norms", gains, vectors: gains, operations: Double(8 * layers.count * D))
+    let gains = 2 * layers * D + (1 + depths) * D
+    return part("norms", gains, vectors: gains, operations: 8 * layers * D)
   }
 
   private var head: ModelCost.Part {
-    let weights = configuration.vocabularySize * D
+    let weights = Double(configuration.vocabularySize) * D
     return part(
-      "output head", configuration.isHeadTied ? 0 : weights, active: weights,
-      operations: 2 * Double((1 + depths) * weights))
+      "output head", configuration.isHeadTied ? 0 : weights, active: weights, operations: 2 * (1 + depths) * weights)
   }
 }

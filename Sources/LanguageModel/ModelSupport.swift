@@ -1,3 +1,4 @@
+import CheckedInput
 import Torch
 import VirtualWidth
 
@@ -15,7 +16,7 @@ struct ModelSupport {
   init(_ values: KeyedDecodingContainer<ModelConfiguration.CodingKeys>) throws {
     type = try Self.type(values)
     if let activation = try values.decodeIfPresent(String.self, forKey: .activation), activation != "silu" {
-      throw ConfigurationError("hidden_act is \"\(activation)\": expected silu")
+      throw ConfigurationError("hidden_act is \(quoted(activation)): expected silu")
     }
     if try values.decodeIfPresent(Bool.self, forKey: .attentionBias) == true {
       throw ConfigurationError("attention_bias is true: expected false, the only form supported")
@@ -40,13 +41,14 @@ struct ModelSupport {
   private static func type(_ values: Values) throws -> String {
     let type = try values.decodeIfPresent(String.self, forKey: .modelType) ?? "wideband"
     guard ["qwen3", "qwen3_moe", "wideband"].contains(type) else {
-      throw ConfigurationError("model_type is \"\(type)\": expected qwen3, qwen3_moe or wideband")
+      throw ConfigurationError("model_type is \(quoted(type)): expected qwen3, qwen3_moe or wideband")
     }
-    let known = ["Qwen3ForCausalLM", "Qwen3MoeForCausalLM", "WidebandForCausalLM"]
+    // Those without a head have the same weights and no head of their own.
+    let known = ["Qwen3ForCausalLM", "Qwen3MoeForCausalLM", "WidebandForCausalLM", "Qwen3Model", "Qwen3MoeModel"]
     let architectures = try values.decodeIfPresent([String].self, forKey: .architectures) ?? []
     if let other = architectures.first(where: { !known.contains($0) }) {
       throw ConfigurationError(
-        "architectures has \"\(other)\": expected Qwen3ForCausalLM, Qwen3MoeForCausalLM or WidebandForCausalLM")
+        "architectures has \(quoted(other)): expected Qwen3ForCausalLM, Qwen3MoeForCausalLM or WidebandForCausalLM")
     }
     return type
   }
@@ -55,7 +57,8 @@ struct ModelSupport {
   private static func refuseSlidingWindow(_ values: Values, _ type: String) throws {
     let kinds = try values.decodeIfPresent([String].self, forKey: .layerTypes)
     if let layer = kinds?.firstIndex(where: { $0 != "full_attention" }), let kind = kinds?[layer] {
-      throw ConfigurationError("layer_types[\(layer)] is \"\(kind)\": expected full_attention, the only kind supported")
+      throw ConfigurationError(
+        "layer_types[\(layer)] is \(quoted(kind)): expected full_attention, the only kind supported")
     }
     guard kinds == nil, try values.decodeIfPresent(Bool.self, forKey: .usesSlidingWindow) == true else { return }
     if values.contains(.slidingWindow), try values.decodeNil(forKey: .slidingWindow) { return }
@@ -96,13 +99,13 @@ private struct RopeParameters: Decodable {
 
   func requireDefault(key: String) throws {
     if let type, type != "default" {
-      throw ConfigurationError("\(key).rope_type is \"\(type)\": expected default, the only kind supported")
+      throw ConfigurationError("\(key).rope_type is \(quoted(type)): expected default, the only kind supported")
     }
     if let partialFactor, partialFactor != 1 {
       throw ConfigurationError("\(key).partial_rotary_factor is \(partialFactor): expected 1, the only one supported")
     }
     if let layerKind {
-      throw ConfigurationError("\(key).\(layerKind) is present: expected one rope_theta for all layers")
+      throw ConfigurationError("\(key).\(printable(layerKind)) is present: expected one rope_theta for all layers")
     }
   }
 }
@@ -123,7 +126,7 @@ struct QuantizationDescription: Codable {
     let values = try decoder.container(keyedBy: Key.self)
     let method = try values.decodeIfPresent(String.self, forKey: .method)
     guard method == "wideband" else {
-      let found = method.map { "is \"\($0)\"" } ?? "is missing"
+      let found = method.map { "is \(quoted($0))" } ?? "is missing"
       throw ConfigurationError("quantization_config.quant_method \(found): expected wideband, the only one supported")
     }
     let size = try values.decodeIfPresent(Int.self, forKey: .groupSize) ?? QuantizationScheme.groupSize

@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 import Torch
@@ -31,15 +32,21 @@ public struct StoredModel {
       return
     }
     let adapter = try AdapterConfiguration(file)
-    base = known ?? ModelFolder(URL(filePath: adapter.base))
     self.adapter = adapter
-    guard known == nil else { return }
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: base.url.path, isDirectory: &isFolder), isFolder.boolValue else {
-      throw CheckpointError(
-        file.path,
-        "base_model_name_or_path is \"\(adapter.base)\": there is no such model folder; write there where it lies now")
+    base = try known ?? Self.base(adapter.base, of: file)
+  }
+
+  /// The folder that a file of adapters names: from where the command runs, as for peft, or else from that file's folder.
+  private static func base(_ path: String, of file: URL) throws -> ModelFolder {
+    for url in [URL(filePath: path), URL(filePath: path, relativeTo: file.deletingLastPathComponent())] {
+      var isFolder: ObjCBool = false
+      if FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue {
+        return ModelFolder(url.absoluteURL)
+      }
     }
+    throw CheckpointError(
+      file.path,
+      "base_model_name_or_path is \(quoted(path)): expected the folder of the model that the adapters are for")
   }
 
   /// What says how the model is made, in a folder of adapters that has it: other tools take `config.json` as a sign of
@@ -73,25 +80,41 @@ public struct StoredModel {
   }
 
   /// The adapters, in `dtype` where they do not keep their own; nil where there are none.
+  ///
+  /// - Parameter base: what `tensors` gave. Adapters that began with a part of it have twice their rank, see
+  ///   `AdapterConfiguration.Initialization`.
   public func adapters(
-    dtype: DType? = nil, mutable: Bool = false, on device: Device = .cpu
+    beside base: [String: Tensor], dtype: DType? = nil, mutable: Bool = false, on device: Device = .cpu
   ) throws -> LowRankAdapters? {
     guard let adapter else { return nil }
     let file = try adapterFile()
-    let weights = try Dictionary(
-      uniqueKeysWithValues: file.tensors().map { name, tensor in
-        guard name.hasPrefix(Self.prefix), Self.suffixes.contains(where: name.hasSuffix) else {
-          throw CheckpointError(
-            file.url.path,
-            "tensor '\(name)' is no part of an adapter: expected names as "
-              + "\(Self.prefix)model.layers.0.self_attn.q_proj.lora_A.weight")
-        }
-        return (String(name.dropFirst(Self.prefix.count)), tensor)
-      })
+    var weights: [String: Tensor] = [:]
+    for (name, tensor) in try file.tensors() {
+      guard name.hasPrefix(Self.prefix), Self.suffixes.contains(where: name.hasSuffix) else {
+        throw CheckpointError(
+          file.url.path,
+          "tensor \(quoted(name)) is no part of an adapter: expected names as "
+            + "\(Self.prefix)model.layers.0.self_attn.q_proj.lora_A.weight")
+      }
+      weights[String(name.dropFirst(Self.prefix.count))] = tensor
+    }
+    weights = WeightNames.withPrefix(weights)
     let modules = Set(
       weights.keys.flatMap { name in Self.suffixes.filter(name.hasSuffix).map { String(name.dropLast($0.count)) } })
+    if let initialization = adapter.initialization {
+      for module in modules.sorted() {
+        let names = Self.suffixes.map { module + $0 }
+        guard let down = weights[names[0]], let up = weights[names[1]], let weight = base["\(module).weight"] else {
+          continue
+        }
+        do {
+          (weights[names[0]], weights[names[1]]) = try initialization.adapters(
+            down: down, up: up, beside: weight, adapter)
+        } catch { throw CheckpointError(file.url.path, "module \(quoted(module)): \(error)") }
+      }
+    }
     return LowRankAdapters(
-      rank: adapter.rank, scale: adapter.scale,
+      rank: adapter.initialization == nil ? adapter.rank : 2 * adapter.rank, scale: adapter.scale,
       weights: WeightStore(stored: weights, dtype: dtype, mutable: mutable, on: device), adapts: modules.contains)
   }
 

@@ -1,4 +1,5 @@
 import CTorch
+import Foundation
 
 /// A Swift type whose values are elements of a tensor.
 public protocol Element: BitwiseCopyable, Sendable {
@@ -83,6 +84,17 @@ extension Tensor {
     let values = try elements(Double.self)
     guard values.count == 1 else { throw TorchError("item: a tensor of shape \(shape) has \(values.count) elements") }
     return values[0]
+  }
+
+  /// Whether another tensor has the same shape, dtype and bytes.
+  public func isIdentical(to other: Tensor) throws -> Bool {
+    guard shape == other.shape, dtype == other.dtype else { return false }
+    return try withContiguousBytes { own in
+      try other.withContiguousBytes { others in
+        guard let own = own.baseAddress, let start = others.baseAddress, own != start else { return true }
+        return memcmp(own, start, others.count) == 0
+      }
+    }
   }
 
   /// Lends the elements as bytes, in row-major order, from the processor's memory.

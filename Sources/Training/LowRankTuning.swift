@@ -28,7 +28,7 @@ struct LowRankTuning {
       rank: lora.rank, scale: lora.alpha / Double(lora.rank),
       weights: WeightStore(seed: recipe.training.seed, on: device)
     ) { name in modules.contains { name.hasSuffix(".\($0)") } }
-    let adapters = try stored.adapters(dtype: .float32, mutable: true, on: device) ?? fresh
+    let adapters = try stored.adapters(beside: tensors, dtype: .float32, mutable: true, on: device) ?? fresh
     fingerprint = try StoredModel.fingerprint(of: tensors)
     configuration = AdapterConfiguration(
       rank: lora.rank, alpha: lora.alpha, targets: modules, base: start.folder.url.path)

@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 import LanguageModel
@@ -54,9 +55,12 @@ func textsEndWhereTheGenerationDefaultsSay(generation: String) throws {
 
 @Test(arguments: [
   (#"{"temperature": -1}"#, "temperature is -1.0: expected a finite number of at least 0"),
-  (#"{"top_k": "many"}"#, "top_k has the wrong type: expected a whole number"),
+  (#"{"top_k": "many"}"#, "top_k is 'many': expected an integer"),
   (#"{"top_p": 2}"#, "top-p is 2.0: expected more than 0 and at most 1"),
-  ("[", "is not valid JSON"),
+  (#"{"temperature": 1e999}"#, "temperature is 1e999: expected a number"),
+  (#"{"eos_token_id": ["a"]}"#, "eos_token_id[0] is 'a': expected an integer"),
+  (#"{"eos_token_id": {}}"#, "eos_token_id is an object: expected an integer"),
+  ("[", "line 1, column 2: malformed JSON: expected a value"),
 ])
 func brokenGenerationDefaultsAreRefused(json: String, error: String) throws {
   let folder = try folder(rows: 3100, generation: json)
@@ -72,18 +76,96 @@ func brokenGenerationDefaultsAreRefused(json: String, error: String) throws {
   written.topP = 0.8
   written.minP = 0.05
   written.repetitionPenalty = 1.1
-  let again = try JSONDecoder().decode(GenerationConfiguration.self, from: JSONEncoder().encode(written))
+  let again = try ValueDecoder("").decode(
+    GenerationConfiguration.self, from: JSONValue(parsing: JSONEncoder().encode(written), file: ""))
   #expect(again == written)
 }
 
-/// Qwen3's own smaller models are tied, and hold the table twice.
-@Test func aTiedModelMayHoldItsHeadOnceMore() throws {
-  let folder = try TemporaryFolder(copying: "models/plain-tied")
+/// A fixture whose weights are changed.
+private func changed(
+  _ fixture: String, _ change: (inout [String: Tensor]) throws -> Void
+) throws -> TemporaryFolder {
+  let folder = try TemporaryFolder(copying: fixture)
   let file = folder.url.appending(path: "model.safetensors")
   var tensors = try SafetensorsFile(file).tensors()
-  let table = try #require(tensors["model.embed_tokens.weight"])
-  tensors["lm_head.weight"] = try withTorch { table + 1 }
+  try change(&tensors)
   try Safetensors.write(tensors.map { (name: $0.key, tensor: $0.value) }, to: file)
+  return folder
+}
+
+/// Qwen3's own smaller models are tied, and hold the table twice.
+@Test("a tied model may hold its table twice, in another type too, or under the name of the head alone")
+func tiedHead_sameAsTable() throws {
+  for dtype in [DType.float32, .float64] {
+    let folder = try changed("models/plain-tied") { tensors in
+      tensors["lm_head.weight"] = try withTorch { try #require(tensors["model.embed_tokens.weight"]).to(dtype) }
+    }
+    #expect(try ModelConfiguration(ModelFolder(folder.url)).isHeadTied)
+    #expect(try Verification(folder.url).passes)
+  }
+  let swapped = try changed("models/plain-tied") { tensors in
+    tensors["lm_head.weight"] = tensors.removeValue(forKey: "model.embed_tokens.weight")
+  }
+  #expect(try Verification(swapped.url).passes)
+}
+
+@Test("a head that is not the table is kept, though the configuration says that it is tied")
+func tiedHead_differs() throws {
+  let folder = try changed("models/plain") { _ in }
+  let file = folder.url.appending(path: "config.json")
+  let json = try String(contentsOf: file, encoding: .utf8)
+  try Data(json.replacing("\"tie_word_embeddings\": false", with: "\"tie_word_embeddings\": true").utf8).write(to: file)
+  let tied = try ValueDecoder("config").decode(ModelConfiguration.self, from: JSONValue(contentsOf: file))
+  #expect(tied.isHeadTied)
+  #expect(try ModelConfiguration(ModelFolder(folder.url)).isHeadTied == false)
+  #expect(try Verification(folder.url).passes)
+  #expect(
+    message { _ = try tied.weights(in: ModelFolder(folder.url)) }
+      == "\(ModelFolder(folder.url).url.path): tie_word_embeddings is true, but 'lm_head.weight' is not the table: "
+      + "expected false")
+}
+
+@Test("what is computed from the configuration is ignored in a file, in any type")
+func derivedTensors_areIgnored() throws {
+  let folder = try changed("models/plain") { tensors in
+    for name in [
+      "model.layers.0.self_attn.rotary_emb.inv_freq", "model.rotary_emb.inv_freq", "model.rotary_emb.original_inv_freq",
+      "model.layers.1.self_attn.rotary_emb.cos_cached", "model.layers.1.self_attn.rotary_emb.sin_cached",
+      "model.layers.0.self_attn.masked_bias",
+    ] { tensors[name] = .zeros([4], .int32) }
+  }
+  #expect(try Verification(folder.url).passes)
+  let strange = try changed("models/plain") { $0["model.layers.0.inv_freq"] = .zeros([4]) }
+  #expect(
+    message { _ = try Verification(strange.url) }?.hasSuffix(
+      ": unexpected tensor 'model.layers.0.inv_freq': the configuration has no place for it") == true)
+}
+
+@Test("weights saved from the class without a head have names without a prefix")
+func names_withoutPrefix() throws {
+  for (fixture, architecture) in [("models/plain", "Qwen3ForCausalLM"), ("models/plain-tied", "Qwen3Model")] {
+    let folder = try changed(fixture) { tensors in
+      let all = tensors
+      tensors = [:]
+      for (name, tensor) in all { tensors[name.replacing(/^model\./, with: "")] = tensor }
+      tensors["rotary_emb.inv_freq"] = .zeros([4])
+    }
+    let file = folder.url.appending(path: "config.json")
+    let json = try String(contentsOf: file, encoding: .utf8)
+    try Data(json.replacing("{", with: "{\"architectures\": [\"\(architecture)\"],", maxReplacements: 1).utf8).write(
+      to: file)
+    #expect(try Verification(folder.url).passes)
+  }
+}
+
+@Test("values of any size under keys that nobody reads are passed over")
+func configuration_unreadKeys() throws {
+  let folder = try TemporaryFolder(copying: "models/plain")
+  let file = folder.url.appending(path: "config.json")
+  let json = try String(contentsOf: file, encoding: .utf8)
+  let unread =
+    #"{"huge": 123456789012345678901234567890, "far": [1e999, -Infinity, NaN], "half": "\ud800", "é": 1, "é": 2, "#
+  try Data(json.replacing("{", with: unread, maxReplacements: 1).utf8).write(to: file)
   #expect(try Verification(folder.url).passes)
 }
 
@@ -100,26 +182,34 @@ func brokenGenerationDefaultsAreRefused(json: String, error: String) throws {
 }
 
 @Test(arguments: [
-  ("{", "is not valid JSON"),
-  ("[]", "the document has the wrong type: expected an object"),
+  ("{", "line 1, column 2: malformed JSON: expected a string"),
+  ("[]", "the document is a list: expected an object"),
   (#"{"hidden_size": 8, "num_attention_heads": 2}"#, "vocab_size is missing"),
-  (#"{"hidden_size": "8", "num_attention_heads": 2}"#, "hidden_size has the wrong type: expected a whole number"),
-  (#"{"hidden_size": null}"#, "hidden_size is null: expected a whole number"),
-  (#"{"model_type": "llama"}"#, #"model_type is "llama": expected qwen3, qwen3_moe or wideband"#),
+  (#"{"hidden_size": "8", "num_attention_heads": 2}"#, "hidden_size is '8': expected an integer"),
+  (#"{"hidden_size": null}"#, "hidden_size is null: expected an integer"),
+  (#"{"model_type": "llama"}"#, "model_type is 'llama': expected qwen3, qwen3_moe or wideband"),
+  (#"{"hidden_size": 1e999}"#, "hidden_size is 1e999: expected an integer"),
+  (#"{"hidden_size": 8.5}"#, "hidden_size is 8.5: expected an integer"),
+  (
+    #"{"hidden_size": 9223372036854775808}"#,
+    "hidden_size is 9223372036854775808: expected an integer from -9223372036854775808 to 9223372036854775807"
+  ),
+  (#"{"hidden_size": 8, "num_attention_heads": [2]}"#, "num_attention_heads is a list: expected an integer"),
+  (#"{"model_type": "\u001b[31m"}"#, #"model_type is '\u{1b}[31m': expected qwen3, qwen3_moe or wideband"#),
   (
     #"{"vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8, "#
       + #""virtual_width": {"fraction_rate": 2, "slots": 4, "embedding": "huge", "connections": "static"}}"#,
-    #"virtual_width.embedding is "huge": expected one of wide, expanded"#
+    "virtual_width.embedding is 'huge': expected one of wide, expanded"
   ),
   (
     #"{"vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8, "#
       + #""quantization_config": {"quant_method": "wideband", "scheme": "int3"}}"#,
-    #"quantization_config.scheme is "int3": expected one of int8, int4"#
+    "quantization_config.scheme is 'int3': expected one of int8, int4"
   ),
   (
     #"{"vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8, "#
       + #""direct_decoding": {"encoding_layers": 0, "decoding_layers": 1, "cycle": 2, "gate": "open"}}"#,
-    #"direct_decoding.gate is "open": expected one of add, select"#
+    "direct_decoding.gate is 'open': expected one of add, select"
   ),
 ])
 func aBrokenConfigurationIsRefused(json: String, error: String) throws {

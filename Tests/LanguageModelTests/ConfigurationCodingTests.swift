@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 import TestSupport
 import Testing
@@ -13,7 +14,11 @@ import VirtualWidth
       {"vocab_size": 61, "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
        "intermediate_size": 56\(more.isEmpty ? "" : ", ")\(more)}
       """
-    return try JSONDecoder().decode(ModelConfiguration.self, from: Data(json.utf8))
+    return try decoded(Data(json.utf8))
+  }
+
+  private func decoded(_ json: Data) throws -> ModelConfiguration {
+    try ValueDecoder("f").decode(ModelConfiguration.self, from: JSONValue(parsing: json, file: "f"))
   }
 
   @Test func whatAFileLeavesOutHasAValue() throws {
@@ -27,8 +32,8 @@ import VirtualWidth
   }
 
   @Test(arguments: [
-    (#""model_type": "llama""#, #"model_type is "llama": expected qwen3, qwen3_moe or wideband"#),
-    (#""hidden_act": "gelu""#, #"hidden_act is "gelu": expected silu"#),
+    (#""model_type": "llama""#, "model_type is 'llama': expected qwen3, qwen3_moe or wideband"),
+    (#""hidden_act": "gelu""#, "hidden_act is 'gelu': expected silu"),
     (#""attention_bias": true"#, "attention_bias is true: expected false, the only form supported"),
     (
       #""model_type": "qwen3", "use_sliding_window": true, "max_window_layers": 1"#,
@@ -40,11 +45,11 @@ import VirtualWidth
     ),
     (
       #""layer_types": ["full_attention", "sliding_attention"]"#,
-      #"layer_types[1] is "sliding_attention": expected full_attention, the only kind supported"#
+      "layer_types[1] is 'sliding_attention': expected full_attention, the only kind supported"
     ),
     (
       #""architectures": ["Qwen3ForSequenceClassification"]"#,
-      #"architectures has "Qwen3ForSequenceClassification": expected Qwen3ForCausalLM, Qwen3MoeForCausalLM or "#
+      "architectures has 'Qwen3ForSequenceClassification': expected Qwen3ForCausalLM, Qwen3MoeForCausalLM or "
         + "WidebandForCausalLM"
     ),
     (
@@ -53,7 +58,7 @@ import VirtualWidth
     ),
     (
       #""quantization_config": {"quant_method": "gptq", "bits": 4}"#,
-      #"quantization_config.quant_method is "gptq": expected wideband, the only one supported"#
+      "quantization_config.quant_method is 'gptq': expected wideband, the only one supported"
     ),
     (
       #""quantization_config": {"quant_method": "wideband", "scheme": "int8", "group_size": 64}"#,
@@ -61,15 +66,15 @@ import VirtualWidth
     ),
     (
       #""rope_scaling": {"type": "linear", "factor": 4}"#,
-      #"rope_scaling.rope_type is "linear": expected default, the only kind supported"#
+      "rope_scaling.rope_type is 'linear': expected default, the only kind supported"
     ),
     (
       #""rope_scaling": {"rope_type": "yarn"}"#,
-      #"rope_scaling.rope_type is "yarn": expected default, the only kind supported"#
+      "rope_scaling.rope_type is 'yarn': expected default, the only kind supported"
     ),
     (
       #""rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}"#,
-      #"rope_parameters.rope_type is "yarn": expected default, the only kind supported"#
+      "rope_parameters.rope_type is 'yarn': expected default, the only kind supported"
     ),
     (
       #""rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}"#,
@@ -96,7 +101,7 @@ import VirtualWidth
         },
       """
     #expect(json.contains(entry))
-    #expect(try JSONDecoder().decode(ModelConfiguration.self, from: Data(json.utf8)) == configuration)
+    #expect(try decoded(Data(json.utf8)) == configuration)
   }
 
   @Test func whatIsOffIsAccepted() throws {
@@ -155,6 +160,20 @@ import VirtualWidth
     #expect(try decoded(#""\#(key)": 0"#).experts == nil)
   }
 
+  @Test("a negative number of experts is not a dense model")
+  func experts_negative() throws {
+    let experts = try decoded(#""num_experts": -1, "num_experts_per_tok": 1, "moe_intermediate_size": 8"#)
+    #expect(
+      message { try experts.validate() } == "num_experts is -1: expected an integer from 1 to 65536")
+  }
+
+  @Test("the classes without a head have the same configuration")
+  func architectures_withoutHead() throws {
+    for name in ["Qwen3Model", "Qwen3MoeModel"] {
+      #expect(try decoded(#""architectures": ["\#(name)"]"#) == decoded(""))
+    }
+  }
+
   @Test(arguments: ModelConfiguration.variety.map(\.name)) func nothingIsLostOnTheWay(name: String) throws {
     var configuration = try #require(ModelConfiguration.variety.first { $0.name == name }).configuration
     configuration.endOfTextTokens = [60, 2]
@@ -162,16 +181,16 @@ import VirtualWidth
     configuration.normEpsilon = 1e-5
     configuration.experts?.denseLayers = [1]
     configuration.directDecoding = .init(encodingLayers: 1, decodingLayers: 1, cycle: 4, gate: .select)
-    let again = try JSONDecoder().decode(ModelConfiguration.self, from: JSONEncoder().encode(configuration))
+    let again = try decoded(JSONEncoder().encode(configuration))
     #expect(again == configuration)
     configuration.endOfTextTokens = [5]
-    let one = try JSONDecoder().decode(ModelConfiguration.self, from: JSONEncoder().encode(configuration))
+    let one = try decoded(JSONEncoder().encode(configuration))
     #expect(one == configuration)
   }
 
   @Test(arguments: Fixtures.models) func fixturesComeBackAsTheyWere(name: String) throws {
     let configuration = try Fixtures.configuration(name)
-    let again = try JSONDecoder().decode(ModelConfiguration.self, from: JSONEncoder().encode(configuration))
+    let again = try decoded(JSONEncoder().encode(configuration))
     #expect(again == configuration)
   }
 

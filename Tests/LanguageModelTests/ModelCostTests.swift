@@ -77,4 +77,22 @@ import VirtualWidth
     deeper.multiTokenPrediction = .init(depth: 1, lossWeight: 0.3)
     #expect(ModelCost.operations(ofPrompt: 10, deeper) == ModelCost.operations(ofPrompt: 10, configuration))
   }
+
+  @Test("sizes that multiply past 2^63 are counted without a trap, and the largest that are valid to the unit")
+  func sizes_huge() throws {
+    var configuration = ModelConfiguration(
+      vocabularySize: 1 << 24, hiddenSize: 1 << 20, layerCount: 10_000, headCount: 1 << 16, headSize: 1 << 16,
+      intermediateSize: 1 << 24)
+    configuration.experts = .init(count: 1 << 16, perToken: 1 << 16, intermediateSize: 1 << 24)
+    configuration.multiTokenPrediction = .init(depth: 64)
+    configuration.virtualWidth = .init(fractionRate: 1, slots: 4096)
+    let cost = ModelCost(configuration, contextLength: .max)
+    #expect(cost.parameters == .max && cost.activeParameters == .max)
+    #expect(cost.operations.isFinite && cost.operations > 1e20)
+    let large = ModelConfiguration(
+      vocabularySize: 1, hiddenSize: 1 << 20, layerCount: 100, headCount: 1, headSize: 2, intermediateSize: 1 << 20)
+    try large.validate()
+    let layer = 3 * (1 << 40) + (1 << 20) * 8 + 4 + 2 * (1 << 20)
+    #expect(ModelCost(large, contextLength: 1).parameters == 100 * layer + 3 * (1 << 20))
+  }
 }

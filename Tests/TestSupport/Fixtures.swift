@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 import LanguageModel
@@ -20,7 +21,8 @@ public enum Fixtures {
 
   /// The configuration of a model folder.
   public static func configuration(_ name: String) throws -> ModelConfiguration {
-    try JSONDecoder().decode(ModelConfiguration.self, from: ModelFolder(url(name)).configurationData())
+    try ValueDecoder(name).decode(
+      ModelConfiguration.self, from: JSONValue(parsing: ModelFolder(url(name)).configurationData(), file: name))
   }
 
   /// The weights of a model folder by name.

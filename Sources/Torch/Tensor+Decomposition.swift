@@ -1,0 +1,17 @@
+/// Matrices as products of matrices.
+extension Tensor {
+  private static let singularValuesOperator = Operator("linalg_svd")
+  private static let orthogonalTriangularOperator = Operator("linalg_qr")
+
+  /// U `[m, k]`, the singular values `[k]`, largest first, and Vᵀ `[k, n]` of a matrix `[m, n]` with k = min(m, n).
+  public func singularValues() -> (left: Tensor, values: Tensor, right: Tensor) {
+    let results = Self.singularValuesOperator.results(3, .tensor(self), .bool(false), .none)
+    return (results[0], results[1], results[2])
+  }
+
+  /// Q `[m, k]` with orthonormal columns and R `[k, n]`, upper triangular, of a matrix `[m, n]` with k = min(m, n).
+  public func orthogonalTriangular() -> (orthogonal: Tensor, triangular: Tensor) {
+    let results = Self.orthogonalTriangularOperator.results(2, .tensor(self), .string("reduced"))
+    return (results[0], results[1])
+  }
+}
