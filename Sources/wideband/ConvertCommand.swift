@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Checkpoint
 import Decoding
 import Foundation
@@ -15,7 +16,7 @@ struct Convert: ParsableCommand {
       the weights, and the tokenizer's files and generation_config.json as they are. A folder of a plain model opens \
       in transformers. Of a folder of LoRA adapters it makes the whole model, with what they add to its weights. \
       Quantised weights stay so without --dtype; with it, or with adapters, they become floats, though not those that \
-      they were made of.
+      they were made of. The output must be a new folder or an empty one: nothing is replaced.
 
       EXAMPLES:
         wideband convert runs/plain/best models/plain --dtype bfloat16
@@ -32,6 +33,8 @@ struct Convert: ParsableCommand {
   @OptionGroup var folder: FolderOptions
 
   func run() throws {
+    let target = ModelFolder(URL(filePath: output))
+    try target.requireNew()
     let source = try SourceFolder(input, fusingAs: dtype?.dtype)
     var configuration = source.configuration
     let weights = source.weights
@@ -40,9 +43,9 @@ struct Convert: ParsableCommand {
     let tensors = isExpanded ? try withTorch { source.expanded(as: dtype?.dtype) } : source.tensors
     if isExpanded { configuration.quantization = nil }
     let form = configuration.quantization.map { "\($0)" } ?? (dtype?.dtype ?? source.dtype).map { "\($0)" } ?? "none"
-    try ModelFolder(URL(filePath: output)).write(
+    try target.write(
       configuration: configuration.json(dtype: dtype?.dtype ?? source.dtype), tensors: tensors, dtype: dtype?.dtype,
-      extraFiles: source.otherFiles, maximumShardBytes: folder.shardSize.bytes)
-    try StandardOutput.line("\(output): \(weights.parameterCount) parameters in \(form)")
+      extraFiles: source.otherFiles(), maximumShardBytes: folder.shardSize.bytes)
+    try StandardOutput.line("\(printable(path: output)): \(weights.parameterCount) parameters in \(form)")
   }
 }

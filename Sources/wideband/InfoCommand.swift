@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Checkpoint
 import Decoding
 import Foundation
@@ -28,36 +29,44 @@ struct Info: ParsableCommand {
     if let length, length < 1 { throw CommandError("--length is \(length): expected at least 1") }
     let context = length ?? configuration.contextLength
     try StandardOutput.line(
-      Self.report(configuration, ModelCost(configuration, contextLength: context), context, storage: storage()))
+      Self.report(
+        configuration, ModelCost(configuration, contextLength: context), context, storage: storage(configuration)))
   }
 
   private func loadConfiguration() throws -> ModelConfiguration {
     var isFolder: ObjCBool = false
+    let name = printable(path: path)
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw CommandError("\(path): there is no such file or folder")
+      throw CommandError("\(name): there is no such file or folder")
     }
     let configuration: ModelConfiguration
     if path.hasSuffix(".yaml") || path.hasSuffix(".yml") {
-      let yaml = try String(contentsOfFile: path, encoding: .utf8)
+      let data = try boundedContents(of: URL(filePath: path), limit: Self.maximumRecipeBytes)
+      guard let yaml = String(validating: data, as: UTF8.self) else { throw CommandError("\(name): is not UTF-8") }
       // The tokenizer decides a recipe's vocabulary; without one, the size that quickstart trains.
       configuration = try Recipe(yaml: yaml, name: path, changes: set, vocabularySize: 4096).model
     } else {
       let url = URL(filePath: path)
       configuration = try isFolder.boolValue ? ModelConfiguration(ModelFolder(url)) : ModelConfiguration(file: url)
     }
-    try configuration.validate()
+    do { try configuration.validate() } catch { throw CommandError("\(name): \(error)") }
     return configuration
   }
 
+  private static let maximumRecipeBytes = 16 << 20
+
   /// What a model folder's weights weigh, and what its adapters are; nothing where there are none.
-  private func storage() -> [String] {
-    guard let stored = try? StoredModel(ModelFolder(URL(filePath: path))),
-      let tensors = try? stored.tensors(ModelConfiguration(stored))
-    else { return [] }
+  private func storage(_ configuration: ModelConfiguration) throws -> [String] {
+    let stored = try StoredModel(ModelFolder(URL(filePath: path)))
+    guard stored.base.hasWeights else { return [] }
+    let tensors = try stored.tensors(configuration)
     let bytes = tensors.values.reduce(0) { $0 + $1.count * $1.dtype.size }
     let weights = "weights        \(String(format: "%.3f", Double(bytes) / 1e6)) MB"
     guard let adapter = stored.adapter else { return [weights] }
-    return [weights, "adapters       rank \(adapter.rank), alpha \(adapter.alpha), for \(stored.base.url.path)"]
+    return [
+      weights,
+      "adapters       rank \(adapter.rank), alpha \(adapter.alpha), for \(printable(path: stored.base.url.path))",
+    ]
   }
 
   /// Everything as aligned text.

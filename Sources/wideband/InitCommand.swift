@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Checkpoint
 import Decoding
 import Foundation
@@ -32,26 +33,31 @@ struct Init: ParsableCommand {
   @OptionGroup var folder: FolderOptions
 
   func run() throws {
+    let target = ModelFolder(URL(filePath: output))
+    try target.requireNew()
     let configuration = try ModelConfiguration(file: URL(filePath: config))
     var files: [String: Data] = [:]
     if let tokenizer {
       let size = try loadTokenizer(tokenizer).vocabularySize
       guard size <= configuration.vocabularySize else {
         throw CommandError(
-          "\(config): the tokenizer has \(size) tokens, but vocab_size is \(configuration.vocabularySize)")
+          "\(printable(path: config)): the tokenizer has \(size) tokens, but vocab_size is \(configuration.vocabularySize)"
+        )
       }
       files = tokenizerFiles(tokenizer)
     }
     let defaults = GenerationConfiguration(endOfTextTokens: configuration.endOfTextTokens)
     files[GenerationConfiguration.fileName] = try JSONEncoder().encode(defaults)
     let weights = WeightStore(seed: seed, dtype: dtype.dtype)
-    do { _ = try LanguageModel(configuration, weights: weights) } catch let error as ConfigurationError {
-      throw CommandError("\(config): \(error)")
+    do { _ = try LanguageModel(configuration, weights: weights) } catch let error
+      where error is ConfigurationError || error is TorchError
+    {
+      throw CommandError("\(printable(path: config)): \(error)")
     }
-    try ModelFolder(URL(filePath: output)).write(
+    try target.write(
       configuration: configuration.json(dtype: dtype.dtype),
       tensors: weights.tensors.map { (name: $0.key, tensor: $0.value) }, extraFiles: files,
       maximumShardBytes: folder.shardSize.bytes)
-    try StandardOutput.line("\(output): \(weights.parameterCount) parameters in \(dtype.rawValue)")
+    try StandardOutput.line("\(printable(path: output)): \(weights.parameterCount) parameters in \(dtype.rawValue)")
   }
 }

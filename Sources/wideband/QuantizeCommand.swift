@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Checkpoint
 import Foundation
 import LanguageModel
@@ -26,20 +27,20 @@ struct Quantize: ParsableCommand {
   @OptionGroup var folder: FolderOptions
 
   func run() throws {
-    guard !FileManager.default.fileExists(atPath: output) else {
-      throw CommandError("\(output): exists already: expected the name of a new folder")
-    }
+    let target = ModelFolder(URL(filePath: output))
+    try target.requireNew()
     let source = try SourceFolder(model)
     var configuration = source.configuration
     try configuration.quantize(as: scheme, in: ModelFolder(URL(filePath: model)))
     let tensors = try quantized(source.weights)
-    try ModelFolder(URL(filePath: output)).write(
-      configuration: configuration.json(dtype: source.dtype), tensors: tensors, extraFiles: source.otherFiles,
+    try target.write(
+      configuration: configuration.json(dtype: source.dtype), tensors: tensors, extraFiles: source.otherFiles(),
       maximumShardBytes: folder.shardSize.bytes)
     let count = source.weights.parameterCount
     let bytes = tensors.reduce(0) { $0 + $1.tensor.count * $1.tensor.dtype.size }
     try StandardOutput.line(
-      "\(output): \(count) parameters in \(scheme), \(bytes) bytes, \(source.weights.byteCount) before")
+      "\(printable(path: output)): \(count) parameters in \(scheme), \(bytes) bytes, "
+        + "\(source.weights.byteCount) before")
   }
 
   /// Every tensor, of matrices their numbers and scales; one after the other, with a line on standard error a second.
@@ -50,7 +51,7 @@ struct Quantize: ParsableCommand {
       if let matrix = weights.matrices[name] {
         let quantized: WeightMatrix
         do { quantized = try matrix.quantized(scheme) } catch {
-          throw CommandError("\(model): tensor '\(name)' \(error)")
+          throw CommandError("\(printable(path: model)): tensor \(quoted(name)) \(error)")
         }
         tensors.append((name, quantized.values))
         if let scales = quantized.scales { tensors.append((WeightMatrix.scalesName(of: name), scales)) }

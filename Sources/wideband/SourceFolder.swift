@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Decoding
 import Foundation
@@ -13,11 +14,13 @@ struct SourceFolder {
   let weights: WeightStore
   private let stored: StoredModel
 
-  /// What goes along as it is, beside the tokenizer.
+  /// What goes along as it is.
   private static let otherNames = [
+    "tokenizer.json", "tokenizer_config.json",
     "generation_config.json", "chat_template.jinja", "vocab.json", "merges.txt", "special_tokens_map.json",
     "added_tokens.json", "LICENSE",
   ]
+  private static let maximumOtherBytes = 1 << 30
 
   /// - Parameter dtype: the type of weights that adapters are fused into; nil for their own.
   /// - Throws: one sentence that names the folder, if it holds no model.
@@ -28,12 +31,13 @@ struct SourceFolder {
       do { _ = try LanguageModel(configuration, weights: weights) } catch let error
         where error is ConfigurationError || error is TorchError
       {
-        throw CommandError("\(path): \(error)")
+        throw CommandError("\(printable(path: path)): \(error)")
       }
       return weights
     }
+    let tensors = try stored.tensors(configuration)
     var weights = try checked(
-      WeightStore(stored: stored.tensors(configuration), mutable: false, adapters: stored.adapters()))
+      WeightStore(stored: tensors, mutable: false, adapters: stored.adapters(beside: tensors)))
     if weights.adapters != nil {
       configuration.quantization = nil
       let fused = try weights.fused(as: dtype)
@@ -45,9 +49,15 @@ struct SourceFolder {
   }
 
   /// The files that go along, by name.
-  var otherFiles: [String: Data] {
-    var files = tokenizerFiles(stored.file("tokenizer.json").path)
-    for name in Self.otherNames { files[name] = try? Data(contentsOf: stored.file(name)) }
+  ///
+  /// - Throws: `InputError` for one that is there and cannot be read.
+  func otherFiles() throws -> [String: Data] {
+    var files: [String: Data] = [:]
+    for name in Self.otherNames {
+      let file = stored.file(name)
+      guard FileManager.default.fileExists(atPath: file.path) else { continue }
+      files[name] = try boundedContents(of: file, limit: Self.maximumOtherBytes)
+    }
     return files
   }
 

@@ -37,7 +37,7 @@ struct Verify: ParsableCommand {
         try StandardOutput.line(Self.report(verification, of: folder) + "\n")
         if !verification.passes { failures += 1 }
       } catch {
-        try StandardOutput.line("\(printable(folder))\n  \(Failure.sentence(error))\n  FAIL\n")
+        try StandardOutput.line("\(printable(path: folder))\n  \(Failure.sentence(error))\n  FAIL\n")
         failures += 1
       }
     }
@@ -50,7 +50,7 @@ struct Verify: ParsableCommand {
     var lines = verification.outputs.map { line($0.name, $0) }
     if let worst = verification.worstGradient {
       let count = verification.gradients.count
-      lines.append(line("gradients", worst, note: "worst of \(count): \(worst.name)"))
+      lines.append(line("gradients", worst, note: "worst of \(count): \(printable(worst.name))"))
     }
     for greedy in verification.greedy {
       let outcome = greedy.firstDifference.map { "differ from token \($0 + 1)" } ?? "agree"
@@ -58,7 +58,7 @@ struct Verify: ParsableCommand {
       let name = greedy.cycle.map { "greedy, cycle \($0)" } ?? "greedy"
       lines.append(row(name, "\(greedy.count) tokens \(outcome)", isPassed ? "ok" : "WRONG"))
     }
-    return ([folder] + lines + ["  \(verification.passes ? "PASS" : "FAIL")"]).joined(separator: "\n")
+    return ([printable(path: folder)] + lines + ["  \(verification.passes ? "PASS" : "FAIL")"]).joined(separator: "\n")
   }
 
   private static func line(_ name: String, _ measurement: Verification.Measurement, note: String = "") -> String {

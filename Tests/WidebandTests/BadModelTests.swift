@@ -96,11 +96,11 @@ struct BadModelTests {
 
   @Test func aMalformedConfiguration() throws {
     let file = try folder.write("config.json", "{\"hidden_size\": 16,")
-    expectError(try generate(), "\(file.path): is not valid JSON")
+    expectError(try generate(), "\(file.path): line 1, column 20: malformed JSON: expected a string")
     try folder.write("config.json", "{\"hidden_size\": \"wide\"}")
-    expectError(try generate(), "\(file.path): hidden_size has the wrong type: expected a whole number")
+    expectError(try generate(), "\(file.path): hidden_size is 'wide': expected an integer")
     expectError(
-      try Executable.run("info", file.path), "\(file.path): hidden_size has the wrong type: expected a whole number")
+      try Executable.run("info", file.path), "\(file.path): hidden_size is 'wide': expected an integer")
   }
 
   @Test func aMalformedTokenizer() throws {

@@ -98,11 +98,11 @@ struct FolderCommandTests {
   @Test func whatCannotBe() throws {
     expectError(
       try Executable.run("init", "--config", "none.json", "--output", "x", in: folder.url),
-      "\(folder("none.json").path): cannot be read")
+      "\(folder("none.json").path): cannot be read: No such file or directory")
     try folder.write("llama.json", #"{"model_type": "llama"}"#)
     expectError(
       try Executable.run("init", "--config", "llama.json", "--output", "x", in: folder.url),
-      "\(folder("llama.json").path): model_type is \"llama\": expected qwen3, qwen3_moe or wideband")
+      "\(folder("llama.json").path): model_type is 'llama': expected qwen3, qwen3_moe or wideband")
     let config = try folder.read("small.json")
     try folder.write("odd.json", config.replacing("\"head_dim\": 4", with: "\"head_dim\": 5"))
     expectError(
@@ -125,7 +125,98 @@ struct FolderCommandTests {
     try FileManager.default.createDirectory(at: folder("full"), withIntermediateDirectories: false)
     try folder.write("full/letter.txt", "dear")
     expectError(
-      try start("full"), "\(folder("full").path): is not empty and holds no config.json: it is not replaced")
+      try start("full"),
+      "\(folder("full").path): exists already and is not empty: expected the name of a new folder")
+  }
+
+  @Test("nothing in a folder is lost, whichever way a command is told to write there")
+  func output_isNeverReplaced() throws {
+    #expect(try start("model").status == 0)
+    for name in ["optimizer.safetensors", "training.json", "notes.md"] { try folder.write("model/\(name)", "mine") }
+    try FileManager.default.createSymbolicLink(at: folder("link"), withDestinationURL: folder("model"))
+    func content() throws -> [String: Data] {
+      var files: [String: Data] = [:]
+      for name in try FileManager.default.contentsOfDirectory(atPath: folder("model").path) {
+        files[name] = try Data(contentsOf: folder("model/\(name)"))
+      }
+      return files
+    }
+    let before = try content()
+    for output in ["model", "./model/", "model/../model", "link", folder("model").path] {
+      for arguments in [
+        ["convert", "model", output, "--dtype", "float32"], ["init", "--config", "small.json", "--output", output],
+        ["quantize", "--model", "model", "--output", output, "--scheme", "int8"],
+      ] {
+        let result = try Executable.run(arguments, in: folder.url)
+        #expect(result.status == 1)
+        #expect(
+          result.errors.hasSuffix(": exists already and is not empty: expected the name of a new folder\n"),
+          "\(result.errors)")
+      }
+    }
+    #expect(try content() == before)
+    #expect(try Executable.run("convert", "model", "model/inside", in: folder.url).status == 0)
+    for (name, data) in before { #expect(try Data(contentsOf: folder("model/\(name)")) == data) }
+  }
+
+  @Test("what a killed command left is removed by the next one")
+  func leftovers_areSwept() throws {
+    let config = try folder.read("small.json").replacing("\"hidden_size\": 8", with: "\"hidden_size\": 2048")
+    try folder.write("large.json", config)
+    let running = try Executable.start(
+      ["init", "--config", "large.json", "--output", "large", "--shard-size", "1MB"], in: folder.url)
+    func leftovers() throws -> [String] {
+      try FileManager.default.contentsOfDirectory(atPath: folder.url.path).filter { $0.hasPrefix(".wideband-") }
+    }
+    while running.process.isRunning, try leftovers().isEmpty { usleep(1000) }
+    kill(running.process.processIdentifier, SIGKILL)
+    #expect(try running.wait().status == -SIGKILL)
+    #expect(try leftovers().count == 1 && !folder.exists("large"))
+    #expect(try start("model").status == 0)
+    #expect(try leftovers().isEmpty)
+  }
+
+  @Test("a weight that the type cannot hold is named, and nothing is written")
+  func convert_finiteOnly() throws {
+    #expect(try start("model", "--dtype", "float32").status == 0)
+    let file = folder("model/model.safetensors")
+    for (value, found) in [(3e38, "3e+38, which float16 cannot hold"), (Double.nan, "nan"), (.infinity, "inf")] {
+      var tensors = try SafetensorsFile(file).tensors()
+      tensors["model.norm.weight"] = Tensor([1, value, 1, 1, 1, 1, 1, 1].map(Float.init))
+      try Safetensors.write(tensors.map { (name: $0.key, tensor: $0.value) }, to: file)
+      expectError(
+        try Executable.run("convert", "model", "half", "--dtype", "float16", in: folder.url),
+        "\(folder("half").path)/model.safetensors: tensor 'model.norm.weight': element 1 is "
+          + "\(found): expected finite numbers")
+      #expect(!folder.exists("half"))
+    }
+    expectError(
+      try Executable.run(
+        "quantize", "--model", "model", "--output", "small", "--scheme", "int8", in: folder.url),
+      "\(folder("small").path)/model.safetensors: tensor 'model.norm.weight': element 1 is inf: expected finite numbers"
+    )
+    #expect(!folder.exists("small"))
+  }
+
+  @Test("what cannot be read is not left out in silence")
+  func convert_unreadableExtraFile() throws {
+    #expect(try start("model").status == 0)
+    try FileManager.default.createDirectory(at: folder("model/tokenizer.json"), withIntermediateDirectories: false)
+    expectError(
+      try Executable.run("convert", "model", "out", in: folder.url),
+      "\(folder("model/tokenizer.json").path): is a folder: expected a file")
+    #expect(!folder.exists("out"))
+  }
+
+  @Test("memory that is not there is said in bytes, in no words of libtorch's")
+  func init_beyondMemory() throws {
+    let config = try folder.read("small.json").replacing("3005", with: "16777216")
+      .replacing("\"hidden_size\": 8", with: "\"hidden_size\": 1048576")
+    try folder.write("huge.json", config)
+    expectError(
+      try Executable.run("init", "--config", "huge.json", "--output", "x", in: folder.url),
+      "huge.json: cannot allocate 70368744177664 bytes of memory")
+    #expect(!folder.exists("x"))
   }
 
   @Test func convertRefusesWeightsThatDoNotFit() throws {

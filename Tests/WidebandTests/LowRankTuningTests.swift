@@ -108,7 +108,7 @@ struct LowRankTuningTests {
     let text = try folder.read(file)
     try folder.write(file, text.replacing(URL(filePath: workspace.model).standardizedFileURL.path, with: "/no/where"))
     let sentence =
-      "base_model_name_or_path is \"/no/where\": there is no such model folder; write there where it lies now"
+      "base_model_name_or_path is '/no/where': expected the folder of the model that the adapters are for"
     for command in [["generate", "--prompt", "x"], ["evaluate", "--data", workspace("tokens")]] {
       let result = try Executable.run(command + ["--model", "run/checkpoints/step-00000012"], in: folder.url)
       expectError(result, "\(folder(file).path): \(sentence)")

@@ -85,7 +85,8 @@ struct QuantizeTests {
 
   @Test func whatCannotBe() throws {
     #expect(try quantize("int8").status == 0)
-    expectError(try quantize("int4"), "small: exists already: expected the name of a new folder")
+    let occupied = "exists already and is not empty: expected the name of a new folder"
+    expectError(try quantize("int4"), "\(folder("small").path): \(occupied)")
     expectError(
       try quantize("int4", "x", model: "small"),
       "\(folder("small").path): the weights are quantised already (int8): expected floats")
