@@ -71,8 +71,8 @@ struct RecipeErrorTests {
       "model.virtual_width.embedding=narrow",
       "model.virtual_width.embedding is 'narrow': expected one of wide, expanded"
     ),
-    ("model.hidden_act=gelu", "model.hidden_act is \"gelu\": expected silu"),
-    ("model.model_type=llama", "model.model_type is \"llama\": expected qwen3, qwen3_moe or wideband"),
+    ("model.hidden_act=gelu", "model.hidden_act is 'gelu': expected silu"),
+    ("model.model_type=llama", "model.model_type is 'llama': expected qwen3, qwen3_moe or wideband"),
   ])
   func aValueOfTheWrongKind(_ change: String, _ sentence: String) {
     #expect(error([change]) == "r.yaml: \(sentence)")
