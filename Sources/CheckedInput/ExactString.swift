@@ -16,7 +16,8 @@ public struct ExactString: Hashable, Sendable, CustomStringConvertible {
 
   /// Hashes the bytes.
   public func hash(into hasher: inout Hasher) {
-    for byte in description.utf8 { hasher.combine(byte) }
+    var text = description
+    text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
     hasher.combine(0xFF as UInt8)
   }
 }

@@ -39,10 +39,10 @@ struct SafetensorsHeaderParser {
         return
       }
       let entry = try entry(text(key), &scanner)
-      if let place = places[ExactString(entry.name)] {
+      if let place = places.updateValue(entries.count, forKey: ExactString(entry.name)) {
+        places[ExactString(entry.name)] = place
         entries[place] = entry
       } else {
-        places[ExactString(entry.name)] = entries.count
         entries.append(entry)
       }
     }

@@ -70,6 +70,10 @@ public struct GenerationConfiguration: Codable, Hashable, Sendable {
       return
     }
     self = try decoded(Self.self, from: JSONValue(contentsOf: file), in: file)
+    if let id = endOfTextTokens.first(where: { $0 < 0 }) {
+      let name = printable(path: file.path)
+      throw GenerationError("\(name): eos_token_id is \(id): expected the id of a token, at least 0")
+    }
     do { try sampling.validate() } catch { throw GenerationError("\(printable(path: file.path)): \(error)") }
   }
 

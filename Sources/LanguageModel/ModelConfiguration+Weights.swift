@@ -11,7 +11,8 @@ extension ModelConfiguration {
   public func weights(in folder: ModelFolder) throws -> [String: Tensor] {
     var tensors = try WeightNames.standard(folder.readTensors())
     guard isHeadTied else { return tensors }
-    guard try !Self.hasOwnHead(tensors) else {
+    // Whether all of the head is the table is known since `untieHead`; this is for configurations from elsewhere.
+    guard try !Self.hasOwnHead(tensors, rows: 64) else {
       throw CheckpointError(
         folder.url.path, "tie_word_embeddings is true, but 'lm_head.weight' is not the table: expected false")
     }
@@ -36,10 +37,14 @@ extension ModelConfiguration {
     ("model.embed_tokens.weight", "lm_head.weight"), ("model.embed_tokens.weight_scale", "lm_head.weight_scale"),
   ]
 
-  /// Whether table and head are both there and differ.
-  private static func hasOwnHead(_ tensors: [String: Tensor]) throws -> Bool {
+  /// Whether table and head are both there and differ, in their first rows or in any.
+  private static func hasOwnHead(_ tensors: [String: Tensor], rows: Int = .max) throws -> Bool {
     try tied.contains { table, head in
-      guard let table = tensors[table], let head = tensors[head] else { return false }
+      guard var table = tensors[table], var head = tensors[head] else { return false }
+      guard table.shape == head.shape, table.rank == 2 else { return true }
+      if rows < table.size(0) {
+        (table, head) = try withTorch { (table.slice(0, 0..<rows), head.slice(0, 0..<rows)) }
+      }
       guard table.dtype == head.dtype else {
         return try withTorch { try !table.to(.float32).isIdentical(to: head.to(.float32)) }
       }

@@ -58,6 +58,7 @@ func textsEndWhereTheGenerationDefaultsSay(generation: String) throws {
   (#"{"top_k": "many"}"#, "top_k is 'many': expected an integer"),
   (#"{"top_p": 2}"#, "top-p is 2.0: expected more than 0 and at most 1"),
   (#"{"temperature": 1e999}"#, "temperature is 1e999: expected a number"),
+  (#"{"eos_token_id": [3, -1]}"#, "eos_token_id is -1: expected the id of a token, at least 0"),
   (#"{"eos_token_id": ["a"]}"#, "eos_token_id[0] is 'a': expected an integer"),
   (#"{"eos_token_id": {}}"#, "eos_token_id is an object: expected an integer"),
   ("[", "line 1, column 2: malformed JSON: expected a value"),
