@@ -1,17 +1,6 @@
 // Products of a few rows with matrices that are read from memory once, whatever the number of rows.
 #pragma once
 
-/// Four-bit weights as they meet whole activations, with the instruction for it or without.
-template <bool Dots>
-struct WholeInt4Form : Int4Form {
-  static constexpr bool hasDots = Dots;
-};
-
-template <class Form>
-constexpr bool isWhole = false;
-template <bool Dots>
-constexpr bool isWhole<WholeInt4Form<Dots>> = true;
-
 /// The sum of all lanes by halves, which many sums can do side by side.
 CK_INLINE float sumByHalves(Vector v) {
 #if CK_LANES == 16
@@ -26,35 +15,22 @@ CK_INLINE float sumByHalves(Vector v) {
   return two.x + two.y;
 }
 
+template <class Form, class = void>
+constexpr bool isWhole = false;
+template <class Form>
+constexpr bool isWhole<Form, std::enable_if_t<Form::isWhole>> = true;
+
 /// Outputs whose sums are kept in registers together: enough that an activation is loaded for several products, no more
 /// than fit. Where a chunk is long, four at once would be slower from memory, though faster in cache.
 template <class Form, int Rows>
-constexpr int outputsTogether = isWhole<Form>        ? (CK_REGISTERS == 32 ? 2 : 1)
-                                : CK_REGISTERS == 32 ? (Rows <= 4 ? 4 : 2)
-                                                     : (Rows <= 2 ? 4 : Rows <= 5 ? 2 : 1);
+constexpr int outputsTogether() {
+  if constexpr (isWhole<Form>) return Form::template outputsTogether<Rows>;
+  return CK_REGISTERS == 32 ? (Rows <= 4 ? 4 : 2) : (Rows <= 2 ? 4 : Rows <= 5 ? 2 : 1);
+}
 
 /// Rows whose sums are kept in registers together.
 template <class Form>
 constexpr int narrowRows = isWhole<Form> ? 4 : 8;
-
-/// A few rows of a matrix in one form: where they lie, and what a row takes.
-template <class Form>
-struct FormRows {
-  const std::uint8_t *values;
-  const std::uint16_t *scales;
-  Index stride, scaleStride;
-
-  FormRows(const ck_matrix &matrix, Index first) {
-    const Index inputs = matrix.inputs, padded = (inputs + Form::padding - 1) / Form::padding * Form::padding;
-    stride = (Form::isPadded ? padded : inputs) * Form::bytes / Form::chunk;
-    scaleStride = padded / 32;
-    values = static_cast<const std::uint8_t *>(matrix.values) + first * stride;
-    scales = Form::isScaled ? matrix.scales + first * scaleStride : nullptr;
-  }
-};
-
-/// Asks for memory that is read once: it leaves the caches to what is read again, the code between the products included.
-CK_INLINE void fetchOnce(const std::uint8_t *p) { __builtin_prefetch(p, 0, 0); }
 
 /// One chunk of `Outputs` rows of weights, met by all rows of activations. `place` is the chunk's number in activations
 /// and scales, `weights` points at the chunk in the first row.
@@ -86,89 +62,58 @@ CK_INLINE void narrowStep(
   }
 }
 
-/// The same of a block of four-bit weights and whole activations: a group's sum is a whole number, and takes both
-/// scales then. What lies at `ahead`, as much as the step has, is asked for evenly: many lines at once would wait for
-/// one another.
-template <bool Dots, int Rows, int Outputs>
-CK_INLINE void wholeStep(
-    const std::uint8_t *weights, Index stride, const std::uint8_t *ahead, const std::uint16_t *scales,
-    Index scaleStride, const float *x, Index width, Index place, Vector (&sums)[Outputs][Rows]) {
-  for (Index first = 0; first < Int4Form::groups; first += lanes) {
-    const WholeBlock *blocks[Rows];
-    CK_UNROLL
-    for (int row = 0; row < Rows; row++) blocks[row] = reinterpret_cast<const WholeBlock *>(x + row * width) + place;
-    GroupSum<Dots> high[Outputs][Rows], low[Outputs][Rows];
-    CK_UNROLL
-    for (int t = 0; t < Int4Form::wordsOfGroup; t++) {
-      Words raw[Outputs];
-      CK_UNROLL
-      for (int output = 0; output < Outputs; output++)
-        raw[output] = Int4Form::raw(weights + output * stride + (t * Int4Form::groups + first) * 4);
-      CK_UNROLL
-      for (int h = 0; h < 2; h++) {
-        CK_UNROLL
-        for (int row = 0; row < Rows; row++) {
-          const Words highs = blocks[row]->bytes(0, t, h, first), lows = blocks[row]->bytes(1, t, h, first);
-          CK_UNROLL
-          for (int output = 0; output < Outputs; output++) {
-            const Words numbers = Int4Form::half(raw[output], h);
-            high[output][row].add(numbers, highs);
-            low[output][row].add(numbers, lows);
-            if (first == 0 && row == 0 && output % 2 == h) fetchOnce(ahead + (t * Outputs + output) * 64);
-          }
-        }
-      }
-    }
-    CK_UNROLL
-    for (int output = 0; output < Outputs; output++) {
-      const Vector scale = Int4Form::scale(scales + output * scaleStride + first);
-      CK_UNROLL
-      for (int row = 0; row < Rows; row++) {
-        const Integers whole =
-            (high[output][row].total() << 8) + low[output][row].total() + blocks[row]->offsetsFrom(first);
-        sums[output][row] +=
-            __builtin_convertvector(whole, Vector) * (scale * load(blocks[row]->scales + first));
-      }
-    }
-  }
-}
-
 /// One matrix and what it meets.
 struct NarrowTask {
   const ck_matrix *matrix;
-  const float *x;  ///< [rows, width], as `Arranged` makes it: of WholeBlocks for four-bit weights
+  const float *x;  ///< [rows, width], as `Arranged` makes it
   Index rows, width;
   float *y;  ///< [rows, outputs]
 };
 
-/// What is left of the rows behind their whole chunks.
+/// What is left of the rows after their last whole chunk, as a chunk with zeros.
+template <class Form, int Outputs>
+struct LastChunk {
+  std::uint8_t weights[Outputs][Form::bytes] = {};
+
+  CK_INLINE LastChunk(const FormRows<Form> &rows, Index whole) {
+    const Index left = rows.stride - whole * Form::bytes;
+    for (int each = 0; each < Outputs; each++)
+      std::memcpy(weights[each], rows.values + each * rows.stride + whole * Form::bytes, std::size_t(left));
+  }
+};
+
+/// The same of integer weights, with its scales.
+template <class Form, int Outputs>
+struct LastWholeChunk {
+  std::uint8_t weights[Outputs][Form::bytes] = {};
+  std::uint16_t scales[Outputs][Form::groups] = {};
+
+  CK_INLINE LastWholeChunk(const FormRows<Form> &rows, Index whole) {
+    const Index left = rows.stride - whole * Form::bytes, groups = rows.scaleStride - whole * Form::groups;
+    // In the form of four bits groups lie side by side, a word of each.
+    const Index runs = std::is_base_of_v<Int4Form, Form> ? Index(Int4Form::wordsOfGroup) : 1;
+    for (int each = 0; each < Outputs; each++) {
+      const std::uint8_t *from = rows.values + each * rows.stride + whole * Form::bytes;
+      for (Index run = 0; run < runs; run++)
+        std::memcpy(weights[each] + run * (Form::bytes / runs), from + run * (left / runs), std::size_t(left / runs));
+      std::copy_n(rows.scales + each * rows.scaleStride + whole * Form::groups, groups, scales[each]);
+    }
+  }
+};
+
 template <class Form, int Rows, int Outputs>
 CK_INLINE void narrowEnd(
     const FormRows<Form> &rows, const float *x, Index width, Index whole, Vector (&sums)[Outputs][Rows]) {
-  const Index left = rows.stride - whole * Form::bytes;
-  if (left == 0) return;
-  std::uint8_t last[Outputs][Form::bytes] = {};
-  for (int each = 0; each < Outputs; each++)
-    std::memcpy(last[each], rows.values + each * rows.stride + whole * Form::bytes, std::size_t(left));
-  narrowStep<Form>(last[0], Form::bytes, rows.scales, rows.scaleStride, x, width, whole, sums);
-}
-
-template <bool Dots, int Rows, int Outputs>
-CK_INLINE void narrowEnd(
-    const FormRows<WholeInt4Form<Dots>> &rows, const float *x, Index width, Index whole,
-    Vector (&sums)[Outputs][Rows]) {
-  const Index groups = rows.scaleStride - whole * Int4Form::groups;
-  if (groups == 0) return;
-  std::uint8_t last[Outputs][Int4Form::wordsOfGroup][Int4Form::groups * 4] = {};
-  std::uint16_t scales[Outputs][Int4Form::groups] = {};
-  for (int each = 0; each < Outputs; each++) {
-    const std::uint8_t *weights = rows.values + each * rows.stride + whole * Int4Form::bytes;
-    for (Index t = 0; t < Int4Form::wordsOfGroup; t++)
-      std::memcpy(last[each][t], weights + t * groups * 4, std::size_t(groups * 4));
-    std::copy_n(rows.scales + each * rows.scaleStride + whole * Int4Form::groups, groups, scales[each]);
+  if (rows.stride == whole * Form::bytes) return;
+  if constexpr (isWhole<Form>) {
+    const LastWholeChunk<Form, Outputs> last(rows, whole);
+    Form::step(
+        WholeStep{
+            last.weights[0], Form::bytes, last.weights[0], last.scales[0], Form::groups, x, width, whole}, sums);
+  } else {
+    const LastChunk<Form, Outputs> last(rows, whole);
+    narrowStep<Form>(last.weights[0], Form::bytes, rows.scales, rows.scaleStride, x, width, whole, sums);
   }
-  wholeStep<Dots>(
-      last[0][0], Int4Form::bytes, last[0][0], scales[0], Int4Form::groups, x, width, whole, sums);
 }
 
 template <class Form, int Rows, int Outputs>
@@ -185,8 +130,10 @@ CK_INLINE void narrowBlock(const NarrowTask &task, Index firstRow, Index output)
   const std::uint8_t *weights = rows.values, *ahead = weights + blocks * block;
   for (Index chunk = 0; chunk < whole; chunk++, weights += Form::bytes, ahead += Outputs * Form::bytes) {
     if constexpr (isWhole<Form>) {
-      wholeStep<Form::hasDots>(
-          weights, rows.stride, ahead, rows.scales + chunk * Form::groups, rows.scaleStride, x, task.width, chunk, sums);
+      Form::step(
+          WholeStep{
+              weights, rows.stride, ahead, rows.scales + chunk * Form::groups, rows.scaleStride, x, task.width, chunk},
+          sums);
     } else {
       CK_UNROLL
       for (int line = 0; line < Outputs; line++) fetchOnce(ahead + line * Form::bytes);
@@ -203,7 +150,7 @@ CK_INLINE void narrowBlock(const NarrowTask &task, Index firstRow, Index output)
 
 template <class Form, int Rows>
 void narrowOutputs(const NarrowTask &task, Index row, Index first, Index last) {
-  constexpr int together = outputsTogether<Form, Rows>;
+  constexpr int together = outputsTogether<Form, Rows>();
   for (; first + together <= last; first += together) narrowBlock<Form, Rows, together>(task, row, first);
   for (; first < last; first++) narrowBlock<Form, Rows, 1>(task, row, first);
 }
@@ -254,12 +201,12 @@ inline void narrowOutputsOfAll(void *context, int, std::int64_t first, std::int6
       switch (task.matrix->form) {
         case CK_FLOAT32: narrowRange<Float32Form>(task, first, end); break;
         case CK_BFLOAT16: narrowRange<BFloat16Form>(task, first, end); break;
-        case CK_INT8: narrowRange<Int8Form>(task, first, end); break;
+        case CK_INT8: narrowRange<NarrowInt8Form>(task, first, end); break;
         case CK_INT4:
           if (run.hasDotProducts)
-            narrowRange<WholeInt4Form<true>>(task, first, end);
+            narrowRange<NarrowInt4Form<true>>(task, first, end);
           else
-            narrowRange<WholeInt4Form<false>>(task, first, end);
+            narrowRange<NarrowInt4Form<false>>(task, first, end);
           break;
       }
     }
@@ -300,16 +247,21 @@ inline void narrowProducts(const NarrowTask *tasks, int count, int threads) {
   forEachRange(rows.count, outputsAtOnce, usefulParts(rows.count, work, threads), narrowOutputsOfAll, &run, &rows);
 }
 
-/// Activations [rows, inputs] as a matrix's form wants them: padded with zeros to whole chunks, or as whole numbers.
+/// Activations [rows, inputs] as a matrix's form wants them: padded with zeros to whole chunks, or as integers.
 struct Arranged {
   /// Floats that a row takes.
   static Index width(const ck_matrix &matrix) {
+    Index floats = 0;
     const Index inputs = matrix.inputs;
-    return matrix.form == CK_INT4 ? WholeBlock::count(inputs) * WholeBlock::floats : (inputs + 31) / 32 * 32;
+    const bool isInteger = withBlocks(matrix, [&](auto *block) {
+      typedef std::remove_pointer_t<decltype(block)> Block;
+      floats = (inputs + Block::inputs - 1) / Block::inputs * Block::floats;
+    });
+    return isInteger ? floats : (inputs + 31) / 32 * 32;
   }
 
   static bool isAsGiven(const ck_matrix &matrix) {
-    return matrix.form != CK_INT4 && width(matrix) == Index(matrix.inputs);
+    return !withBlocks(matrix, [](auto *) {}) && matrix.inputs % 32 == 0;
   }
 
   /// Either x itself or the copy that it was given room for, [rows, width].
@@ -318,14 +270,29 @@ struct Arranged {
     const Index inputs = matrix.inputs, padded = width(matrix);
     for (Index row = 0; row < count; row++) {
       float *copy = room + row * padded;
-      if (matrix.form == CK_INT4) {
-        WholeBlock::arrange(x + row * inputs, inputs, reinterpret_cast<WholeBlock *>(copy));
-      } else {
-        std::copy_n(x + row * inputs, inputs, copy);
-        std::fill(copy + inputs, copy + padded, 0.0f);
-      }
+      const bool isInteger = withBlocks(matrix, [&](auto *block) {
+        arrangeBlocks(x + row * inputs, inputs, reinterpret_cast<decltype(block)>(copy));
+      });
+      if (isInteger) continue;
+      std::copy_n(x + row * inputs, inputs, copy);
+      std::fill(copy + inputs, copy + padded, 0.0f);
     }
     return room;
+  }
+
+ private:
+  /// Calls `body` with a null pointer to the blocks in which a matrix meets integers; false where it meets floats.
+  template <class Body>
+  static CK_INLINE bool withBlocks(const ck_matrix &matrix, Body body) {
+    return matrix.form == CK_INT4   ? withBlocksOf<NarrowInt4Form<false>>(body)
+           : matrix.form == CK_INT8 ? withBlocksOf<NarrowInt8Form>(body)
+                                    : false;
+  }
+
+  template <class Form, class Body>
+  static CK_INLINE bool withBlocksOf(Body body) {
+    if constexpr (isWhole<Form>) body(static_cast<typename Form::Block *>(nullptr));
+    return isWhole<Form>;
   }
 };
 

@@ -46,6 +46,12 @@ namespace CK_CODE {
 
 #include "WholeActivations.hpp"
 
+#if CK_LANES == 8
+#include "PairProduct.hpp"
+#else
+#include "ByteProduct.hpp"
+#endif
+
 #include "NarrowProduct.hpp"
 
 #include "Expand.hpp"

@@ -60,8 +60,6 @@ struct Int4Form {
   static constexpr Index groups = 16, wordsOfGroup = 4;
 
   static CK_INLINE Raw raw(const std::uint8_t *p) { return *reinterpret_cast<const Unaligned *>(p); }
-  /// Of each word four of its eight weights, the first or the second ones, as bytes that lie 8 above them.
-  static CK_INLINE Words half(Raw raw, int h) { return raw >> (4 * h) & 0x0f0f0f0fu; }
   static CK_INLINE Vector piece(Raw raw, int i) {
     return __builtin_convertvector(__builtin_bit_cast(Integers, (raw >> (4 * i)) & 15u) - 8, Vector);
   }
@@ -71,4 +69,20 @@ struct Int4Form {
   }
   /// Groups that lie together, of those that are left of a row.
   static constexpr Index together(Index left) { return left < groups ? left : groups; }
+};
+
+/// A few rows of a matrix in one form: where they lie, and what a row takes.
+template <class Form>
+struct FormRows {
+  const std::uint8_t *values;
+  const std::uint16_t *scales;
+  Index stride, scaleStride;
+
+  FormRows(const ck_matrix &matrix, Index first) {
+    const Index inputs = matrix.inputs, padded = (inputs + Form::padding - 1) / Form::padding * Form::padding;
+    stride = (Form::isPadded ? padded : inputs) * Form::bytes / Form::chunk;
+    scaleStride = padded / 32;
+    values = static_cast<const std::uint8_t *>(matrix.values) + first * stride;
+    scales = Form::isScaled ? matrix.scales + first * scaleStride : nullptr;
+  }
 };

@@ -8,7 +8,7 @@ import Torch
   @Test(arguments: ["avx512vnni", "avx512", "avx2", "portable"]) func everyFormMultiplies(code: String) async {
     await #expect(processExitsWith: .success) { [code] in
       guard ck_use_vector_code(code) else { return }
-      let widths = [15, 16, 31, 32, 33, 64, 100, 127, 128, 129, 160, 256, 300, 511, 512, 513, 700, 900, 1024]
+      let widths = [15, 16, 31, 32, 33, 64, 100, 127, 128, 129, 160, 255, 256, 257, 300, 511, 512, 513, 700, 900, 1024]
       for inputs in Array(1...9) + widths {
         for outputs in [1, 2, 3, 5, 13] {
           for rows in inputs == 100 || inputs == 160 ? Array(1...18) : [1, 2, 4, 8, 9] {
@@ -30,6 +30,40 @@ import Torch
     }
     let error = try relativeError(of: found, to: exact)
     #expect(error > 1e-6 && error < 3e-5)
+  }
+
+  @Test func eightBitsMeetActivationsOfSixteenWithoutAVX512() async {
+    await #expect(processExitsWith: .success) {
+      let random = try RandomTensors(seed: 8)
+      let (x, weight) = (random.normal(4, 1030), try Form.int8.matrix(random.normal(300, 1030)))
+      for code in ["avx512vnni", "avx512", "avx2", "portable"] where ck_use_vector_code(code) {
+        let (found, exact) = try withTorch {
+          (x.linear(weight), x.to(.float64).matmul(weight.floats.to(.float64).transposed()))
+        }
+        let error = try relativeError(of: found, to: exact)
+        #expect(code == "avx2" ? error > 1e-6 && error < 3e-5 : error < 1e-6, "\(code): \(error)")
+      }
+    }
+  }
+
+  @Test func eightBitsHideNothingWithoutAVX512() async {
+    await #expect(processExitsWith: .success) {
+      guard ck_use_vector_code("avx2") else { return }
+      let weight = try Form.int8.matrix(RandomTensors(seed: 9).normal(3, 300))
+      for extreme: Float in [.nan, .infinity, 1e37, 1e-37, 0] {
+        for place in [130, 299] {
+          let (found, exact) = try withTorch {
+            let x = Tensor((0..<300).map { $0 == place ? extreme : 0 }, shape: [1, 300])
+            return (x.linear(weight), x.matmul(weight.floats.transposed()))
+          }
+          if extreme > 1, extreme.isFinite {
+            #expect(try relativeError(of: found, to: exact) < 1e-6)
+          } else {
+            #expect(try found.elements(Float.self).allSatisfy { extreme.isFinite ? $0 == 0 : !$0.isFinite })
+          }
+        }
+      }
+    }
   }
 
   @Test(arguments: [Float.nan, .infinity, 1e37, 1e-37, 0]) func fourBitsHideNothing(extreme: Float) throws {
@@ -125,14 +159,15 @@ private func disagreement(_ form: Form, _ rows: Int, _ inputs: Int, _ outputs: I
     if found.shape != [rows, outputs] { return "the shape \(found.shape)" }
     // Quantised rows come from operators here that share nothing with the kernels.
     let floats = weight.floats.to(.float64)
-    let met = form == .int4 && rows <= 16 ? try roundedToSixteenBits(x) : x.to(.float64)
+    let isInteger = form == .int4 || form == .int8 && String(cString: ck_vector_code()) == "avx2"
+    let met = isInteger && rows <= 16 ? try roundedToSixteenBits(x) : x.to(.float64)
     let exact = met.matmul(floats.transposed())
     let error = try ((found.to(.float64) - exact).norm() / (x.to(.float64).norm() * floats.norm() + 1e-30)).item()
     return error <= 5e-7 ? nil : "an error of \(error)"
   }
 }
 
-/// Activations [R,K] as weights of four bits meet them: whole numbers up to 32639, 32 under one scale.
+/// Activations [R,K] as integer weights meet them: integers up to 32639, 32 under one scale.
 private func roundedToSixteenBits(_ x: Tensor) throws -> Tensor {
   let (rows, inputs) = (x.shape[0], x.shape[1]), groups = (inputs + 31) / 32
   let padded = Tensor.concatenate([x, .zeros([rows, groups * 32 - inputs])], axis: 1).reshaped(rows, groups, 32)

@@ -44,8 +44,9 @@ typedef struct ck_matrix {
 } ck_matrix;
 
 /// `y` [R,N] = `x` [R,K] `weight`^T for a weight [N,K] that is read from memory once. Made for a few rows, as decoding
-/// has them, and correct for any number. In int4 activations are rounded to 16 bits, 32 neighbours under one scale: each
-/// changes by at most 1 / 65,278 of the largest of them, or becomes zero with it where that is 2^-110 or less.
+/// has them, and correct for any number. In int4, and in int8 where the vector code is AVX2, activations are rounded to 16
+/// bits, 32 neighbours under one scale: each changes by at most 1 / 65,278 of the largest of them, or becomes zero with it
+/// where that is 2^-110 or less.
 bool ck_narrow_product(int64_t rows, const float *x, const ck_matrix *weight, float *y, int threads);
 
 /// The same, made for many rows, as prompts have them: some of the weights at a time become floats that stay in the caches
