@@ -14,6 +14,8 @@ let torchHeaders: [CXXSetting] =
     .headerSearchPath("../../.torch/torch/include"),
     .headerSearchPath("../../.torch/torch/include/torch/csrc/api/include"),
   ] : []
+// The headers of the operators that a file uses alone: all of them take longer to read than the rest of a file.
+let torchDefines: [CXXSetting] = [.define("AT_PER_OPERATOR_HEADERS")]
 let torchLibraries: [LinkerSetting] =
   isPrivateTorch
   ? [
@@ -60,7 +62,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .target(name: "CKernels", exclude: ["CUDA/Source"]),
     .target(
-      name: "CTorch", dependencies: ["CKernels"] + torchDependencies, cxxSettings: torchHeaders,
+      name: "CTorch", dependencies: ["CKernels"] + torchDependencies, cxxSettings: torchHeaders + torchDefines,
       linkerSettings: torchLibraries),
     room("CheckedInput", []),
     room("Torch", ["CTorch", "CheckedInput", collections]),

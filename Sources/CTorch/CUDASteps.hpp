@@ -1,7 +1,7 @@
 // Products and sublayers of a few rows on a CUDA GPU; without a derivative, like those of the processor.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include "Internal.h"
 #include "ckernels_decoding.h"

@@ -2,6 +2,9 @@
 // their place at once: neither [N, V] is kept, and the head is read and its gradient written while they are in cache.
 // A head that is not trained may have 16 bits.
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/max.h>
+#include <ATen/ops/sum.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 // A mixture of experts behind its router as one autograd function: tokens are laid out in a block of rows for each
 // expert, every product works on a whole block, and all blocks of a kind lie in one buffer.
 #include <ATen/Parallel.h>
+#include <ATen/ops/full.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>

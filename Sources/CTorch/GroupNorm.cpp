@@ -1,6 +1,7 @@
 // Group normalisation over the last axis as one autograd function of fused passes on the processor in float32; ATen's
 // elsewhere.
 #include <ATen/Parallel.h>
+#include <ATen/ops/group_norm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "Internal.h"

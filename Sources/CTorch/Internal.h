@@ -1,7 +1,11 @@
 // What the files of this room share: the handle's content and the frame that turns an exception into a message.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <exception>
 #include <string>

@@ -1,5 +1,9 @@
 // The linear map as one autograd function whose three products go through `multiply`.
 #include <ATen/Context.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
 
 #include "CUDASteps.hpp"
 #include "Frozen.hpp"

@@ -1,7 +1,7 @@
 // Weights in the forms that the kernels read in place: floats, bfloat16 and whole numbers under scales.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include "Internal.h"
 #include "ckernels_decoding.h"

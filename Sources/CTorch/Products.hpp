@@ -2,7 +2,7 @@
 // which the ones behind at::mm do not: on an AMD processor with AVX-512 they take less than half the time.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include "Internal.h"
 

@@ -2,6 +2,8 @@
 #include "Quantized.hpp"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/stack.h>
 
 #include <algorithm>
 

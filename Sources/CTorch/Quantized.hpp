@@ -1,7 +1,7 @@
 // Weights as whole numbers, in the forms that ckernels_decoding.h lays down.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include "Internal.h"
 

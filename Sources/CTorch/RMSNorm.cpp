@@ -2,6 +2,9 @@
 // operators save four tensors the size of the input. One fused pass on the processor in float32 and on a GPU in float32
 // or bfloat16, ATen elsewhere.
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/mean.h>
+#include <ATen/ops/rsqrt.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <utility>

@@ -1,4 +1,6 @@
 // Handles: what a tensor is, where its elements lie, and tensors over memory of the caller's.
+#include <ATen/ops/from_blob.h>
+
 #include "Internal.h"
 
 void wb_tensor_release(wb_tensor *tensor) { delete tensor; }
