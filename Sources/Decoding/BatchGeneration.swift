@@ -53,10 +53,11 @@ struct BatchGeneration {
   /// Text i draws from the options' seed + i, and is the text that it would be alone.
   ///
   /// - Parameters:
+  ///   - numbers: what is added to the seed for each text in place of i.
   ///   - accept: called with a prompt's place and each of its tokens; a reason to finish ends that text.
   ///   - finished: called with the place of each text that ended.
   func run(
-    _ prompts: [[Int]], check: () throws -> Void,
+    _ prompts: [[Int]], numbers: [Int]? = nil, check: () throws -> Void,
     accept: (Int, Int) throws -> GenerationResult.FinishReason?, finished: (Int, GenerationResult) throws -> Void
   ) throws {
     let (model, options) = (generation.model, generation.options)
@@ -68,21 +69,22 @@ struct BatchGeneration {
       }
     }
     guard let cycle = options.cycle else {
-      return try run(prompts, check, accept, finished) {
+      return try run(prompts, numbers, check, accept, finished) {
         options.ordinaryText(of: model, expecting: generation.expectedLength(behind: $0))
       }
     }
-    return try run(prompts, check, accept, finished) {
+    return try run(prompts, numbers, check, accept, finished) {
       try options.directText(of: model, cycle: cycle, expecting: generation.expectedLength(behind: $0))
     }
   }
 
   private func run<Text: BatchedText>(
-    _ prompts: [[Int]], _ check: () throws -> Void, _ accept: (Int, Int) throws -> GenerationResult.FinishReason?,
+    _ prompts: [[Int]], _ numbers: [Int]?, _ check: () throws -> Void,
+    _ accept: (Int, Int) throws -> GenerationResult.FinishReason?,
     _ finished: (Int, GenerationResult) throws -> Void, text: ([Int]) throws -> Text
   ) throws {
     let seed = generation.options.seed ?? .random(in: 0 ... .max)
-    var results = prompts.indices.map { GenerationResult(seed: seed &+ UInt64($0)) }
+    var results = (numbers ?? Array(prompts.indices)).map { GenerationResult(seed: seed &+ UInt64($0)) }
     var firstChoices: [Int: ContinuousClock.Instant] = [:]
     var members: [TogetherTokens<Text>.Member] = []
     var free: [Text] = []

@@ -39,8 +39,8 @@ public final class ChatSession: @unchecked Sendable {
     self.prompt = prompt
     self.system = system
     var usual = GenerationOptions()
-    usual.sampling = model.sampling
     usual.maximumTokens = 1024
+    if options == nil { usual.sampling = try model.sampling }
     self.options = options ?? usual
     try self.options.validate()
     if let system { _ = try Conversation([Message(.system, system)]) }

@@ -16,17 +16,28 @@ public struct LoadedModel: @unchecked Sendable {
   /// Tokens at which a generated text ends.
   public let endOfTextTokens: [Int]
   /// How the model's text is meant to be chosen.
-  public let sampling: SamplingOptions
+  public let generation: GenerationConfiguration
+  /// What may be generated: tokens that have text, and those that end one.
+  let allowedTokens: AllowedTokens
 
   /// A model and its tokenizer.
   public init(
-    model: LanguageModel, tokenizer: Tokenizer, endOfTextTokens: [Int], sampling: SamplingOptions = .init()
+    model: LanguageModel, tokenizer: Tokenizer, endOfTextTokens: [Int], generation: GenerationConfiguration = .init()
   ) {
     self.model = model
     self.tokenizer = tokenizer
     self.endOfTextTokens = endOfTextTokens
-    self.sampling = sampling
+    self.generation = generation
+    let size = model.configuration.vocabularySize
+    let ends = Set(endOfTextTokens)
+    allowedTokens = AllowedTokens(
+      (0..<size).filter { ends.contains($0) || tokenizer.idToToken(Int32(clamping: $0)) != nil })
   }
+
+  /// How the model's text is meant to be chosen, as options.
+  ///
+  /// - Throws: `GenerationError` naming the file and the key, if `generation_config.json` has a value that means nothing.
+  public var sampling: SamplingOptions { get throws { try generation.sampling() } }
 
   /// The model in a folder, with `tokenizer.json` beside it.
   ///
@@ -52,18 +63,18 @@ public struct LoadedModel: @unchecked Sendable {
     var configuration = try ModelConfiguration(stored)
     try adjusting(&configuration)
     if let scheme { try configuration.quantize(as: scheme, in: folder) }
-    tokenizer = try Tokenizer(contentsOf: stored.file("tokenizer.json"))
+    let tokenizer = try Tokenizer(contentsOf: stored.file("tokenizer.json"))
     guard tokenizer.vocabularySize <= configuration.vocabularySize else {
       throw GenerationError(
         "\(printable(path: folder.url.path)): the tokenizer has \(tokenizer.vocabularySize) tokens, "
           + "but vocab_size is \(configuration.vocabularySize)")
     }
-    let defaults = try GenerationConfiguration(
+    let defaults = GenerationConfiguration(
       folder: stored.file(GenerationConfiguration.fileName).deletingLastPathComponent())
     let first = configuration.endOfTextTokens
-    endOfTextTokens = first + defaults.endOfTextTokens.filter { !first.contains($0) }
-    sampling = defaults.sampling
-    model = try Self.model(configuration, stored, on: device, dtype: dtype, quantizing: scheme)
+    self.init(
+      model: try Self.model(configuration, stored, on: device, dtype: dtype, quantizing: scheme), tokenizer: tokenizer,
+      endOfTextTokens: first + defaults.endOfTextTokens.filter { !first.contains($0) }, generation: defaults)
   }
 
   /// The token that a text starts with where there is no prompt: the one that stands between texts.

@@ -3,13 +3,15 @@ import Torch
 /// What recorded steps choose tokens with: random numbers that lie on the device ahead of the tokens that they decide, and
 /// a note of the tokens that the texts have.
 final class RecordedChoice {
-  /// How tokens are chosen, and how many from 0 may be; nil for all.
+  /// How tokens are chosen, and which may be; nil for all.
   let options: SamplingOptions
-  let choices: Int?
+  let choices: AllowedTokens?
 
   /// Steps for which numbers lie on the device.
   private static let reach = 256
 
+  /// The same on the device.
+  private let allowed: AllowedTokens
   private let rowCount: Int
   private let vocabularySize: Int
   /// `[reach, R]` in float64, and which of its rows the next step takes, `[1]`; nil where the choice is greedy.
@@ -20,7 +22,9 @@ final class RecordedChoice {
   private var sources: [(numbers: RandomNumbers, first: Int)?]
   private var stepCount = 0
 
-  init(_ options: SamplingOptions, among choices: Int?, rows: Int, of vocabularySize: Int, on device: Device) {
+  init(_ options: SamplingOptions, among choices: AllowedTokens?, rows: Int, of vocabularySize: Int, on device: Device)
+  {
+    allowed = (choices ?? AllowedTokens(below: vocabularySize)).moved(to: device)
     (self.options, self.choices, rowCount, self.vocabularySize) = (options, choices, rows, vocabularySize)
     sources = .init(repeating: nil, count: rows)
     numbers =
@@ -68,12 +72,12 @@ final class RecordedChoice {
   /// finite. This is part of what is recorded.
   func callAsFunction(_ logits: Tensor, behind tokens: Tensor) -> Tensor {
     seen?.fill(1, at: tokens.unsqueezed(1), axis: 1)
-    let allowed = 0..<(choices ?? vocabularySize)
     let drawn = numbers.map { numbers in
       let row = numbers.table.rows(numbers.place).transposed()
       numbers.place.copy(from: numbers.place + 1)
       return row
     }
-    return options.choices(from: logits.slice(1, allowed), numbers: drawn, seen: seen?.slice(1, allowed))
+    let places = options.choices(from: allowed.part(of: logits), numbers: drawn, seen: seen.map(allowed.part))
+    return allowed.tokens(at: places)
   }
 }

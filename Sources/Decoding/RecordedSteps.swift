@@ -69,9 +69,9 @@ final class RecordedSteps {
     logits = .zeros([count, model.configuration.vocabularySize], .float32, on: device)
   }
 
-  /// Has the steps choose tokens, those from 0 to `choices` - 1 alone unless it is nil.
-  func choose(by options: SamplingOptions, among choices: Int?) throws {
-    guard choice?.options != options || choice?.choices != choices else { return }
+  /// Has the steps choose tokens, the allowed ones alone unless they are nil.
+  func choose(by options: SamplingOptions, among choices: AllowedTokens?) throws {
+    guard choice?.options != options || choice?.choices !== choices else { return }
     (steps, seen) = ([:], [])
     choice = try withTorch {
       RecordedChoice(

@@ -19,21 +19,21 @@ public struct Sampler {
   /// The token that follows `tokens`, whose logits are `[V]`.
   ///
   /// - Throws: `GenerationError` if the logits are not finite; `TorchError`.
-  public func next(_ logits: Tensor, after tokens: [Int]) throws -> Int {
+  public func next(_ logits: Tensor, after tokens: [Int]) throws -> Int { try next(logits, among: nil, after: tokens) }
+
+  /// The same where only some tokens may be chosen; all of them for nil.
+  func next(_ logits: Tensor, among allowed: AllowedTokens?, after tokens: [Int]) throws -> Int {
     try withTorch {
       try withoutGradients {
         // On the processor, so that a seed means the same on every device.
         let row = logits.to(.cpu).unsqueezed(0)
+        let allowed = allowed ?? AllowedTokens(below: row.size(1))
         let number = options.isGreedy ? nil : Tensor([try numbers.take()], shape: [1, 1])
-        let places = options.choices(from: row, numbers: number, seen: seen(tokens, of: row.size(1)))
-        return try accepted(Int(places.elements(Int64.self)[0]), after: tokens.count)
+        let places = options.choices(
+          from: allowed.part(of: row), numbers: number, seen: seen(tokens, of: row.size(1)).map(allowed.part))
+        return try accepted(Int(allowed.tokens(at: places).elements(Int64.self)[0]), after: tokens.count)
       }
     }
-  }
-
-  /// The same where only tokens from 0 to `choices` - 1 may be chosen; all of them for nil.
-  func next(_ logits: Tensor, among choices: Int?, after tokens: [Int]) throws -> Int {
-    try next(withTorch { logits.slice(0, 0..<(choices ?? logits.size(0))) }, after: tokens)
   }
 
   /// The token behind `count` others that a device has chosen.
@@ -49,19 +49,24 @@ public struct Sampler {
     return token
   }
 
-  /// The distribution `[V]` from which `next` draws, in float64; greedily, all of it on one token.
+  /// The distribution from which `next` draws, in float64, over all tokens up to the last that may be chosen; greedily, all
+  /// of it on one token.
   ///
   /// - Throws: as `next`.
-  func distribution(_ logits: Tensor, after tokens: [Int]) throws -> Tensor {
+  func distribution(_ logits: Tensor, among allowed: AllowedTokens? = nil, after tokens: [Int]) throws -> Tensor {
     try withTorch {
       try withoutGradients {
-        let row = logits.to(.cpu).unsqueezed(0), seen = seen(tokens, of: row.size(1))
+        let all = logits.to(.cpu).unsqueezed(0)
+        let allowed = allowed ?? AllowedTokens(below: all.size(1))
+        let row = allowed.part(of: all), seen = seen(tokens, of: all.size(1)).map(allowed.part)
         guard try row.max().item().isFinite, try row.min(-1).item().isFinite else {
           throw Self.brokenModel(after: tokens.count)
         }
-        guard options.isGreedy else { return options.scores(row, seen: seen).softmax(-1).squeezed(0) }
+        guard options.isGreedy else {
+          return allowed.spread(options.scores(row, seen: seen).softmax(-1).squeezed(0))
+        }
         let choice = options.choices(from: row, numbers: nil, seen: seen)
-        return (Tensor.range(0..<row.size(1)) .== choice).to(.float64)
+        return allowed.spread((Tensor.range(0..<row.size(1)) .== choice).to(.float64))
       }
     }
   }

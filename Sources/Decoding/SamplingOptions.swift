@@ -8,12 +8,12 @@ public struct SamplingOptions: Hashable, Sendable {
   public var repetitionPenalty = 1.0
   /// Divides all logits; 0 always takes the most probable token, and no later step matters.
   public var temperature = 1.0
-  /// Keeps the k largest logits and all equal to the last of them; nil keeps all.
+  /// Keeps the k largest logits and all equal to the last of them; nil, 0 and -1 keep all.
   public var topK: Int?
   /// Keeps the fewest most probable tokens that have this much probability together, and all equal to the last of them; 1
-  /// keeps all.
+  /// keeps all, 0 the most probable alone.
   public var topP = 1.0
-  /// Keeps the tokens that have at least this share of the largest probability; 0 keeps all.
+  /// Keeps the tokens that have at least this share of the largest probability; 0 keeps all, 1 the most probable alone.
   public var minP = 0.0
 
   /// The model's own distribution.
@@ -28,19 +28,100 @@ public struct SamplingOptions: Hashable, Sendable {
 
   /// Fails if an option has a value that means nothing.
   ///
+  /// - Parameter name: what messages call an option.
   /// - Throws: `GenerationError` naming the option, its value and what was expected.
-  public func validate() throws {
-    try require(
-      "repetition penalty", repetitionPenalty, repetitionPenalty.isFinite && repetitionPenalty > 0,
-      "a finite number greater than 0")
-    try require("temperature", temperature, temperature.isFinite && temperature >= 0, "a finite number of at least 0")
-    try require("top-k", topK ?? 1, topK ?? 1 >= 1, "at least 1")
-    try require("top-p", topP, topP > 0 && topP <= 1, "more than 0 and at most 1")
-    try require("min-p", minP, minP >= 0 && minP < 1, "at least 0 and less than 1")
+  public func validate(naming name: (SamplingOption) -> String = \.name) throws {
+    for option in SamplingOption.allCases {
+      if let fault = fault(of: option) { throw GenerationError("\(name(option)) \(fault)") }
+    }
+  }
+
+  /// What is wrong with an option's value, as in "is 2.0: expected from 0 to 1"; nil for a value that means something.
+  func fault(of option: SamplingOption) -> String? {
+    func check(_ value: Double, in range: ClosedRange<Double>, _ expected: String) -> String? {
+      range.contains(value) ? nil : "is \(value): expected \(expected)"
+    }
+    switch option {
+    case .repetitionPenalty: return check(repetitionPenalty, in: 0.001...1000, "from 0.001 to 1000")
+    case .temperature:
+      return check(temperature, in: 0...Double.greatestFiniteMagnitude, "a finite number of at least 0")
+    case .topK:
+      return topK.flatMap { $0 >= -1 ? nil : "is \($0): expected at least 1, or 0 or -1 to keep all tokens" }
+    case .topP: return check(topP, in: 0...1, "from 0 to 1")
+    case .minP: return check(minP, in: 0...1, "from 0 to 1")
+    }
   }
 
   /// Whether the most probable token is taken; dividing by the smallest temperatures would leave no numbers.
   var isGreedy: Bool { temperature < .leastNormalMagnitude }
+
+  /// `topK` where it leaves something out.
+  var keptCount: Int? { topK.flatMap { $0 >= 1 ? $0 : nil } }
+
+  /// `topP`, or a share so small that the most probable token alone has it.
+  var keptShare: Double { max(topP, 1e-300) }
+}
+
+/// One of the options of `SamplingOptions`.
+public enum SamplingOption: String, CaseIterable, Sendable {
+  case repetitionPenalty = "repetition_penalty"
+  case temperature
+  case topK = "top_k"
+  case topP = "top_p"
+  case minP = "min_p"
+
+  /// The option in words: "top-k".
+  public var name: String {
+    switch self {
+    case .repetitionPenalty: "repetition penalty"
+    case .temperature: "temperature"
+    case .topK: "top-k"
+    case .topP: "top-p"
+    case .minP: "min-p"
+    }
+  }
+
+  /// The option as a flag: "--top-k".
+  public var flag: String { "--" + rawValue.map { $0 == "_" ? "-" : String($0) }.joined() }
+}
+
+/// Options that go before those of a model's own; nil for the model's.
+public struct SamplingOverrides: Hashable, Sendable {
+  /// As in `SamplingOptions`.
+  public var repetitionPenalty: Double?
+  /// As in `SamplingOptions`; it decides as well whether tokens are drawn at all.
+  public var temperature: Double?
+  /// As in `SamplingOptions`.
+  public var topK: Int?
+  /// As in `SamplingOptions`.
+  public var topP: Double?
+  /// As in `SamplingOptions`.
+  public var minP: Double?
+
+  /// Nothing but the model's own options.
+  public init() {}
+
+  /// These options, and those of `defaults` where there are none.
+  public func applied(to defaults: SamplingOptions) -> SamplingOptions {
+    var options = defaults
+    options.repetitionPenalty = repetitionPenalty ?? options.repetitionPenalty
+    options.temperature = temperature ?? options.temperature
+    options.topK = topK ?? options.topK
+    options.topP = topP ?? options.topP
+    options.minP = minP ?? options.minP
+    return options
+  }
+
+  /// Whether there is one in an option's place.
+  func has(_ option: SamplingOption) -> Bool {
+    switch option {
+    case .repetitionPenalty: repetitionPenalty != nil
+    case .temperature: temperature != nil
+    case .topK: topK != nil
+    case .topP: topP != nil
+    case .minP: minP != nil
+    }
+  }
 }
 
 /// Fails with "name is value: expected …" unless `isValid`.

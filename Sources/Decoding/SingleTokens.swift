@@ -7,7 +7,7 @@ import Torch
 final class SingleTokens: TokenSource {
   private let text: any GrowingText
   private let sampler: Sampler
-  private let choices: Int?
+  private let choices: AllowedTokens?
   private(set) var reusedTokenCount = 0
   private var last = 0
   /// The text as it takes recorded steps; nil where none are.
@@ -16,9 +16,9 @@ final class SingleTokens: TokenSource {
   private var reading: Reading?
 
   /// - Parameters:
-  ///   - choices: tokens from 0 that may be chosen; nil for all.
+  ///   - choices: the tokens that may be chosen; nil for all.
   ///   - last: the token chosen behind what the text has read; of no meaning before `begin`.
-  init(_ text: any GrowingText, _ sampler: Sampler, choices: Int?, last: Int = 0) throws {
+  init(_ text: any GrowingText, _ sampler: Sampler, choices: AllowedTokens?, last: Int = 0) throws {
     self.text = text
     self.last = last
     self.sampler = sampler

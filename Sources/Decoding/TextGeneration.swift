@@ -43,7 +43,7 @@ extension LoadedModel {
     check: () throws -> Void, onText: (String) throws -> Void
   ) throws -> GenerationResult {
     var writer = try TextWriter(tokenizer, options.stopStrings)
-    let generation = generation(options, endingAt: ends)
+    let generation = try generation(options, endingAt: ends)
     var result = try generation.run(prompt: try startingText(prompt), in: session, check: check) {
       try writer.append($0, onText)
     }
@@ -54,18 +54,20 @@ extension LoadedModel {
   /// Continues several texts together, up to 16 at a time, which reads every weight once for a token of each; a further one
   /// begins where one has ended. Each is the text that it would be alone, text i from the seed of the options plus i.
   ///
-  /// - Parameter onResult: called with the place of each text that has ended, in the order in which they end.
+  /// - Parameters:
+  ///   - numbers: what is added to the seed for each prompt in place of its place.
+  ///   - onResult: called with the place of each text that has ended, in the order in which they end.
   /// - Returns: what became of the prompts, in their order.
   /// - Throws: as the form for one text, before anything is computed if it is for a prompt; `GenerationError` for drafts.
   @discardableResult
   public func generate(
-    batch prompts: [[Int]], options: GenerationOptions = .init(),
+    batch prompts: [[Int]], options: GenerationOptions = .init(), numbers: [Int]? = nil,
     onResult: (Int, GenerationResult) throws -> Void = { _, _ in }
   ) throws -> [GenerationResult] {
     var writers = try prompts.map { _ in try TextWriter(tokenizer, options.stopStrings) }
     var results: [GenerationResult?] = prompts.map { _ in nil }
-    try BatchGeneration(generation: generation(options)).run(
-      prompts.map(startingText), check: {}, accept: { try writers[$0].append($1) { _ in } }
+    try BatchGeneration(generation: try generation(options)).run(
+      startingTexts(prompts), numbers: numbers, check: {}, accept: { try writers[$0].append($1) { _ in } }
     ) { index, result in
       var result = result
       try writers[index].finish(&result) { _ in }
@@ -75,10 +77,18 @@ extension LoadedModel {
     return results.compactMap(\.self)
   }
 
-  private func generation(_ options: GenerationOptions, endingAt ends: [Int] = []) -> TokenGeneration {
-    TokenGeneration(
-      model: model, options: options, endOfText: Set(endOfTextTokens + ends),
-      choices: min(tokenizer.vocabularySize, model.configuration.vocabularySize))
+  private func generation(_ options: GenerationOptions, endingAt ends: [Int] = []) throws -> TokenGeneration {
+    try generation.requireEndOfText()
+    return TokenGeneration(
+      model: model, options: options, endOfText: Set(endOfTextTokens + ends), choices: allowedTokens)
+  }
+
+  private func startingTexts(_ prompts: [[Int]]) throws -> [[Int]] {
+    try prompts.enumerated().map { index, prompt in
+      do { return try startingText(prompt) } catch let error as GenerationError {
+        throw GenerationError("text \(index + 1) of \(prompts.count): \(error)")
+      }
+    }
   }
 
   private func startingText(_ prompt: [Int]) throws -> [Int] {

@@ -18,7 +18,7 @@ final class TogetherTokens<Text: BatchedText> {
     var last: Int
   }
 
-  private let choices: Int?
+  private let choices: AllowedTokens?
   private let recorder: RecordedWork.Recorder?
   /// The texts of the recordings.
   private var rows: [Text] = []
@@ -27,9 +27,9 @@ final class TogetherTokens<Text: BatchedText> {
   private var flight: (reading: Reading, members: [Int?])?
 
   /// - Parameters:
-  ///   - choices: tokens from 0 that may be chosen; nil for all.
+  ///   - choices: the tokens that may be chosen; nil for all.
   ///   - recorder: records steps; nil where nothing is recorded.
-  init(choices: Int?, recorder: RecordedWork.Recorder?) {
+  init(choices: AllowedTokens?, recorder: RecordedWork.Recorder?) {
     (self.choices, self.recorder) = (choices, recorder)
   }
 

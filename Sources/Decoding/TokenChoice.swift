@@ -30,8 +30,8 @@ extension SamplingOptions {
 
   private func fusedDraw(from logits: Tensor, by numbers: Tensor, seen: Tensor?) -> Tensor? {
     logits.fusedDraw(
-      by: numbers, seen: seen, repetitionPenalty: repetitionPenalty, temperature: temperature, topK: topK, topP: topP,
-      minP: minP)
+      by: numbers, seen: seen, repetitionPenalty: repetitionPenalty, temperature: temperature, topK: keptCount,
+      topP: keptShare, minP: minP)
   }
 
   /// Every step but the draw: the logarithms of the probabilities `[R, V]` but for a constant, the largest being 0, with
@@ -77,7 +77,7 @@ extension SamplingOptions {
 
   /// Top-k, and top-p of what it leaves: both come down to the least score that stays.
   private func keepingTop(_ scores: Tensor) -> Tensor {
-    let count = scores.size(-1), k = min(topK ?? count, count)
+    let count = scores.size(-1), k = min(keptCount ?? count, count)
     guard k < count || topP < 1 else { return scores }
     let largest = k < count ? scores.top(k).values : scores.sorted(descending: true).values
     let last = largest.slice(-1, (k - 1)...)
@@ -85,7 +85,7 @@ extension SamplingOptions {
     guard topP < 1 else { return kept }
     // A score stays as long as those above it have less than the share together.
     let shares = largest.exp()
-    let stays = (shares.cumulativeSum(-1) - shares) .< (kept.exp().sum(-1, keep: true) * topP)
+    let stays = (shares.cumulativeSum(-1) - shares) .< (kept.exp().sum(-1, keep: true) * keptShare)
     return scores.masked(scores .< largest.masked(stays.not(), .infinity).min(-1, keep: true), -.infinity)
   }
 

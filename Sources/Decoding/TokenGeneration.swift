@@ -7,8 +7,8 @@ struct TokenGeneration {
   let options: GenerationOptions
   /// Tokens that end a text.
   var endOfText: Set<Int> = []
-  /// Tokens from 0 that may be chosen; nil for the whole vocabulary.
-  var choices: Int?
+  /// Tokens that may be chosen; nil for the whole vocabulary.
+  var choices: AllowedTokens?
 
   /// Continues a prompt of at least one token.
   ///

@@ -43,13 +43,13 @@ public struct DraftCounts: Hashable, Sendable {
 final class DraftedTokens: TokenSource {
   private let text: any DraftingText
   private let sampler: Sampler
-  private let choices: Int?
+  private let choices: AllowedTokens?
   private let contextLength: Int
   private var next = 0
   private var counts = DraftCounts()
 
-  /// - Parameter choices: tokens from 0 that may be chosen; nil for all.
-  init(_ text: any DraftingText, _ sampler: Sampler, choices: Int?, contextLength: Int) {
+  /// - Parameter choices: the tokens that may be chosen; nil for all.
+  init(_ text: any DraftingText, _ sampler: Sampler, choices: AllowedTokens?, contextLength: Int) {
     self.text = text
     self.sampler = sampler
     self.choices = choices
@@ -84,7 +84,6 @@ final class DraftedTokens: TokenSource {
   }
 
   private func distribution(_ logits: Tensor, after tokens: [Int]) throws -> Tensor {
-    let allowed = try withTorch { logits.slice(0, 0..<(choices ?? logits.size(0))) }
-    return try sampler.distribution(allowed, after: tokens)
+    try sampler.distribution(logits, among: choices, after: tokens)
   }
 }

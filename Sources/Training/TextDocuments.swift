@@ -5,14 +5,19 @@ struct TextDocuments {
   private let reader: TextReader
   private let file: TextFile
   private let blockSize: Int?
-  private var line = 0
+  private let keepsEmpty: Bool
+  /// Lines that were read so far.
+  private(set) var line = 0
   private var document: ArraySlice<UInt8>?
   private var documentOffset = 0
 
-  /// - Parameter blockSize: about how many bytes a block has; nil for whole documents.
-  init(_ file: TextFile, blockSize: Int?) throws {
+  /// - Parameters:
+  ///   - blockSize: about how many bytes a block has; nil for whole documents.
+  ///   - keepsEmpty: whether a line whose text is empty is a document.
+  init(_ file: TextFile, blockSize: Int?, keepsEmpty: Bool = false) throws {
     self.file = file
     self.blockSize = blockSize
+    self.keepsEmpty = keepsEmpty
     reader = try TextReader(file)
   }
 
@@ -27,7 +32,7 @@ struct TextDocuments {
   /// Bytes of the file on the disk that were read so far.
   var position: Int { reader.position }
 
-  /// The next block, or nil after the last; documents without text do not appear.
+  /// The next block, or nil after the last; documents without text do not appear unless they are to be kept.
   ///
   /// - Throws: `DataError` for text that is not UTF-8, a line that is not such a JSON object, a damaged gzip stream.
   mutating func next() throws -> Block? {
@@ -57,7 +62,9 @@ struct TextDocuments {
       guard let bytes = try reader.line() else { return nil }
       line += 1
       try validate(bytes, at: offset)
-      if !bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { document = try text(of: bytes)[...] }
+      guard !bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) else { continue }
+      document = try text(of: bytes)[...]
+      if keepsEmpty { break }
     }
     guard let rest = document else { return nil }
     let count = blockSize.map { TextBlock.length(of: rest.prefix(2 * $0), size: $0) } ?? rest.count
@@ -94,14 +101,17 @@ struct TextDocuments {
 }
 
 extension TextFile {
-  /// All its documents, each whole.
+  /// All its documents, each whole and with the number of its line, from 1; that of a text that is the whole file is 1. A
+  /// line whose text is empty is a document too.
   ///
   /// - Throws: `DataError` for a file that cannot be read, text that is not UTF-8, a line that is not such a JSON object,
   ///   and a file without a document.
-  public func documents() throws -> [String] {
-    var blocks = try TextDocuments(self, blockSize: nil)
-    var documents: [String] = []
-    while let block = try blocks.next() { documents.append(String(decoding: block.bytes, as: UTF8.self)) }
+  public func documents() throws -> [(line: Int, text: String)] {
+    var blocks = try TextDocuments(self, blockSize: nil, keepsEmpty: true)
+    var documents: [(line: Int, text: String)] = []
+    while let block = try blocks.next() {
+      documents.append((max(blocks.line, 1), String(decoding: block.bytes, as: UTF8.self)))
+    }
     guard !documents.isEmpty else { throw DataError(path, "no text found: expected at least one document") }
     return documents
   }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Decoding
 import Foundation
 import LanguageModel
@@ -58,10 +59,13 @@ extension BenchCommand {
       if (model == nil) == (config == nil) {
         throw ValidationError("--model and --config are \(model == nil ? "both missing" : "both given"): expected one")
       }
-      for (name, value) in [("--prompt", prompt), ("--tokens", tokens), ("--batch", batch), ("--runs", runs)]
-      where value < 1 {
-        throw ValidationError("\(name) is \(value): expected at least 1")
-      }
+      try requireFlag("--prompt", prompt, in: Limits.tokens)
+      try requireFlag("--tokens", tokens, in: Limits.tokens)
+      try requireFlag("--batch", batch, in: Limits.rows)
+      try requireFlag("--runs", runs, in: BenchCommand.repeats)
+      try requireFlag("--cycle", cycle, in: Limits.cycle)
+      try BenchCommand.requireTokens([("--batch", batch), ("--prompt", prompt)])
+      try BenchCommand.requireTokens([("--batch", batch), ("--tokens", tokens)])
       if unaligned, batch < 2 {
         throw ValidationError("--unaligned is given with a batch of \(batch): expected at least 2")
       }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Decoding
 import Foundation
 import LanguageModel
@@ -15,6 +16,19 @@ struct BenchCommand: ParsableCommand {
         wideband bench step --config Benchmarks/configs/width_2.json --json
       """,
     subcommands: [Step.self, Connections.self, Decode.self])
+
+  /// How often something may be timed.
+  static let repeats = 1...1_000_000
+
+  /// Tokens of a pass, of which no machine could hold more.
+  static let tokens = 1...16_777_216
+
+  /// Refuses sizes that make more tokens of a pass together than `tokens` allows.
+  static func requireTokens(_ sizes: [(flag: String, value: Int)]) throws {
+    guard Int.product(sizes.map(\.value)) ?? .max > tokens.upperBound else { return }
+    let names = sizes.map { "\($0.flag) is \($0.value)" }.joined(separator: " and ")
+    throw ValidationError("\(names): expected at most \(tokens.upperBound) tokens together")
+  }
 
   /// `wideband bench step`.
   struct Step: ParsableCommand {
@@ -42,9 +56,10 @@ struct BenchCommand: ParsableCommand {
     @OptionGroup var machine: MachineOptions
 
     func validate() throws {
-      for (name, value) in [("--batch", batch), ("--steps", steps), ("--length", length)] where value < 1 {
-        throw ValidationError("\(name) is \(value): expected at least 1")
-      }
+      try requireFlag("--batch", batch, in: Limits.rows)
+      try requireFlag("--length", length, in: Limits.tokens)
+      try requireFlag("--steps", steps, in: BenchCommand.repeats)
+      try BenchCommand.requireTokens([("--batch", batch), ("--length", length)])
     }
 
     func run() throws {

@@ -43,8 +43,13 @@ struct Chat: ParsableCommand {
   var quantize: QuantizationScheme?
   @OptionGroup var machine: MachineOptions
 
+  func validate() throws {
+    try requireFlag("--max-tokens", maxTokens, in: Limits.tokens)
+    try requireFlag("--cycle", cycle, in: Limits.cycle)
+  }
+
   func run() throws {
-    try options(.init()).validate()
+    try options(sampling.overrides.applied(to: .init())).validate()
     try machine.apply {
       let loaded = try LoadedModel(
         URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype, quantizing: quantize
@@ -52,14 +57,15 @@ struct Chat: ParsableCommand {
         try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycle)
       }
       let session = try ChatSession(
-        loaded, system: system, prompt: isWithoutThinking ? .direct : .thinking, options: options(loaded.sampling))
+        loaded, system: system, prompt: isWithoutThinking ? .direct : .thinking,
+        options: options(loaded.generation.sampling(sampling.overrides)))
       try converse(session)
     }
   }
 
-  private func options(_ defaults: SamplingOptions) -> GenerationOptions {
+  private func options(_ choice: SamplingOptions) -> GenerationOptions {
     var options = GenerationOptions()
-    options.sampling = sampling.applied(to: defaults)
+    options.sampling = choice
     options.seed = sampling.seed
     options.maximumTokens = maxTokens
     options.cycle = cycle

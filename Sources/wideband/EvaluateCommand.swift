@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Decoding
 import Foundation
 import LanguageModel
@@ -42,10 +43,9 @@ struct Evaluate: ParsableCommand {
   @OptionGroup var machine: MachineOptions
 
   func validate() throws {
-    for (name, value) in [("--length", (length ?? 2) - 1), ("--rows", rows), ("--tokens", tokens ?? 1)] where value < 1
-    {
-      throw ValidationError("\(name) is too small: expected at least \(name == "--length" ? 2 : 1)")
-    }
+    try requireFlag("--length", length, in: 2...Limits.tokens.upperBound)
+    try requireFlag("--rows", rows, in: Limits.rows)
+    try requireFlag("--tokens", tokens, in: Limits.totalTokens)
   }
 
   func run() throws {

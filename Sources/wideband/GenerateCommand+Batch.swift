@@ -13,9 +13,18 @@ extension Generate {
   }
 
   func runBatch(_ path: String) throws {
-    let prompts = try TextFile.find([path]).files.flatMap { try $0.documents() }
+    let documents = try TextFile.find([path]).files.map { try $0.documents() }
+    let prompts = documents.flatMap { $0.map(\.text) }
+    // A text is known by its line, whatever there is on the others.
+    var numbers: [Int] = []
+    var lines = 0
+    for file in documents {
+      numbers += file.map { lines + $0.line - 1 }
+      lines += file.last?.line ?? 0
+    }
     try machine.apply {
       let loaded = try loadedModel()
+      let options = try options(loaded.generation.sampling(sampling.overrides))
       let tokens = try prompts.map(loaded.promptTokens)
       let encoder = JSONEncoder()
       encoder.keyEncodingStrategy = .convertToSnakeCase
@@ -24,11 +33,11 @@ extension Generate {
       var next = 0
       let clock = ContinuousClock()
       let start = clock.now
-      let results = try loaded.generate(batch: tokens, options: options(loaded.sampling)) { index, result in
+      let results = try loaded.generate(batch: tokens, options: options, numbers: numbers) { index, result in
         ended[index] = result
         while let result = ended.removeValue(forKey: next) {
           let line = Line(
-            index: next, prompt: prompts[next], text: result.text, tokens: result.tokens.count,
+            index: numbers[next], prompt: prompts[next], text: result.text, tokens: result.tokens.count,
             finishReason: "\(result.finishReason)", seed: result.seed)
           try StandardOutput.write(bytes: encoder.encode(line) + [UInt8(ascii: "\n")])
           next += 1

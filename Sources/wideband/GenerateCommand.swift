@@ -21,8 +21,9 @@ struct Generate: ParsableCommand {
       text: a greedy text is the same, a drawn one has the same distribution.
 
       With --batch all documents of a file are continued ({"text": …} a line in .jsonl, the whole of a .txt), up to 16 \
-      together: each is the text that it would be alone, in a fraction of the time. Text i draws from the seed + i. \
-      Standard output gets a line of JSON for each, in the order of the file.
+      together: each is the text that it would be alone, in a fraction of the time. Standard output gets a line of \
+      JSON for each, in the order of the file. Its index is that of the line in the file, from 0, and it draws from the \
+      seed + index; an empty text starts a new one.
 
       EXAMPLES:
         wideband generate --model runs/bible --prompt "In the beginning"
@@ -69,6 +70,8 @@ struct Generate: ParsableCommand {
   @OptionGroup var machine: MachineOptions
 
   func validate() throws {
+    try requireFlag("--max-tokens", maxTokens, in: Limits.tokens)
+    try requireFlag("--cycle", cycle, in: Limits.cycle)
     let prompts = [("--prompt", prompt), ("--prompt-file", promptFile), ("--batch", batch)].filter { $0.1 != nil }
     if prompts.count > 1 {
       throw ValidationError("\(prompts[0].0) and \(prompts[1].0) are both given: expected one of them")
@@ -79,12 +82,12 @@ struct Generate: ParsableCommand {
   }
 
   func run() throws {
-    try options(.init()).validate()
+    try options(sampling.overrides.applied(to: .init())).validate()
     if let batch { return try runBatch(batch) }
     let text = try promptText()
     try machine.apply {
       let loaded = try loadedModel()
-      let options = options(loaded.sampling)
+      let options = try options(loaded.generation.sampling(sampling.overrides))
       let result = try loaded.generate(text, options: options) { try StandardOutput.write($0) }
       try StandardOutput.line()
       var lines = [Self.statistics(result)]
@@ -116,10 +119,10 @@ struct Generate: ParsableCommand {
     return DirectReport.lines(result, beside: comparison, cost: cost, model: loaded.model.configuration)
   }
 
-  /// What is asked for, of a model that has sampling options of its own.
-  func options(_ defaults: SamplingOptions) -> GenerationOptions {
+  /// What is asked for, with options that the flags have gone into.
+  func options(_ choice: SamplingOptions) -> GenerationOptions {
     var options = GenerationOptions()
-    options.sampling = sampling.applied(to: defaults)
+    options.sampling = choice
     options.seed = sampling.seed
     options.maximumTokens = maxTokens
     options.stopStrings = stop

@@ -5,27 +5,43 @@ import Torch
 /// How tokens are chosen: a flag, else what the model's `generation_config.json` says, else the model's own
 /// distribution.
 struct SamplingFlags: ParsableArguments {
-  @Option(help: ArgumentHelp("Divide logits by this; 0 takes the most probable token.", valueName: "number"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Divide logits by this; 0 takes the most probable token.", valueName: "number"))
   var temperature: Double?
-  @Option(help: ArgumentHelp("Choose among this many most probable tokens.", valueName: "number"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Choose among this many most probable tokens; 0 or -1: among all.", valueName: "number"))
   var topK: Int?
-  @Option(help: ArgumentHelp("Choose among the tokens with this much probability together.", valueName: "share"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Choose among the tokens with this much probability together.", valueName: "share"))
   var topP: Double?
-  @Option(help: ArgumentHelp("Leave out tokens below this share of the largest probability.", valueName: "share"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Leave out tokens below this share of the largest probability.", valueName: "share"))
   var minP: Double?
-  @Option(help: ArgumentHelp("Make tokens that occurred less probable when above 1.", valueName: "number"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Make tokens that occurred less probable when above 1.", valueName: "number"))
   var repetitionPenalty: Double?
-  @Option(help: ArgumentHelp("Where random choices start; a new one each time without it.", valueName: "number"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Where random choices start; a new one each time without it.", valueName: "number"))
   var seed: UInt64?
 
-  /// The flags over a model's own settings.
-  func applied(to defaults: SamplingOptions) -> SamplingOptions {
-    var options = defaults
-    options.temperature = temperature ?? options.temperature
-    options.topK = topK ?? options.topK
-    options.topP = topP ?? options.topP
-    options.minP = minP ?? options.minP
-    options.repetitionPenalty = repetitionPenalty ?? options.repetitionPenalty
+  func validate() throws {
+    do { try overrides.applied(to: .init()).validate(naming: \.flag) } catch { throw ValidationError("\(error)") }
+  }
+
+  /// What goes before a model's own settings.
+  var overrides: SamplingOverrides {
+    var options = SamplingOverrides()
+    options.temperature = temperature
+    options.topK = topK
+    options.topP = topP
+    options.minP = minP
+    options.repetitionPenalty = repetitionPenalty
     return options
   }
 }

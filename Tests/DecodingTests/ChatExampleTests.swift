@@ -26,7 +26,7 @@ struct ChatExampleTests {
     // example
     let model = try LoadedModel(models.appending(path: "Qwen3-0.6B"))
     var options = GenerationOptions()
-    options.sampling = model.sampling
+    options.sampling = try model.sampling
     options.maximumTokens = 20
 
     // A session keeps its keys and values from one answer to the next.

@@ -49,37 +49,64 @@ func textsEndWhereTheGenerationDefaultsSay(generation: String) throws {
   #expect(sampling.temperature == 0.6 && sampling.topK == 20 && sampling.topP == 0.95)
   #expect(sampling.minP == 0.1 && sampling.repetitionPenalty == 1.2)
   let greedy = #"{"do_sample": false, "temperature": 0.6, "top_k": 0}"#
-  #expect(try LoadedModel(folder(rows: 3100, generation: greedy).url).sampling == .greedy)
-  #expect(try LoadedModel(folder(rows: 3100).url).sampling == .init())
+  let chosen = try LoadedModel(folder(rows: 3100, generation: greedy).url).sampling
+  #expect(chosen.isGreedy)
+  let plain = try LoadedModel(folder(rows: 3100).url).sampling
+  #expect(plain == .init())
 }
 
 @Test(arguments: [
   (#"{"temperature": -1}"#, "temperature is -1.0: expected a finite number of at least 0"),
   (#"{"top_k": "many"}"#, "top_k is 'many': expected an integer"),
-  (#"{"top_p": 2}"#, "top-p is 2.0: expected more than 0 and at most 1"),
+  (#"{"top_p": 2}"#, "top_p is 2.0: expected from 0 to 1"),
   (#"{"temperature": 1e999}"#, "temperature is 1e999: expected a number"),
   (#"{"eos_token_id": [3, -1]}"#, "eos_token_id is -1: expected the id of a token, at least 0"),
   (#"{"eos_token_id": ["a"]}"#, "eos_token_id[0] is 'a': expected an integer"),
   (#"{"eos_token_id": {}}"#, "eos_token_id is an object: expected an integer"),
   ("[", "line 1, column 2: malformed JSON: expected a value"),
+  (#"{"repetition_penalty": 1e-308}"#, "repetition_penalty is 1e-308: expected from 0.001 to 1000"),
+  (#"{"do_sample": "no"}"#, "do_sample is 'no': expected true or false"),
 ])
 func brokenGenerationDefaultsAreRefused(json: String, error: String) throws {
   let folder = try folder(rows: 3100, generation: json)
   let file = folder.url.appending(path: "generation_config.json").path
-  #expect(message { _ = try LoadedModel(folder.url) } == "\(file): \(error)")
+  let loaded = try LoadedModel(folder.url)
+  #expect(message { _ = try loaded.sampling } == "\(file): \(error)")
+  #expect(message { _ = try ChatSession(loaded) } == "\(file): \(error)")
+  // What goes before the value makes it harmless.
+  var overrides = SamplingOverrides()
+  (overrides.temperature, overrides.topK, overrides.topP, overrides.repetitionPenalty) = (0.5, -1, 1, 1)
+  var expected = SamplingOptions()
+  (expected.temperature, expected.topK) = (0.5, -1)
+  #expect(try loaded.generation.sampling(overrides) == expected)
+}
+
+@Test(
+  "Generation defaults that do not say where a text ends stop whoever generates, and nobody else",
+  arguments: [
+    ("[", "line 1, column 2: malformed JSON: expected a value"), ("[]", "the document is a list: expected an object"),
+    (#"{"eos_token_id": [1, -1]}"#, "eos_token_id is -1: expected at least 0"),
+    (#"{"eos_token_id": ["a"]}"#, "eos_token_id[0] is 'a': expected an integer"),
+    (#"{"eos_token_id": {}}"#, "eos_token_id is an object: expected an integer"),
+  ])
+func generationDefaultsWithoutEnd_areRefused(json: String, error: String) throws {
+  let folder = try folder(rows: 3100, generation: json)
+  let file = folder.url.appending(path: "generation_config.json").path
+  let loaded = try LoadedModel(folder.url)
+  #expect(message { try loaded.generate("Hello") } == "\(file): \(error)")
 }
 
 @Test func generationDefaultsComeBackAsTheyWere() throws {
   var written = GenerationConfiguration(endOfTextTokens: [3, 4])
   written.isSampling = true
-  written.temperature = 0.7
-  written.topK = 20
-  written.topP = 0.8
-  written.minP = 0.05
-  written.repetitionPenalty = 1.1
-  let again = try ValueDecoder("").decode(
-    GenerationConfiguration.self, from: JSONValue(parsing: JSONEncoder().encode(written), file: ""))
-  #expect(again == written)
+  written.options.temperature = 0.7
+  written.options.topK = 20
+  written.options.topP = 0.8
+  written.options.minP = 0.05
+  written.options.repetitionPenalty = 1.1
+  let folder = try TemporaryFolder()
+  try JSONEncoder().encode(written).write(to: folder.url.appending(path: GenerationConfiguration.fileName))
+  #expect(GenerationConfiguration(folder: folder.url) == written)
 }
 
 /// A fixture whose weights are changed.

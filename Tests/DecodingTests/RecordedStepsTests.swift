@@ -74,7 +74,7 @@ import Torch
 
   @Test(arguments: SamplingOptions.ways) func choicesAreReadBehindTheNextStep(options: SamplingOptions) throws {
     let model = try Self.plain.model()
-    for choices in [nil, 40] {
+    for choices in [nil, AllowedTokens(below: 40), AllowedTokens((0..<40).filter { $0 % 3 != 1 })] {
       for isDirect in [false, true] {
         func tokens(_ device: StandInRecorder?) throws -> (tokens: [Int], runs: Int) {
           let text: any RecordableText

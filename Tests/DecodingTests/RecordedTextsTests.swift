@@ -132,11 +132,13 @@ import Torch
     options.seed = 5
     options.cycle = cycle
     options.sampling = sampling
+    // A head that is padded, and a vocabulary with holes.
+    let allowed = AllowedTokens((0..<50).filter { $0 % 7 != 3 })
     // Prompts of many lengths, texts that end at many places, more of them than go together.
     let prompts = (0..<23).map { someTokens(1 + $0 * 5 % 17, from: $0) }
     func tokens(_ recorder: RecordedWork.Recorder?) throws -> (texts: [[Int]], counts: [Int]) {
       var (texts, counts) = ([[Int]](repeating: [], count: prompts.count), [Int](repeating: 0, count: prompts.count))
-      let generation = TokenGeneration(model: model, options: options, choices: 50)
+      let generation = TokenGeneration(model: model, options: options, choices: allowed)
       try BatchGeneration(generation: generation, recorder: recorder).run(
         prompts, check: {},
         accept: { index, token in
@@ -148,6 +150,7 @@ import Torch
     let device = StandInRecorder()
     let (expected, found) = try (tokens(nil), tokens(device.record))
     #expect(found.texts == expected.texts)
+    #expect(found.texts.allSatisfy { $0.allSatisfy { $0 < 50 && $0 % 7 != 3 } })
     #expect(found.counts == expected.counts && found.counts == found.texts.map { $0.count - 1 })
     // Most steps are recorded ones, of few recordings: where texts halve, and where the memory of a text grows.
     #expect(device.runs > 20)

@@ -269,16 +269,55 @@ struct Refusal: Sendable {
     Refusal("temperature is -1.0: expected a finite number of at least 0", { $0.temperature = -1 }),
     Refusal("temperature is nan: expected a finite number of at least 0", { $0.temperature = .nan }),
     Refusal("temperature is inf: expected a finite number of at least 0", { $0.temperature = .infinity }),
-    Refusal("top-p is 0.0: expected more than 0 and at most 1", { $0.topP = 0 }),
-    Refusal("top-p is 1.01: expected more than 0 and at most 1", { $0.topP = 1.01 }),
-    Refusal("top-k is 0: expected at least 1", { $0.topK = 0 }),
-    Refusal("min-p is 1.0: expected at least 0 and less than 1", { $0.minP = 1 }),
-    Refusal("min-p is -0.1: expected at least 0 and less than 1", { $0.minP = -0.1 }),
-    Refusal("repetition penalty is 0.0: expected a finite number greater than 0", { $0.repetitionPenalty = 0 }),
+    Refusal("top-p is -0.1: expected from 0 to 1", { $0.topP = -0.1 }),
+    Refusal("top-p is 1.01: expected from 0 to 1", { $0.topP = 1.01 }),
+    Refusal("top-p is nan: expected from 0 to 1", { $0.topP = .nan }),
+    Refusal("top-k is -2: expected at least 1, or 0 or -1 to keep all tokens", { $0.topK = -2 }),
+    Refusal("min-p is 1.01: expected from 0 to 1", { $0.minP = 1.01 }),
+    Refusal("min-p is -0.1: expected from 0 to 1", { $0.minP = -0.1 }),
+    Refusal("repetition penalty is 0.0: expected from 0.001 to 1000", { $0.repetitionPenalty = 0 }),
+    Refusal("repetition penalty is 1e-308: expected from 0.001 to 1000", { $0.repetitionPenalty = 1e-308 }),
+    Refusal("repetition penalty is inf: expected from 0.001 to 1000", { $0.repetitionPenalty = .infinity }),
   ]
 )
 func meaninglessOptionsAreRefused(refusal: Refusal) {
   #expect(message { _ = try sampler(refusal.change) } == refusal.error)
+}
+
+@Test(
+  "Values that other programs write for no filter, or for the most probable token alone, mean that here",
+  arguments: Kernels.allCases)
+func ordinaryBounds_areAccepted(kernels: Kernels) throws {
+  try Kernels.$selected.withValue(kernels) {
+    var values: [Float] = (0..<3000).map { Float($0 * 37 % 101) / 20 }
+    values[1234] = 6
+    let logits = Tensor(values)
+    func drawn(_ change: (inout SamplingOptions) -> Void) throws -> [Int] {
+      let sampler = try sampler(change)
+      return try (0..<20).map { _ in try sampler.next(logits, after: [1234, 5]) }
+    }
+    let free = try drawn { _ in }
+    #expect(Set(free).count > 10)
+    for k in [0, -1, 3000, .max] { #expect(try drawn { $0.topK = k } == free) }
+    let most = [Int](repeating: 1234, count: 20)
+    #expect(try drawn { $0.topP = 0 } == most)
+    #expect(try drawn { $0.minP = 1 } == most)
+    #expect(
+      try drawn {
+        $0.topP = 0
+        $0.minP = 1
+        $0.topK = 1
+      } == most)
+    for penalty in [0.001, 1000] {
+      for temperature in [1e-300, 1e-5, 1, 1e300] {
+        #expect(
+          try drawn {
+            $0.repetitionPenalty = penalty
+            $0.temperature = temperature
+          }.allSatisfy { $0 >= 0 })
+      }
+    }
+  }
 }
 
 @Test(arguments: [1, 2, 511, 512, 513, 1024, 1100, 1600]) func greedyTakesTheFirstOfTheLargest(count: Int) throws {

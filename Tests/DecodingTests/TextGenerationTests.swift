@@ -1,5 +1,8 @@
+import Foundation
+import LanguageModel
 import Testing
 import Tokenization
+import Torch
 
 @testable import Decoding
 
@@ -123,6 +126,57 @@ func textIsTheSameWithoutTheCache(change: @Sendable (inout GenerationOptions) ->
   #expect(result.tokens.allSatisfy { $0 < model.tokenizer.vocabularySize })
 }
 
+@Test("An id that no token has is never drawn, on any way", arguments: [0, 50] as [Double])
+func idWithoutToken_isNeverDrawn(temperature: Double) throws {
+  let folder = try TemporaryFolder()
+  let own = try String(contentsOf: Fixtures.url("tokenizers/qwen/tokenizer.json"), encoding: .utf8)
+  // A fifth of the ids have no token.
+  let file = folder.url.appending(path: "tokenizer.json")
+  try Data(own.replacingOccurrences(of: "\"id\": 3004", with: "\"id\": 3800").utf8).write(to: file)
+  let tokenizer = try Tokenizer(contentsOf: file)
+  let weights = WeightStore(seed: 1)
+  var configuration = ModelConfiguration(
+    vocabularySize: 4000, hiddenSize: 8, layerCount: 2, headCount: 2, intermediateSize: 8)
+  configuration.directDecoding = .init(encodingLayers: 0, decodingLayers: 1, cycle: 3, gate: .select)
+  let model = try LanguageModel(configuration, weights: weights)
+  // The holes' logits are those of other tokens, and larger.
+  try withTorch {
+    try withoutGradients {
+      let head = try #require(weights.tensors["lm_head.weight"])
+      head.slice(0, 3100..<3600).copy(from: head.slice(0, 0..<500) * 3)
+    }
+  }
+  let loaded = LoadedModel(model: model, tokenizer: tokenizer, endOfTextTokens: [3900])
+  let ways: [@Sendable (inout GenerationOptions) -> Void] = [
+    { _ in }, { $0.usesCache = false }, { $0.cycle = 3 }, { $0.sampling.repetitionPenalty = 1.1 },
+    { $0.sampling.topK = 2000 },
+    {
+      $0.drafter = .direct
+      $0.cycle = 3
+    },
+  ]
+  for way in ways {
+    let options = options {
+      $0.maximumTokens = 60
+      $0.sampling.temperature = temperature
+      way(&$0)
+    }
+    func areTokens(_ ids: [Int]) -> Bool { ids.allSatisfy { tokenizer.idToToken(Int32($0)) != nil } }
+    #expect(areTokens(try loaded.generate("Hello", options: options).tokens))
+    guard options.drafter == nil, options.usesCache else { continue }
+    for result in try loaded.generate(batch: [[1], [2], [3]], options: options) { #expect(areTokens(result.tokens)) }
+  }
+}
+
+@Test("A token that ends the text may be chosen even where it has no text")
+func endOfTextWithoutToken_isDrawn() throws {
+  let model = try Fixtures.loaded(rows: 3100)
+  let end = 3099
+  let loaded = LoadedModel(model: model.model, tokenizer: model.tokenizer, endOfTextTokens: [end])
+  let logits = Tensor([Float](repeating: 0, count: 3099) + [9])
+  #expect(try Sampler(.greedy, seed: 1).next(logits, among: loaded.allowedTokens, after: []) == end)
+}
+
 @Test func anEmptyPromptStartsAText() throws {
   let model = try Fixtures.loaded()
   let start = try #require(model.tokenizer.tokenToID("<|endoftext|>"))
@@ -165,7 +219,7 @@ func textIsTheSameWithoutTheCache(change: @Sendable (inout GenerationOptions) ->
       == "stop string 1 is empty: expected at least one character")
   #expect(
     message { try model.generate([1], options: options { $0.sampling.topP = 2 }) }
-      == "top-p is 2.0: expected more than 0 and at most 1")
+      == "top-p is 2.0: expected from 0 to 1")
 }
 
 @Test func whatTheReaderThrowsEndsTheText() throws {

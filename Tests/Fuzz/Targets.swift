@@ -72,7 +72,7 @@ enum Targets {
       let text =
         #"{"eos_token_id": [1, 2], "do_sample": true, "temperature": 0.6, "top_k": 20, "top_p": 0.95, "min_p": 0.1,"#
       return [["generation_config.json": Array((text + #" "repetition_penalty": 1.1, "x": [1]}"#).utf8)]]
-    }, mutate: Target.mutateOneFile, read: { _ = try GenerationConfiguration(folder: $0).sampling })
+    }, mutate: Target.mutateOneFile, read: { _ = try GenerationConfiguration(folder: $0).sampling() })
 
   private static func tokenizer(_ workspace: Workspace) -> Target {
     Target(
@@ -192,7 +192,7 @@ enum Targets {
         var options = GenerationOptions()
         options.maximumTokens = 3
         options.seed = 1
-        options.sampling = loaded.sampling
+        options.sampling = try loaded.sampling
         _ = try loaded.generate("In the", options: options)
       })
   }

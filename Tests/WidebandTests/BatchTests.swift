@@ -47,6 +47,29 @@ struct BatchTests {
     #expect(result.errors.hasPrefix("4 texts · "))
   }
 
+  @Test("An empty text is continued like an empty prompt, and a text's index and seed are those of its line")
+  func emptyText_keepsItsPlace() throws {
+    struct Line: Decodable {
+      let index: Int
+      let prompt, text: String
+      let seed: UInt64
+    }
+    let path = try file(
+      "prompts.jsonl", "{\"text\": \"And\"}\n{\"text\": \"\"}\n\n{\"text\": \"the\"}\n{\"text\": \"\"}\n")
+    let result = try generate("--batch", path)
+    #expect(result.status == 0, "\(result.errors)")
+    let lines = try result.output.split(separator: "\n").map {
+      try JSONDecoder().decode(Line.self, from: Data($0.utf8))
+    }
+    #expect(lines.map(\.index) == [0, 1, 3, 4] && lines.map(\.prompt) == ["And", "", "the", ""])
+    #expect(lines.map(\.seed) == [3, 4, 6, 7])
+    for line in lines {
+      let alone = try Executable.run(
+        "generate", "--model", model, "--seed", "\(line.seed)", "--max-tokens", "12", "--prompt", line.prompt)
+      #expect(alone.output == line.text + "\n")
+    }
+  }
+
   @Test func badBatchesAreRefused() throws {
     let path = try file("prompts.jsonl", "{\"text\": \"a\"}\n{\"prompt\": \"b\"}\n")
     expectError(try generate("--batch", path), "\(path): line 2: there is no key \"text\"")

@@ -30,6 +30,7 @@ struct BenchTests {
     expectError(
       try Executable.run(small + ["--widths", "3:4"]), "--hidden-size is 16: expected a multiple of m = 3", status: 64)
     expectError(
-      try Executable.run("bench", "connections", "--tokens", "0"), "--tokens is 0: expected at least 1", status: 64)
+      try Executable.run("bench", "connections", "--tokens", "0"), "--tokens is 0: expected from 1 to 16777216",
+      status: 64)
   }
 }

@@ -79,11 +79,13 @@ import Testing
       "--prompt is 60 and --tokens 5: expected together at most the 64 tokens of the model's context "
         + "(max_position_embeddings)")
     expectError(
-      try bench("--config", "small.json", "--prompt", "9", "--tokens", "9223372036854775807"),
-      "--prompt is 9 and --tokens 9223372036854775807: expected together at most the 64 tokens of the model's context "
+      try bench("--config", "small.json", "--prompt", "9", "--tokens", "1000000"),
+      "--prompt is 9 and --tokens 1000000: expected together at most the 64 tokens of the model's context "
         + "(max_position_embeddings)")
-    for name in ["--prompt", "--tokens", "--batch", "--runs"] {
-      expectError(try bench("--config", "small.json", name, "0"), "\(name) is 0: expected at least 1", status: 64)
+    let limits = [("--prompt", 1 << 30), ("--tokens", 1 << 30), ("--batch", 1 << 20), ("--runs", 1_000_000)]
+    for (name, most) in limits {
+      expectError(
+        try bench("--config", "small.json", name, "0"), "\(name) is 0: expected from 1 to \(most)", status: 64)
     }
   }
 

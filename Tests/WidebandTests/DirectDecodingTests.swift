@@ -74,7 +74,7 @@ struct DirectDecodingTests {
       try generate("--cycle", "2", "--encoding-layers", "1", "--decoding-layers", "2"),
       "--encoding-layers is 1 and --decoding-layers 2: expected together at most the model's 2 layers")
     expectError(
-      try generate("--cycle", "0", "--decoding-layers", "1"), "--cycle is 0: expected 1 to 1024")
+      try generate("--cycle", "0", "--decoding-layers", "1"), "--cycle is 0: expected from 1 to 1024", status: 64)
     expectError(
       try generate("--gate", "add"), "--gate is given without --cycle: expected both, or neither")
   }

@@ -30,7 +30,7 @@ struct HelpTests {
       "--threads is 0: expected 1 to 1024", status: 64)
     expectError(
       try Executable.run("evaluate", "--model", "m", "--data", "d", "--length", "1"),
-      "--length is too small: expected at least 2", status: 64)
+      "--length is 1: expected from 2 to 1073741824", status: 64)
     expectError(
       try Executable.run("generate", "--model", "m", "--prompt", "a", "--prompt-file", "b"),
       "--prompt and --prompt-file are both given: expected one of them", status: 64)
