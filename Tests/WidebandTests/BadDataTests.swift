@@ -59,17 +59,17 @@ struct BadDataTests {
       "token id -1 is out of range: the vocabulary has 320 ids, 0 to 319")
     expectError(
       try Executable.run("tokenizer", "decode", "--tokenizer", tokenizer, "99999999999"),
-      "'99999999999' is not a token id: expected a whole number")
+      "'99999999999' is not a token id: expected an integer")
   }
 
   @Test func aMalformedTokenizer() throws {
     let file = try folder.write("tokenizer.json", "{\"model\": ")
     expectError(
       try Executable.run("tokenizer", "encode", "--tokenizer", folder.url.path, "text"),
-      "\(file.path): malformed JSON at line 1, column 11: expected '{'")
+      "\(file.path): line 1, column 11: malformed JSON: expected '{'")
     expectError(
       try Executable.run("tokenizer", "encode", "--tokenizer", "nowhere.json", "text", in: folder.url),
-      "\(folder("nowhere.json").path): no such file")
+      "\(folder("nowhere.json").path): cannot be read: No such file or directory")
   }
 
   @Test func aTokenInTheDataThatIsNotInTheVocabulary() throws {
