@@ -1,7 +1,7 @@
 extension JSONScanner {
   /// Reads what follows a backslash.
   ///
-  /// - Returns: false for half of a surrogate pair; U+FFFD stands for it.
+  /// - Returns: false for half of a surrogate pair, which is written like any other scalar value and is not UTF-8.
   mutating func escape(into output: inout [UInt8]) throws -> Bool {
     guard let byte = peek() else { throw failure("a string without an end") }
     position += 1
@@ -13,9 +13,13 @@ extension JSONScanner {
     case UInt8(ascii: "r"): output.append(0x0D)
     case UInt8(ascii: "t"): output.append(0x09)
     case UInt8(ascii: "u"):
-      let scalar = Unicode.Scalar(try scalarValue())
-      output.append(contentsOf: UTF8.encode(scalar ?? "\u{FFFD}").map { Array($0) } ?? [])
-      return scalar != nil
+      let value = try scalarValue()
+      if let scalar = Unicode.Scalar(value) {
+        output.append(contentsOf: String(scalar).utf8)
+        return true
+      }
+      output += [UInt8(0xE0 | value >> 12), UInt8(0x80 | value >> 6 & 0x3F), UInt8(0x80 | value & 0x3F)]
+      return false
     default:
       position -= 1
       throw failure("an unknown escape in a string")

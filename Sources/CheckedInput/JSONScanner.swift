@@ -35,12 +35,14 @@ public struct JSONScanner {
   }
 
   /// Reads an object, calling `member` with each key in a reused buffer; `member` must read the value.
+  ///
+  /// A key with half of a surrogate pair comes as bytes that are not UTF-8, which no name equals.
   public mutating func object(_ member: (inout JSONScanner, [UInt8]) throws -> Void) throws {
     var key: [UInt8] = []
     try collection(open: "{", close: "}") { scanner in
       key.removeAll(keepingCapacity: true)
       scanner.skipWhiteSpace()
-      guard try scanner.string(into: &key) else { throw scanner.failure("half of a surrogate pair in a key") }
+      _ = try scanner.string(into: &key)
       try scanner.expect(":")
       try member(&scanner, key)
     }
@@ -53,7 +55,7 @@ public struct JSONScanner {
 
   /// Appends the content of a string, unescaped, as UTF-8.
   ///
-  /// - Returns: false if there was half of a surrogate pair in it; U+FFFD stands for that.
+  /// - Returns: false if there was half of a surrogate pair in it; what is appended is not UTF-8 then.
   public mutating func string(into output: inout [UInt8]) throws -> Bool {
     skipWhiteSpace()
     guard peek() == UInt8(ascii: "\"") else { throw failure("expected a string") }
@@ -118,8 +120,29 @@ public struct JSONScanner {
   }
 
   private mutating func skipString() throws {
-    var content: [UInt8] = []
-    _ = try string(into: &content)
+    position += 1
+    var ignored: [UInt8] = []
+    while let byte = peek() {
+      guard byte >= 0x20 else { throw failure("a control character in a string") }
+      position += 1
+      if byte == UInt8(ascii: "\"") { return }
+      guard byte == UInt8(ascii: "\\") else { continue }
+      _ = try escape(into: &ignored)
+      ignored.removeAll(keepingCapacity: true)
+    }
+    throw failure("a string without an end")
+  }
+
+  /// Whether the next value is an object; nothing is read.
+  public mutating func isAtObject() -> Bool {
+    skipWhiteSpace()
+    return peek() == UInt8(ascii: "{")
+  }
+
+  /// Whether the next value is a string; nothing is read.
+  public mutating func isAtString() -> Bool {
+    skipWhiteSpace()
+    return peek() == UInt8(ascii: "\"")
   }
 
   /// Whether the next value is an array; nothing is read.

@@ -33,41 +33,6 @@ extension JSONValue {
   }
 }
 
-/// The content of a regular file of bounded size.
-///
-/// - Parameter limit: the most bytes that such a file may have.
-/// - Throws: `InputError` naming the file and why it cannot be read, or its size.
-public func boundedContents(of file: URL, limit: Int) throws -> Data {
-  let handle: FileHandle
-  do {
-    // A FIFO without a writer would block for ever, and a device may have no end.
-    let attributes = try FileManager.default.attributesOfItem(atPath: file.resolvingSymlinksInPath().path)
-    let type = attributes[.type] as? FileAttributeType
-    guard type == .typeRegular else {
-      throw InputError("\(printable(path: file.path)): is \(describe(type)): expected a file")
-    }
-    if let size = attributes[.size] as? Int, size > limit {
-      throw InputError("\(printable(path: file.path)): has \(size) bytes: expected at most \(limit)")
-    }
-    handle = try FileHandle(forReadingFrom: file)
-  } catch let error as InputError {
-    throw error
-  } catch { throw InputError("\(printable(path: file.path)): cannot be read: \(reason(error))") }
-  defer { try? handle.close() }
-  do { return try handle.read(upToCount: limit) ?? Data() } catch {
-    throw InputError("\(printable(path: file.path)): cannot be read: \(reason(error))")
-  }
-}
-
-private func describe(_ type: FileAttributeType?) -> String {
-  switch type {
-  case .typeDirectory?: "a folder"
-  case .typeSocket?: "a socket"
-  case .typeCharacterSpecial?, .typeBlockSpecial?: "a device"
-  default: "not a file"
-  }
-}
-
 /// What the operating system says of a failure that Foundation wraps, in its own words.
 public func reason(_ error: any Error) -> String {
   let error = error as NSError

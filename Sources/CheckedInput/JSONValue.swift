@@ -9,6 +9,12 @@ public enum JSONValue: Sendable, Hashable {
   case array([JSONValue])
   case object(JSONObject)
 
+  /// The number; nil for a value of any other kind.
+  public var number: JSONNumber? {
+    guard case .number(let number) = self else { return nil }
+    return number
+  }
+
   /// The value as a message shows it: short, on one line.
   public var summary: String {
     switch self {

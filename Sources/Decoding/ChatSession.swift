@@ -30,7 +30,7 @@ public final class ChatSession: @unchecked Sendable {
   ///   - system: what the model is told before the first question.
   ///   - prompt: what every answer begins with.
   ///   - options: how answers are written; nil for the model's own way, up to 1024 tokens.
-  /// - Throws: `GenerationError` for options that mean nothing or that this model cannot follow, `TokenizationError` for empty words of the system and a
+  /// - Throws: `GenerationError` for options that mean nothing or that this model cannot follow, `TokenizationError` for a
   ///   tokenizer without the tokens of a conversation.
   public init(
     _ model: LoadedModel, system: String? = nil, prompt: AnswerPrompt = .thinking, options: GenerationOptions? = nil
@@ -43,7 +43,6 @@ public final class ChatSession: @unchecked Sendable {
     if options == nil { usual.sampling = try model.sampling }
     self.options = options ?? usual
     try self.options.validate()
-    if let system { _ = try Conversation([Message(.system, system)]) }
     turnEnd = Int(try model.tokenizer.endOfTurn)
     session = try self.options.emptyText(of: model.model)
     reset()
@@ -68,19 +67,21 @@ public final class ChatSession: @unchecked Sendable {
   /// An answer that is interrupted stays in the conversation as far as it came; a question without one does not.
   ///
   /// - Parameter check: called before every pass; what it throws ends the answer.
-  /// - Throws: `TokenizationError` for an empty question; `GenerationError` for a conversation as long as the model's
+  /// - Throws: `GenerationError` for an empty question and for a conversation as long as the model's
   ///   context; what `check` and `onText` throw.
   @discardableResult
   public func answer(
     _ question: String, check: () throws -> Void, onText: (String) throws -> Void
   ) throws -> GenerationResult {
-    try turn.withLock {
+    guard !question.isEmpty else { throw GenerationError("the question is empty: expected text") }
+    return try turn.withLock {
       var conversation = try Conversation(messages + [Message(.user, question)])
       let tokens = try model.tokenizer.encode(conversation, prompt: prompt).tokens.map(Int.init)
       var text = ""
       defer {
         // An answer that has no text is none.
-        if (try? conversation.append(Message(.assistant, text))) != nil {
+        if !text.isEmpty {
+          conversation.append(Message(.assistant, text))
           lock.withLock { turns = conversation.messages }
         }
       }

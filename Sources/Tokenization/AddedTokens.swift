@@ -1,3 +1,5 @@
+import CheckedInput
+
 /// A token outside the merge model that is looked for in text as it is written: "<|endoftext|>", "<think>".
 public struct AddedToken: Sendable, Equatable {
   /// The token's id.
@@ -14,6 +16,42 @@ public struct AddedToken: Sendable, Equatable {
   public var stripsRight: Bool
   /// Whether it matches only where no word character touches it.
   public var isSingleWord: Bool
+
+  /// Whether both are the same in every byte.
+  public static func == (first: AddedToken, second: AddedToken) -> Bool {
+    first.id == second.id && first.matches(second.content) && first.flags == second.flags
+  }
+
+  /// Whether the content is just this text. Strings that only look alike are different tokens.
+  func matches(_ text: String) -> Bool { content.utf8.elementsEqual(text.utf8) }
+
+  var flags: [Bool] { [isSpecial, isNormalized, stripsLeft, stripsRight, isSingleWord] }
+}
+
+extension AddedToken {
+  /// A token with an id and what `node` says of it.
+  init(id: Int32, _ node: JSONNode) throws {
+    let isSpecial = try node.flag("special", default: false)
+    self.init(
+      id: id, content: try node.required("content").string(), isSpecial: isSpecial,
+      isNormalized: try node.flag("normalized", default: !isSpecial),
+      stripsLeft: try node.flag("lstrip", default: false), stripsRight: try node.flag("rstrip", default: false),
+      isSingleWord: try node.flag("single_word", default: false))
+  }
+
+  /// A special token of which nothing but the text is known.
+  init(special content: String) {
+    self.init(
+      id: -1, content: content, isSpecial: true, isNormalized: false, stripsLeft: false, stripsRight: false,
+      isSingleWord: false)
+  }
+}
+
+extension Vocabulary {
+  /// The id that the merge model has for an added token's text, or nil.
+  func id(of token: AddedToken) -> Int32? {
+    Array(token.content.utf8).withUnsafeBufferPointer { id(spelled: $0) }
+  }
 }
 
 /// Finds added tokens in text: leftmost first, the longest of those that start together.

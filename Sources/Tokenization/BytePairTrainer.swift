@@ -1,3 +1,5 @@
+import CheckedInput
+
 /// Trains a byte-level byte-pair vocabulary.
 ///
 /// ```swift
@@ -43,16 +45,16 @@ public struct BytePairTrainer: Sendable {
     guard !specialTokens.contains("") else { throw TokenizationError("a special token is empty") }
     for (index, token) in specialTokens.enumerated() {
       guard ByteAlphabet.bytes(spelled: token)?.count != 1 else {
-        throw TokenizationError("special token \"\(token)\" is the token of a single byte")
+        throw TokenizationError("special token \(quoted(token)) is the token of a single byte")
       }
-      guard !specialTokens[..<index].contains(token) else {
-        throw TokenizationError("special token \"\(token)\" is given twice")
+      guard !specialTokens[..<index].contains(where: { $0.utf8.elementsEqual(token.utf8) }) else {
+        throw TokenizationError("special token \(quoted(token)) is given twice")
       }
     }
     do {
       self.pattern = try Pattern(pattern)
     } catch let error as TokenizationError {
-      throw TokenizationError("pattern \"\(pattern)\" \(error.description)")
+      throw TokenizationError("pattern \(quoted(pattern)) \(error.description)")
     }
     self.vocabularySize = vocabularySize
     self.specialTokens = specialTokens

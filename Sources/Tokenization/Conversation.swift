@@ -1,4 +1,4 @@
-import Foundation
+import CheckedInput
 
 /// One turn of a conversation.
 public struct Message: Hashable, Sendable {
@@ -22,7 +22,7 @@ public struct Message: Hashable, Sendable {
   }
 }
 
-/// Messages in turn: at least one, none of them empty.
+/// Messages in turn: at least one.
 ///
 /// ```swift
 /// var conversation = try Conversation([Message(.user, "What is light?")])
@@ -34,56 +34,62 @@ public struct Conversation: Hashable, Sendable {
 
   /// A conversation of some messages.
   ///
-  /// - Throws: ``TokenizationError`` if there are none, or one is empty.
+  /// - Throws: ``TokenizationError`` if there are none.
   public init(_ messages: [Message]) throws {
-    guard !messages.isEmpty else { throw TokenizationError("messages is empty, expected at least one") }
-    self.messages = []
-    for message in messages { try append(message) }
+    guard !messages.isEmpty else { throw TokenizationError("messages is empty: expected at least one") }
+    self.messages = messages
   }
 
   /// Adds a turn.
-  ///
-  /// - Throws: ``TokenizationError`` if it is empty.
-  public mutating func append(_ message: Message) throws {
-    guard !message.content.isEmpty else {
-      throw TokenizationError("messages[\(messages.count)].content is empty, expected text")
-    }
-    messages.append(message)
-  }
+  public mutating func append(_ message: Message) { messages.append(message) }
 
   /// Reads `{"messages": [{"role": "user", "content": "…"}, …]}`, as chat data has a line each.
   ///
-  /// An assistant's message may have `reasoning_content` beside its content. Other keys are left alone, apart from those
-  /// that call tools.
+  /// An assistant's message may have what it thought under `reasoning_content`, `reasoning` or `thinking`, names that
+  /// mean the same. Other keys are left alone, apart from those that call tools.
   ///
-  /// - Parameter name: what error messages call the document.
-  /// - Throws: ``TokenizationError`` that names the document, the key and the value.
-  public init(json: [UInt8], name: String) throws {
-    let root = try json.withUnsafeBufferPointer { bytes in
-      var scanner = JSONScanner(bytes, file: name)
-      let value = try scanner.value()
-      try scanner.end()
-      return JSONNode(value: value, path: "", file: name)
-    }
-    guard case .object = root.value else {
-      throw TokenizationError("\(name): expected a JSON object with a key \"messages\"")
-    }
-    try Self.refuseTools(in: root, "tools")
-    do {
-      try self.init(try root.required("messages").elements().map(Self.message))
-    } catch let error as TokenizationError {
-      throw error.description.hasPrefix("\(name): ") ? error : TokenizationError("\(name): \(error.description)")
+  /// - Parameters:
+  ///   - file: what error messages call the file.
+  ///   - line: the line of the file that this is; nil for a document of its own.
+  /// - Throws: ``TokenizationError`` that names the file and line, the key and the value.
+  public init(json: [UInt8], file: String, line: Int? = nil) throws {
+    let place = line.map { "\(file): line \($0)" } ?? file
+    messages = try TokenizationError.wrapping {
+      let root = JSONNode(try JSONValue(parsing: json, file: file, line: line), file: place)
+      guard case .object = root.value else { throw root.failure(expected: "an object with a key 'messages'") }
+      try Self.refuseTools(in: root, "tools")
+      let list = try root.required("messages")
+      let messages = try list.elements().map(Self.message)
+      guard !messages.isEmpty else { throw InputError("\(place): messages is empty: expected at least one") }
+      return messages
     }
   }
 
   private static func message(_ node: JSONNode) throws -> Message {
     let role = try node.required("role")
     guard let known = Message.Role(rawValue: try role.string()) else {
-      throw role.failure(expected: "\"system\", \"user\" or \"assistant\"")
+      throw role.failure(expected: "'system', 'user' or 'assistant'")
     }
     try refuseTools(in: node, "tool_calls")
-    return Message(
-      known, try node.required("content").string(), reasoning: try node.member("reasoning_content")?.string())
+    let content = try node.required("content")
+    if case .array = content.value {
+      // The template leaves such a message empty, and text would be lost.
+      throw content.failure(expected: "a string, as lists of parts are not supported")
+    }
+    return Message(known, try content.string(), reasoning: try known == .assistant ? reasoning(node) : nil)
+  }
+
+  /// What a message says was thought, under any of the names for it.
+  private static func reasoning(_ node: JSONNode) throws -> String? {
+    var found: JSONNode?
+    for key in ["reasoning_content", "thinking", "reasoning"] {
+      guard let other = try node.member(key) else { continue }
+      if let found, try !other.string().utf8.elementsEqual(found.string().utf8) {
+        throw InputError("\(node.file): \(found.path) and \(other.path) differ: expected one thought")
+      }
+      found = found ?? other
+    }
+    return try found?.string()
   }
 
   private static func refuseTools(in node: JSONNode, _ key: String) throws {

@@ -122,8 +122,8 @@ extension Tokenizer {
   public var endOfTurn: Int32 {
     get throws {
       let ids = try Conversation.requiredTokens.map { token in
-        guard let added = addedTokens.first(where: { $0.content == token }) else {
-          throw TokenizationError("the tokenizer has no added token \"\(token)\", expected one for conversations")
+        guard let added = addedTokens.first(where: { $0.matches(token) }) else {
+          throw TokenizationError("the tokenizer has no added token '\(token)': expected one for conversations")
         }
         return added.id
       }

@@ -1,3 +1,5 @@
+import CheckedInput
+
 /// Reads the `model` of a tokenizer file: settings, vocabulary and merges.
 enum ModelReader {
   static func read(_ sections: Sections, file: String) throws -> MergeModel {
@@ -25,15 +27,15 @@ enum ModelReader {
   }
 
   private static func checkSettings(_ node: JSONNode) throws {
-    if let type = try node.member("type"), try type.string() != "BPE" { throw type.failure(expected: "\"BPE\"") }
+    if let type = try node.member("type"), try type.string() != "BPE" { throw type.failure(expected: "'BPE'") }
     if try node.flag("byte_fallback", default: false) {
       throw try node.required("byte_fallback").failure(expected: "false")
     }
-    if let dropout = try node.member("dropout"), dropout.value != .integer(0), dropout.value != .number(0) {
+    if let dropout = try node.member("dropout"), dropout.value.number?.double != 0 {
       throw dropout.failure(expected: "null or 0")
     }
     for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
-      if let affix = try node.member(key), try affix.string() != "" { throw affix.failure(expected: "null or \"\"") }
+      if let affix = try node.member(key), try affix.string() != "" { throw affix.failure(expected: "null or ''") }
     }
   }
 
@@ -43,18 +45,18 @@ enum ModelReader {
     try scanner.object { scanner, key in
       guard let index = scanner.index(upTo: Vocabulary.maximumID) else {
         let value = try scanner.value()
-        let path = "model.vocab[\"\(String(decoding: key, as: UTF8.self))\"]"
+        let path = "model.vocab[\(quoted(String(decoding: key, as: UTF8.self)))]"
         throw JSONNode(value: value, path: path, file: scanner.file)
           .failure(expected: "an id from 0 to \(Vocabulary.maximumID)")
       }
       bytes.removeAll(keepingCapacity: true)
-      let isNew =
-        key.withUnsafeBufferPointer { ByteAlphabet.decode($0, into: &bytes) }
-        ? bytes.withUnsafeBufferPointer { vocabulary.add($0, id: Int32(index)) }
-        : vocabulary.addForeign(key, id: Int32(index))
-      guard isNew else {
-        throw TokenizationError(
-          "\(scanner.file): model.vocab lists \"\(String(decoding: key, as: UTF8.self))\" twice")
+      if key.withUnsafeBufferPointer({ ByteAlphabet.decode($0, into: &bytes) }) {
+        bytes.withUnsafeBufferPointer { vocabulary.add($0, id: Int32(index)) }
+      } else {
+        guard String(validating: key, as: UTF8.self) != nil else {
+          throw scanner.failure("half of a surrogate pair in a token of model.vocab")
+        }
+        vocabulary.addForeign(key, id: Int32(index))
       }
     }
     guard vocabulary.count > 0 else { throw TokenizationError("\(scanner.file): model.vocab is empty") }
@@ -68,7 +70,7 @@ enum ModelReader {
       do {
         try merge.read(&scanner)
         if let missing = merge.add(to: &vocabulary) {
-          throw MergeText.Failure(message: "needs the token \"\(missing)\", which is not in model.vocab")
+          throw MergeText.Failure(message: "needs the token \(quoted(missing)), which is not in model.vocab")
         }
       } catch let failure as MergeText.Failure {
         throw TokenizationError("\(scanner.file): model.merges[\(count)] \(failure.message)")
@@ -95,18 +97,22 @@ private struct MergeText {
     var count = 0
     try scanner.array { scanner in
       if count == 1 { leftCount = spelling.count }
-      try scanner.string(into: &spelling)
+      try Self.read(&scanner, into: &spelling)
       count += 1
     }
-    guard count == 2 else { throw Failure(message: "has \(count) tokens, expected two") }
+    guard count == 2 else { throw Failure(message: "has \(count) tokens: expected two") }
+  }
+
+  private static func read(_ scanner: inout JSONScanner, into spelling: inout [UInt8]) throws {
+    guard try scanner.string(into: &spelling) else { throw Failure(message: "has half of a surrogate pair") }
   }
 
   private mutating func readText(_ scanner: inout JSONScanner) throws {
-    try scanner.string(into: &spelling)
+    try Self.read(&scanner, into: &spelling)
     let space = UInt8(ascii: " ")
     guard let index = spelling.firstIndex(of: space), !spelling[(index + 1)...].contains(space) else {
       throw Failure(
-        message: "is \"\(String(decoding: spelling, as: UTF8.self))\", expected two tokens and a space between")
+        message: "is \(quoted(String(decoding: spelling, as: UTF8.self))): expected two tokens and a space between")
     }
     spelling.remove(at: index)
     leftCount = index

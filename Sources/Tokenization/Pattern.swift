@@ -1,4 +1,5 @@
 import CPCRE2
+import CheckedInput
 
 /// A compiled regular expression; matching is thread-safe as long as every thread brings its own ``MatchState``.
 final class Pattern: @unchecked Sendable {
@@ -7,6 +8,9 @@ final class Pattern: @unchecked Sendable {
   /// Whether `source` is matched as it is.
   let isLiteral: Bool
   private let code: OpaquePointer
+
+  /// The most bytes that a pattern may have: a hundred times what the longest in use have.
+  private static let maximumLength = 1 << 17
 
   /// Compiles `source`.
   ///
@@ -24,6 +28,7 @@ final class Pattern: @unchecked Sendable {
     let context = pcre2_compile_context_create_8(nil)
     defer { pcre2_compile_context_free_8(context) }
     pcre2_set_newline_8(context, UInt32(PCRE2_NEWLINE_LF))
+    pcre2_set_max_pattern_length_8(context, Self.maximumLength)
     var failure: Int32 = 0
     var offset = 0
     let compiled = Array(translated.utf8).withUnsafeBufferPointer {
@@ -60,6 +65,7 @@ final class Pattern: @unchecked Sendable {
 
   @inline(__always)
   private func match(_ text: Bytes, from start: Int, _ state: MatchState) throws -> (Int, Int)? {
+    state.limit(toTextOf: text.count)
     let options = UInt32(PCRE2_NO_UTF_CHECK)
     var result = pcre2_match_8(code, text.baseAddress, text.count, start, options, state.data, state.context)
     if result == PCRE2_ERROR_JIT_STACKLIMIT {
@@ -70,7 +76,8 @@ final class Pattern: @unchecked Sendable {
     if result == PCRE2_ERROR_NOMATCH { return nil }
     guard result >= 0 else {
       throw TokenizationError(
-        "the pre-tokenizer pattern \"\(source)\" fails at byte \(start) of \(text.count): \(Self.message(result))")
+        "the pre-tokenizer pattern \(quoted(source)) fails at byte \(start) of \(text.count) of the text: "
+          + Self.message(result))
     }
     return (state.bounds[0], state.bounds[1])
   }
@@ -78,7 +85,12 @@ final class Pattern: @unchecked Sendable {
   private static func message(_ code: Int32) -> String {
     var buffer = [UInt8](repeating: 0, count: 256)
     let length = pcre2_get_error_message_8(code, &buffer, buffer.count)
-    return length > 0 ? String(decoding: buffer.prefix(Int(length)), as: UTF8.self) : "PCRE2 error \(code)"
+    let words = String(decoding: buffer.prefix(Int(max(0, length))), as: UTF8.self)
+    return switch code {
+    case PCRE2_ERROR_MATCHLIMIT, PCRE2_ERROR_DEPTHLIMIT, PCRE2_ERROR_HEAPLIMIT:
+      "matching takes too many steps (PCRE2: \(words))"
+    default: length > 0 ? words : "PCRE2 error \(code)"
+    }
   }
 }
 
@@ -89,6 +101,7 @@ final class MatchState {
   /// Start and end of the last match.
   fileprivate let bounds: UnsafeMutablePointer<Int>
   private let stack: OpaquePointer?
+  private var limitedCount = -1
 
   init() {
     data = pcre2_match_data_create_8(1, nil)
@@ -96,9 +109,24 @@ final class MatchState {
     stack = pcre2_jit_stack_create_8(32 << 10, 8 << 20, nil)
     bounds = pcre2_get_ovector_pointer_8(data)
     pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack))
-    // The default limits count backtracking steps and would refuse long runs of spaces.
-    pcre2_set_match_limit_8(context, .max)
-    pcre2_set_depth_limit_8(context, .max)
+    pcre2_set_heap_limit_8(context, Self.heapLimit)
+  }
+
+  /// Kibibytes that the interpretive matcher may keep its state in.
+  private static let heapLimit: UInt32 = 1 << 20
+  /// Steps of backtracking for a match in any text, some seconds of work.
+  private static let fewestSteps = 10_000_000
+  /// Steps for every byte of text: a run of spaces as long as the text is given back space by space.
+  private static let stepsPerByte = 16
+
+  /// Bounds the steps of a match. A pattern such as `(a+)+$` takes twice as many with every further byte.
+  @inline(__always)
+  fileprivate func limit(toTextOf count: Int) {
+    guard count != limitedCount else { return }
+    limitedCount = count
+    let steps = UInt32(clamping: Self.fewestSteps + count.multipliedReportingOverflow(by: Self.stepsPerByte).partialValue)
+    pcre2_set_match_limit_8(context, steps)
+    pcre2_set_depth_limit_8(context, steps)
   }
 
   deinit {

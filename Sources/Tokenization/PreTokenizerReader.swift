@@ -1,3 +1,5 @@
+import CheckedInput
+
 /// Reads the `pre_tokenizer` of a tokenizer file.
 enum PreTokenizerReader {
   /// - Parameter root: the whole file.
@@ -17,7 +19,7 @@ enum PreTokenizerReader {
   ) throws {
     guard !isByteLevel else {
       throw TokenizationError(
-        "\(node.file): \(node.path) comes after the ByteLevel step, expected ByteLevel to be last")
+        "\(node.file): \(node.path) comes after the ByteLevel step: expected ByteLevel to be last")
     }
     let type = try node.required("type")
     switch try type.string() {
@@ -35,14 +37,14 @@ enum PreTokenizerReader {
         let pattern = try compile(PreTokenizer.gpt2Pattern, isLiteral: false, node)
         steps.append(.split(pattern, .isolated, isInverted: false))
       }
-    default: throw type.failure(expected: "\"ByteLevel\", \"Split\", \"Digits\" or \"Sequence\"")
+    default: throw type.failure(expected: "'ByteLevel', 'Split', 'Digits' or 'Sequence'")
     }
   }
 
   private static func readSplit(_ node: JSONNode) throws -> PreTokenizer.Step {
     let behaviorNode = try node.required("behavior")
     guard let behavior = PreTokenizer.Behavior(rawValue: try behaviorNode.string()) else {
-      let names = PreTokenizer.Behavior.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
+      let names = PreTokenizer.Behavior.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
       throw behaviorNode.failure(expected: "one of \(names)")
     }
     let isInverted = try node.flag("invert", default: false)
@@ -58,7 +60,7 @@ enum PreTokenizerReader {
     do {
       return try Pattern(source, isLiteral: isLiteral)
     } catch let error as TokenizationError {
-      throw TokenizationError("\(node.file): \(node.path) \"\(source)\" \(error.description)")
+      throw TokenizationError("\(node.file): \(node.path) \(quoted(source)) \(error.description)")
     }
   }
 }

@@ -1,3 +1,5 @@
+import CheckedInput
+
 /// What each id decodes to: the bytes of all tokens in one array, ordered by id.
 struct TokenBytes: Sendable {
   private var storage: [UInt8] = []
@@ -15,7 +17,7 @@ struct TokenBytes: Sendable {
       if let span = spans[index] {
         guard pool[span].elementsEqual(bytes) else {
           let names = [String(decoding: pool[span], as: UTF8.self), String(decoding: bytes, as: UTF8.self)].sorted()
-          throw TokenizationError("id \(id) is given to two tokens, \"\(names[0])\" and \"\(names[1])\"")
+          throw TokenizationError("id \(id) is given to two tokens, \(quoted(names[0])) and \(quoted(names[1]))")
         }
       } else {
         spans[index] = pool.count..<pool.count + bytes.count

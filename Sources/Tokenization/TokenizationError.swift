@@ -1,3 +1,5 @@
+import CheckedInput
+
 /// Why a tokenizer file, a token id, a corpus or a training request was refused.
 ///
 /// The description is one sentence that names the thing, the value found and what was expected.
@@ -7,6 +9,11 @@ public struct TokenizationError: Error, Equatable, Sendable, CustomStringConvert
 
   init(_ description: String) {
     self.description = description
+  }
+
+  /// Runs `body`, whose errors of ``InputError`` become errors of this type with the same sentence.
+  static func wrapping<Value>(_ body: () throws -> Value) throws -> Value {
+    do { return try body() } catch let error as InputError { throw TokenizationError(error.description) }
   }
 }
 

@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 
 /// A byte-level byte-pair tokenizer in the form of a Hugging Face `tokenizer.json`.
@@ -19,34 +20,48 @@ public final class Tokenizer: Sendable {
   private let normalizedMatcher: AddedTokenMatcher
   private let workers = WorkerPool()
 
-  /// Loads a `tokenizer.json`.
+  /// The names of the files that make a tokenizer, `tokenizer.json` first; the others need not be there.
+  public static let fileNames = CompanionFiles.names
+
+  /// Loads a `tokenizer.json`, with the added tokens that only `tokenizer_config.json`, `added_tokens.json` and
+  /// `special_tokens_map.json` beside it name.
   ///
   /// - Throws: ``TokenizationError`` with one sentence that names the file, the key and the value when the file cannot
   ///   be read, is malformed, or asks for something that is not supported: the model must be BPE without byte fallback,
   ///   dropout or affixes; the normalizer NFC or none; the pre-tokenizer Split and Digits steps followed by ByteLevel;
   ///   the post-processor ByteLevel or a template; the decoder ByteLevel.
   public convenience init(contentsOf url: URL) throws {
-    let data: Data
-    do {
-      data = try Data(contentsOf: url)
-    } catch {
-      let reason = FileManager.default.fileExists(atPath: url.path) ? "cannot be read" : "no such file"
-      throw TokenizationError("\(url.path): \(reason)")
+    let (data, companions) = try TokenizationError.wrapping {
+      let data = try boundedContents(of: url, limit: Self.maximumFileSize)
+      // A file of another name is not what the files beside it belong to.
+      let isStandard = url.lastPathComponent == Self.fileNames[0]
+      return (data, try isStandard ? CompanionFiles(in: url.deletingLastPathComponent()) : CompanionFiles())
     }
-    try self.init(json: data, name: url.path)
+    try self.init(json: data, name: url.path, companions: companions)
   }
 
   /// Loads the content of a `tokenizer.json`.
   ///
   /// - Parameter name: what error messages call it.
-  public init(json: Data, name: String) throws {
-    let file = try json.withUnsafeBytes { try TokenizerFile($0.bindMemory(to: UInt8.self), file: name) }
+  public convenience init(json: Data, name: String) throws {
+    try self.init(json: json, name: name, companions: CompanionFiles())
+  }
+
+  private init(json: Data, name: String, companions: CompanionFiles) throws {
+    let file = try TokenizationError.wrapping {
+      try json.withUnsafeBytes {
+        try TokenizerFile($0.bindMemory(to: UInt8.self), file: name, companions: companions)
+      }
+    }
     self.file = file
     tokenBytes = file.tokenBytes
     let patterns = Array(zip(file.addedTokens, file.addedPatterns))
     rawMatcher = AddedTokenMatcher(patterns.filter { !$0.0.isNormalized })
     normalizedMatcher = AddedTokenMatcher(patterns.filter { $0.0.isNormalized })
   }
+
+  /// The most bytes that a `tokenizer.json` may have: thirty times what the largest in use have.
+  private static let maximumFileSize = 1 << 29
 
   /// One more than the highest id, added tokens included: the least number of rows an embedding needs.
   public var vocabularySize: Int { tokenBytes.count }
@@ -56,7 +71,7 @@ public final class Tokenizer: Sendable {
 
   /// The id of the token with exactly this text, or nil. Added tokens come before those of the model.
   public func tokenToID(_ token: String) -> Int32? {
-    if let added = file.addedTokens.first(where: { $0.content.utf8.elementsEqual(token.utf8) }) { return added.id }
+    if let added = file.addedTokens.first(where: { $0.matches(token) }) { return added.id }
     return Array(token.utf8).withUnsafeBufferPointer { file.model.vocabulary.id(of: $0) }
   }
 

@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 
 /// Reads a `tokenizer.json` into the parts of a ``Tokenizer``, refusing by name what would change the ids.
@@ -15,23 +16,26 @@ struct TokenizerFile {
   /// - Parameters:
   ///   - json: the content of the file.
   ///   - file: its name in error messages.
-  init(_ json: Bytes, file: String) throws {
+  ///   - companions: the added tokens of the files beside it.
+  init(_ json: Bytes, file: String, companions: CompanionFiles = CompanionFiles()) throws {
     guard UTF8Text.validPrefix(of: json) == json.count else {
       throw TokenizationError("\(file): not UTF-8 at byte \(UTF8Text.validPrefix(of: json))")
     }
-    var scanner = JSONScanner(json, file: file)
+    // Some editors and exporters put a mark before the text.
+    let hasMark = json.starts(with: [0xEF, 0xBB, 0xBF])
+    var scanner = JSONScanner(hasMark ? Bytes(rebasing: json.dropFirst(3)) : json, file: file)
     let sections = try Sections(&scanner)
-    let root = JSONNode(value: .object(sections.members), path: "", file: file)
+    let root = JSONNode(.object(sections.members), file: file)
     let model = try ModelReader.read(sections, file: file)
     self.model = model
-    addedTokens = try root.member("added_tokens").map(Self.readAddedTokens) ?? []
-    for token in addedTokens {
-      let modelID = Array(token.content.utf8).withUnsafeBufferPointer { model.vocabulary.id(spelled: $0) }
-      if let modelID, modelID != token.id {
+    let ownTokens = try root.member("added_tokens").map(Self.readAddedTokens) ?? []
+    for token in ownTokens {
+      if let modelID = model.vocabulary.id(of: token), modelID != token.id {
         throw TokenizationError(
-          "\(file): added token \"\(token.content)\" has id \(token.id), but model.vocab gives it \(modelID)")
+          "\(file): added token \(quoted(token.content)) has id \(token.id), but model.vocab gives it \(modelID)")
       }
     }
+    addedTokens = try companions.completing(ownTokens, model.vocabulary, file: file)
     let isComposing = try root.member("normalizer").map(Self.readNormalizer) ?? false
     self.isComposing = isComposing
     addedPatterns = addedTokens.map { token in
@@ -53,20 +57,15 @@ struct TokenizerFile {
   }
 
   private static func readAddedTokens(_ node: JSONNode) throws -> [AddedToken] {
-    var seen: Set<String> = []
+    var seen: Set<ExactString> = []
     return try node.elements().map { element in
-      let content = try element.required("content").string()
-      guard !content.isEmpty else { throw try element.required("content").failure(expected: "a non-empty string") }
-      guard seen.insert(content).inserted else {
-        throw TokenizationError("\(node.file): added token \"\(content)\" is listed twice")
+      let id = try element.required("id").integer("an id", in: 0...Vocabulary.maximumID)
+      let token = try AddedToken(id: Int32(id), element)
+      guard !token.content.isEmpty else { throw try element.required("content").failure(expected: "text") }
+      guard seen.insert(ExactString(token.content)).inserted else {
+        throw TokenizationError("\(node.file): added token \(quoted(token.content)) is listed twice")
       }
-      let isSpecial = try element.flag("special", default: false)
-      return AddedToken(
-        id: try element.required("id").tokenID(), content: content, isSpecial: isSpecial,
-        isNormalized: try element.flag("normalized", default: !isSpecial),
-        stripsLeft: try element.flag("lstrip", default: false),
-        stripsRight: try element.flag("rstrip", default: false),
-        isSingleWord: try element.flag("single_word", default: false))
+      return token
     }
   }
 
@@ -77,7 +76,7 @@ struct TokenizerFile {
     case "Sequence":
       let steps = try node.required("normalizers").elements().map(readNormalizer)
       return steps.contains(true)
-    default: throw type.failure(expected: "\"NFC\", \"Sequence\" or no normalizer")
+    default: throw type.failure(expected: "'NFC', 'Sequence' or no normalizer")
     }
   }
 
@@ -90,7 +89,7 @@ struct TokenizerFile {
         ($1.0 + $0.0, $0.1 + $1.1)
       }
     case "TemplateProcessing": return try readSingleTemplate(node)
-    default: throw type.failure(expected: "\"ByteLevel\", \"TemplateProcessing\" or \"Sequence\"")
+    default: throw type.failure(expected: "'ByteLevel', 'TemplateProcessing' or 'Sequence'")
     }
   }
 
@@ -102,12 +101,14 @@ struct TokenizerFile {
         continue
       }
       let name = try piece.required("SpecialToken").required("id").string()
-      let ids = try node.required("special_tokens").required(name).required("ids").elements().map { try $0.tokenID() }
+      let ids = try node.required("special_tokens").required(name).required("ids").elements().map {
+        Int32(try $0.integer("an id", in: 0...Vocabulary.maximumID))
+      }
       if sequences == 0 { prefix += ids } else { suffix += ids }
     }
     guard sequences == 1 else {
       throw TokenizationError(
-        "\(node.file): \(node.path).single names the text \(sequences) times, expected once")
+        "\(node.file): \(node.path).single names the text \(sequences) times: expected once")
     }
     return (prefix, suffix)
   }
@@ -117,15 +118,15 @@ struct TokenizerFile {
     switch try type.string() {
     case "ByteLevel": return
     case "Sequence": try node.required("decoders").elements().forEach(checkDecoder)
-    default: throw type.failure(expected: "\"ByteLevel\"")
+    default: throw type.failure(expected: "'ByteLevel'")
     }
   }
 }
 
 /// The members of a tokenizer file, with the two large ones, `vocab` and `merges`, left where they are.
 struct Sections {
-  var members: [String: JSONValue] = [:]
-  var model: [String: JSONValue] = [:]
+  var members = JSONObject()
+  var model = JSONObject()
   var vocabulary: JSONScanner?
   var merges: JSONScanner?
 
@@ -133,11 +134,9 @@ struct Sections {
     var isModelFound = false
     try scanner.object { scanner, key in
       let name = String(decoding: key, as: UTF8.self)
-      guard members[name] == nil, !(isModelFound && name == "model") else {
-        throw scanner.failure("duplicate key \"\(name)\"")
-      }
       guard name == "model" else { return members[name] = try scanner.value() }
-      isModelFound = true
+      // Of equal keys the last counts, whole.
+      (isModelFound, model, vocabulary, merges) = (true, JSONObject(), nil, nil)
       try readModel(&scanner)
     }
     try scanner.end()
@@ -148,14 +147,13 @@ struct Sections {
     try scanner.object { scanner, key in
       let name = String(decoding: key, as: UTF8.self)
       switch name {
-      case "vocab" where vocabulary == nil:
+      case "vocab":
         vocabulary = scanner
         try scanner.skip()
-      case "merges" where merges == nil:
+      case "merges":
         merges = scanner
         try scanner.skip()
-      case _ where model[name] == nil && name != "vocab" && name != "merges": model[name] = try scanner.value()
-      default: throw scanner.failure("duplicate key \"model.\(name)\"")
+      default: model[name] = try scanner.value()
       }
     }
   }

@@ -22,9 +22,7 @@ extension TokenizerFile {
     for token in addedTokens.sorted(by: { $0.id < $1.id }) {
       hash.add(Int64(token.id))
       hash.add(token.content.utf8)
-      hash.add(flags: [
-        token.isSpecial, token.isNormalized, token.stripsLeft, token.stripsRight, token.isSingleWord,
-      ])
+      hash.add(flags: token.flags)
     }
     for step in preTokenizer.steps { hash.add(step) }
     for ids in [template.prefix, template.suffix] {

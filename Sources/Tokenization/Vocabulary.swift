@@ -25,17 +25,14 @@ struct Vocabulary: Sendable {
   /// The number of tokens.
   var count: Int { ids.count + foreign.count }
 
-  /// Adds a token; false when its spelling is there already.
-  mutating func add(_ bytes: Bytes, id: Int32) -> Bool {
-    guard table.insert(bytes).isNew else { return false }
-    ids.append(id)
-    return true
+  /// Adds a token; one that is there already takes the new id, as the last of equal keys counts.
+  mutating func add(_ bytes: Bytes, id: Int32) {
+    let (number, isNew) = table.insert(bytes)
+    if isNew { ids.append(id) } else { ids[number] = id }
   }
 
-  /// Adds a token that is not spelled in the byte alphabet; false when it is there already.
-  mutating func addForeign(_ content: [UInt8], id: Int32) -> Bool {
-    foreign.updateValue(id, forKey: content) == nil
-  }
+  /// Adds a token that is not spelled in the byte alphabet; one that is there already takes the new id.
+  mutating func addForeign(_ content: [UInt8], id: Int32) { foreign[content] = id }
 
   /// The id of the token with these bytes, or nil.
   @inline(__always)

@@ -51,7 +51,7 @@ struct ConversationLayout: Sendable {
       documents.append(Document(range: (offset + first)..<(offset + end), answers: ranges))
     }
     guard next == bounds.count else {
-      throw DataError(answers.path, "has an answer at \(bounds[next]), behind the last of \(tokenCount) tokens")
+      throw DataError(answers.path, "has an answer at \(bounds[next]), after the last of \(tokenCount) tokens")
     }
   }
 

@@ -1,7 +1,6 @@
 /// The lines of a file of conversations that are not blank, with their numbers.
 struct ConversationLines {
   private let reader: TextReader
-  private var number = 0
 
   /// - Throws: `DataError` if the file cannot be opened.
   init(_ file: TextFile) throws { reader = try TextReader(file) }
@@ -12,9 +11,13 @@ struct ConversationLines {
   /// The next line and its number, from 1; nil at the end.
   mutating func next() throws -> (number: Int, bytes: [UInt8])? {
     while let bytes = try reader.line() {
-      number += 1
-      if !bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { return (number, bytes) }
+      if !bytes.isBlankLine { return (reader.lineNumber, bytes) }
     }
     return nil
   }
+}
+
+extension [UInt8] {
+  /// Whether there is nothing but the white space that JSON allows in a line.
+  var isBlankLine: Bool { allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D } }
 }

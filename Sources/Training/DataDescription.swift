@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 
@@ -9,7 +10,7 @@ public struct DataDescription: Codable, Hashable, Sendable {
   public var fingerprint: String
   /// V: the number of token ids.
   public var vocabularySize: Int
-  /// The id behind the last token of every text, or at the end of every answer.
+  /// The id after the last token of every text, or at the end of every answer.
   public var endOfText: Int32
   /// What kind of documents there are; nil for text.
   public var form: Form?
@@ -26,7 +27,7 @@ public struct DataDescription: Codable, Hashable, Sendable {
   public static let currentVersion = 1
 
   /// Kinds of documents other than text.
-  public enum Form: String, Codable, Sendable {
+  public enum Form: String, Codable, CaseIterable, Sendable {
     /// Messages in turn, of which the assistant's are to be learned.
     case conversations
   }
@@ -102,22 +103,54 @@ public struct DataDescription: Codable, Hashable, Sendable {
   /// - Throws: `DataError` if there is none, or one that this version cannot read.
   public static func read(from folder: String) throws -> DataDescription {
     let path = "\(folder)/\(fileName)"
-    guard let json = FileManager.default.contents(atPath: path) else {
+    guard FileManager.default.fileExists(atPath: path) else {
       throw DataError(folder, "holds no prepared data: there is no \(fileName)")
     }
-    struct Version: Decodable {
-      let formatVersion: Int
+    do {
+      let root = JSONNode(try JSONValue(contentsOf: URL(filePath: path)), file: DataError.printed(path))
+      let version = try root.required("format_version")
+      guard version.value.number?.integer == currentVersion else {
+        throw version.failure(expected: "\(currentVersion); prepare the data again")
+      }
+      let description = try ValueDecoder(root.file).decode(DataDescription.self, from: root.value)
+      try description.check(path)
+      return description
+    } catch let error as InputError { throw DataError(error.description) }
+  }
+
+  /// Refuses numbers that contradict each other or that nothing could have.
+  private func check(_ path: String) throws {
+    func check(_ key: String, _ value: Int, in range: ClosedRange<Int>) throws {
+      guard range.contains(value) else {
+        throw DataError(path, "\(key) is \(value): expected an integer \(describe(range))")
+      }
     }
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    guard let version = try? decoder.decode(Version.self, from: json).formatVersion else {
-      throw DataError(path, "is not a description of prepared data: there is no number \"format_version\"")
-    }
-    guard version == currentVersion else {
-      throw DataError(path, "has the format version \(version), expected \(currentVersion); prepare the data again")
-    }
-    do { return try JSONDecoder().decode(DataDescription.self, from: json) } catch let error as DecodingError {
-      throw DataError(path, "is damaged: \(sentence(for: error)); prepare the data again")
+    try check("vocabulary_size", vocabularySize, in: Limits.vocabulary)
+    try check("end_of_text", Int(endOfText), in: 0...(vocabularySize - 1))
+    let counts = 0...(1 << 53)
+    for split in TokenDataset.Split.allCases {
+      let (name, part) = (split.rawValue, self[split])
+      try check("\(name).bytes", part.bytes, in: counts)
+      for (index, shard) in part.shards.enumerated() {
+        let key = "\(name).shards[\(index)]"
+        for file in [shard.tokensFile, shard.startsFile, shard.answersFile ?? "-"]
+        where file.isEmpty || file.contains("/") || file == ".." || file == "." {
+          throw DataError(path, "\(key) names the file \(quoted(file)): expected the name of a file in this folder")
+        }
+        try check("\(key).tokens", shard.tokens, in: 1...(1 << 53))
+        try check("\(key).documents", shard.documents, in: 1...shard.tokens)
+        guard (shard.answersFile != nil) == (form == .conversations) else {
+          throw DataError(
+            path, "\(key) \(form == nil ? "has a file of answers: expected none of text" : "has no file of answers")")
+        }
+      }
+      for (key, total, parts) in [
+        ("tokens", part.tokens, part.shards.map(\.tokens)), ("documents", part.documents, part.shards.map(\.documents)),
+      ] {
+        guard let sum = Int.sum(parts), sum == total else {
+          throw DataError(path, "\(name).\(key) is \(total): expected the sum of its shards' \(key)")
+        }
+      }
     }
   }
 
@@ -125,14 +158,5 @@ public struct DataDescription: Codable, Hashable, Sendable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try AtomicFile.write(encoder.encode(self) + Data("\n".utf8), to: URL(filePath: "\(folder)/\(Self.fileName)"))
-  }
-
-  private static func sentence(for error: DecodingError) -> String {
-    switch error {
-    case .keyNotFound(let key, _): "there is no \"\(key.stringValue)\""
-    case .typeMismatch(_, let context), .valueNotFound(_, let context):
-      "\"\(context.codingPath.map(\.stringValue).joined(separator: "."))\" has the wrong type"
-    default: "it is not valid JSON"
-    }
   }
 }

@@ -60,8 +60,10 @@ public struct DataPreparation {
   ///
   /// - Throws: `DataError` for a path without text and for options that cannot be.
   public init(_ paths: [String], encoder: any TextEncoder, options: Options = Options()) throws {
-    guard (0..<1).contains(options.validationFraction) else {
-      throw DataError("validation fraction \(options.validationFraction): expected at least 0 and less than 1")
+    guard options.validationFraction == 0 || DataSplit.fractions.contains(options.validationFraction) else {
+      throw DataError(
+        "validation fraction \(options.validationFraction): expected 0, or \(DataSplit.fractions.lowerBound) to "
+          + "\(DataSplit.fractions.upperBound)")
     }
     guard options.tokensPerShard >= 1 else {
       throw DataError("tokens per shard \(options.tokensPerShard): expected at least 1")
@@ -93,7 +95,7 @@ public struct DataPreparation {
   public func run(into folder: String, progress: (Progress) -> Void = { _ in }) throws -> Outcome {
     let plan = try describeInputs()
     if let existing = try upToDate(plan, in: folder) {
-      return Outcome(description: existing, wasUpToDate: true, notes: notes)
+      return Outcome(description: existing, wasUpToDate: true, notes: notes + notes(on: existing))
     }
     let target = URL(filePath: folder, directoryHint: .isDirectory).standardizedFileURL
     let parent = target.deletingLastPathComponent()
@@ -108,7 +110,12 @@ public struct DataPreparation {
       try run.writeByteLengths()
       try description.write(to: temporary.path)
     }
-    return Outcome(description: description, wasUpToDate: false, notes: notes)
+    return Outcome(description: description, wasUpToDate: false, notes: notes + notes(on: description))
+  }
+
+  private func notes(on description: DataDescription) -> [String] {
+    guard options.validationFraction > 0, description.validation.tokens == 0 else { return [] }
+    return ["nothing is held out: there is too little text to take \(options.validationFraction) of it"]
   }
 
   private func describeInputs() throws -> DataDescription {

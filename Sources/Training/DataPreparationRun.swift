@@ -16,8 +16,12 @@ struct DataPreparationRun {
   /// Text that is encoded as a whole and gets one end of text, or a conversation.
   private struct Unit {
     let bytes: [UInt8]
-    /// The file and the line of a conversation.
-    var place: (path: String, line: Int)?
+    /// The file.
+    let path: String
+    /// The line of a conversation; nil for text.
+    var line: Int?
+    /// Where in the file text begins.
+    var place = ""
     let split: TokenDataset.Split
   }
 
@@ -82,19 +86,20 @@ struct DataPreparationRun {
       }
       var documents = try TextDocuments(file, blockSize: blockSize)
       // Held-out blocks cut a text into runs; those to train on stay whole, so that no seam is seen but these.
-      var run: [UInt8] = []
+      var run: (bytes: [UInt8], place: String) = ([], "")
+      func addRun() {
+        add(run.bytes, file, run.place, .train)
+        run.bytes = []
+      }
       while let block = try documents.next() {
         if split(index) == .validation {
-          add(run, .train)
-          add(block.bytes, .validation)
-          run = []
+          addRun()
+          add(block.bytes, file, block.place, .validation)
         } else {
-          run += block.bytes
+          if run.bytes.isEmpty { run.place = block.place }
+          run.bytes += block.bytes
         }
-        if block.isLast {
-          add(run, .train)
-          run = []
-        }
+        if block.isLast || run.bytes.count > TextDocuments.longestText { addRun() }
         index += 1
         guard waitingBytes >= Self.bytesAtOnce else { continue }
         try encodeWaiting()
@@ -118,7 +123,7 @@ struct DataPreparationRun {
   ) throws {
     var lines = try ConversationLines(file)
     while let (line, bytes) = try lines.next() {
-      waiting.append(Unit(bytes: bytes, place: (file.path, line), split: split(index)))
+      waiting.append(Unit(bytes: bytes, path: file.path, line: line, split: split(index)))
       waitingBytes += bytes.count
       index += 1
       guard waitingBytes >= Self.bytesAtOnce else { continue }
@@ -137,9 +142,9 @@ struct DataPreparationRun {
 
   private var tokenCount: Int { train.summary.tokens + validation.summary.tokens }
 
-  private mutating func add(_ bytes: [UInt8], _ split: TokenDataset.Split) {
+  private mutating func add(_ bytes: [UInt8], _ file: TextFile, _ place: String, _ split: TokenDataset.Split) {
     guard !bytes.isEmpty else { return }
-    waiting.append(Unit(bytes: bytes, place: nil, split: split))
+    waiting.append(Unit(bytes: bytes, path: file.path, place: place, split: split))
     waitingBytes += bytes.count
   }
 
@@ -162,16 +167,17 @@ struct DataPreparationRun {
   }
 
   private static func encode(_ unit: Unit, _ encoder: any TextEncoder) throws -> EncodedDocument {
-    guard let (path, line) = unit.place else {
-      let tokens = try encoder.encode(bytes: unit.bytes) + [encoder.endOfText]
-      return EncodedDocument(tokens: tokens, byteCount: unit.bytes.count)
+    guard let line = unit.line else {
+      let tokens: [Int32]
+      do { tokens = try encoder.encode(bytes: unit.bytes) } catch {
+        throw DataError(unit.path, "\(unit.place): \(error)")
+      }
+      return EncodedDocument(tokens: tokens + [encoder.endOfText], byteCount: unit.bytes.count)
     }
-    let document: EncodedDocument
-    do { document = try encoder.encode(conversation: unit.bytes, name: "line \(line)") } catch {
-      throw DataError(path, "\(error)")
-    }
+    let document = try encoder.encode(conversation: unit.bytes, file: DataError.printed(unit.path), line: line)
     guard document.answers?.isEmpty == false else {
-      throw DataError(path, "line \(line): no message is the assistant's, expected at least one to learn from")
+      throw DataError(
+        unit.path, "line \(line): no message is the assistant's, expected at least one to learn from")
     }
     return document
   }

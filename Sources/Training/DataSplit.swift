@@ -3,13 +3,16 @@
 /// They are taken in groups of 1/fraction, and a hash picks one of each group: the held-out part is spread over the
 /// whole corpus, has the size asked for, and depends on nothing but the seed and the position.
 struct DataSplit {
-  /// The held-out part in millionths: with whole numbers, groups meet without gaps.
+  /// The held-out part in millionths: with integers, groups meet without gaps.
   private let millionths: Int
   private let seed: UInt64
 
   private static let million = 1_000_000
 
-  /// - Parameter fraction: the held-out part, at least 0 and less than 1.
+  /// Parts that can be held out: where less than a millionth is held out or trained on, it would be nothing.
+  static let fractions = 0.000001...0.999999
+
+  /// - Parameter fraction: the held-out part, 0 or one of `fractions`.
   init(fraction: Double, seed: UInt64) {
     millionths = Int((fraction * Double(Self.million)).rounded())
     self.seed = seed

@@ -4,8 +4,8 @@
 public final class TextCorpus: Sequence {
   /// The texts of a conversation that is the JSON of a line of chat data.
   ///
-  /// - Throws: an error whose description begins with `name`.
-  public typealias ConversationTexts = (_ json: [UInt8], _ name: String) throws -> [[UInt8]]
+  /// - Throws: an error whose description begins with the file and the line.
+  public typealias ConversationTexts = (_ json: [UInt8], _ file: String, _ line: Int) throws -> [[UInt8]]
 
   /// What ended the last pass over the text before its end.
   public private(set) var failure: (any Error)?
@@ -53,9 +53,7 @@ public final class TextCorpus: Sequence {
     return { [conversationTexts] in
       while texts.isEmpty {
         guard let (number, bytes) = try lines.next() else { return nil }
-        do { texts = try conversationTexts(bytes, "line \(number)")[...] } catch {
-          throw DataError(file.path, "\(error)")
-        }
+        texts = try conversationTexts(bytes, DataError.printed(file.path), number)[...]
       }
       return texts.popFirst()
     }

@@ -5,19 +5,15 @@ struct TextDocuments {
   private let reader: TextReader
   private let file: TextFile
   private let blockSize: Int?
-  private let keepsEmpty: Bool
-  /// Lines that were read so far.
-  private(set) var line = 0
   private var document: ArraySlice<UInt8>?
-  private var documentOffset = 0
 
-  /// - Parameters:
-  ///   - blockSize: about how many bytes a block has; nil for whole documents.
-  ///   - keepsEmpty: whether a line whose text is empty is a document.
-  init(_ file: TextFile, blockSize: Int?, keepsEmpty: Bool = false) throws {
+  /// A text that is longer than twice this is several documents, so that memory holds it.
+  static let longestText = 1 << 26
+
+  /// - Parameter blockSize: about how many bytes a block has; nil for whole documents.
+  init(_ file: TextFile, blockSize: Int?) throws {
     self.file = file
     self.blockSize = blockSize
-    self.keepsEmpty = keepsEmpty
     reader = try TextReader(file)
   }
 
@@ -27,12 +23,14 @@ struct TextDocuments {
     let bytes: [UInt8]
     /// Whether the document ends here.
     let isLast: Bool
+    /// Where it is in the file, as a message says it.
+    let place: String
   }
 
   /// Bytes of the file on the disk that were read so far.
   var position: Int { reader.position }
 
-  /// The next block, or nil after the last; documents without text do not appear unless they are to be kept.
+  /// The next block, or nil after the last; documents without text do not appear.
   ///
   /// - Throws: `DataError` for text that is not UTF-8, a line that is not such a JSON object, a damaged gzip stream.
   mutating func next() throws -> Block? {
@@ -44,59 +42,49 @@ struct TextDocuments {
 
   private func nextOfText() throws -> Block? {
     let offset = reader.offset
-    let count: Int
-    if let blockSize {
-      count = TextBlock.length(of: try reader.peek(2 * blockSize), size: blockSize)
-    } else {
-      count = try reader.peek(Int.max).count
-    }
+    let size = blockSize ?? Self.longestText
+    let count = TextBlock.length(of: try reader.peek(2 * size), size: size)
     guard count > 0 else { return nil }
     let bytes = reader.take(count)
     try validate(bytes, at: offset)
-    return Block(bytes: bytes, isLast: try reader.peek(1).isEmpty)
+    let isLast = try blockSize == nil || reader.peek(1).isEmpty
+    return Block(bytes: bytes, isLast: isLast, place: "the text from \(byte(offset)) on")
   }
 
   private mutating func nextOfLines() throws -> Block? {
     while document?.isEmpty ?? true {
-      let offset = reader.offset
-      guard let bytes = try reader.line() else { return nil }
-      line += 1
-      try validate(bytes, at: offset)
-      guard !bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) else { continue }
-      document = try text(of: bytes)[...]
-      if keepsEmpty { break }
+      guard let text = try nextText() else { return nil }
+      document = text[...]
     }
     guard let rest = document else { return nil }
     let count = blockSize.map { TextBlock.length(of: rest.prefix(2 * $0), size: $0) } ?? rest.count
     document = rest.dropFirst(count)
-    return Block(bytes: Array(rest.prefix(count)), isLast: count == rest.count)
+    return Block(
+      bytes: Array(rest.prefix(count)), isLast: count == rest.count, place: "line \(reader.lineNumber)")
   }
 
-  private struct Line: Decodable {
-    let text: String
-  }
+  /// The number of the line that was read last, from 1.
+  fileprivate var line: Int { reader.lineNumber }
 
-  private func text(of json: [UInt8]) throws -> [UInt8] {
-    let problem: String
-    do {
-      return Array(try JSONDecoder().decode(Line.self, from: Data(json)).text.utf8)
-    } catch DecodingError.keyNotFound {
-      problem = "there is no key \"text\""
-    } catch DecodingError.typeMismatch(_, let context) where context.codingPath.isEmpty {
-      problem = "expected a JSON object with a key \"text\""
-    } catch DecodingError.typeMismatch, DecodingError.valueNotFound {
-      problem = "the value of \"text\" is no string"
-    } catch {
-      problem = "not valid JSON"
+  /// The text of the next line that is not blank, which may be empty; nil at the end.
+  fileprivate func nextText() throws -> [UInt8]? {
+    while true {
+      let offset = reader.offset
+      guard let bytes = try reader.line() else { return nil }
+      try validate(bytes, at: offset)
+      guard !bytes.isBlankLine else { continue }
+      return try TextLine(bytes, file: file.path, number: reader.lineNumber).text()
     }
-    throw DataError(file.path, "line \(line): \(problem)")
+  }
+
+  private func byte(_ offset: Int) -> String {
+    file.isCompressed ? "byte \(offset) of the unpacked text" : "byte \(offset)"
   }
 
   private func validate(_ bytes: [UInt8], at offset: Int) throws {
     guard let index = TextBlock.firstInvalid(in: bytes) else { return }
     let byte = String(bytes[index], radix: 16, uppercase: true)
-    let place = file.isCompressed ? "byte \(offset + index) of the unpacked text" : "byte \(offset + index)"
-    throw DataError(file.path, "\(place) is 0x\(byte), which is not UTF-8")
+    throw DataError(file.path, "\(self.byte(offset + index)) is 0x\(byte), which is not UTF-8")
   }
 }
 
@@ -107,10 +95,12 @@ extension TextFile {
   /// - Throws: `DataError` for a file that cannot be read, text that is not UTF-8, a line that is not such a JSON object,
   ///   and a file without a document.
   public func documents() throws -> [(line: Int, text: String)] {
-    var blocks = try TextDocuments(self, blockSize: nil, keepsEmpty: true)
+    var blocks = try TextDocuments(self, blockSize: nil)
     var documents: [(line: Int, text: String)] = []
-    while let block = try blocks.next() {
-      documents.append((max(blocks.line, 1), String(decoding: block.bytes, as: UTF8.self)))
+    if form == .jsonLines {
+      while let text = try blocks.nextText() { documents.append((blocks.line, String(decoding: text, as: UTF8.self))) }
+    } else {
+      while let block = try blocks.next() { documents.append((1, String(decoding: block.bytes, as: UTF8.self))) }
     }
     guard !documents.isEmpty else { throw DataError(path, "no text found: expected at least one document") }
     return documents

@@ -4,7 +4,7 @@ public protocol TextEncoder: Sendable {
   var vocabularySize: Int { get }
   /// A text that two tokenizers share only if they encode alike.
   var fingerprint: String { get }
-  /// The id that stands behind the last token of every document.
+  /// The id that stands after the last token of every document.
   var endOfText: Int32 { get }
   /// The id that ends an answer; nil if there are no conversations for this tokenizer.
   var endOfAnswer: Int32? { get }
@@ -12,8 +12,8 @@ public protocol TextEncoder: Sendable {
   func encode(bytes: [UInt8]) throws -> [Int32]
   /// The tokens of a conversation that is the JSON of a line of chat data. Called from several threads at once.
   ///
-  /// - Throws: an error whose description begins with `name`.
-  func encode(conversation json: [UInt8], name: String) throws -> EncodedDocument
+  /// - Throws: an error whose description begins with `file` and the line.
+  func encode(conversation json: [UInt8], file: String, line: Int) throws -> EncodedDocument
   /// The bytes of text that each token id stands for, `[V]`; 0 for special tokens.
   func byteLengths() -> [Int]
 }

@@ -1,4 +1,5 @@
 import CZlib
+import CheckedInput
 import Foundation
 
 /// A file of text in one of the forms that can be read.
@@ -37,8 +38,9 @@ public struct TextFile: Hashable, Sendable {
   /// The files that `paths` name, in order; folders stand for all files below them, sorted by path.
   ///
   /// - Returns: the files, and a note for each file in a folder that is left out because its name ends in none of
-  ///   `extensions`. Hidden files are left out without a note.
-  /// - Throws: `DataError` for a path that does not exist, a file with another name, and when nothing is found.
+  ///   `extensions`, is no regular file or cannot be read. Hidden files are left out without a note.
+  /// - Throws: `DataError` for a path that does not exist or is neither file nor folder, a file with another name, and
+  ///   when nothing is found.
   public static func find(_ paths: [String]) throws -> (files: [TextFile], notes: [String]) {
     var files: [TextFile] = []
     var notes: [String] = []
@@ -47,6 +49,8 @@ public struct TextFile: Hashable, Sendable {
         try collect(path, &files, &notes)
       } else if !FileManager.default.fileExists(atPath: path) {
         throw DataError(path, "no such file or folder")
+      } else if let kind = irregularKind(path) {
+        throw DataError(path, "is \(kind): expected a file or a folder")
       } else if let file = TextFile(path) {
         files.append(file)
       } else {
@@ -62,53 +66,56 @@ public struct TextFile: Hashable, Sendable {
   private static func collect(_ folder: String, _ files: inout [TextFile], _ notes: inout [String]) throws {
     let names: [String]
     do { names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted() } catch {
-      throw DataError(folder, "the folder cannot be read: \(error.localizedDescription)")
+      throw DataError(folder, "the folder cannot be read: \(reason(error))")
     }
     for name in names where !name.hasPrefix(".") {
       let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
-      if FileManager.default.isFolder(path) {
-        // A link to a folder may lead back to one above it, and then there would be no end.
-        if (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil {
-          notes.append("\(path): skipped, a link to a folder")
-        } else {
-          try collect(path, &files, &notes)
-        }
+      if let reason = whyLeftOut(path) {
+        notes.append("\(DataError.printed(path)): skipped, \(reason)")
+      } else if FileManager.default.isFolder(path) {
+        try collect(path, &files, &notes)
       } else if let file = TextFile(path) {
         files.append(file)
-      } else {
-        notes.append("\(path): skipped, the name does not end in \(list(extensions))")
       }
     }
+  }
+
+  /// Why something in a folder is not read; nil if it is.
+  private static func whyLeftOut(_ path: String) -> String? {
+    if FileManager.default.isFolder(path) {
+      // A link to a folder may lead back to one above it, and then there would be no end.
+      let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
+      return isLink ? "a link to a folder" : access(path, R_OK | X_OK) == 0 ? nil : "cannot be read: \(systemReason())"
+    }
+    if TextFile(path) == nil { return "the name does not end in \(list(extensions))" }
+    if !FileManager.default.fileExists(atPath: path) { return "a link that leads nowhere" }
+    // A FIFO would be waited for, and a device may have no end.
+    if let kind = irregularKind(path) { return "\(kind)" }
+    return access(path, R_OK) == 0 ? nil : "cannot be read: \(systemReason())"
   }
 
   private static func list(_ words: [String]) -> String {
     words.dropLast().joined(separator: ", ") + (words.last.map { " or \($0)" } ?? "")
   }
 
-  /// Whether the first line is a conversation: a JSON object with a key "messages" and none "text".
+  /// Whether the first line that is not blank is a conversation: a JSON object with a key "messages" and none "text".
+  ///
+  /// - Throws: `DataError` if the file cannot be read, or that line is not JSON.
   func holdsConversations() throws -> Bool {
     guard form == .jsonLines else { return false }
-    let reader = try TextReader(self)
-    while let line = try reader.line() {
-      guard line.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }) else { continue }
-      let object = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any]
-      return object?["messages"] != nil && object?["text"] == nil
-    }
-    return false
+    var lines = try ConversationLines(self)
+    // Text that is not UTF-8 is refused, with the place, where it is read.
+    guard let (number, bytes) = try lines.next(), TextBlock.firstInvalid(in: bytes) == nil else { return false }
+    return try TextLine(bytes, file: path, number: number).isConversation()
   }
 
-  /// The checksum (CRC-32) of the file's bytes as they lie on the disk.
+  /// The checksum (CRC-32) of the file's bytes as they are on the disk.
   func checksum() throws -> UInt32 {
-    guard let file = FileHandle(forReadingAtPath: path) else {
-      throw DataError(path, "cannot be read: \(systemReason())")
-    }
-    defer { try? file.close() }
+    let source = try ByteSource(path)
     var sum: UInt = 0
-    do {
-      while let piece = try file.read(upToCount: 1 << 20), !piece.isEmpty {
-        sum = piece.withUnsafeBytes { crc32_z(sum, $0.bindMemory(to: UInt8.self).baseAddress, $0.count) }
-      }
-    } catch { throw DataError(path, "cannot be read: \(error.localizedDescription)") }
+    while case let piece = try source.next(), !piece.isEmpty {
+      sum = piece.withUnsafeBufferPointer { crc32_z(sum, $0.baseAddress, $0.count) }
+    }
     return UInt32(truncatingIfNeeded: sum)
   }
 }

@@ -1,31 +1,45 @@
-import CZlib
+import CheckedInput
 import Foundation
 
 /// The text of a file, unpacked and piece by piece, so that no more of it is in memory than is asked for.
 final class TextReader {
   private let file: TextFile
-  private let stream: gzFile
+  private let source: ByteSource
+  private let gzip: GzipReader?
   private var buffer: [UInt8] = []
   private var start = 0
   private var isAtEnd = false
   /// Where in the unpacked text the next byte comes from.
   private(set) var offset = 0
+  /// The number of the line that was taken last, from 1.
+  private(set) var lineNumber = 0
 
-  /// - Throws: `DataError` if the file cannot be opened.
+  /// The most bytes of a line: a file of some kilobytes may unpack to one without an end.
+  static let maximumLine = 1 << 26
+
+  /// - Throws: `DataError` if the file cannot be opened, or is packed though its name does not say so, or the other way
+  ///   round.
   init(_ file: TextFile) throws {
     self.file = file
-    guard let stream = gzopen(file.path, "rb") else { throw DataError(file.path, "cannot be read: \(systemReason())") }
-    self.stream = stream
-    gzbuffer(stream, 1 << 17)
+    source = try ByteSource(file.path)
+    let first = try source.next()
+    if file.isCompressed {
+      gzip = try GzipReader(source, path: file.path, first: first)
+    } else {
+      guard !first.starts(with: [0x1F, 0x8B]) else {
+        throw DataError(file.path, "is a gzip file: give it a name that ends in .gz")
+      }
+      gzip = nil
+      buffer = first
+      isAtEnd = first.isEmpty
+    }
     try fill(3)
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
     if buffer.starts(with: mark) { skip(mark.count) }
   }
 
-  deinit { gzclose(stream) }
-
   /// Bytes of the file on the disk that were read so far.
-  var position: Int { Int(max(0, gzoffset(stream))) }
+  var position: Int { gzip?.position ?? source.position }
 
   /// The next `count` bytes, or what is left of the text.
   func peek(_ count: Int) throws -> ArraySlice<UInt8> {
@@ -41,20 +55,38 @@ final class TextReader {
   }
 
   /// The bytes up to the next line feed or the end of the text, without the line feed; nil at the end.
+  ///
+  /// - Throws: `DataError` for a line of more than `maximumLine` bytes.
   func line() throws -> [UInt8]? {
     var searched = 0
     while true {
-      let ahead = buffer[(start + searched)...]
-      if let end = ahead.firstIndex(of: 0x0A) {
-        let line = Array(buffer[start..<end])
-        skip(line.count + 1)
+      let length = lineFeed(after: searched)
+      guard length ?? searched <= Self.maximumLine else {
+        throw DataError(
+          file.path, "line \(lineNumber + 1) has more than \(Self.maximumLine) bytes: expected at most that many")
+      }
+      if let length {
+        lineNumber += 1
+        let line = take(length)
+        skip(1)
         return line
       }
-      searched += ahead.count
+      searched = buffer.count - start
       try fill(searched + 1)
       if buffer.count - start == searched {
-        return searched == 0 ? nil : take(searched)
+        guard searched > 0 else { return nil }
+        lineNumber += 1
+        return take(searched)
       }
+    }
+  }
+
+  /// How many bytes there are before the next line feed; the first `searched` are known to be none.
+  private func lineFeed(after searched: Int) -> Int? {
+    buffer.withUnsafeBytes { bytes in
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[(start + searched)...])
+      guard let first = rest.baseAddress, let found = memchr(first, 0x0A, rest.count) else { return nil }
+      return searched + (UnsafeRawPointer(found) - first)
     }
   }
 
@@ -69,28 +101,9 @@ final class TextReader {
         buffer.removeFirst(start)
         start = 0
       }
-      var piece = [UInt8](repeating: 0, count: 1 << 18)
-      let read = gzread(stream, &piece, UInt32(piece.count))
-      try check(read)
-      isAtEnd = read == 0
-      buffer.append(contentsOf: piece[..<Int(max(0, read))])
+      let piece = try gzip?.next() ?? source.next()
+      isAtEnd = piece.isEmpty
+      buffer.append(contentsOf: piece)
     }
-  }
-
-  /// zlib hands an unpacked file through as it is, and reports a file that is cut short at its end.
-  private func check(_ read: Int32) throws {
-    var code: Int32 = 0
-    let reason = gzerror(stream, &code).map { String(cString: $0) } ?? ""
-    switch code {
-    case Z_OK, Z_STREAM_END: break
-    case Z_BUF_ERROR: throw DataError(file.path, "the gzip stream is cut short")
-    case Z_ERRNO: throw DataError(file.path, "cannot be read: \(systemReason())")
-    default:
-      let detail = reason.split(separator: ": ").last.map(String.init) ?? "error \(code)"
-      throw DataError(file.path, "the gzip stream is damaged: \(detail)")
-    }
-    let isPacked = gzdirect(stream) == 0
-    if file.isCompressed && !isPacked { throw DataError(file.path, "is not a gzip file, though its name ends in .gz") }
-    if !file.isCompressed && isPacked { throw DataError(file.path, "is a gzip file: give it a name that ends in .gz") }
   }
 }

@@ -1,7 +1,8 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 
-/// The whole numbers of a `.npy` file, mapped into memory.
+/// The integers of a `.npy` file, mapped into memory.
 struct TokenArray: Sendable {
   /// Where the file is.
   let path: String
@@ -15,8 +16,9 @@ struct TokenArray: Sendable {
   init(_ path: String, expecting elements: [TokenArrayHeader.Element]) throws {
     self.path = path
     guard FileManager.default.fileExists(atPath: path) else { throw DataError(path, "no such file") }
+    if let kind = irregularKind(path) { throw DataError(path, "is \(kind): expected a file") }
     do { content = try Data(contentsOf: URL(filePath: path), options: .alwaysMapped) } catch {
-      throw DataError(path, "cannot be mapped into memory: \(error.localizedDescription)")
+      throw DataError(path, "cannot be mapped into memory: \(reason(error))")
     }
     header = try content.withUnsafeBytes { try TokenArrayHeader($0, path: path, expecting: elements) }
   }
@@ -29,6 +31,18 @@ struct TokenArray: Sendable {
       case .uint32: Self.copy(bytes, header, range, target, UInt32.self)
       case .int64: Self.copy(bytes, header, range, target, Int64.self)
       }
+    }
+  }
+
+  /// Calls `body` with the elements in order, some thousands at a time.
+  func forEachPart(_ body: (UnsafeBufferPointer<Int64>) throws -> Void) rethrows {
+    let size = 1 << 14
+    for start in stride(from: 0, to: count, by: size) {
+      let part = [Int64](unsafeUninitializedCapacity: min(size, count - start)) { target, filled in
+        filled = min(size, count - start)
+        copy(start..<(start + filled), to: target)
+      }
+      try part.withUnsafeBufferPointer(body)
     }
   }
 

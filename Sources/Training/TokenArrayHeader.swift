@@ -1,8 +1,9 @@
+import CheckedInput
 import Foundation
 
 /// The header of a `.npy` file, format version 1.0: the type and the number of the elements that follow it.
 ///
-/// One axis, little-endian whole numbers. NumPy opens such files with `numpy.load(path, mmap_mode="r")`.
+/// One axis, little-endian integers. NumPy opens such files with `numpy.load(path, mmap_mode="r")`.
 struct TokenArrayHeader: Equatable {
   /// The types that tokens, document starts and byte lengths are written in.
   enum Element: String, CaseIterable {
@@ -63,18 +64,18 @@ struct TokenArrayHeader: Equatable {
     let type = text.firstMatch(of: /'descr': *'([^']*)'/)?.1 ?? ""
     guard let element = elements.first(where: { $0.rawValue == type }) else {
       let expected = elements.map { "'\($0.rawValue)'" }.joined(separator: " or ")
-      throw DataError(path, "has elements of type '\(type)', expected \(expected)")
+      throw DataError(path, "has elements of type \(quoted(type)), expected \(expected)")
     }
     self.element = element
     let shape = text.firstMatch(of: /'shape': *(\([^)]*\))/)?.1 ?? ""
     guard let count = shape.wholeMatch(of: /\( *([0-9]+) *, *\)/).flatMap({ Int($0.1) }) else {
-      throw DataError(path, "has the shape \(shape), expected one axis")
+      throw DataError(path, "has the shape \(printable(shape)), expected one axis")
     }
     self.count = count
     let (bytes, overflow) = count.multipliedReportingOverflow(by: element.size)
     guard !overflow, bytes == content.count - size else {
       let held = content.count - size
-      throw DataError(path, "has \(held) bytes behind its header, expected \(count) elements of \(element.size) bytes")
+      throw DataError(path, "has \(held) bytes after its header, expected \(count) elements of \(element.size) bytes")
     }
   }
 }

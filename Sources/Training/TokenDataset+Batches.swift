@@ -23,21 +23,26 @@ extension TokenDataset {
     return try withTorch { batch(of: chosen, length: length) }
   }
 
-  /// All windows in order, `rows` at a time; the last batch may have fewer rows. Tokens at the end that do not fill
-  /// a window are left out.
+  /// All windows in order, `rows` at a time; the last batch may have fewer rows. Where the last tokens do not fill a
+  /// window, ends of text follow them, which are not to be predicted.
   ///
   /// - Parameter limit: batches stop before more tokens than this, but the first window is always there.
-  /// - Throws: `DataError` if the split is shorter than a row, or a token is not in the vocabulary.
+  /// - Throws: `DataError` if there is nothing to predict, or a token is not in the vocabulary.
   public func validationBatches(rows: Int, length: Int, limit: Int = .max) throws -> some Sequence<Batch> {
     guard rows >= 1 else { throw DataError("batches of \(rows) rows: expected at least 1") }
-    let windows = min(try windowCount(length: length), max(1, limit / length))
+    let all = try evaluationRowCount(length: length)
+    let windows = min(all, max(1, limit / length))
     try check(Array(0..<windows), length)
     return stride(from: 0, to: windows, by: rows).lazy.map { first in
       batch(of: Array(first..<min(windows, first + rows)), length: length)
     }
   }
 
-  private func span(_ window: Int, _ length: Int) -> Range<Int> { (window * length)..<(window * length + length + 1) }
+  /// The tokens of a window and the one that follows them, as far as they are there.
+  private func span(_ window: Int, _ length: Int) -> Range<Int> {
+    let start = window * length
+    return start..<min(tokenCount, start + length + 1)
+  }
 
   private func check(_ windows: [Int], _ length: Int) throws {
     guard let conversations else { return try windows.forEach { try checkTokens(in: span($0, length)) } }
@@ -56,8 +61,9 @@ extension TokenDataset {
     targets.reserveCapacity(windows.count * length)
     for window in windows {
       let tokens = tokens(in: span(window, length))
-      inputs += tokens.dropLast()
-      targets += tokens.dropFirst()
+      let missing = length + 1 - tokens.count
+      inputs += tokens.dropLast() + repeatElement(Int64(description.endOfText), count: missing)
+      targets += tokens.dropFirst() + repeatElement(-100, count: missing)
     }
     let shape = [windows.count, length]
     return Batch(tokens: Tensor(inputs, shape: shape), targets: Tensor(targets, shape: shape))

@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 import Torch
@@ -46,9 +47,16 @@ public struct TokenDataset: Sendable {
       guard array.count == shard.tokens else {
         throw DataError(array.path, "has \(array.count) tokens, but \(DataDescription.fileName) says \(shard.tokens)")
       }
+      let documents = try TokenArray("\(folder)/\(shard.startsFile)", expecting: [.int64])
+      guard documents.count == shard.documents else {
+        throw DataError(
+          documents.path,
+          "has \(documents.count) documents, but \(DataDescription.fileName) says \(shard.documents)")
+      }
+      if shard.answersFile == nil { try Self.check(documents, tokenCount: array.count) }
       if let answers = shard.answersFile {
         try layout.append(
-          starts: TokenArray("\(folder)/\(shard.startsFile)", expecting: [.int64]),
+          starts: documents,
           answers: TokenArray("\(folder)/\(answers)", expecting: [.int64]), tokenCount: array.count,
           offset: starts.last ?? 0)
       }
@@ -61,7 +69,27 @@ public struct TokenDataset: Sendable {
     guard lengths.count == description.vocabularySize else {
       throw DataError(lengths.path, "has \(lengths.count) elements, expected \(description.vocabularySize) tokens")
     }
-    byteLengths = try withTorch { Tensor(lengths.elements) }
+    let elements = lengths.elements
+    if let id = elements.firstIndex(where: { !(0...Int64(Int32.max)).contains($0) }) {
+      throw DataError(lengths.path, "token \(id) stands for \(elements[id]) bytes: expected 0 to \(Int32.max)")
+    }
+    guard elements.contains(where: { $0 > 0 }) else {
+      throw DataError(lengths.path, "token 0 and all others stand for 0 bytes: expected some that stand for text")
+    }
+    byteLengths = try withTorch { Tensor(elements) }
+  }
+
+  /// Refuses starts of documents that do not rise from 0 to less than `tokenCount`.
+  private static func check(_ starts: TokenArray, tokenCount: Int) throws {
+    var last: Int64 = -1
+    try starts.forEachPart { part in
+      for start in part {
+        guard start < tokenCount, last < 0 ? start == 0 : start > last else {
+          throw DataError(starts.path, "does not hold rising positions of documents in \(tokenCount) tokens")
+        }
+        last = start
+      }
+    }
   }
 
   /// Refuses data that another tokenizer made, or that has ids a model does not know.
@@ -77,6 +105,32 @@ public struct TokenDataset: Sendable {
       throw DataError(
         folder, "has a vocabulary of \(description.vocabularySize) tokens, the model has \(vocabularySize)")
     }
+  }
+
+  /// Refuses data in which a token stands for another number of bytes than the tokenizer says.
+  ///
+  /// - Parameter byteLengths: bytes of text that each of the tokenizer's ids stands for; 0 for special tokens.
+  public func check(byteLengths expected: [Int]) throws {
+    let found = try byteLengths.elements(Int64.self)
+    guard let id = zip(found, expected).enumerated().first(where: { $1.0 != $1.1 })?.offset else { return }
+    throw DataError(
+      "\(folder)/\(DataDescription.byteLengthsName)",
+      "token \(id) stands for \(found[id]) bytes: expected \(expected[id]), as the tokenizer says")
+  }
+
+  /// Whether there is nothing to predict: text needs two tokens, of which the second follows the first.
+  public var isEmpty: Bool { tokenCount < 2 }
+
+  /// The number of rows of `length` tokens in which everything is predicted once; that of text may not be full.
+  ///
+  /// - Throws: `DataError` if there is not a single one.
+  func evaluationRowCount(length: Int) throws -> Int {
+    guard length >= 1, conversations == nil else { return try windowCount(length: length) }
+    guard !isEmpty else {
+      throw DataError(
+        folder, "the \(split.rawValue) split has \(tokenCount) tokens: expected at least 2 to measure a loss")
+    }
+    return (tokenCount - 2) / length + 1
   }
 
   /// The number of windows of `length` tokens, or of rows that conversations share: the rows of one epoch.

@@ -31,8 +31,9 @@ public final class Trainer {
 
   /// A trainer at its first step, or at the step of a checkpoint.
   ///
-  /// - Throws: what building the model or loading the checkpoint throws; `DataError` if a split is shorter than one
-  ///   sequence.
+  /// - Parameter validation: what losses are measured on; it may be empty.
+  /// - Throws: what building the model or loading the checkpoint throws; `DataError` if the text to train on is shorter
+  ///   than one sequence.
   public init(
     _ recipe: Recipe, train: TokenDataset, validation: TokenDataset, on device: Device = .cpu,
     from checkpoint: TrainingCheckpoint? = nil
@@ -44,7 +45,7 @@ public final class Trainer {
     schedule = Schedule(recipe.schedule, steps: recipe.training.steps)
     byteLengths = validation.byteLengths.to(device)
     _ = try train.windowCount(length: recipe.training.sequenceLength)
-    _ = try validation.windowCount(length: recipe.training.sequenceLength)
+    if !validation.isEmpty { _ = try validation.evaluationRowCount(length: recipe.training.sequenceLength) }
     let adaptation = try recipe.lora.map {
       try LowRankTuning($0, of: recipe.from ?? "", recipe, from: checkpoint, on: device)
     }
@@ -190,7 +191,12 @@ public final class Trainer {
     }
   }
 
+  /// Whether there is held-out text to measure losses on.
+  public var hasHeldOutText: Bool { !validation.isEmpty }
+
   /// The losses on held-out text: the same rows every time, gated alike when tuning for direct decoding.
+  ///
+  /// - Throws: `DataError` without held-out text.
   public func evaluate() throws -> Evaluation {
     let plan = recipe.training
     let rows = max(1, min(plan.rowsPerBatch, recipe.validation.tokens / plan.sequenceLength))

@@ -55,6 +55,9 @@ public final class TrainingRun {
   public func run(shouldStop: () -> Bool = { false }) throws -> Outcome {
     var evaluation: Evaluation?
     let steps = trainer.recipe.training.steps
+    if !trainer.hasHeldOutText {
+      console.note("no text is held out: losses are measured in training alone, and no checkpoint is the best one")
+    }
     while trainer.stepsTaken < steps {
       let clock = ContinuousClock()
       let started = clock.now
@@ -62,7 +65,8 @@ public final class TrainingRun {
       console.show(step, seconds: (clock.now - started) / .seconds(1))
       let isLast = step.number == steps
       let isStopping = shouldStop()
-      let measured = isDue(trainer.recipe.validation.interval, step.number) || isLast ? try trainer.evaluate() : nil
+      let isMeasured = trainer.hasHeldOutText && (isDue(trainer.recipe.validation.interval, step.number) || isLast)
+      let measured = isMeasured ? try trainer.evaluate() : nil
       evaluation = measured ?? evaluation
       try record(step, measured)
       if isDue(trainer.recipe.sample.interval, step.number) { try writeSample() }

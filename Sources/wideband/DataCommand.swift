@@ -95,17 +95,20 @@ struct TokenizerEncoder: TextEncoder {
 
   func encode(bytes: [UInt8]) throws -> [Int32] { try tokenizer.encode(bytes: bytes, parsingAddedTokens: false) }
 
-  func encode(conversation json: [UInt8], name: String) throws -> EncodedDocument {
-    let conversation = try Conversation(json: json, name: name)
+  func encode(conversation json: [UInt8], file: String, line: Int) throws -> EncodedDocument {
+    let conversation = try Conversation(json: json, file: file, line: line)
     let encoded = try tokenizer.encode(conversation)
     return EncodedDocument(
       tokens: encoded.tokens, byteCount: conversation.text().utf8.count, answers: encoded.answers)
   }
 
-  func byteLengths() -> [Int] {
-    let special = Set(tokenizer.addedTokens.filter(\.isSpecial).map(\.id))
-    return (0..<Int32(clamping: vocabularySize)).map { id in
-      special.contains(id) ? 0 : tokenizer.idToToken(id)?.count ?? 0
-    }
+  func byteLengths() -> [Int] { tokenizer.byteLengths }
+}
+
+extension Tokenizer {
+  /// The bytes of text that each id stands for; 0 for special tokens and for ids without a token.
+  var byteLengths: [Int] {
+    let special = Set(addedTokens.filter(\.isSpecial).map(\.id))
+    return (0..<Int32(clamping: vocabularySize)).map { special.contains($0) ? 0 : idToToken($0)?.count ?? 0 }
   }
 }

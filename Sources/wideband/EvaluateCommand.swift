@@ -88,6 +88,7 @@ struct Evaluate: ParsableCommand {
       URL(filePath: folder), on: device, dtype: .float32, quantizing: scheme, adjusting: adjusting)
     try dataset.check(
       fingerprint: loaded.tokenizer.fingerprint, vocabularySize: loaded.model.configuration.vocabularySize)
+    try dataset.check(byteLengths: loaded.tokenizer.byteLengths)
     return loaded.model
   }
 

@@ -42,7 +42,9 @@ struct TokenizerCommand: ParsableCommand {
     func run() throws {
       let specialTokens = ["<|endoftext|>"] + (chat ? Conversation.requiredTokens : [])
       let trainer = try BytePairTrainer(vocabularySize: size, specialTokens: specialTokens)
-      let corpus = try TextCorpus(paths) { json, name in try Conversation(json: json, name: name).texts }
+      let corpus = try TextCorpus(paths) {
+        try Conversation(json: $0, file: $1, line: $2).texts
+      }
       let result = Result { try trainer.train(corpus) }
       if let failure = corpus.failure { throw failure }
       let trained = try result.get()
@@ -96,16 +98,46 @@ struct TokenizerCommand: ParsableCommand {
     func run() throws {
       let tokenizer = try loadTokenizer(tokenizer)
       let bytes = ids.isEmpty ? try StandardInput.contents(limit: StandardInput.longestText) : []
-      let input = String(decoding: bytes, as: UTF8.self)
-      let words = ids + input.split(whereSeparator: \.isWhitespace).map(String.init)
-      let numbers = try words.map { word in
-        guard let number = Int32(word) else {
-          throw CommandError("\(quoted(word)) is not a token id: expected a whole number")
-        }
-        return number
-      }
+      let numbers = try (ids.map { Array($0.utf8) } + [bytes]).flatMap { try Self.ids(in: $0) }
       try StandardOutput.write(bytes: tokenizer.decodeBytes(numbers) + [UInt8(ascii: "\n")])
     }
+  }
+}
+
+extension TokenizerCommand.Decode {
+  /// The ids in a text, with white space between them.
+  private static func ids(in text: [UInt8]) throws -> [Int32] {
+    try text.split(whereSeparator: { $0 == 0x20 || (0x09...0x0D).contains($0) }).map { word in
+      let word = String(decoding: word, as: UTF8.self)
+      guard let id = Int32(word) else {
+        throw CommandError("\(quoted(word)) is not a token id: expected an integer")
+      }
+      return id
+    }
+  }
+
+  /// The arguments of the process with all ids that follow each other in one, as `decode` reads them: the parser takes
+  /// time quadratic in the number of arguments, 20 seconds for as many thousands.
+  static func joiningIDs(_ arguments: [String]) -> [String] {
+    guard arguments.starts(with: ["tokenizer", "decode"]) else { return arguments }
+    var joined: [String] = []
+    var run: [String] = []
+    func endRun() {
+      if !run.isEmpty { joined.append(run.joined(separator: " ")) }
+      run = []
+    }
+    var isValue = false
+    for argument in arguments {
+      if !isValue, !argument.isEmpty, argument.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+        run.append(argument)
+      } else {
+        endRun()
+        joined.append(argument)
+      }
+      isValue = argument == "--tokenizer"
+    }
+    endRun()
+    return joined
   }
 }
 
@@ -124,9 +156,9 @@ func tokenizerFile(_ path: String) -> URL {
 func tokenizerFiles(_ path: String) -> [String: Data] {
   let file = tokenizerFile(path)
   var files: [String: Data] = [:]
-  files["tokenizer.json"] = try? Data(contentsOf: file)
-  let name = "tokenizer_config.json"
-  files[name] = try? Data(contentsOf: file.deletingLastPathComponent().appending(path: name))
+  let folder = file.deletingLastPathComponent()
+  for name in Tokenizer.fileNames { files[name] = try? Data(contentsOf: folder.appending(path: name)) }
+  files[Tokenizer.fileNames[0]] = try? Data(contentsOf: file)
   return files
 }
 

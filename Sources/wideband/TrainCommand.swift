@@ -110,6 +110,7 @@ struct Train: ParsableCommand {
   ) throws -> Trainer {
     let folder = recipe.data ?? ""
     try training.check(fingerprint: tokenizer.fingerprint, vocabularySize: recipe.model.vocabularySize)
+    try training.check(byteLengths: tokenizer.byteLengths)
     if checkpoint == nil, let start = recipe.from {
       try training.check(
         fingerprint: try loadTokenizer(start).fingerprint, vocabularySize: recipe.model.vocabularySize)

@@ -27,7 +27,8 @@ struct WidebandCommand: ParsableCommand {
     do {
       try StandardStreams.checkArguments()
       Machine.prepare()
-      var command = try parseAsRoot()
+      let arguments = TokenizerCommand.Decode.joiningIDs(Array(CommandLine.arguments.dropFirst()))
+      var command = try parseAsRoot(arguments)
       try command.run()
     } catch { Failure.end(error) }
   }

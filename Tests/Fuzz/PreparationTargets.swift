@@ -54,8 +54,8 @@ extension Targets {
     func encode(bytes: [UInt8]) throws -> [Int32] { try tokenizer.encode(bytes: bytes, parsingAddedTokens: false) }
     func byteLengths() -> [Int] { (0..<Int32(clamping: vocabularySize)).map { tokenizer.idToToken($0)?.count ?? 0 } }
 
-    func encode(conversation json: [UInt8], name: String) throws -> EncodedDocument {
-      let encoded = try tokenizer.encode(Conversation(json: json, name: name))
+    func encode(conversation json: [UInt8], file: String, line: Int) throws -> EncodedDocument {
+      let encoded = try tokenizer.encode(Conversation(json: json, file: file, line: line))
       return EncodedDocument(tokens: encoded.tokens, byteCount: json.count, answers: encoded.answers)
     }
   }

@@ -88,7 +88,7 @@ import Testing
     let asked = try Conversation([Message(.system, "Be kind."), Message(.user, "Hello")])
     for (prompt, reasoning) in [(AnswerPrompt.thinking, "hm"), (.direct, nil)] {
       var answered = asked
-      try answered.append(Message(.assistant, "Good day", reasoning: reasoning))
+      answered.append(Message(.assistant, "Good day", reasoning: reasoning))
       let encoded = try tokenizer.encode(answered)
       let start = try #require(encoded.answers.first?.lowerBound)
       #expect(try Array(encoded.tokens[..<start]) == tokenizer.encode(asked, prompt: prompt).tokens)
@@ -96,35 +96,83 @@ import Testing
   }
 
   @Test(arguments: [
-    ("[]", "line 7: expected a JSON object with a key \"messages\""),
-    ("{}", "line 7: messages is missing"),
-    (#"{"messages": []}"#, "line 7: messages is empty, expected at least one"),
-    (#"{"messages": "hello"}"#, "line 7: messages is \"hello\", expected an array"),
-    (
-      #"{"messages": [{"role": "user", "content": ""}]}"#, "line 7: messages[0].content is empty, expected text"
-    ),
+    ("[]", "the document is a list: expected an object with a key 'messages'"),
+    ("{}", "messages is missing"),
+    (#"{"messages": []}"#, "messages is empty: expected at least one"),
+    (#"{"messages": "hello"}"#, "messages is 'hello': expected a list"),
     (
       #"{"messages": [{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}]}"#,
-      #"line 7: messages[1].role is "tool", expected "system", "user" or "assistant""#
+      "messages[1].role is 'tool': expected 'system', 'user' or 'assistant'"
     ),
-    (#"{"messages": [{"content": "a"}]}"#, "line 7: messages[0].role is missing"),
-    (#"{"messages": [{"role": "user"}]}"#, "line 7: messages[0].content is missing"),
+    (#"{"messages": [{"content": "a"}]}"#, "messages[0].role is missing"),
+    (#"{"messages": [{"role": "user"}]}"#, "messages[0].content is missing"),
+    (#"{"messages": [{"role": "user", "content": 3}]}"#, "messages[0].content is 3: expected a string"),
     (
-      #"{"messages": [{"role": "user", "content": [{"type": "text"}]}]}"#,
-      "line 7: messages[0].content is an array, expected a string"
+      #"{"messages": [{"role": "user", "content": "\ud83d"}]}"#,
+      "messages[0].content is a string with half of a surrogate pair: expected a string"
+    ),
+    (
+      #"{"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}]}"#,
+      "messages[0].content is a list: expected a string, as lists of parts are not supported"
     ),
     (
       #"{"messages": [{"role": "assistant", "content": "a", "tool_calls": [{"name": "f"}]}]}"#,
-      "line 7: messages[0].tool_calls is an array, expected none, as calls of tools are not supported"
+      "messages[0].tool_calls is a list: expected none, as calls of tools are not supported"
     ),
     (
       #"{"tools": [{}], "messages": [{"role": "user", "content": "a"}]}"#,
-      "line 7: tools is an array, expected none, as calls of tools are not supported"
+      "tools is a list: expected none, as calls of tools are not supported"
     ),
-    (#"{"messages": [}"#, "line 7: malformed JSON at line 1, column 15: expected a value"),
+    (
+      #"{"messages": [{"role": "assistant", "content": "a", "reasoning": "b", "thinking": "c"}]}"#,
+      "messages[0].thinking and messages[0].reasoning differ: expected one thought"
+    ),
+    (
+      #"{"messages": [{"role": "assistant", "content": "a", "reasoning": ["b"]}]}"#,
+      "messages[0].reasoning is a list: expected a string"
+    ),
   ])
   func whatIsNoConversationIsRefused(json: String, error: String) {
-    #expect(failureOf { try Conversation(json: Array(json.utf8), name: "line 7") } == error)
+    #expect(failureOf { try Conversation(json: Array(json.utf8), file: "f", line: 7) } == "f: line 7: \(error)")
+  }
+
+  @Test("what is no JSON is named with its place, once")
+  func conversation_malformed() {
+    #expect(
+      failureOf { try Conversation(json: Array(#"{"messages": [}"#.utf8), file: "f", line: 7) }
+        == "f: line 7, column 15: malformed JSON: expected a value")
+  }
+
+  @Test("thoughts count under each of their names alike", arguments: ["reasoning_content", "reasoning", "thinking"])
+  func conversation_thoughts(key: String) throws {
+    let asked = #"{"role": "user", "content": "a", "reasoning": 3}"#
+    func read(_ keys: String) throws -> Conversation {
+      let json = "{\"messages\": [\(asked), {\"role\": \"assistant\", \"content\": \"b\", \(keys)}]}"
+      return try Conversation(json: Array(json.utf8), file: "f")
+    }
+    let expected = try Conversation([Message(.user, "a"), Message(.assistant, "b", reasoning: "WHY")])
+    #expect(try read("\"\(key)\": \"WHY\"") == expected)
+    #expect(try read("\"\(key)\": \"WHY\", \"reasoning\": \"WHY\", \"thinking\": null") == expected)
+  }
+
+  @Test("messages without text are those that the template renders")
+  func conversation_empty() throws {
+    let json = #"{"messages": [{"role": "system", "content": ""}, {"role": "user", "content": ""}]}"#
+    #expect(
+      try Conversation(json: Array(json.utf8), file: "f").text()
+        == "<|im_start|>system\n<|im_end|>\n<|im_start|>user\n<|im_end|>\n")
+  }
+
+  @Test("a key that nobody reads may have any value, and keys that only look alike are two")
+  func conversation_unreadKeys() throws {
+    let messages = #""messages": [{"role": "user", "content": "a"}]"#
+    for key in [
+      #""id": 12345678901234567890"#, #""score": NaN"#, #""x": 1e999"#, #""m": "\ud83d""#, #""\ud83d": 1"#,
+      #""m": {"caf\u00e9": 1, "cafe\u0301": 2}"#, #""messages": 3"#,
+    ] {
+      let json = "{\(key), \(messages)}"
+      #expect(try Conversation(json: Array(json.utf8), file: "f") == Conversation([Message(.user, "a")]), "\(key)")
+    }
   }
 
   @Test func conversationsAreReadFromJSON() throws {
@@ -132,7 +180,7 @@ import Testing
       {"id": 3, "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u", "name": "x"},
        {"role": "assistant", "content": "a", "reasoning_content": "r", "tool_calls": []}], "tools": null}
       """
-    let read = try Conversation(json: Array(json.utf8), name: "x")
+    let read = try Conversation(json: Array(json.utf8), file: "x")
     #expect(
       try read
         == Conversation([Message(.system, "s"), Message(.user, "u"), Message(.assistant, "a", reasoning: "r")]))
@@ -143,7 +191,7 @@ import Testing
     let tokenizer = try SmallFile().load()
     #expect(
       failureOf { try tokenizer.encode(conversation) }
-        == "the tokenizer has no added token \"<|im_start|>\", expected one for conversations")
-    #expect(failureOf { try Conversation([]) } == "messages is empty, expected at least one")
+        == "the tokenizer has no added token '<|im_start|>': expected one for conversations")
+    #expect(failureOf { try Conversation([]) } == "messages is empty: expected at least one")
   }
 }

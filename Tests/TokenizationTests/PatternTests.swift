@@ -56,4 +56,19 @@ import Testing
   func refuses(pattern: String, message: String) {
     #expect(failureOf { try Pattern(pattern) } == message)
   }
+
+  @Test("a pattern that takes too many steps ends with its name and the place", arguments: ["(a+)+$", "(a|aa)+$"])
+  func match_tooManySteps(pattern: String) {
+    let text = "b" + String(repeating: "a", count: 60) + "!"
+    #expect(
+      failureOf { try matches(pattern, text) }
+        == "the pre-tokenizer pattern '\(pattern)' fails at byte 0 of 62 of the text: "
+        + "matching takes too many steps (PCRE2: match limit exceeded)")
+  }
+
+  @Test("a long run of spaces is no reason to give up")
+  func match_longRuns() throws {
+    let text = String(repeating: " ", count: 3_000_000) + "a"
+    #expect(try matches(#"\s*[\r\n]+|\s+(?!\S)|\s+|a"#, text).map(\.utf8.count) == [2_999_999, 1, 1])
+  }
 }

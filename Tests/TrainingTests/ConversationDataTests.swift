@@ -163,9 +163,9 @@ import Torch
   @Test func conversationsAreTextForATokenizer() throws {
     try folder.write("chat.jsonl", text: "{\"messages\": [\"a\", \"b c\"]}\n\n{\"messages\": [\"d\"]}")
     try folder.write("text.txt", text: "e f")
-    func texts(_ json: [UInt8], _ name: String) throws -> [[UInt8]] {
+    func texts(_ json: [UInt8], _ file: String, _ number: Int) throws -> [[UInt8]] {
       guard let line = try? JSONDecoder().decode([String: [String]].self, from: Data(json)) else {
-        throw DataError("\(name): is no conversation")
+        throw DataError("\(file): line \(number): is no conversation")
       }
       return line["messages", default: []].map { Array($0.utf8) }
     }
@@ -222,7 +222,10 @@ import Torch
       try refusal("train-00000.answers.npy", [2, 6, 6, 8])
         == "\(answers): has an answer at 2 that is not inside its document")
     #expect(
-      try refusal("train-00000.answers.npy", [8, 8]) == "\(answers): has an answer at 8, behind the last of 8 tokens")
+      try refusal("train-00000.answers.npy", [8, 8]) == "\(answers): has an answer at 8, after the last of 8 tokens")
+    #expect(
+      try refusal("train-00000.boundaries.npy", [0])
+        == "\(starts): has 1 documents, but data.json says 2")
     #expect(
       try refusal("train-00000.boundaries.npy", [0, 9])
         == "\(starts): does not hold rising positions of documents in 8 tokens")

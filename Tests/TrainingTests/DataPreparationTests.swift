@@ -142,13 +142,57 @@ import Testing
     try folder.write("a.txt", text: "")
     try folder.write("b.txt", text: "text")
     #expect(message { try prepare(["a.txt"]) } == "\(folder("a.txt")): the corpus is empty: there is no text in it")
-    #expect(
-      message { try prepare(["b.txt"]) { $0.validationFraction = 1 } }
-        == "validation fraction 1.0: expected at least 0 and less than 1")
     #expect(message { try prepare(["b.txt"]) { $0.tokensPerShard = 0 } } == "tokens per shard 0: expected at least 1")
     #expect(
       message { try prepare(["b.txt"], encoder: ByteEncoder(vocabularySize: 100)) }
         == "the tokenizer gave the token id 116, expected 0 to 99")
+  }
+
+  @Test(
+    "a part that is none of the text or all of it is refused",
+    arguments: [1e-19, 1e-300, 9e-7, -0.1, .nan, .infinity, 1, 0.9999999])
+  func fraction_outOfRange(fraction: Double) throws {
+    try folder.write("b.txt", text: "text")
+    #expect(
+      message { try prepare(["b.txt"]) { $0.validationFraction = fraction } }
+        == "validation fraction \(fraction): expected 0, or 1e-06 to 0.999999")
+  }
+
+  @Test("the smallest and the largest part can be held out", arguments: [1e-6, 0.999999])
+  func fraction_bounds(fraction: Double) throws {
+    try folder.write("a.txt", text: String(repeating: "A line of text.\n", count: 100))
+    let outcome = try prepare(["a.txt"]) { $0.validationFraction = fraction }
+    #expect(outcome.description.train.bytes + outcome.description.validation.bytes == 1600)
+    let isEmpty = outcome.description.validation.tokens == 0
+    #expect(
+      outcome.notes == (isEmpty ? ["nothing is held out: there is too little text to take \(fraction) of it"] : []))
+  }
+
+  @Test("an error of the tokenizer says which text it is")
+  func encode_failure() throws {
+    struct Failing: TextEncoder {
+      let bytes = ByteEncoder()
+      var vocabularySize: Int { 257 }
+      var fingerprint: String { "failing" }
+      var endOfText: Int32 { 256 }
+      var endOfAnswer: Int32? { nil }
+      func encode(bytes text: [UInt8]) throws -> [Int32] {
+        if text.contains(0x21) { throw DataError("the pattern fails") }
+        return bytes.encode(bytes: text)
+      }
+      func encode(conversation json: [UInt8], file: String, line: Int) throws -> EncodedDocument {
+        throw DataError("no conversations")
+      }
+      func byteLengths() -> [Int] { bytes.byteLengths() }
+    }
+    let lines = try folder.write("a.jsonl", text: "{\"text\": \"a\"}\n\n{\"text\": \"!\"}\n")
+    let text = try folder.write("b.txt", text: "!")
+    func failure(_ path: String) -> String {
+      message { _ = try DataPreparation([path], encoder: Failing()).run(into: folder("data")) }
+    }
+    #expect(failure(lines) == "\(lines): line 3: the pattern fails")
+    #expect(failure(text) == "\(text): the text from byte 0 on: the pattern fails")
+    #expect(try folder.names() == ["a.jsonl", "b.txt"])
   }
 
   @Test func progressEndsAtTheEnd() throws {

@@ -80,11 +80,11 @@ import Testing
   @Test func damagedPackedFilesAreNamed() throws {
     let packed = try unpacked(Self.first)
     let short = try folder.write("short.txt.gz", packed.dropLast(9))
-    #expect(message { _ = try documents(short) } == "\(short): the gzip stream is cut short")
+    #expect(message { _ = try documents(short) } == "\(short): the gzip member at byte 0 is cut short: the file ends at byte \(packed.count - 9)")
     var damaged = packed
     damaged[packed.count - 7] ^= 1
     let wrong = try folder.write("wrong.txt.gz", damaged)
-    #expect(message { _ = try documents(wrong) } == "\(wrong): the gzip stream is damaged: incorrect data check")
+    #expect(message { _ = try documents(wrong) } == "\(wrong): the gzip member at byte 0 is damaged at byte \(packed.count - 4): incorrect data check")
     let plain = try folder.write("plain.txt.gz", text: "text")
     #expect(message { _ = try documents(plain) } == "\(plain): is not a gzip file, though its name ends in .gz")
     let hidden = try folder.write("hidden.txt", packed)
@@ -102,13 +102,113 @@ import Testing
   }
 
   @Test(arguments: [
-    ("{\"text\": \"a\"", "not valid JSON"), ("[1]", "expected a JSON object with a key \"text\""),
-    ("{\"texts\": \"a\"}", "there is no key \"text\""), ("{\"text\": 3}", "the value of \"text\" is no string"),
-    ("{\"text\": null}", "the value of \"text\" is no string"),
+    ("[1]", " is no object: expected one with a key 'text'"), ("{\"texts\": \"a\"}", ": there is no key 'text'"),
+    ("{\"text\": 3}", ": text is 3: expected a string"), ("{\"text\": null}", ": text is null: expected a string"),
+    ("{\"text\": \"a\\ud800\"}", ": text is a string with half of a surrogate pair: expected text"),
+    ("{\"text\": \"a\"", ", column 13: malformed JSON: expected ',' or '}'"),
+    ("{\"text\": \"a\"} x", ", column 15: malformed JSON: text after the end of the document"),
+    ("{\"x\": tru, \"text\": \"a\"}", ", column 7: malformed JSON: expected a value"),
   ])
   func linesThatAreNoDocumentsAreNamed(line: String, problem: String) throws {
     let path = try folder.write("a.jsonl", text: "{\"text\": \"a\"}\n\n\(line)\n")
-    #expect(message { _ = try documents(path) } == "\(path): line 3: \(problem)")
+    #expect(message { _ = try documents(path) } == "\(path): line 3\(problem)")
+  }
+
+  @Test("keys that nobody reads may have any value, and of equal keys the last counts")
+  func line_otherKeys() throws {
+    let lines = [
+      #"{"text": "first", "text": "second"}"#, #"{"text": 3, "text": "a", "id": 12345678901234567890123}"#,
+      #"{"x": 1e999, "y": NaN, "z": "\ud83d", "\ud83d": {"text": 1}, "text": "b", "é": 1, "e\u0301": 2}"#,
+    ]
+    let path = try folder.write("a.jsonl", text: lines.joined(separator: "\n"))
+    #expect(try documents(path) == ["second", "a", "b"])
+  }
+
+  @Test(
+    "what a file of lines holds is told by the keys of its first line, whatever their values",
+    arguments: [
+      (#"{"messages": [], "id": 12345678901234567890, "x": 1e999, "y": NaN, "z": "\ud83d"}"#, true),
+      ("\n \r\n" + #"{"messages": 3}"#, true), (#"{"text": "a", "messages": []}"#, false), (#"["messages"]"#, false),
+      (#"{"m\u0065ssages": []}"#, true),
+    ])
+  func kind_firstLine(text: String, isConversations: Bool) throws {
+    let file = try #require(TextFile(folder.write("a.jsonl", text: text)))
+    #expect(try file.holdsConversations() == isConversations)
+  }
+
+  @Test("nothing of a packed file is left out: what follows a member is another one, zeros, or an error")
+  func gzip_tail() throws {
+    let (first, second) = (try unpacked(Self.first), try unpacked(Self.second))
+    func read(_ bytes: Data) throws -> [String] { try documents(folder.write("a.txt.gz", bytes)) }
+    let zeros = Data(count: 512)
+    #expect(try read(first + zeros + second + zeros) == ["alpha\nbeta\ngamma\n"])
+    #expect(try read(Data()) == [])
+    // A member without content.
+    let empty = try unpacked("H4sIAAAAAAAAAwMAAAAAAAAAAAA=")
+    #expect(try read(empty) == [])
+    #expect(try read(empty + second + empty) == ["gamma\n"])
+    let path = folder("a.txt.gz")
+    let place = "after the gzip member that ends at byte \(first.count) follows what is no gzip member"
+    for (tail, shown) in [(Data("text".utf8), "74 65 78 74"), (zeros + Data("x".utf8), "78"), (Data([0x1F, 0]), "1F 0")] {
+      let start = place.replacing("\(first.count)", with: "\(first.count + (tail.count > 500 ? 512 : 0))")
+      #expect(
+        message { _ = try read(first + tail) }
+          == "\(path): \(start) (\(shown) in hexadecimal): expected another one or the end of the file")
+    }
+    for cut in [1, 5, 12, second.count - 1] {
+      #expect(
+        message { _ = try read(first + second.prefix(cut)) }
+          == "\(path): the gzip member at byte \(first.count) is cut short: the file ends at byte \(first.count + cut)")
+    }
+    #expect(
+      message { _ = try read(zeros + first) } == "\(path): is not a gzip file, though its name ends in .gz")
+  }
+
+  @Test("what would be waited for or has no end is left out of folders and refused by name")
+  func find_irregular() throws {
+    try folder.write("good.txt", text: "x")
+    #expect(mkfifo(folder("fifo.txt"), 0o600) == 0)
+    for (name, target) in [("zero.jsonl", "/dev/zero"), ("lost.txt", "nowhere"), ("linked.txt", "good.txt")] {
+      try FileManager.default.createSymbolicLink(atPath: folder(name), withDestinationPath: target)
+    }
+    try FileManager.default.createDirectory(atPath: folder("folder.txt"), withIntermediateDirectories: true)
+    let found = try TextFile.find([folder.path])
+    #expect(found.files.map { $0.path.dropFirst(folder.path.count + 1) } == ["good.txt", "linked.txt"])
+    #expect(
+      found.notes == [
+        "\(folder("fifo.txt")): skipped, a FIFO", "\(folder("lost.txt")): skipped, a link that leads nowhere",
+        "\(folder("zero.jsonl")): skipped, a device",
+      ])
+    #expect(
+      message { _ = try TextFile.find([folder("fifo.txt")]) }
+        == "\(folder("fifo.txt")): is a FIFO: expected a file or a folder")
+    #expect(
+      message { _ = try TextFile.find([folder("zero.jsonl")]) }
+        == "\(folder("zero.jsonl")): is a device: expected a file or a folder")
+    #expect(
+      message { _ = try TextFile.find([folder("folder.txt")]) }.hasPrefix("\(folder("folder.txt")): no text found"))
+    // A file that became a FIFO after it was found.
+    let file = try #require(TextFile(folder("fifo.txt")))
+    #expect(message { _ = try file.documents() } == "\(folder("fifo.txt")): is a FIFO: expected a file")
+    #expect(message { _ = try file.checksum() } == "\(folder("fifo.txt")): is a FIFO: expected a file")
+  }
+
+  @Test("a line that is longer than memory should hold is refused by its number")
+  func line_tooLong() throws {
+    let path = try folder.write("a.jsonl", text: "\n\n")
+    let handle = try #require(FileHandle(forWritingAtPath: path))
+    try handle.seekToEnd()
+    let piece = Data(repeating: 0x20, count: 1 << 20)
+    for _ in 0...(TextReader.maximumLine >> 20) { try handle.write(contentsOf: piece) }
+    try handle.close()
+    #expect(
+      message { _ = try documents(path) } == "\(path): line 3 has more than 67108864 bytes: expected at most that many")
+  }
+
+  @Test("a name with an escape sequence does not reach the terminal")
+  func message_escapes() throws {
+    let path = try folder.write("a\u{1B}[31m.txt", [0xFF])
+    #expect(message { _ = try documents(path) } == "\(folder("a\\u{1b}[31m.txt")): byte 0 is 0xFF, which is not UTF-8")
   }
 
   @Test func blocksEndAtLinesAndJoinToTheText() throws {

@@ -38,7 +38,7 @@ final class TemporaryFolder {
   }
 }
 
-/// A tokenizer whose token ids are bytes, with an end of text behind them.
+/// A tokenizer whose token ids are bytes, with an end of text after them.
 struct ByteEncoder: TextEncoder {
   var vocabularySize = 257
   var fingerprint = "bytes"
@@ -54,9 +54,9 @@ extension ByteEncoder {
   }
 
   /// Questions and answers by turns, each answer followed by an end.
-  func encode(conversation json: [UInt8], name: String) throws -> EncodedDocument {
+  func encode(conversation json: [UInt8], file: String, line number: Int) throws -> EncodedDocument {
     guard let line = try? JSONDecoder().decode(Line.self, from: Data(json)) else {
-      throw DataError("\(name): is no conversation")
+      throw DataError("\(file): line \(number): is no conversation")
     }
     var tokens: [Int32] = []
     var answers: [Range<Int>] = []

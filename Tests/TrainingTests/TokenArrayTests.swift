@@ -42,13 +42,17 @@ import Testing
     let good = "{'descr': '<u2', 'fortran_order': False, 'shape': (4,), }"
     #expect(try failure(header: good, bytes: 8) == "no error")
     #expect(message { _ = try TokenArray(folder("b.npy"), expecting: [.uint16]) } == "\(folder("b.npy")): no such file")
+    #expect(mkfifo(folder("fifo.npy"), 0o600) == 0)
+    #expect(
+      message { _ = try TokenArray(folder("fifo.npy"), expecting: [.uint16]) }
+        == "\(folder("fifo.npy")): is a FIFO: expected a file")
     try folder.write("a.npy", text: "hello")
     #expect(
       message { _ = try TokenArray(path, expecting: [.uint16]) }
         == "\(path): is not a .npy file: it does not begin with \\x93NUMPY")
     #expect(try failure(header: good, bytes: 8, version: 2) == "\(path): is a .npy file of version 2.0, expected 1.0")
     #expect(
-      try failure(header: good, bytes: 7) == "\(path): has 7 bytes behind its header, expected 4 elements of 2 bytes")
+      try failure(header: good, bytes: 7) == "\(path): has 7 bytes after its header, expected 4 elements of 2 bytes")
     #expect(
       try failure(header: good.replacing("<u2", with: "<f4"), bytes: 16)
         == "\(path): has elements of type '<f4', expected '<u2' or '<u4'")
@@ -58,7 +62,7 @@ import Testing
     let huge = good.replacing("4", with: "9223372036854775807")
     #expect(
       try failure(header: huge, bytes: 8)
-        == "\(path): has 8 bytes behind its header, expected 9223372036854775807 elements of 2 bytes")
+        == "\(path): has 8 bytes after its header, expected 9223372036854775807 elements of 2 bytes")
     try folder.write("a.npy", [0x93] + Array("NUMPY".utf8) + [1, 0, 255, 255, 32])
     #expect(
       message { _ = try TokenArray(path, expecting: [.uint16]) }

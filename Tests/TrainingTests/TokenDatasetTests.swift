@@ -88,12 +88,20 @@ import Torch
   @Test func validationCoversTheSplitInOrder() throws {
     let dataset = try dataset()
     let tokens = try allTokens(dataset)
-    let windows = try dataset.windowCount(length: 16)
-    let batches = Array(try dataset.validationBatches(rows: 4, length: 16))
-    #expect(try batches.flatMap { try rows($0) }.flatMap { $0 } == Array(tokens[..<(windows * 16)]))
-    #expect(
-      batches.map { $0.tokens.size(0) } == [Int](repeating: 4, count: windows / 4)
-        + (windows % 4 > 0 ? [windows % 4] : []))
+    for length in [16, 17, tokens.count - 1, tokens.count, 1000] {
+      let windows = (tokens.count - 2) / length + 1
+      let batches = Array(try dataset.validationBatches(rows: 4, length: length))
+      let padding = windows * length - (tokens.count - 1)
+      #expect(
+        try batches.flatMap { try rows($0) }.flatMap { $0 }
+          == tokens.dropLast() + [Int64](repeating: 256, count: padding))
+      #expect(
+        try batches.flatMap { try $0.targets.elements(Int64.self) }
+          == tokens.dropFirst() + [Int64](repeating: -100, count: padding))
+      #expect(
+        batches.map { $0.tokens.size(0) } == [Int](repeating: 4, count: windows / 4)
+          + (windows % 4 > 0 ? [windows % 4] : []))
+    }
     #expect(Array(try dataset.validationBatches(rows: 4, length: 16, limit: 100)).map { $0.tokens.size(0) } == [4, 2])
     #expect(Array(try dataset.validationBatches(rows: 4, length: 16, limit: 1)).map { $0.tokens.size(0) } == [1])
   }
@@ -113,7 +121,9 @@ import Torch
     let empty = try TokenDataset(folder: data, split: .validation)
     #expect(
       message { _ = try empty.validationBatches(rows: 1, length: 8) }
-        == "\(data): the validation split has 0 tokens, expected at least 9 for sequences of 8")
+        == "\(data): the validation split has 0 tokens: expected at least 2 to measure a loss")
+    #expect(empty.isEmpty && !dataset.isEmpty)
+    #expect(try Array(dataset.validationBatches(rows: 1, length: 100)).map(\.tokens.shape) == [[1, 100]])
     #expect(
       message { _ = try dataset.batch(step: 0, rows: 1, length: 0, seed: 0) }
         == "sequence length 0: expected at least 1")
@@ -135,6 +145,56 @@ import Torch
     #expect(
       message { try dataset.check(fingerprint: "bytes", vocabularySize: 256) }
         == "\(data): has a vocabulary of 257 tokens, the model has 256")
+  }
+
+  @Test("a token that stands for no number of bytes, or for another than the tokenizer says, is named")
+  func byteLengths_damaged() throws {
+    let opened = try dataset()
+    let path = folder("data/token_bytes.npy")
+    func failure(_ lengths: [Int]) throws -> String {
+      try FileManager.default.removeItem(atPath: path)
+      let writer = try TokenArrayWriter(path, .int64)
+      try writer.append(lengths)
+      try writer.finish()
+      return message { _ = try TokenDataset(folder: data, split: .train) }
+    }
+    let good = ByteEncoder().byteLengths()
+    #expect(try failure(good) == "no error")
+    #expect(
+      try failure(good.dropLast() + [-1])
+        == "\(path): token 256 stands for -1 bytes: expected 0 to 2147483647")
+    #expect(
+      try failure([.max] + good.dropFirst())
+        == "\(path): token 0 stands for 9223372036854775807 bytes: expected 0 to 2147483647")
+    #expect(
+      try failure(good.map { _ in 0 })
+        == "\(path): token 0 and all others stand for 0 bytes: expected some that stand for text")
+    try opened.check(byteLengths: good)
+    #expect(
+      message { try opened.check(byteLengths: [1, 0] + good.dropFirst(2)) }
+        == "\(path): token 1 stands for 1 bytes: expected 0, as the tokenizer says")
+  }
+
+  @Test("starts of documents that nobody reads in training are held to the tokens all the same")
+  func boundaries_damaged() throws {
+    let description = try dataset().description
+    let path = folder("data/train-00000.boundaries.npy")
+    let starts = try TokenArray(path, expecting: [.int64]).elements
+    func failure(_ starts: [Int64]) throws -> String {
+      try FileManager.default.removeItem(atPath: path)
+      let writer = try TokenArrayWriter(path, .int64)
+      try writer.append(starts)
+      try writer.finish()
+      return message { _ = try TokenDataset(folder: data, split: .train) }
+    }
+    #expect(try failure(starts) == "no error")
+    #expect(
+      try failure(starts + [7])
+        == "\(path): has \(starts.count + 1) documents, but data.json says \(description.train.shards[0].documents)")
+    let wrong = "\(path): does not hold rising positions of documents in \(description.train.shards[0].tokens) tokens"
+    for damaged in [
+      [1] + starts.dropFirst(), [-1] + starts.dropFirst(), [0, 0] + starts.dropFirst(2), starts.dropLast() + [50],
+    ] { #expect(try failure(Array(damaged)) == wrong) }
   }
 
   @Test func damagedFoldersAreNamed() throws {
@@ -168,14 +228,53 @@ import Torch
       return message { _ = try TokenDataset(folder: data, split: .train) }
     }
     let path = folder("data/data.json")
-    #expect(
-      try failure("{") == "\(path): is not a description of prepared data: there is no number \"format_version\"")
+    #expect(try failure("{") == "\(path): line 1, column 2: malformed JSON: expected a string")
+    #expect(try failure("{}") == "\(path): format_version is missing")
+    #expect(try failure("[]") == "\(path): the document is a list: expected an object")
     #expect(
       try failure(json.replacing("\"format_version\" : 1", with: "\"format_version\" : 2"))
-        == "\(path): has the format version 2, expected 1; prepare the data again")
+        == "\(path): format_version is 2: expected 1; prepare the data again")
     #expect(
-      try failure(json.replacing("\"vocabulary_size\"", with: "\"x\""))
-        == "\(path): is damaged: there is no \"vocabulary_size\"; prepare the data again")
+      try failure(json.replacing("\"vocabulary_size\"", with: "\"x\"")) == "\(path): vocabulary_size is missing")
+    func failure(_ key: String, _ value: String) throws -> String {
+      try failure(json.replacing(try Regex("\"\(key)\" : [^,\n]*"), with: "\"\(key)\" : \(value)", maxReplacements: 1))
+        .replacing("\(path): ", with: "")
+    }
+    #expect(try failure("end_of_text", "-1") == "end_of_text is -1: expected an integer from 0 to 256")
+    #expect(try failure("end_of_text", "257") == "end_of_text is 257: expected an integer from 0 to 256")
+    #expect(
+      try failure("end_of_text", "1e30") == "end_of_text is 1e30: expected an integer")
+    #expect(try failure("vocabulary_size", "0") == "vocabulary_size is 0: expected an integer from 1 to 16777216")
+    #expect(
+      try failure("vocabulary_size", "9223372036854775807")
+        == "vocabulary_size is 9223372036854775807: expected an integer from 1 to 16777216")
+    #expect(
+      try failure("file", "\"../a.npy\"")
+        == "train.shards[0] names the file '../a.npy': expected the name of a file in this folder")
+    #expect(
+      try failure("form", "\"x\"") == "no error", "there is no such key in data of text")
+    #expect(
+      try failure(json.replacing("\"format_version\"", with: "\"form\": \"pictures\", \"format_version\""))
+        == "\(path): form is 'pictures': expected one of conversations")
+    #expect(
+      try failure(json.replacing("\"format_version\"", with: "\"form\": \"conversations\", \"format_version\""))
+        == "\(path): train.shards[0] has no file of answers")
+    // Of equal keys the last counts, here as everywhere.
+    #expect(try failure(json.replacing("\"format_version\"", with: "\"end_of_text\": -1, \"format_version\"")) == "no error")
+    var description = try ({ () throws in
+      try folder.write("data/data.json", text: json)
+      return try DataDescription.read(from: data)
+    })()
+    description.train.tokens += 1
+    try description.write(to: data)
+    #expect(
+      message { _ = try TokenDataset(folder: data, split: .train) }
+        == "\(path): train.tokens is \(description.train.tokens): expected the sum of its shards' tokens")
+    description.train.shards[0].tokens = .max
+    try description.write(to: data)
+    #expect(
+      message { _ = try TokenDataset(folder: data, split: .train) }
+        == "\(path): train.shards[0].tokens is \(Int.max): expected an integer from 1 to 9007199254740992")
     try FileManager.default.removeItem(atPath: path)
     #expect(
       message { _ = try TokenDataset(folder: data, split: .train) }

@@ -83,4 +83,25 @@ struct TrainingRunTests {
     let file = try fixture.folder.write("run/checkpoints/step-00000010/training.json", text: "{}")
     #expect(message { try fixture.run("run") } == "\(file): cannot be read as the state of a run")
   }
+
+  @Test("without held-out text a run trains, measures nothing and marks no checkpoint as the best")
+  func run_withoutHeldOutText() throws {
+    let folder = try TemporaryFolder()
+    var options = DataPreparation.Options()
+    options.validationFraction = 0
+    _ = try DataPreparation([Fixtures.url("golden/genesis.txt").path], encoder: ByteEncoder(), options: options)
+      .run(into: folder("data"))
+    let fixture = try TrainerFixture(in: folder, "wide", ["training.steps=2", "validation.interval=1"])
+    try fixture.run("run")
+    let names = try folder.names("run")
+    #expect(names.contains("checkpoints") && !names.contains("best"), "\(names)")
+    #expect(try folder.names("run/checkpoints") == ["step-00000002"])
+    let metrics = try fixture.metrics("run")
+    #expect(metrics.count == 2)
+    #expect(metrics.allSatisfy { $0.keys.allSatisfy { !$0.hasPrefix("validation/") } })
+    #expect(try folder.read("run/train.log").contains("no text is held out"))
+    #expect(
+      message { _ = try fixture.trainer().evaluate() }
+        == "\(folder("data")): the validation split has 0 tokens: expected at least 2 to measure a loss")
+  }
 }

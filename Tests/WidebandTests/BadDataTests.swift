@@ -59,17 +59,17 @@ struct BadDataTests {
       "token id -1 is out of range: the vocabulary has 320 ids, 0 to 319")
     expectError(
       try Executable.run("tokenizer", "decode", "--tokenizer", tokenizer, "99999999999"),
-      "'99999999999' is not a token id: expected a whole number")
+      "'99999999999' is not a token id: expected an integer")
   }
 
   @Test func aMalformedTokenizer() throws {
     let file = try folder.write("tokenizer.json", "{\"model\": ")
     expectError(
       try Executable.run("tokenizer", "encode", "--tokenizer", folder.url.path, "text"),
-      "\(file.path): malformed JSON at line 1, column 11: expected '{'")
+      "\(file.path): line 1, column 11: malformed JSON: expected '{'")
     expectError(
       try Executable.run("tokenizer", "encode", "--tokenizer", "nowhere.json", "text", in: folder.url),
-      "\(folder("nowhere.json").path): no such file")
+      "\(folder("nowhere.json").path): cannot be read: No such file or directory")
   }
 
   @Test func aTokenInTheDataThatIsNotInTheVocabulary() throws {
@@ -103,5 +103,70 @@ struct BadDataTests {
       "tokenizer", "train", "--output", "file/out", workspace("text.txt"), in: folder.url)
     expectError(trained, "file/out: the folder cannot be created: Not a directory")
     #expect(try folder.read("file") == "a file")
+  }
+
+  @Test("as many ids as a command line holds are decoded at once", .timeLimit(.minutes(1)))
+  func decode_manyIDs() throws {
+    let tokenizer = workspace("tokenizer")
+    let ids = try Executable.run("tokenizer", "encode", "--tokenizer", tokenizer, "In the beginning").output
+      .split(whereSeparator: \.isWhitespace).map(String.init)
+    let many = (0..<(20_000 / ids.count)).flatMap { _ in ids }
+    let text = String(repeating: "In the beginning", count: 20_000 / ids.count) + "\n"
+    for arguments in [["--tokenizer", tokenizer] + many, many + ["--tokenizer", tokenizer]] {
+      let result = try Executable.run(["tokenizer", "decode"] + arguments)
+      #expect(result.status == 0 && result.output == text, "\(result.errors.prefix(300))")
+    }
+    expectError(
+      try Executable.run("tokenizer", "decode", "--tokenizer", tokenizer, "1", "2", "x", "3"),
+      "'x' is not a token id: expected an integer")
+  }
+
+  @Test("data without a held-out part can be trained on, and evaluating on it says so")
+  func train_withoutHeldOutText() throws {
+    let prepared = try Executable.run(
+      "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "all", "--validation-fraction", "0",
+      workspace("text.txt"), in: folder.url)
+    #expect(prepared.status == 0)
+    let trained = try Executable.run(
+      "train", "--recipe", workspace("recipe.yaml"), "--data", "all", "--output", "run", "--set", "training.steps=2",
+      in: folder.url)
+    #expect(trained.status == 0, "\(trained.errors)")
+    #expect(trained.errors.contains("no text is held out"))
+    expectError(
+      try Executable.run("evaluate", "--model", workspace.model, "--data", "all", "--length", "16", in: folder.url),
+      "all: the validation split has 0 tokens: expected at least 2 to measure a loss")
+  }
+
+  @Test("bytes of tokens that the tokenizer does not confirm are refused")
+  func evaluate_damagedByteLengths() throws {
+    try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder("tokens").path)
+    let file = folder("tokens/token_bytes.npy")
+    let good = try Data(contentsOf: file)
+    func evaluate(_ id: Int, _ length: Int64) throws -> Executable.Result {
+      var bytes = good
+      withUnsafeBytes(of: length.littleEndian) { bytes.replaceSubrange((128 + 8 * id)..<(136 + 8 * id), with: $0) }
+      try bytes.write(to: file)
+      return try Executable.run(
+        "evaluate", "--model", workspace.model, "--data", folder("tokens").path, "--length", "16")
+    }
+    expectError(try evaluate(7, -1), "\(file.path): token 7 stands for -1 bytes: expected 0 to 2147483647")
+    expectError(
+      try evaluate(7, 0), "\(file.path): token 7 stands for 0 bytes: expected 1, as the tokenizer says")
+    #expect(try evaluate(7, 1).status == 0)
+  }
+
+  @Test("an endless pattern, a FIFO and fractions out of range end at once")
+  func prepare_endless() throws {
+    try folder.write("text.txt", "text")
+    for fraction in ["1e-19", "1e-300", "nan", "inf", "1"] {
+      let result = try Executable.run(
+        "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "out", "--validation-fraction", fraction,
+        "text.txt", in: folder.url)
+      #expect(result.status == 1 && result.errors.hasPrefix("Error: validation fraction "), "\(result.errors)")
+    }
+    #expect(mkfifo(folder("fifo.txt").path, 0o600) == 0)
+    expectError(try prepare("fifo.txt"), "fifo.txt: is a FIFO: expected a file or a folder")
+    let found = try prepare(".")
+    #expect(found.status == 0 && found.output.hasPrefix("./fifo.txt: skipped, a FIFO\n"), "\(found.output)")
   }
 }

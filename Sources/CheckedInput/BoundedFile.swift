@@ -1,0 +1,72 @@
+import Foundation
+
+/// The content of a regular file of bounded size.
+///
+/// - Parameter limit: the most bytes that such a file may have.
+/// - Throws: `InputError` naming the file and why it cannot be read, or its size.
+public func boundedContents(of file: URL, limit: Int) throws -> Data {
+  let handle = try openRegularFile(file.path)
+  defer { try? handle.close() }
+  let size = try sizeOfRegularFile(file.path)
+  guard size <= limit else {
+    throw InputError("\(shown(file.path)): has \(size) bytes: expected at most \(limit)")
+  }
+  do {
+    // A file that grows meanwhile is not read beyond the limit.
+    return try handle.read(upToCount: limit) ?? Data()
+  } catch { throw InputError("\(shown(file.path)): cannot be read: \(reason(error))") }
+}
+
+/// Opens a regular file, or a link to one, for reading.
+///
+/// A FIFO without a writer would block for ever, and a device may have no end: both are refused without waiting.
+///
+/// - Throws: `InputError` naming the file and what it is, or why it cannot be opened.
+public func openRegularFile(_ path: String) throws -> FileHandle {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+  guard descriptor >= 0 else {
+    // A socket cannot be opened at all; the words for that do not say what it is.
+    if let kind = irregularKind(path) { throw InputError("\(shown(path)): is \(kind): expected a file") }
+    throw InputError("\(shown(path)): cannot be read: \(String(cString: strerror(errno)))")
+  }
+  let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+  var status = stat()
+  guard fstat(descriptor, &status) == 0 else {
+    throw InputError("\(shown(path)): cannot be read: \(String(cString: strerror(errno)))")
+  }
+  if let kind = kind(status) { throw InputError("\(shown(path)): is \(kind): expected a file") }
+  return handle
+}
+
+/// The size in bytes of a regular file, or of the one that a link leads to.
+///
+/// - Throws: `InputError` naming the file and what it is, or why that cannot be told.
+public func sizeOfRegularFile(_ path: String) throws -> Int {
+  var status = stat()
+  guard stat(path, &status) == 0 else {
+    throw InputError("\(shown(path)): cannot be read: \(String(cString: strerror(errno)))")
+  }
+  if let kind = kind(status) { throw InputError("\(shown(path)): is \(kind): expected a file") }
+  return Int(status.st_size)
+}
+
+/// What there is at a path, or where a link leads, if that is no regular file, such as "a FIFO"; nil for a file and
+/// where there is nothing.
+public func irregularKind(_ path: String) -> String? {
+  var status = stat()
+  return stat(path, &status) == 0 ? kind(status) : nil
+}
+
+/// A path as a message shows it: all of it, since what distinguishes paths is often at their end.
+private func shown(_ path: String) -> String { printable(path, limit: 4096) }
+
+private func kind(_ status: stat) -> String? {
+  switch status.st_mode & S_IFMT {
+  case S_IFREG: nil
+  case S_IFDIR: "a folder"
+  case S_IFIFO: "a FIFO"
+  case S_IFSOCK: "a socket"
+  case S_IFCHR, S_IFBLK: "a device"
+  default: "not a file"
+  }
+}
