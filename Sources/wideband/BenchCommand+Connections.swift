@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Foundation
 import Torch
 import Training
@@ -30,9 +31,8 @@ extension BenchCommand {
     @OptionGroup var machine: MachineOptions
 
     func validate() throws {
-      for (name, value) in [("--hidden-size", hiddenSize), ("--tokens", tokens)] where value < 1 {
-        throw ValidationError("\(name) is \(value): expected at least 1")
-      }
+      try requireIntegers(
+        ("--hidden-size", hiddenSize, Limits.channels), ("--tokens", tokens, Limits.batchTokens))
       for width in try parsedWidths() where !hiddenSize.isMultiple(of: width.fractionRate) {
         throw ValidationError("--hidden-size is \(hiddenSize): expected a multiple of m = \(width.fractionRate)")
       }

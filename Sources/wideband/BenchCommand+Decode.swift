@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Decoding
 import Foundation
 import LanguageModel
@@ -58,10 +59,9 @@ extension BenchCommand {
       if (model == nil) == (config == nil) {
         throw ValidationError("--model and --config are \(model == nil ? "both missing" : "both given"): expected one")
       }
-      for (name, value) in [("--prompt", prompt), ("--tokens", tokens), ("--batch", batch), ("--runs", runs)]
-      where value < 1 {
-        throw ValidationError("\(name) is \(value): expected at least 1")
-      }
+      try requireIntegers(
+        ("--prompt", prompt, Limits.tokens), ("--tokens", tokens, Limits.tokens), ("--batch", batch, Limits.rows),
+        ("--runs", runs, Limits.repetitions), ("--cycle", cycle ?? 1, Limits.cycle))
       if unaligned, batch < 2 {
         throw ValidationError("--unaligned is given with a batch of \(batch): expected at least 2")
       }

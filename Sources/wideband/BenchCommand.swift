@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Decoding
 import Foundation
 import LanguageModel
@@ -42,8 +43,11 @@ struct BenchCommand: ParsableCommand {
     @OptionGroup var machine: MachineOptions
 
     func validate() throws {
-      for (name, value) in [("--batch", batch), ("--steps", steps), ("--length", length)] where value < 1 {
-        throw ValidationError("\(name) is \(value): expected at least 1")
+      try requireIntegers(
+        ("--batch", batch, Limits.rows), ("--steps", steps, Limits.repetitions), ("--length", length, Limits.tokens))
+      guard Limits.batchTokens.contains(batch * length) else {
+        throw ValidationError(
+          "--batch is \(batch): expected at most \(Limits.batchTokens.upperBound) tokens at once, in rows of \(length)")
       }
     }
 

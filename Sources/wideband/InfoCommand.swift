@@ -37,7 +37,7 @@ struct Info: ParsableCommand {
     }
     let configuration: ModelConfiguration
     if path.hasSuffix(".yaml") || path.hasSuffix(".yml") {
-      let yaml = try String(contentsOfFile: path, encoding: .utf8)
+      let yaml = try Recipe.text(of: path)
       // The tokenizer decides a recipe's vocabulary; without one, the size that quickstart trains.
       configuration = try Recipe(yaml: yaml, name: path, changes: set, vocabularySize: 4096).model
     } else {
