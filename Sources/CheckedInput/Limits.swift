@@ -19,6 +19,8 @@ public enum Limits {
   public static let totalTokens = 1...1_099_511_627_776
   /// Rows of a batch.
   public static let rows = 1...1_048_576
+  /// Tokens that go through a model at once: rows of a batch times tokens of a row.
+  public static let batchTokens = 1...16_777_216
   /// Optimizer steps, and steps between two events.
   public static let steps = 1...1_000_000_000_000
   /// Tokens of a direct-decoding cycle, and of a draft.
@@ -27,7 +29,19 @@ public enum Limits {
   public static let depths = 1...64
   /// Threads of a process.
   public static let threads = 1...1024
+  /// Runs and steps that a benchmark times.
+  public static let repetitions = 1...1_000_000
+  /// Numbers from 0 that float32 holds.
+  public static let floats = 0...3.4e38
+  /// Numbers above 0 that float32 holds, and holds above 0.
+  public static let positiveFloats = 1.2e-38...3.4e38
 }
 
 /// What a message calls a range: "from 1 to 1024".
 public func describe(_ range: ClosedRange<Int>) -> String { "from \(range.lowerBound) to \(range.upperBound)" }
+
+/// What a message calls a range of numbers: "from 0 to 3.4e+38".
+public func describe(_ range: ClosedRange<Double>) -> String {
+  func text(_ bound: Double) -> String { Int(exactly: bound).map(String.init) ?? "\(bound)" }
+  return "from \(text(range.lowerBound)) to \(text(range.upperBound))"
+}

@@ -86,7 +86,8 @@ public struct GenerationConfiguration: Encodable, Hashable, Sendable {
     }
     endOfTextTokens = read(.endOfTextTokens, as: OneOrMany.self)?.values ?? []
     if let token = endOfTextTokens.first(where: { $0 < 0 }) {
-      faults[.endOfTextTokens] = "\(name): \(CodingKeys.endOfTextTokens.rawValue) is \(token): expected the id of a token, at least 0"
+      faults[.endOfTextTokens] =
+        "\(name): \(CodingKeys.endOfTextTokens.rawValue) is \(token): expected the id of a token, at least 0"
     }
   }
 

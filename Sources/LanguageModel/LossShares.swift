@@ -10,16 +10,34 @@ public struct LossShares: Sendable {
   /// Of the experts' balance, which is one of passes and not of tokens.
   let balance: Double
 
-  /// The shares of rows whose targets are `part`, `[b, T]`, in a step whose targets are `whole`, `[B, T]`.
-  ///
-  /// - Throws: the first error of an operator.
-  public init(of part: Tensor, in whole: Tensor, _ configuration: ModelConfiguration) throws {
-    func count(_ targets: Tensor, _ depth: Int) throws -> Double {
-      try (targets.slice(1, depth...) .< 0).not().sum().item()
+  /// The shares of some rows in a step.
+  public init(of part: Counts, in whole: Counts) {
+    predictions = zip(part.predictions, whole.predictions).map { $0 / max(1, $1) }
+    balance = part.rows / max(1, whole.rows)
+  }
+
+  /// What rows have that losses are means over; of all rows of a step it is the sum over its parts.
+  public struct Counts: Sendable {
+    /// Targets that count, of the next token, then of each prediction depth.
+    fileprivate var predictions: [Double]
+    fileprivate var rows: Double
+
+    /// The counts of rows whose targets are `[b, T]`.
+    ///
+    /// - Throws: the first error of an operator.
+    public init(_ targets: Tensor, _ configuration: ModelConfiguration) throws {
+      let depths = 0...min(configuration.multiTokenPrediction?.depth ?? 0, targets.size(1) - 1)
+      predictions = try withTorch {
+        try depths.map { try (targets.slice(1, $0...) .< 0).not().sum().item() }
+      }
+      rows = Double(targets.size(0))
     }
-    let depths = 0...min(configuration.multiTokenPrediction?.depth ?? 0, whole.size(1) - 1)
-    predictions = try withTorch { try depths.map { try count(part, $0) / max(1, count(whole, $0)) } }
-    balance = Double(part.size(0)) / Double(whole.size(0))
+
+    /// Adds the counts of other rows of the same length.
+    public static func += (sum: inout Counts, other: Counts) {
+      sum.predictions = zip(sum.predictions, other.predictions).map { $0 + $1 }
+      sum.rows += other.rows
+    }
   }
 }
 

@@ -76,7 +76,7 @@ extension LanguageModel {
     let deeper = deeperLosses(from: state, tokens: tokens, targets: targets, in: pass)
     var balance: Tensor?
     if let experts = configuration.experts, experts.balanceLossWeight > 0, !pass.routerLogits.isEmpty {
-      balance = MixtureOfExperts.balanceLoss(pass.routerLogits, experts)
+      balance = MixtureOfExperts.balanceLoss(pass.routerLogits, experts, without: pass.padding)
     }
     return Losses(
       nextToken: nextToken, positions: positions, distillation: distillation, deeper: deeper, balance: balance,

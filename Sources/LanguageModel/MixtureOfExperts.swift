@@ -41,7 +41,7 @@ struct MixtureOfExperts: FeedForward {
     if isRenormalized { weights = weights / weights.sum(-1, keep: true) }
     let loads = chosen.flattened().counts(experts.count)
     pass.routerLogits.append(logits)
-    pass.expertLoads.append(loads)
+    pass.expertLoads.append(pass.padding.map { Self.loads(chosen, without: $0.flattened(), experts.count) } ?? loads)
     let matrices = experts.flatMap { [$0.gate, $0.up, $0.down] }
     if let sum = flat.fusedExperts(matrices, shares: weights, chosen: chosen) { return sum.reshaped(x.shape) }
     return composed(flat, weights, chosen, loads: loads).to(x.dtype).reshaped(x.shape)
@@ -64,14 +64,29 @@ struct MixtureOfExperts: FeedForward {
     return .concatenate(zip(experts, blocks).map { expert, block in expert(block) })
   }
 
+  /// Tokens that each expert was sent, `[E]`, of those `[N, k]` that are no padding, `[N]`.
+  private static func loads(_ chosen: Tensor, without padding: Tensor, _ count: Int) -> Tensor {
+    // Padding is sent to one expert more than there are, who is left out.
+    chosen.masked(padding.unsqueezed(-1), Double(count)).flattened().counts(count + 1).slice(0, 0..<count)
+  }
+
   /// E Σ_e share_e · probability_e over the routers of all layers together: 1·k at best, larger when some experts
-  /// are sent more than others.
+  /// are sent more than others. Tokens that are padding, `[B, T]`, count in neither factor.
   ///
   /// The shares carry no gradient. Source: Switch Transformer, arXiv 2101.03961, equation 4, as Qwen3-MoE applies it.
-  static func balanceLoss(_ logits: [Tensor], _ experts: ModelConfiguration.Experts) -> Tensor {
+  static func balanceLoss(
+    _ logits: [Tensor], _ experts: ModelConfiguration.Experts, without padding: Tensor? = nil
+  ) -> Tensor {
     let probabilities = Tensor.concatenate(logits).softmax(-1)
     let chosen = probabilities.top(experts.perToken).indices
-    let share = chosen.flattened().counts(experts.count).to(.float32) * (1 / Double(chosen.size(0)))
-    return (share * probabilities.mean(0)).sum() * Double(experts.count)
+    guard let padding else {
+      let share = chosen.flattened().counts(experts.count).to(.float32) * (1 / Double(chosen.size(0)))
+      return (share * probabilities.mean(0)).sum() * Double(experts.count)
+    }
+    let isPadding = Tensor.concatenate(logits.map { _ in padding.flattened() })
+    let count = isPadding.not().to(.float32).sum()
+    let share = loads(chosen, without: isPadding, experts.count).to(.float32) / count
+    let probability = probabilities.masked(isPadding.unsqueezed(-1), 0).sum(0) / count
+    return (share * probability).sum() * Double(experts.count)
   }
 }

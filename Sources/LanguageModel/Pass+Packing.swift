@@ -5,7 +5,8 @@ extension Pass {
   ///
   /// - Parameters:
   ///   - positions: integer positions `[B, T]`, from 0 in every document.
-  ///   - documents: `[B, T]`, the same number wherever a row's tokens belong to the same document.
+  ///   - documents: `[B, T]`, the same number from 0 wherever a row's tokens belong to the same document; -1 where a
+  ///     row has no text.
   ///   - configuration: the model's.
   ///   - gate: which tokens are cycle heads; nil for the ordinary model.
   public convenience init(
@@ -16,6 +17,6 @@ extension Pass {
     let isSame = documents.unsqueezed(2) .== documents.unsqueezed(1)
     self.init(
       positions: positions, configuration: configuration, memory: nil,
-      mask: isSame.masked(isLater, 0).unsqueezed(1), gate: gate)
+      mask: isSame.masked(isLater, 0).unsqueezed(1), padding: documents .< 0, gate: gate)
   }
 }

@@ -11,6 +11,9 @@ public final class Pass {
   let mask: Tensor?
   /// Which tokens are cycle heads, when the model decodes directly; nil for the ordinary model.
   public let gate: CycleGate?
+  /// True where rows have no text, `[B, T]`: what is there counts in no statistics of the routers. Nil where all is
+  /// text.
+  let padding: Tensor?
   /// The router's logits `[tokens, E]` of each mixture-of-experts layer that has run.
   public internal(set) var routerLogits: [Tensor] = []
   /// Tokens that each expert was sent, `[E]`, of each mixture-of-experts layer that has run.
@@ -30,16 +33,20 @@ public final class Pass {
   public convenience init(
     positions: Tensor, configuration: ModelConfiguration, memory: (any KeyValueMemory)? = nil, gate: CycleGate? = nil
   ) {
-    self.init(positions: positions, configuration: configuration, memory: memory, mask: nil, gate: gate)
+    self.init(positions: positions, configuration: configuration, memory: memory, mask: nil, padding: nil, gate: gate)
   }
 
-  /// - Parameter mask: broadcastable to `[B, 1, T, T]`, true where a query may look at a key; nil for causal order.
+  /// - Parameters:
+  ///   - mask: broadcastable to `[B, 1, T, T]`, true where a query may look at a key; nil for causal order.
+  ///   - padding: `[B, T]`, true where rows have no text.
   init(
-    positions: Tensor, configuration: ModelConfiguration, memory: (any KeyValueMemory)?, mask: Tensor?, gate: CycleGate?
+    positions: Tensor, configuration: ModelConfiguration, memory: (any KeyValueMemory)?, mask: Tensor?,
+    padding: Tensor?, gate: CycleGate?
   ) {
     rotary = Rotary.tables(positions, headSize: configuration.headSize, theta: configuration.ropeTheta)
     self.memory = memory
     self.mask = mask
+    self.padding = padding
     self.gate = gate
   }
 
@@ -48,6 +55,7 @@ public final class Pass {
     rotary = other.rotary
     memory = other.memory
     mask = other.mask
+    padding = other.padding
     gate = other.gate
   }
 

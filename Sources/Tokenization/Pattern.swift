@@ -124,7 +124,8 @@ final class MatchState {
   fileprivate func limit(toTextOf count: Int) {
     guard count != limitedCount else { return }
     limitedCount = count
-    let steps = UInt32(clamping: Self.fewestSteps + count.multipliedReportingOverflow(by: Self.stepsPerByte).partialValue)
+    let steps = UInt32(
+      clamping: Self.fewestSteps + count.multipliedReportingOverflow(by: Self.stepsPerByte).partialValue)
     pcre2_set_match_limit_8(context, steps)
     pcre2_set_depth_limit_8(context, steps)
   }

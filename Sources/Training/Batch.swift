@@ -7,7 +7,7 @@ public struct Batch {
   public struct Packing {
     /// The position of each token in its document, from 0, int64 `[B, T]`.
     public let positions: Tensor
-    /// The same number for all tokens of one document of a row, int64 `[B, T]`.
+    /// The same number from 0 for all tokens of one document of a row, -1 for what fills the row, int64 `[B, T]`.
     public let documents: Tensor
     /// For each token of an answer the place in the row where that answer begins, -1 for all others, int64 `[B, T]`.
     public let anchors: Tensor

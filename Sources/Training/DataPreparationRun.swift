@@ -49,7 +49,7 @@ struct DataPreparationRun {
   /// A block of 16 KiB is long enough to test what a model makes of context, and a big text has hundreds of them.
   private static func blockSize(_ files: [TextFile], fraction: Double) throws -> Int? {
     guard fraction > 0 else { return nil }
-    let enough = max(20, Int((1 / fraction).rounded(.up)))
+    let enough = max(20, Int(clamping: (1 / fraction).rounded(.up)))
     var documents = 0
     var bytes = 0
     for file in files {

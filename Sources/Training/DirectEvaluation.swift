@@ -25,7 +25,8 @@ public struct DirectEvaluation: Codable, Hashable, Sendable {
     public let mean: Quality
     /// Each phase, the head first.
     public let phases: [Quality]
-    /// The untuned model's bits per byte over this one's: 1 where nothing was lost; nil without an untuned model.
+    /// The untuned model's bits per byte over this one's: 1 where nothing was lost; nil without an untuned model, and
+    /// where this one's are 0.
     public let retention: Double?
     /// This model's accuracy over the untuned one's; nil without one that is ever right.
     public let accuracyRetention: Double?
@@ -45,7 +46,8 @@ public struct DirectEvaluation: Codable, Hashable, Sendable {
   ///   - untuned: the model before it was tuned, which is decoded ordinarily.
   ///   - batches: rows of text or of conversations; targets of -100 are left out.
   ///   - byteLengths: bytes that each token stands for, `[V]`; tokens of zero bytes do not count.
-  /// - Throws: `ConfigurationError` for a model without a split; `DataError` for cycles that do not fit into half a row.
+  /// - Throws: `ConfigurationError` for a model without a split; `DataError` for cycles that do not fit into half a row;
+  ///   `NotFiniteError` if a loss is not finite.
   public init(
     _ model: LanguageModel, cycles lengths: [Int], untuned: LanguageModel? = nil,
     on batches: some Sequence<Batch>, byteLengths: Tensor
@@ -84,9 +86,15 @@ public struct DirectEvaluation: Codable, Hashable, Sendable {
       let mean = phases.reduce(into: Sums()) { $0 += $1 }.quality
       return Cycle(
         cycle: cycle, mean: mean, phases: phases.map(\.quality),
-        retention: reference.map { $0.bitsPerByte / mean.bitsPerByte },
+        retention: reference.flatMap { mean.bitsPerByte > 0 ? $0.bitsPerByte / mean.bitsPerByte : nil },
         accuracyRetention: reference.flatMap { $0.accuracy > 0 ? mean.accuracy / $0.accuracy : nil })
     }
+    let named = cycles.flatMap { cycle in
+      cycle.phases.enumerated().map { ("number of bits per byte at phase \($0) of \(cycle.cycle)", $1.bitsPerByte) }
+    }
+    try NotFiniteError.check(
+      named + (reference.map { [("untuned model's number of bits per byte", $0.bitsPerByte)] } ?? []),
+      of: "held-out text")
   }
 
   /// Where the text that each place of a batch belongs to begins to be generated, row after row; -1 in prompts.

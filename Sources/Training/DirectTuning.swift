@@ -15,6 +15,8 @@ struct DirectTuning {
   private let configuration: ModelConfiguration
   private let seed: UInt64
   private let teacher: LanguageModel?
+  /// That of the weights to learn from; nil where the model learns from tokens.
+  let teacherFingerprint: String?
   private let device: Device
 
   /// - Parameter untuned: the weights of the model to learn from, where they are in memory already; nil to load them.
@@ -34,8 +36,10 @@ struct DirectTuning {
         }
         ?? WeightStore(stored: recipe.model.wholeWeights(in: folder), dtype: .float32, mutable: false, on: device)
       teacher = try LanguageModel(recipe.model, weights: weights, computingIn: device.computeDType)
+      teacherFingerprint = try StoredModel.fingerprint(
+        of: Dictionary(uniqueKeysWithValues: weights.tensors.map { ($0, $1) }))
     } else {
-      teacher = nil
+      (teacher, teacherFingerprint) = (nil, nil)
     }
   }
 

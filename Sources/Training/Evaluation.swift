@@ -24,6 +24,7 @@ public struct Evaluation: Codable, Hashable, Sendable {
   ///   - byteLengths: bytes that each token stands for, `[V]`; tokens of zero bytes, such as the end of a text, do
   ///     not count.
   ///   - gate: the gate over a batch, which may depend on its number; nil for the ordinary model.
+  /// - Throws: `NotFiniteError` if a loss is not finite; the first error of an operator.
   public init(
     _ model: LanguageModel, on batches: some Sequence<Batch>, byteLengths: Tensor,
     gate: (_ number: Int, _ batch: Batch) throws -> CycleGate? = { _, _ in nil }
@@ -52,6 +53,11 @@ public struct Evaluation: Codable, Hashable, Sendable {
     nextTokenLoss = nats / Double(max(1, tokens))
     deeperLosses = deeper.map { $0 / Double(max(1, tokens)) }
     bitsPerByte = natsOfText / log(2) / max(1, bytes)
+    let deeperValues = deeperLosses.enumerated().map { ("loss of token \($0 + 2)", $1) }
+    let phaseValues = (phaseLosses ?? [:]).sorted { $0.key < $1.key }.map { ("loss of \($0)", $1) }
+    try NotFiniteError.check(
+      [("next-token loss", nextTokenLoss)] + deeperValues + phaseValues + [("number of bits per byte", bitsPerByte)],
+      of: "held-out text")
   }
 
   private struct Sums {

@@ -46,7 +46,8 @@ final class GzipReader {
       if memberStart == nil, try !startMember() { return [] }
       if input.isEmpty { input = try source.next()[...] }
       guard !input.isEmpty else {
-        throw DataError(path, "the gzip member at byte \(memberStart ?? 0) is cut short: the file ends at byte \(position)")
+        throw DataError(
+          path, "the gzip member at byte \(memberStart ?? 0) is cut short: the file ends at byte \(position)")
       }
       let written = try inflate(into: &output)
       if written > 0 {
@@ -123,7 +124,9 @@ final class ByteSource {
     var failure: Int32 = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: 1 << 18) { buffer, count in
       var result: Int
-      repeat { result = read(handle.fileDescriptor, buffer.baseAddress, buffer.count) } while result < 0 && errno == EINTR
+      repeat {
+        result = read(handle.fileDescriptor, buffer.baseAddress, buffer.count)
+      } while result < 0 && errno == EINTR
       failure = result < 0 ? errno : 0
       count = max(0, result)
     }

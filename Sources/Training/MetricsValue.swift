@@ -1,4 +1,4 @@
-import Foundation
+import CheckedInput
 
 /// One thing that a run writes down about a step.
 public enum MetricsValue: Hashable, Sendable {
@@ -53,14 +53,18 @@ extension MetricsValue: ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral, 
   public init(stringLiteral value: String) { self = .text(value) }
 }
 
-extension MetricsValue: Decodable {
-  /// Reads a number, whole or not, or a string.
-  public init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    if let value = try? container.decode(Double.self) {
-      self = .number(value)
-    } else {
-      self = .text(try container.decode(String.self))
+extension MetricsValue {
+  /// A number, finite or not, or a text; nil for whatever else a line of another tool may have.
+  init?(_ value: JSONValue) {
+    switch value {
+    case .number(let number): self = .number(number.double ?? Self.infinite(number.text))
+    case .string(let text): self = .text(text)
+    default: return nil
     }
+  }
+
+  /// What a number stands for that no `Double` holds: too large, or a name that Python has for it.
+  private static func infinite(_ text: String) -> Double {
+    text == "NaN" ? .nan : text.hasPrefix("-") ? -.infinity : .infinity
   }
 }

@@ -1,3 +1,4 @@
+import CheckedInput
 import LanguageModel
 
 extension Recipe {
@@ -48,22 +49,24 @@ extension Recipe {
     }
   }
 
-  /// Fails if a model of `model`'s layers cannot be tuned this way.
-  func validateDirectDecoding(_ require: (Bool, @autoclosure () -> String) throws -> Void) throws {
+  /// Fails if a model of `model`'s layers, whose sizes are right, cannot be tuned this way.
+  func validateDirectDecoding(_ check: RecipeCheck) throws {
     guard let direct = directDecoding else { return }
     let (E, D, L, T) = (direct.encodingLayers, direct.decodingLayers, model.layerCount, training.sequenceLength)
-    try require(
+    try check.require(
       (0...L).contains(E) && (0...L).contains(D) && E + D <= L,
       "direct_decoding.encoding_layers is \(E) and decoding_layers \(D): expected together at most the model's \(L) layers"
     )
-    try require(!direct.cycles.isEmpty, "direct_decoding.cycles is empty: expected at least one length")
+    try check.require(
+      (1...Limits.cycle.upperBound).contains(direct.cycles.count),
+      "direct_decoding.cycles has \(direct.cycles.count) lengths: expected 1 to \(Limits.cycle.upperBound)")
+    let longest = min(Limits.cycle.upperBound, T / 2)
     for cycle in direct.cycles {
-      try require(
-        (1...min(1024, T / 2)).contains(cycle),
-        "direct_decoding.cycles has \(cycle): expected 1 to \(min(1024, T / 2)), at most half of training.sequence_length"
-      )
+      try check.require(
+        (1...longest).contains(cycle),
+        "direct_decoding.cycles has \(cycle): expected 1 to \(longest), at most half of training.sequence_length")
     }
-    try require(
+    try check.require(
       direct.objective != .distillation || from != nil,
       "direct_decoding.objective is distillation: expected a key 'from', the model to learn from")
   }

@@ -1,3 +1,4 @@
+import CheckedInput
 import LanguageModel
 
 extension Recipe {
@@ -37,16 +38,15 @@ extension Recipe {
     var modules: [String] { Target.allCases.filter(targets.contains).flatMap(\.modules) }
   }
 
-  /// Fails if the model cannot be adapted this way.
-  func validateLowRankAdaptation(_ require: (Bool, @autoclosure () -> String) throws -> Void) throws {
+  /// Fails if the model, whose sizes are right, cannot be adapted this way.
+  func validateLowRankAdaptation(_ check: RecipeCheck) throws {
     guard let lora else { return }
-    try require(from != nil, "lora is given: expected a key 'from', the model to adapt")
-    try require(
+    try check.require(from != nil, "lora is given: expected a key 'from', the model to adapt")
+    try check.require(
       (1...model.hiddenSize).contains(lora.rank),
       "lora.rank is \(lora.rank): expected 1 to model.hidden_size, which is \(model.hiddenSize)")
-    try require(
-      lora.alpha.isFinite && lora.alpha > 0, "lora.alpha is \(lora.alpha): expected a positive number")
-    try require(
+    try check.number("lora.alpha", lora.alpha, in: Limits.positiveFloats)
+    try check.require(
       !lora.targets.isEmpty,
       "lora.targets is empty: expected at least one of \(LowRankAdaptation.Target.allCases.map(\.rawValue).joined(separator: ", "))"
     )

@@ -1,3 +1,4 @@
+import CheckedInput
 import LanguageModel
 import VirtualWidth
 
@@ -91,6 +92,20 @@ public struct Recipe: Codable, Hashable, Sendable {
       self.epsilon = epsilon
       self.weightDecay = weightDecay
       self.clip = clip
+    }
+
+    /// Reads the keys of a recipe, of which a clip alone may be infinite.
+    public init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      func number(_ key: CodingKeys) throws -> Double { try values.decode(Double.self, forKey: key) }
+      learningRate = try number(.learningRate)
+      connectionRate = try number(.connectionRate)
+      beta1 = try number(.beta1)
+      beta2 = try number(.beta2)
+      epsilon = try number(.epsilon)
+      weightDecay = try number(.weightDecay)
+      let isUnbounded = try values.decode(JSONValue.self, forKey: .clip) == .number(JSONNumber("Infinity"))
+      clip = isUnbounded ? .infinity : try number(.clip)
     }
 
     /// The names in a recipe.

@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 
 extension Report {
@@ -10,7 +11,7 @@ extension Report {
       let cells = [
         bits.map { decimal($0, 4) }, change.map { ($0 > 0 ? "+" : "−") + decimal(abs($0), 4) },
         run.validationLoss.map { decimal($0, 4) }, run.parameters.map(grouped),
-        run.tokensPerSecond.map { $0.isFinite ? grouped(Int($0.rounded())) : "\($0)" }, run.peakMemory.map(memory),
+        run.tokensPerSecond.map { $0.isFinite ? grouped(Int(clamping: $0)) : "\($0)" }, run.peakMemory.map(memory),
       ]
       let name = "<th scope=\"row\">\(ReportChart.swatch(index))\(escaped(run.name))</th>"
       return "<tr>\(name)\(cells.map { "<td>\($0 ?? "–")</td>" }.joined())</tr>"
@@ -63,9 +64,10 @@ func table(heads: [String], rows: [String], caption: String) -> String {
     """
 }
 
-/// A number with a fixed number of decimals.
-func decimal(_ value: Double, _ places: Int) -> String {
-  value.isFinite ? String(format: "%.\(places)f", value) : "\(value)"
+/// A number with a fixed number of decimals; one with more digits than anybody reads with a power of ten.
+public func decimal(_ value: Double, _ places: Int) -> String {
+  guard value.isFinite else { return NotFiniteError.text(value) }
+  return abs(value) < 1e15 ? String(format: "%.\(places)f", value) : String(format: "%.3g", value)
 }
 
 /// A whole number with thin spaces between thousands.

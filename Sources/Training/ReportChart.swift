@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 
 /// A line chart over training steps, as SVG, with its numbers in a table below.
@@ -42,7 +43,8 @@ struct ReportChart {
     let size = max(1, (finite.count + 119) / 120)
     return stride(from: 0, to: finite.count, by: size).map { start in
       let bucket = finite[start..<min(finite.count, start + size)]
-      let mean = bucket.reduce(0) { $0 + $1.value } / Double(bucket.count)
+      // Divided first: sums of large numbers overflow.
+      let mean = bucket.reduce(0) { $0 + $1.value / Double(bucket.count) }
       return Report.Point(step: bucket[bucket.startIndex + bucket.count / 2].step, value: mean)
     }
   }
@@ -103,7 +105,7 @@ struct ReportChart {
     }
     parts += steps.ticks.map { step in
       "<path class=\"axis\" d=\"M\(p(x(step))) \(p(bottom))v5\"/>"
-        + "<text x=\"\(p(x(step)))\" y=\"\(p(bottom + 20))\" text-anchor=\"middle\">\(grouped(Int(step)))</text>"
+        + "<text x=\"\(p(x(step)))\" y=\"\(p(bottom + 20))\" text-anchor=\"middle\">\(grouped(Int(clamping: step)))</text>"
     }
     let middle = (Self.plot.top + bottom) / 2
     parts.append("<path class=\"axis\" d=\"M\(p(left)) \(p(bottom))H\(p(right))\"/>")

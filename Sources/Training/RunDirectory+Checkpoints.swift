@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 
@@ -17,14 +18,26 @@ extension RunDirectory {
   var deletedPath: String { "\(checkpointsPath)/.deleted" }
 
   /// All complete checkpoints, the newest first.
+  ///
+  /// - Throws: `RunDirectoryError` if the folder cannot be read, or has a checkpoint of a step that no run takes.
   public func checkpoints() throws -> [CheckpointFolder] {
     let names: [String]
     do { names = try FileManager.default.contentsOfDirectory(atPath: checkpointsPath) } catch {
-      throw RunDirectoryError(checkpointsPath, "the folder cannot be read: \(error.localizedDescription)")
+      throw RunDirectoryError(checkpointsPath, "the folder cannot be read: \(reason(error))")
     }
-    let folders = names.compactMap { name -> CheckpointFolder? in
-      guard name.hasPrefix(Self.prefix), let step = Int(name.dropFirst(Self.prefix.count)) else { return nil }
-      return CheckpointFolder(step: step, path: "\(checkpointsPath)/\(name)")
+    let folders = try names.compactMap { name -> CheckpointFolder? in
+      let digits = name.dropFirst(Self.prefix.count)
+      guard name.hasPrefix(Self.prefix), !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+        return nil
+      }
+      guard let step = Int(digits), Limits.steps.contains(step) else {
+        throw RunDirectoryError(
+          "\(checkpointsPath)/\(name)",
+          "is a checkpoint of a step that no run takes: expected one "
+            + describe(Limits.steps))
+      }
+      // Another spelling of the number is not a name that is written here.
+      return name == Self.name(of: step) ? CheckpointFolder(step: step, path: "\(checkpointsPath)/\(name)") : nil
     }
     return folders.sorted { $0.step > $1.step }
   }

@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 
@@ -14,6 +15,8 @@ import Foundation
 public final class RunDirectory {
   /// Where the folder is.
   public let path: String
+  /// Whether the folder was made for this run.
+  private let isNew: Bool
   private let lock: RunDirectoryLock
 
   /// The resolved recipe.
@@ -29,10 +32,11 @@ public final class RunDirectory {
   ///
   /// - Throws: `RunDirectoryError` if the folder holds a run, or another process holds the folder, or it cannot be written.
   public convenience init(creating path: String) throws {
+    let isNew = !FileManager.default.isFolder(path)
     if let reason = FileManager.default.makeFolder(path) {
       throw RunDirectoryError(path, "the run folder cannot be created: \(reason)")
     }
-    try self.init(path)
+    try self.init(path, isNew: isNew)
     let traces = [recipePath, metricsPath].filter(FileManager.default.fileExists)
     guard traces.isEmpty else {
       throw RunDirectoryError(path, "holds a run already; continue it with --resume, or choose another folder")
@@ -42,22 +46,42 @@ public final class RunDirectory {
 
   /// Opens the folder of a run to continue it, and removes what a killed process left half done.
   ///
-  /// - Throws: `RunDirectoryError` if there is no run, or another process holds the folder, or it cannot be written.
+  /// - Throws: `RunDirectoryError` if there is no run, or one whose checkpoints are gone, or another process holds the
+  ///   folder, or it cannot be written.
   public convenience init(resuming path: String) throws {
     guard FileManager.default.isFolder(path) else { throw RunDirectoryError(path, "no such run folder") }
     guard FileManager.default.fileExists(atPath: "\(path)/recipe.yaml") else {
       throw RunDirectoryError(path, "holds no run to resume: there is no recipe.yaml")
     }
-    try self.init(path)
+    try self.init(path, isNew: false)
+    guard FileManager.default.isFolder(checkpointsPath) || FileManager.default.sizeOfFile(metricsPath) == 0 else {
+      throw RunDirectoryError(
+        path,
+        "has metrics of a run, but no folder checkpoints to continue it from: expected that folder; remove "
+          + "metrics.jsonl to begin at step 0")
+    }
     try makeCheckpointsFolder()
     try AtomicFolder.sweep(in: URL(filePath: path, directoryHint: .isDirectory))
     try AtomicFolder.sweep(in: URL(filePath: checkpointsPath, directoryHint: .isDirectory))
     try? FileManager.default.removeItem(atPath: deletedPath)
   }
 
-  private init(_ path: String) throws {
+  private init(_ path: String, isNew: Bool) throws {
     self.path = path
+    self.isNew = isNew
     lock = try RunDirectoryLock(path)
+  }
+
+  /// Takes away what was made for a run that failed before its first step was written down; a folder that was there
+  /// before stays, and so does whatever a run does not write.
+  public func discardUnbegunRun() {
+    guard FileManager.default.sizeOfFile(metricsPath) == 0, (try? checkpoints())?.isEmpty == true else { return }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    for name in names where name.hasPrefix(TensorBoardWriter.prefix) { unlink("\(path)/\(name)") }
+    for file in [recipePath, metricsPath, logPath] { unlink(file) }
+    rmdir(checkpointsPath)
+    unlink(RunDirectoryLock.path(in: path))
+    if isNew { rmdir(path) }
   }
 
   private func makeCheckpointsFolder() throws {
@@ -73,16 +97,16 @@ final class RunDirectoryLock {
 
   /// - Throws: `RunDirectoryError` naming the process that has it, or why the lock file cannot be written.
   init(_ folder: String) throws {
-    descriptor = open("\(folder)/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    descriptor = open(Self.path(in: folder), O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
       throw RunDirectoryError(folder, "the run folder cannot be written: \(systemReason())")
     }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       let code = errno
-      let holder = (try? String(contentsOfFile: "\(folder)/.lock", encoding: .utf8)) ?? ""
+      let holder = (try? String(contentsOfFile: Self.path(in: folder), encoding: .utf8)) ?? ""
       close(descriptor)
       guard code == EWOULDBLOCK else { throw RunDirectoryError(folder, "cannot be locked: \(systemReason(code))") }
-      let process = holder.isEmpty ? "" : " (pid \(holder))"
+      let process = holder.isEmpty ? "" : " (pid \(printable(holder)))"
       throw RunDirectoryError(folder, "another process\(process) is training here")
     }
     ftruncate(descriptor, 0)
@@ -92,4 +116,6 @@ final class RunDirectoryLock {
   }
 
   deinit { close(descriptor) }
+
+  static func path(in folder: String) -> String { "\(folder)/.lock" }
 }

@@ -8,11 +8,14 @@ import SwiftProtobuf
 public final class TensorBoardWriter {
   private let file: DataFileWriter
 
+  /// What the names of event files begin with.
+  static let prefix = "events.out.tfevents."
+
   /// Makes a new event file in `folder`, for what comes after step `resumed`.
   ///
   /// - Throws: `CheckpointError` if it cannot be written.
   public init(folder: String, after resumed: Int) throws {
-    let name = "events.out.tfevents.\(Int(Date().timeIntervalSince1970)).\(ProcessInfo.processInfo.hostName)"
+    let name = "\(Self.prefix)\(Int(Date().timeIntervalSince1970)).\(ProcessInfo.processInfo.hostName)"
     // A second start within the same second must not write into the first one's file.
     let names = sequence(first: 0) { $0 + 1 }.lazy.map { $0 == 0 ? name : "\(name).\($0)" }
     let free = names.first { !FileManager.default.fileExists(atPath: "\(folder)/\($0)") } ?? name

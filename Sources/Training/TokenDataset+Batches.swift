@@ -1,21 +1,31 @@
+import CheckedInput
 import Torch
 
 extension TokenDataset {
-  /// The rows of one step, a pure function of its arguments.
+  /// The rows of one step or some of them, a pure function of its arguments.
   ///
   /// - Parameters:
   ///   - step: the number of the batch, from 0.
   ///   - rows: B.
+  ///   - part: those of the rows that are wanted, of which there is memory for no more than are asked for; nil for all.
   ///   - length: T.
   ///   - seed: what the order of windows is drawn from.
-  /// - Throws: `DataError` if the split is shorter than a row, or a token is not in the vocabulary.
-  public func batch(step: Int, rows: Int, length: Int, seed: UInt64) throws -> Batch {
+  /// - Throws: `DataError` if the split is shorter than a row, a token is not in the vocabulary, or there are more rows
+  ///   than can go through a model at once.
+  public func batch(step: Int, rows: Int, part: Range<Int>? = nil, length: Int, seed: UInt64) throws -> Batch {
     let windows = try windowCount(length: length)
-    let (first, overflow) = step.multipliedReportingOverflow(by: rows)
-    guard step >= 0, rows >= 1, !overflow, first <= Int.max - rows else {
+    let part = part ?? 0..<max(0, rows)
+    guard step >= 0, rows >= 1, let first = Int.product(step, rows), first <= Int.max - rows,
+      part.lowerBound >= 0, part.upperBound <= rows, !part.isEmpty
+    else {
       throw DataError("batch \(step) of \(rows) rows: expected a step from 0 on and at least 1 row")
     }
-    let chosen = (first..<(first + rows)).map { sample in
+    guard let tokens = Int.product(part.count, length), Limits.batchTokens.contains(tokens) else {
+      throw DataError(
+        "\(part.count) rows of \(length) tokens: expected at most \(Limits.batchTokens.upperBound) tokens at once")
+    }
+    let chosen = part.map { row in
+      let sample = first + row
       let key = DataPermutation.hash(UInt64(sample / windows), key: seed)
       return DataPermutation(count: windows, key: key)(sample % windows)
     }
@@ -34,7 +44,7 @@ extension TokenDataset {
     let windows = min(all, max(1, limit / length))
     try check(Array(0..<windows), length)
     return stride(from: 0, to: windows, by: rows).lazy.map { first in
-      batch(of: Array(first..<min(windows, first + rows)), length: length)
+      batch(of: Array(first..<(first + min(rows, windows - first))), length: length)
     }
   }
 

@@ -12,7 +12,7 @@ extension TokenDataset {
         let tokens = tokens(in: document.range.lowerBound..<(document.range.lowerBound + size + 1))
         packed.append(tokens, of: document, number: number, at: packed.tokens.count % length)
       }
-      packed.fill(toMultipleOf: length, with: Int64(description.endOfText), number: row.count)
+      packed.fill(toMultipleOf: length, with: Int64(description.endOfText))
     }
     let shape = [rows.count, length]
     return Batch(
@@ -49,13 +49,13 @@ private struct PackedRows {
     }
   }
 
-  /// Fills the last row.
-  mutating func fill(toMultipleOf length: Int, with token: Int64, number: Int) {
+  /// Fills the last row with what belongs to no document.
+  mutating func fill(toMultipleOf length: Int, with token: Int64) {
     let room = (length - tokens.count % length) % length
     tokens += repeatElement(token, count: room)
     targets += repeatElement(-100, count: room)
     positions += (0..<room).map(Int64.init)
-    documents += repeatElement(Int64(number), count: room)
+    documents += repeatElement(-1, count: room)
     anchors += repeatElement(-1, count: room)
   }
 }

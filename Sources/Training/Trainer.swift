@@ -25,6 +25,8 @@ public final class Trainer {
   private let byteLengths: Tensor
   private let tuning: DirectTuning?
   private let adaptation: LowRankTuning?
+  /// What the run is trained on, as a checkpoint notes it.
+  let sources: TrainingCheckpoint.Sources
   private var routed: [Tensor] = []
   /// Steps that are recorded on the device; nil where nothing is.
   private var recorded: RecordedTraining?
@@ -33,11 +35,12 @@ public final class Trainer {
   ///
   /// - Parameter validation: what losses are measured on; it may be empty.
   /// - Throws: what building the model or loading the checkpoint throws; `DataError` if the text to train on is shorter
-  ///   than one sequence.
+  ///   than one sequence; `TrainingError` if the checkpoint is that of another recipe, of other data, or not finite.
   public init(
     _ recipe: Recipe, train: TokenDataset, validation: TokenDataset, on device: Device = .cpu,
     from checkpoint: TrainingCheckpoint? = nil
   ) throws {
+    try checkpoint?.requireRecipe(recipe)
     self.recipe = recipe
     self.train = train
     self.validation = validation
@@ -56,11 +59,18 @@ public final class Trainer {
     tuning = try recipe.directDecoding.map { direct in
       try DirectTuning(direct, recipe, untuned: adaptation.map { _ in weights.tensors }, on: device)
     }
+    sources = TrainingCheckpoint.Sources(
+      data: try train.fingerprint(with: validation), teacher: tuning?.teacherFingerprint)
+    try checkpoint?.requireSources(sources, data: train.folder, teacher: recipe.from)
     let trained = weights.adapters?.weights.tensors ?? tuning?.trained(weights.tensors) ?? weights.tensors
     for tensor in trained.values { tensor.requiringGradient() }
     stepsTaken = checkpoint?.progress.step ?? 0
     optimizer = try AdamW(
       trained, recipe.optimizer, step: stepsTaken, stored: try checkpoint?.moments())
+    do { if checkpoint != nil { try requireFinite() } } catch let error as NotFiniteError {
+      throw TrainingError(
+        "\(checkpoint?.url.path ?? ""): \(error): remove this folder to continue from the checkpoint before it")
+    }
     if let recorder = RecordedWork.recorder(for: device) { recordSteps(with: recorder) }
   }
 
@@ -103,16 +113,26 @@ public final class Trainer {
 
   /// Takes one step: all its rows forward and back, clipping, and the optimizer.
   ///
-  /// - Throws: `TrainingError` before any weight is changed, if the loss or the gradient is not finite.
+  /// - Throws: `NotFiniteError` before any weight is changed, if the loss or the gradient is not finite.
   public func step() throws -> Step {
-    let plan = recipe.training
-    let batch = try train.batch(
-      step: stepsTaken, rows: plan.rowsPerStep, length: plan.sequenceLength, seed: plan.seed
-    ).to(device)
     let learningRate = recipe.optimizer.learningRate * schedule.factor(at: stepsTaken)
-    let (losses, norm) = try recordedStep(batch, learningRate) ?? ordinaryStep(batch, learningRate)
+    let first = try batch(0)
+    let (losses, norm) = try recordedStep(first, learningRate) ?? ordinaryStep(first, learningRate)
     stepsTaken += 1
     return Step(number: stepsTaken, losses: losses, gradientNorm: norm, learningRate: learningRate)
+  }
+
+  /// The rows that go through the model in pass `index` of the next step, and those alone.
+  private func batch(_ index: Int) throws -> Batch {
+    let plan = recipe.training
+    return try train.batch(
+      step: stepsTaken, rows: plan.rowsPerStep, part: rows(index), length: plan.sequenceLength, seed: plan.seed
+    ).to(device)
+  }
+
+  private func rows(_ index: Int) -> Range<Int> {
+    let count = recipe.training.rowsPerBatch
+    return (index * count)..<((index + 1) * count)
   }
 
   /// A step's losses and the norm of its gradients.
@@ -126,17 +146,19 @@ public final class Trainer {
     return (measured.losses, measured.gradientNorm)
   }
 
-  private func ordinaryStep(_ batch: Batch, _ learningRate: Double) throws -> Measured {
+  /// - Parameter first: the rows of the step's first pass.
+  private func ordinaryStep(_ first: Batch, _ learningRate: Double) throws -> Measured {
     let plan = recipe.training
     var sums: [(name: String, value: Double)] = []
     var phases = PhaseLosses()
     // Rows of text all count alike; of conversations, each counts for what it has of the step's answers.
-    let isUneven = batch.packing != nil && plan.accumulation > 1
+    let isUneven = first.packing != nil && plan.accumulation > 1
+    let whole = isUneven ? try counts() : nil
     for index in 0..<plan.accumulation {
-      let rows = (index * plan.rowsPerBatch)..<((index + 1) * plan.rowsPerBatch)
-      let part = batch.rows(rows)
-      let gate = try tuning?.gate(over: part, step: stepsTaken, firstRow: rows.lowerBound, of: plan.rowsPerStep)
-      let shares = isUneven ? try LossShares(of: part.targets, in: batch.targets, recipe.model) : nil
+      let part = index == 0 ? first : try batch(index)
+      let gate = try tuning?.gate(
+        over: part, step: stepsTaken, firstRow: rows(index).lowerBound, of: plan.rowsPerStep)
+      let shares = try whole.map { try LossShares(of: .init(part.targets, recipe.model), in: $0) }
       let measured = try accumulate(part, gate, shares, &phases)
       sums = sums.isEmpty ? measured : zip(sums, measured).map { ($0.name, $0.value + $1.value) }
     }
@@ -148,14 +170,30 @@ public final class Trainer {
     return (losses, norm)
   }
 
+  /// What all rows of the next step have to be learned from, pass by pass.
+  private func counts() throws -> LossShares.Counts {
+    var sum = try LossShares.Counts(batch(0).targets, recipe.model)
+    for index in 1..<recipe.training.accumulation { sum += try .init(batch(index).targets, recipe.model) }
+    return sum
+  }
+
   /// Ends the run where a step has computed what is not finite.
   private func requireFinite(_ losses: [(name: String, value: Double)], _ norm: Double) throws {
     guard losses.allSatisfy(\.value.isFinite), norm.isFinite else {
-      throw TrainingError(
-        "step \(stepsTaken + 1): the loss is \(Self.text(losses.first?.value ?? .nan)) and the gradient norm "
-          + "\(Self.text(norm)); "
-          + "stopped before the update, the last checkpoint is intact")
+      let loss = losses.first { !$0.value.isFinite } ?? losses.first
+      throw NotFiniteError(
+        "step \(stepsTaken + 1): the loss is \(NotFiniteError.text(loss?.value ?? .nan)) and the gradient norm "
+          + "\(NotFiniteError.text(norm)); stopped before the update")
     }
+  }
+
+  /// Fails unless everything that a checkpoint would keep is finite.
+  ///
+  /// - Throws: `NotFiniteError` naming the weight, or the moment of one.
+  func requireFinite() throws {
+    let trained = model.weights.adapters?.weights.tensors ?? model.weights.tensors
+    try NotFiniteError.check(trained, "weight")
+    try NotFiniteError.check(optimizer.moments, "optimizer's")
   }
 
   /// The share of tokens that each expert was sent in the last batch, by layer of experts; empty without experts.
@@ -167,9 +205,6 @@ public final class Trainer {
       }
     }
   }
-
-  /// A number in words; what is no number has a sign that means nothing.
-  private static func text(_ value: Double) -> String { value.isNaN ? "nan" : "\(value)" }
 
   /// Adds the gradients of some rows, and gives what they add to the step's losses.
   private func accumulate(
@@ -196,7 +231,7 @@ public final class Trainer {
 
   /// The losses on held-out text: the same rows every time, gated alike when tuning for direct decoding.
   ///
-  /// - Throws: `DataError` without held-out text.
+  /// - Throws: `DataError` without held-out text; `NotFiniteError` if a loss is not finite.
   public func evaluate() throws -> Evaluation {
     let plan = recipe.training
     let rows = max(1, min(plan.rowsPerBatch, recipe.validation.tokens / plan.sequenceLength))

@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 
 /// What a run shows while it works: a line that renews itself on a terminal, plain lines elsewhere, all of it in the
@@ -6,6 +7,8 @@ public final class TrainingConsole {
   private let recipe: Recipe
   private let log: DataFileWriter
   private let isTerminal: Bool
+  /// Columns of the terminal, which may change at any time.
+  private let width: () -> Int
   private let operationsPerToken: Double
   private let peakOperations: Double
   private var shown = 0
@@ -22,23 +25,34 @@ public final class TrainingConsole {
   ///   - operationsPerToken: floating-point operations of training on one token.
   ///   - peakOperations: the most such operations a second that the machine was seen to do.
   public init(
-    _ recipe: Recipe, logPath: String, isTerminal: Bool, operationsPerToken: Double, peakOperations: Double
+    _ recipe: Recipe, logPath: String, isTerminal: Bool, width: @escaping () -> Int = terminalWidth,
+    operationsPerToken: Double, peakOperations: Double
   ) throws {
     self.recipe = recipe
     self.isTerminal = isTerminal
+    self.width = width
     self.operationsPerToken = operationsPerToken
     self.peakOperations = peakOperations
     log = try DataFileWriter(logPath)
   }
 
+  /// Columns of the terminal that standard error is; 80 where it does not say.
+  public static func terminalWidth() -> Int {
+    var size = winsize()
+    guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    return Int(size.ws_col)
+  }
+
   /// Tokens trained on per second, over the last steps and without what is not training.
   public var tokensPerSecond: Double {
     let seconds = recent.reduce(0, +)
-    return seconds > 0 ? Double(recent.count * recipe.training.tokensPerStep) / seconds : 0
+    return seconds > 0 ? Double(recent.count) * Double(recipe.training.tokensPerStep) / seconds : 0
   }
 
   /// Shows a line of its own and logs it.
   public func note(_ line: String) {
+    // Names of folders and texts of models are in it: they must not steer the terminal.
+    let line = printable(line, limit: .max)
     clear()
     write(line + "\n")
     try? log.append("\(Self.time()) \(line)\n")
@@ -48,15 +62,17 @@ public final class TrainingConsole {
     recent = recent.suffix(19) + [seconds]
     trainingSeconds += seconds
     steps += 1
-    let line = summary(of: step)
+    let summary = summary(of: step)
     if isTerminal {
       clear()
+      let line = summary.line(within: width() - 1)
       write(line)
       shown = line.count
     }
     let isMilestone = step.number == 1 || step.number == recipe.training.steps
     guard isMilestone || Date().timeIntervalSince(lastPlainLine) >= 10 else { return }
     lastPlainLine = Date()
+    let line = summary.line(within: .max)
     if !isTerminal { write(line + "\n") }
     try? log.append("\(Self.time()) \(line)\n")
   }
@@ -75,27 +91,28 @@ public final class TrainingConsole {
   func end() {
     clear()
     guard steps > 0 else { return }
-    let tokens = Double(steps * recipe.training.tokensPerStep)
+    let tokens = Double(steps) * Double(recipe.training.tokensPerStep)
     note(
-      "\(steps) steps in \(Self.duration(trainingSeconds)), \(Int(tokens / trainingSeconds)) tokens/s, "
+      "\(steps) steps in \(Self.duration(trainingSeconds)), \(Int(clamping: tokens / trainingSeconds)) tokens/s, "
         + "peak memory \(Self.text(Double(ProcessMemory.peakBytes) / 1e6, 0)) MB")
   }
 
-  private func summary(of step: Trainer.Step) -> String {
+  private func summary(of step: Trainer.Step) -> ProgressSummary {
     let share = tokensPerSecond * operationsPerToken / peakOperations
     let left = Double(recipe.training.steps - step.number) * recent.reduce(0, +) / Double(recent.count)
     let loss = step.losses.first { $0.name == "next_token" }?.value ?? .nan
-    return [
-      "step \(step.number)/\(recipe.training.steps)", "loss \(Self.text(loss, 4))",
-      "rate \(String(format: "%.2e", step.learningRate))", "\(Int(tokensPerSecond)) tokens/s",
-      "\(Int((100 * share).rounded()))% of peak", "\(Int(Double(ProcessMemory.residentBytes) / 1e6)) MB",
-      "\(Self.duration(left)) left",
-    ].joined(separator: "  ")
+    return ProgressSummary(parts: [
+      (0, "step \(step.number)/\(recipe.training.steps)"), (1, "loss \(Self.text(loss, 4))"),
+      (4, "rate \(String(format: "%.2e", step.learningRate))"), (3, "\(Int(clamping: tokensPerSecond)) tokens/s"),
+      (6, "\(Int(clamping: 100 * share))% of peak"), (5, "\(ProcessMemory.residentBytes / 1_000_000) MB"),
+      (2, "\(Self.duration(left)) left"),
+    ])
   }
 
   private func clear() {
     guard isTerminal, shown > 0 else { return }
-    write("\r" + String(repeating: " ", count: shown) + "\r")
+    // A terminal that has become narrower shows no more of the old line than it has columns.
+    write("\r" + String(repeating: " ", count: max(0, min(shown, width() - 1))) + "\r")
     shown = 0
   }
 
@@ -105,10 +122,32 @@ public final class TrainingConsole {
 
   private static func time() -> String { ISO8601DateFormatter().string(from: Date()) }
 
-  private static func duration(_ seconds: Double) -> String {
-    let whole = Int(seconds.rounded())
-    if whole < 60 { return "\(whole) s" }
-    if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
-    return "\(whole / 3600) h \(whole % 3600 / 60) min"
+  /// Seconds in words, however many there are.
+  static func duration(_ seconds: Double) -> String {
+    let all = Int(clamping: seconds, to: 0...Int.max)
+    if all < 60 { return "\(all) s" }
+    if all < 3600 { return "\(all / 60) min \(all % 60) s" }
+    if all < 48 * 3600 { return "\(all / 3600) h \(all % 3600 / 60) min" }
+    return all < 100 * 365 * 86_400 ? "\(all / 86_400) d \(all % 86_400 / 3600) h" : "over 100 years"
+  }
+}
+
+/// What is said of a step, part by part, of which a narrow terminal shows the more important ones.
+struct ProgressSummary {
+  /// The parts in the order in which they are shown, each with its rank: the last in rank is left out first.
+  let parts: [(rank: Int, text: String)]
+
+  /// As many parts as fit into some columns; of the first in rank, as much as fits.
+  func line(within columns: Int) -> String {
+    var left = parts
+    while left.count > 1, Self.joined(left).count > columns {
+      let last = left.map(\.rank).max()
+      left.removeAll { $0.rank == last }
+    }
+    return String(Self.joined(left).prefix(max(0, columns)))
+  }
+
+  private static func joined(_ parts: [(rank: Int, text: String)]) -> String {
+    parts.map(\.text).joined(separator: "  ")
   }
 }

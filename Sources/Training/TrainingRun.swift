@@ -38,7 +38,13 @@ public final class TrainingRun {
     self.console = console
     self.progress = progress ?? .init(step: 0)
     lastCheckpoint = progress?.step ?? 0
+    if progress == nil { try Self.requireNoLostCheckpoint(trainer.recipe, directory) }
     metrics = try MetricsWriter(directory.metricsPath, after: trainer.stepsTaken)
+    if metrics.droppedLines > 0 {
+      console.note(
+        "\(directory.metricsPath): \(metrics.droppedLines) lines are dropped, of steps after \(trainer.stepsTaken), where "
+          + "the run goes on")
+    }
     board = try TensorBoardWriter(folder: directory.path, after: trainer.stepsTaken)
     if let best = progress?.bestStep, best == progress?.step { try directory.markBest(step: best) }
   }
@@ -52,32 +58,80 @@ public final class TrainingRun {
   }
 
   /// Takes steps until there are no more or `shouldStop` says so; either way the last one is saved.
+  ///
+  /// - Throws: `TrainingError` where a step, the weights that it leaves, or a measurement is not finite: nothing of that
+  ///   is saved.
   public func run(shouldStop: () -> Bool = { false }) throws -> Outcome {
     var evaluation: Evaluation?
-    let steps = trainer.recipe.training.steps
+    let recipe = trainer.recipe
+    let steps = recipe.training.steps
+    if trainer.stepsTaken >= steps {
+      console.note("\(trainer.stepsTaken) steps are taken, training.steps is \(steps): nothing is left to do")
+    }
     if !trainer.hasHeldOutText {
       console.note("no text is held out: losses are measured in training alone, and no checkpoint is the best one")
     }
     while trainer.stepsTaken < steps {
       let clock = ContinuousClock()
       let started = clock.now
-      let step = try trainer.step()
+      let step = try orSayingWhatIsLeft { try trainer.step() }
       console.show(step, seconds: (clock.now - started) / .seconds(1))
       let isLast = step.number == steps
       let isStopping = shouldStop()
-      let isMeasured = trainer.hasHeldOutText && (isDue(trainer.recipe.validation.interval, step.number) || isLast)
-      let measured = isMeasured ? try trainer.evaluate() : nil
+      let isMeasured = trainer.hasHeldOutText && (isDue(recipe.validation.interval, step.number) || isLast)
+      let isSampled = isDue(recipe.sample.interval, step.number)
+      let isSaved = isDue(recipe.checkpoint.interval, step.number) || isLast || isStopping
+      let measured = try orSayingWhatIsLeft {
+        // A weight that overflowed in this step shows in no loss yet.
+        if isMeasured || isSampled || isSaved { try requireFinite(after: step.number) }
+        return isMeasured ? try trainer.evaluate() : nil
+      }
       evaluation = measured ?? evaluation
       try record(step, measured)
-      if isDue(trainer.recipe.sample.interval, step.number) { try writeSample() }
-      if isDue(trainer.recipe.checkpoint.interval, step.number) || isLast || isStopping { try save(measured) }
+      if isSaved { try save(measured) }
+      if isSampled { try writeSample() }
       if isStopping { break }
     }
     console.end()
-    return Outcome(isFinished: trainer.stepsTaken == steps, evaluation: evaluation)
+    return Outcome(isFinished: trainer.stepsTaken >= steps, evaluation: evaluation)
   }
 
   private func isDue(_ interval: Int, _ step: Int) -> Bool { interval > 0 && step.isMultiple(of: interval) }
+
+  private func requireFinite(after step: Int) throws {
+    do { try trainer.requireFinite() } catch let error as NotFiniteError {
+      throw NotFiniteError("step \(step): \(error) after the update; nothing of it was saved")
+    }
+  }
+
+  /// Does something after whose failure the run cannot go on; the error says what there is to continue from.
+  private func orSayingWhatIsLeft<Result>(_ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch let error as NotFiniteError {
+      throw TrainingError("\(error); \(stateOfLastCheckpoint())")
+    }
+  }
+
+  private func stateOfLastCheckpoint() -> String {
+    do {
+      guard let last = try directory.checkpoints().first else { return "there is no checkpoint yet" }
+      do { try TrainingCheckpoint(last).requireIntact() } catch {
+        return "the last checkpoint, of step \(last.step), cannot be continued: \(error)"
+      }
+      return "the last checkpoint, of step \(last.step), is intact"
+    } catch { return "\(error)" }
+  }
+
+  /// Fails where steps were written down that a checkpoint must have followed, and there is none: to begin at step 0
+  /// would drop what is known of them.
+  private static func requireNoLostCheckpoint(_ recipe: Recipe, _ directory: RunDirectory) throws {
+    var last = 0
+    try MetricsFile.forEachLine(directory.metricsPath) { line, _ in last = max(last, line.step) }
+    guard last > recipe.checkpoint.interval else { return }
+    throw RunDirectoryError(
+      directory.path,
+      "has metrics up to step \(last) and no checkpoint, though every \(recipe.checkpoint.interval) steps one is saved: "
+        + "expected it in the folder checkpoints; remove metrics.jsonl to begin at step 0")
+  }
 
   private func record(_ step: Trainer.Step, _ evaluation: Evaluation?) throws {
     var values = step.losses.map { ("train/\($0.name)", $0.value) }

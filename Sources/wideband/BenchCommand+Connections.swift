@@ -32,7 +32,7 @@ extension BenchCommand {
 
     func validate() throws {
       try requireFlag("--hidden-size", hiddenSize, in: Limits.channels)
-      try requireFlag("--tokens", tokens, in: BenchCommand.tokens)
+      try requireFlag("--tokens", tokens, in: Limits.batchTokens)
       for width in try parsedWidths() where !hiddenSize.isMultiple(of: width.fractionRate) {
         throw ValidationError("--hidden-size is \(hiddenSize): expected a multiple of m = \(width.fractionRate)")
       }

@@ -62,7 +62,7 @@ extension BenchCommand {
       try requireFlag("--prompt", prompt, in: Limits.tokens)
       try requireFlag("--tokens", tokens, in: Limits.tokens)
       try requireFlag("--batch", batch, in: Limits.rows)
-      try requireFlag("--runs", runs, in: BenchCommand.repeats)
+      try requireFlag("--runs", runs, in: Limits.repetitions)
       try requireFlag("--cycle", cycle, in: Limits.cycle)
       try BenchCommand.requireTokens([("--batch", batch), ("--prompt", prompt)])
       try BenchCommand.requireTokens([("--batch", batch), ("--tokens", tokens)])

@@ -17,17 +17,11 @@ struct BenchCommand: ParsableCommand {
       """,
     subcommands: [Step.self, Connections.self, Decode.self])
 
-  /// How often something may be timed.
-  static let repeats = 1...1_000_000
-
-  /// Tokens of a pass, of which no machine could hold more.
-  static let tokens = 1...16_777_216
-
-  /// Refuses sizes that make more tokens of a pass together than `tokens` allows.
+  /// Refuses sizes that make more tokens of a pass together than `Limits.batchTokens` allows.
   static func requireTokens(_ sizes: [(flag: String, value: Int)]) throws {
-    guard Int.product(sizes.map(\.value)) ?? .max > tokens.upperBound else { return }
+    guard Int.product(sizes.map(\.value)) ?? .max > Limits.batchTokens.upperBound else { return }
     let names = sizes.map { "\($0.flag) is \($0.value)" }.joined(separator: " and ")
-    throw ValidationError("\(names): expected at most \(tokens.upperBound) tokens together")
+    throw ValidationError("\(names): expected at most \(Limits.batchTokens.upperBound) tokens together")
   }
 
   /// `wideband bench step`.
@@ -58,7 +52,7 @@ struct BenchCommand: ParsableCommand {
     func validate() throws {
       try requireFlag("--batch", batch, in: Limits.rows)
       try requireFlag("--length", length, in: Limits.tokens)
-      try requireFlag("--steps", steps, in: BenchCommand.repeats)
+      try requireFlag("--steps", steps, in: Limits.repetitions)
       try BenchCommand.requireTokens([("--batch", batch), ("--length", length)])
     }
 

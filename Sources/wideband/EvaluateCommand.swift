@@ -64,19 +64,32 @@ struct Evaluate: ParsableCommand {
         )
       }
       let length = length ?? min(256, context)
+      guard Limits.batchTokens.contains(rows * length) else {
+        throw CommandError(
+          "--rows is \(rows): expected at most \(Limits.batchTokens.upperBound) tokens at once, in rows of \(length)")
+      }
       let batches = try dataset.validationBatches(
         rows: rows, length: length, limit: tokens ?? .max)
       let moved = batches.lazy.map { $0.to(device) }
       let byteLengths = dataset.byteLengths.to(device)
       if let cycles {
         let reference = try untuned.map { try load($0, dataset, on: device) }
-        let evaluation = try DirectEvaluation(
-          loaded, cycles: cycles, untuned: reference, on: moved, byteLengths: byteLengths)
+        let evaluation = try named(loaded) {
+          try DirectEvaluation(loaded, cycles: cycles, untuned: reference, on: moved, byteLengths: byteLengths)
+        }
         try StandardOutput.line(json ? Self.line(evaluation) : Self.text(evaluation))
       } else {
-        let evaluation = try Evaluation(loaded, on: moved, byteLengths: byteLengths)
+        let evaluation = try named(loaded) { try Evaluation(loaded, on: moved, byteLengths: byteLengths) }
         try StandardOutput.line(json ? Self.line(evaluation) : Self.text(evaluation))
       }
+    }
+  }
+
+  /// Measures; where that gives no number the error names the weight that is none, if it is a weight's fault.
+  private func named<Result>(_ loaded: LanguageModel, _ measure: () throws -> Result) throws -> Result {
+    do { return try measure() } catch let error as NotFiniteError {
+      try loaded.requireFiniteWeights(in: model)
+      throw CommandError("\(printable(model)): \(error)")
     }
   }
 
@@ -114,7 +127,7 @@ struct Evaluate: ParsableCommand {
       columns.prefix(5).map { String(repeating: " ", count: max(0, 14 - $0.count)) + $0 }.joined()
         + columns.dropFirst(5).map { "   " + $0 }.joined()
     }
-    func number(_ value: Double) -> String { String(format: "%.4f", value) }
+    func number(_ value: Double) -> String { decimal(value, 4) }
     func percent(_ value: Double?) -> String { value.map { String(format: "%.2f %%", 100 * $0) } ?? "-" }
     var lines = [row("cycle", "bits per byte", "retention", "accuracy", "retention", "bits per byte by phase")]
     if let untuned = evaluation.untuned {

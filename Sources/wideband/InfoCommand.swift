@@ -41,8 +41,7 @@ struct Info: ParsableCommand {
     }
     let configuration: ModelConfiguration
     if path.hasSuffix(".yaml") || path.hasSuffix(".yml") {
-      let data = try boundedContents(of: URL(filePath: path), limit: Self.maximumRecipeBytes)
-      guard let yaml = String(validating: data, as: UTF8.self) else { throw CommandError("\(name): is not UTF-8") }
+      let yaml = try Recipe.text(of: path)
       // The tokenizer decides a recipe's vocabulary; without one, the size that quickstart trains.
       configuration = try Recipe(yaml: yaml, name: path, changes: set, vocabularySize: 4096).model
     } else {
@@ -52,8 +51,6 @@ struct Info: ParsableCommand {
     do { try configuration.validate() } catch { throw CommandError("\(name): \(error)") }
     return configuration
   }
-
-  private static let maximumRecipeBytes = 16 << 20
 
   /// What a model folder's weights weigh, and what its adapters are; nothing where there are none.
   private func storage(_ configuration: ModelConfiguration) throws -> [String] {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Checkpoint
 import Decoding
 import Foundation
@@ -25,6 +26,10 @@ struct ReportCommand: ParsableCommand {
   var prompt = "And God said"
   @Option(help: ArgumentHelp("Tokens of each sample.", valueName: "number"))
   var tokens = 80
+
+  func validate() throws {
+    try requireFlag("--tokens", tokens, in: Limits.tokens)
+  }
 
   func run() throws {
     let runs = try runs.map { argument in
@@ -56,9 +61,9 @@ struct ReportCommand: ParsableCommand {
     run.trainingLoss = Self.points("train/next_token", lines)
     run.validationBitsPerByte = Self.points("validation/bits_per_byte", lines)
     run.validationLoss = Self.points("validation/next_token", lines).last?.value
-    let speeds = Self.points("tokens_per_second", lines).map(\.value).sorted()
+    let speeds = Self.points("tokens_per_second", lines).map(\.value).filter(\.isFinite).sorted()
     run.tokensPerSecond = speeds.isEmpty ? nil : speeds[speeds.count / 2]
-    run.peakMemory = Self.points("peak_bytes", lines).last.map { Int($0.value) }
+    run.peakMemory = Self.points("peak_bytes", lines).last.map { Int(clamping: $0.value) }
     let loaded = try LoadedModel(folder.appending(path: "best").resolvingSymlinksInPath())
     run.parameters = loaded.model.weights.parameterCount
     run.configuration = Self.describe(loaded.model.configuration)
@@ -90,12 +95,14 @@ struct ReportCommand: ParsableCommand {
   }
 
   private static func summary(_ runs: [Report.Run]) -> [String] {
-    guard let first = runs.first, let base = first.validationBitsPerByte.last?.value else { return [] }
+    guard let first = runs.first, let base = first.validationBitsPerByte.last?.value, base.isFinite, base > 0 else {
+      return []
+    }
     return runs.dropFirst().compactMap { run in
-      guard let value = run.validationBitsPerByte.last?.value else { return nil }
+      guard let value = run.validationBitsPerByte.last?.value, value.isFinite else { return nil }
       let difference = 100 * (value - base) / base
-      return "\(run.name) ends at \(String(format: "%.4f", value)) bits per byte on held-out text, \(first.name) at "
-        + "\(String(format: "%.4f", base)): \(String(format: "%+.2f%%", difference))."
+      return "\(run.name) ends at \(decimal(value, 4)) bits per byte on held-out text, \(first.name) at "
+        + "\(decimal(base, 4)): \(difference < 0 ? "" : "+")\(decimal(difference, 2))%."
     }
   }
 
@@ -109,9 +116,10 @@ struct ReportCommand: ParsableCommand {
     let header = row(["", "bits per byte", "loss, nats", "parameters", "tokens/s", "peak memory"])
     let lines = runs.map { run in
       row([
-        run.name, run.validationBitsPerByte.last.map { String(format: "%.4f", $0.value) } ?? "-",
-        run.validationLoss.map { String(format: "%.4f", $0) } ?? "-", run.parameters.map(String.init) ?? "-",
-        run.tokensPerSecond.map { "\(Int($0))" } ?? "-", run.peakMemory.map { "\($0 / 1_000_000) MB" } ?? "-",
+        run.name, run.validationBitsPerByte.last.map { decimal($0.value, 4) } ?? "-",
+        run.validationLoss.map { decimal($0, 4) } ?? "-", run.parameters.map(String.init) ?? "-",
+        run.tokensPerSecond.map { "\(Int(clamping: $0.rounded(.down)))" } ?? "-",
+        run.peakMemory.map { "\($0 / 1_000_000) MB" } ?? "-",
       ])
     }
     return ([header] + lines).joined(separator: "\n")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Checkpoint
 import Decoding
 import Foundation
@@ -61,14 +62,12 @@ struct Train: ParsableCommand {
 
   private func started(on device: Device) throws -> TrainingRun.Outcome {
     let path = recipe ?? ""
-    guard let yaml = try? String(contentsOfFile: path, encoding: .utf8) else {
-      throw CommandError("\(path): the recipe cannot be read")
-    }
+    let yaml = try Recipe.text(of: path)
     var changes = set
     for (key, folder) in [("data", data), ("from", from)] {
       guard let folder else { continue }
       // In YAML's single quotes nothing but the quote itself means anything.
-      changes.append("\(key)='\(URL(filePath: folder).standardizedFileURL.path.replacing("'", with: "''"))'")
+      changes.append("\(key)='\(folder.replacing("'", with: "''"))'")
     }
     let folders = try Recipe.folders(yaml: yaml, name: path, changes: changes)
     guard let folder = folders.data else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
@@ -85,20 +84,29 @@ struct Train: ParsableCommand {
     if recipe.model.endOfTextTokens.isEmpty {
       recipe.model.endOfTextTokens = [Int(training.description.endOfText)]
     }
+    // The run is continued from wherever that is done.
+    recipe.data = URL(filePath: folder).standardizedFileURL.path
+    recipe.from = recipe.from.map { URL(filePath: $0).standardizedFileURL.path }
     let tokenizer = try loadTokenizer(folder)
+    try Self.checkSample(recipe, tokenizer, path)
     let trainer = try makeTrainer(recipe, training, tokenizer, on: device)
     let directory = try RunDirectory(creating: output)
-    try AtomicFile.write(Data(try recipe.yaml().utf8), to: URL(filePath: directory.recipePath))
-    return try work(trainer, tokenizer, in: directory, progress: nil, on: device)
+    do {
+      try AtomicFile.write(Data(try recipe.yaml().utf8), to: URL(filePath: directory.recipePath))
+      return try work(trainer, tokenizer, in: directory, progress: nil, on: device)
+    } catch {
+      directory.discardUnbegunRun()
+      throw error
+    }
   }
 
   private func continued(on device: Device) throws -> TrainingRun.Outcome {
     let directory = try RunDirectory(resuming: output)
-    let yaml = try String(contentsOfFile: directory.recipePath, encoding: .utf8)
-    let recipe = try Recipe(yaml: yaml, name: directory.recipePath)
+    let recipe = try Recipe(yaml: Recipe.text(of: directory.recipePath), name: directory.recipePath)
     guard let folder = recipe.data else { throw CommandError("\(directory.recipePath): the key 'data' is missing") }
-    let checkpoint = try directory.checkpoints().first.map { try TrainingCheckpoint(URL(filePath: $0.path)) }
+    let checkpoint = try directory.checkpoints().first.map { try TrainingCheckpoint($0) }
     let tokenizer = try loadTokenizer(folder)
+    try Self.checkSample(recipe, tokenizer, directory.recipePath)
     let trainer = try makeTrainer(
       recipe, try TokenDataset(folder: folder, split: .train), tokenizer, on: device, from: checkpoint)
     return try work(trainer, tokenizer, in: directory, progress: checkpoint?.progress, on: device)
@@ -139,6 +147,26 @@ struct Train: ParsableCommand {
         + "\(recipe.training.tokensPerStep) tokens on \(device), from step \(trainer.stepsTaken)")
     let interrupt = Interrupt()
     return try run.run(shouldStop: { interrupt.wasRequested })
+  }
+
+  /// Refuses a sample that cannot be written, before the run comes to the first.
+  private static func checkSample(_ recipe: Recipe, _ tokenizer: Tokenizer, _ file: String) throws {
+    guard recipe.sample.interval > 0 else { return }
+    let file = printable(file), context = recipe.model.contextLength
+    let tokens = try tokenizer.encode(recipe.sample.prompt, addingSpecialTokens: true)
+    guard tokens.count < context else {
+      throw CommandError(
+        "\(file): sample.prompt has \(tokens.count) tokens: expected at most \(context - 1), as the model's context "
+          + "holds \(context) (model.max_position_embeddings)")
+    }
+    guard tokens.allSatisfy({ $0 < recipe.model.vocabularySize }) else {
+      throw CommandError("\(file): sample.prompt has a token that is not one of the model's (model.vocab_size)")
+    }
+    let start = tokenizer.tokenToID("<|endoftext|>").map(Int.init) ?? recipe.model.endOfTextTokens.first
+    guard !tokens.isEmpty || start != nil else {
+      throw CommandError(
+        "\(file): sample.prompt is empty: expected text, as the tokenizer has no token to start one from")
+    }
   }
 
   private static func sample(_ model: LanguageModel, _ tokenizer: Tokenizer, _ recipe: Recipe) throws -> String {

@@ -95,7 +95,7 @@ import VirtualWidth
     var sums: [String: Double] = [:]
     for range in [0..<1, 1..<4] {
       let part = try withTorch { targets.slice(0, range) }
-      let shares = try LossShares(of: part, in: targets, depths)
+      let shares = try LossShares(of: .init(part, depths), in: .init(targets, depths))
       try withTorch {
         let pass = Pass(length: 9, configuration: depths)
         let losses = model.losses(tokens.slice(0, range), targets: part, in: pass).portion(shares, depths)

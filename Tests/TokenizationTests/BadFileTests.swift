@@ -21,7 +21,9 @@ import Testing
 
   @Test func missingFile() {
     let url = URL(fileURLWithPath: "/no/such/tokenizer.json")
-    #expect(failureOf { try Tokenizer(contentsOf: url) } == "/no/such/tokenizer.json: cannot be read: No such file or directory")
+    #expect(
+      failureOf { try Tokenizer(contentsOf: url) }
+        == "/no/such/tokenizer.json: cannot be read: No such file or directory")
     #expect(failureOf { try Tokenizer(contentsOf: URL(fileURLWithPath: "/")) } == "/: is a folder: expected a file")
   }
 
@@ -42,7 +44,9 @@ import Testing
     ("{\"a\":" + String(repeating: "[", count: 200), "line 1, column 134: more than 128 levels"),
   ])
   func malformed(json: String, message: String) {
-    #expect(failure(json: json) == "t.json: \(message.replacing(/^line 1, column \d+|^line 2, column \d+/) { "\($0.output): malformed JSON" })")
+    #expect(
+      failure(json: json)
+        == "t.json: \(message.replacing(/^line 1, column \d+|^line 2, column \d+/) { "\($0.output): malformed JSON" })")
   }
 
   @Test("what nobody reads may have any form, and of equal keys the last counts")
@@ -67,7 +71,9 @@ import Testing
     #expect(sentence.utf8.count < 300)
     for change in [
       { $0.vocabulary.append("\"\\u001b\(long)\":-1") }, { $0.merges = "[\"\\u001b\(long)\"]" },
-      { $0.preTokenizer = "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\\u001b\(long)\"},\"behavior\":\"Isolated\"}" },
+      {
+        $0.preTokenizer = "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\\u001b\(long)\"},\"behavior\":\"Isolated\"}"
+      },
     ] as [(inout SmallFile) -> Void] {
       let sentence = try #require(failure(change))
       #expect(!sentence.contains("\u{1b}") && sentence.utf8.count < 400, "\(sentence.prefix(400))")

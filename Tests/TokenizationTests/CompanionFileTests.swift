@@ -106,7 +106,8 @@ import Testing
   @Test("what is wrong in these files is named")
   func files_damaged() {
     for (content, sentence) in [
-      ("{", "line 1, column 2: malformed JSON: expected a string"), ("[]", "the document is a list: expected an object"),
+      ("{", "line 1, column 2: malformed JSON: expected a string"),
+      ("[]", "the document is a list: expected an object"),
       (
         #"{"added_tokens_decoder":{"x":{}}}"#,
         "added_tokens_decoder has the key 'x': expected an id from 0 to 16777215"

@@ -51,7 +51,7 @@ import Torch
       try rows(batch.targets)
         == [[-100, a + 2, a + 3, end, -100, a + 5, end, -100, x + 2, end, -100, -100]])
     #expect(try rows(batch.packing?.positions) == [[0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 0, 1]])
-    #expect(try rows(batch.packing?.documents) == [[0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2]])
+    #expect(try rows(batch.packing?.documents) == [[0, 0, 0, 0, 0, 0, 0, 1, 1, 1, -1, -1]])
     #expect(try rows(batch.packing?.anchors) == [[-1, -1, 2, 2, 2, -1, 6, -1, -1, 9, -1, -1]])
   }
 

@@ -147,7 +147,7 @@ struct DirectTuningTests {
       error("direct_decoding.encoding_layers=1", "direct_decoding.decoding_layers=2")
         == "r: direct_decoding.encoding_layers is 1 and decoding_layers 2: expected together at most the model's 2 layers"
     )
-    #expect(error("direct_decoding.cycles=[]") == "r: direct_decoding.cycles is empty: expected at least one length")
+    #expect(error("direct_decoding.cycles=[]") == "r: direct_decoding.cycles has 0 lengths: expected 1 to 1024")
     for cycle in [0, 17] {
       #expect(
         error("direct_decoding.cycles=[2,\(cycle)]")

@@ -65,7 +65,7 @@ import Testing
     try folder.write("metrics.jsonl", text: "{\"step\":1}\n{\"loss\":1}\n{\"step\":3}\n")
     #expect(
       message { _ = try MetricsWriter(path, after: 9) }
-        == "\(path): line 2 is not a JSON object with a whole number \"step\"")
+        == "\(path): line 2: step is missing: expected an integer from 0 to 1000000000000")
   }
 
   @Test func aMissingFileHasNoLines() throws {

@@ -121,7 +121,7 @@ struct RecipeTests {
     recipe.optimizer.clip = 123_456_789.123456789
     recipe.schedule.floor = 5e-324
     recipe.optimizer.beta1 = 0
-    recipe.optimizer.connectionRate = 1e300
+    recipe.optimizer.connectionRate = 1e30
     let read = try Recipe(yaml: recipe.yaml(), name: "again")
     #expect(read == recipe)
   }

@@ -20,14 +20,37 @@ import Testing
   }
 
   @Test func cosineIsHalfwayInTheMiddleAndEndsAtTheFloor() {
-    #expect(factors(.cosine, at: [4, 12, 20, 21, 1000]) == [1, 0.55, 0.1, 0.1, 0.1])
-    #expect(factors(.cosine, floor: 0, at: [8, 16]) == [0.853553391, 0.146446609])
+    #expect(factors(.cosine, steps: 21, at: [4, 12, 20, 21, 1000]) == [1, 0.55, 0.1, 0.1, 0.1])
+    #expect(factors(.cosine, floor: 0, steps: 21, at: [8, 16]) == [0.853553391, 0.146446609])
   }
 
   @Test func stableDecayHoldsAndThenFallsInALine() {
-    #expect(factors(.warmupStableDecay, at: [5, 14, 15, 16, 19, 20, 50]) == [1, 1, 1, 0.82, 0.28, 0.1, 0.1])
+    #expect(factors(.warmupStableDecay, at: [5, 14, 15, 16, 18, 19, 50]) == [1, 1, 0.82, 0.64, 0.28, 0.1, 0.1])
     #expect(factors(.warmupStableDecay, decay: 0, at: [19]) == [1])
-    #expect(factors(.warmupStableDecay, warmup: 0, floor: 0, decay: 1, at: [0, 10, 20]) == [1, 0.5, 0])
+    #expect(factors(.warmupStableDecay, warmup: 0, floor: 0, decay: 1, at: [0, 9, 19]) == [0.95, 0.5, 0])
+    // Two steps of decay are two steps below the highest rate.
+    #expect(
+      factors(.warmupStableDecay, warmup: 2, floor: 0, decay: 0.2, steps: 10, at: Array(0..<10))
+        == [0.5, 1, 1, 1, 1, 1, 1, 1, 0.5, 0])
+    // A decay that was asked for takes at least the last step.
+    #expect(factors(.warmupStableDecay, decay: 0.01, at: [18, 19]) == [1, 0.1])
+  }
+
+  @Test(
+    arguments: [ScheduleSettings.Kind.cosine, .warmupStableDecay],
+    [
+      (steps: 2, warmup: 0, floor: 0.0), (5, 3, 0.3), (10, 2, 0.1), (7, 6, 0.1), (1000, 37, 0.7),
+      (1_000_000_000_000, 0, 0.1),
+    ])
+  func theLastRateIsTheFloorItself(_ kind: ScheduleSettings.Kind, _ run: (steps: Int, warmup: Int, floor: Double)) {
+    let settings = ScheduleSettings(kind: kind, warmupSteps: run.warmup, floor: run.floor, decayFraction: 0.2)
+    let schedule = Schedule(settings, steps: run.steps)
+    #expect(schedule.factor(at: run.steps - 1) == run.floor)
+    #expect(run.steps - run.warmup < 2 || schedule.factor(at: run.steps - 2) >= run.floor)
+  }
+
+  @Test func aRunOfOneStepTakesItAtTheHighestRate() {
+    for kind in ScheduleSettings.Kind.allCases { #expect(factors(kind, warmup: 0, floor: 0, steps: 1, at: [0]) == [1]) }
   }
 
   @Test func constantStays() {

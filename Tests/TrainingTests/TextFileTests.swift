@@ -80,11 +80,15 @@ import Testing
   @Test func damagedPackedFilesAreNamed() throws {
     let packed = try unpacked(Self.first)
     let short = try folder.write("short.txt.gz", packed.dropLast(9))
-    #expect(message { _ = try documents(short) } == "\(short): the gzip member at byte 0 is cut short: the file ends at byte \(packed.count - 9)")
+    #expect(
+      message { _ = try documents(short) }
+        == "\(short): the gzip member at byte 0 is cut short: the file ends at byte \(packed.count - 9)")
     var damaged = packed
     damaged[packed.count - 7] ^= 1
     let wrong = try folder.write("wrong.txt.gz", damaged)
-    #expect(message { _ = try documents(wrong) } == "\(wrong): the gzip member at byte 0 is damaged at byte \(packed.count - 4): incorrect data check")
+    #expect(
+      message { _ = try documents(wrong) }
+        == "\(wrong): the gzip member at byte 0 is damaged at byte \(packed.count - 4): incorrect data check")
     let plain = try folder.write("plain.txt.gz", text: "text")
     #expect(message { _ = try documents(plain) } == "\(plain): is not a gzip file, though its name ends in .gz")
     let hidden = try folder.write("hidden.txt", packed)
@@ -149,7 +153,9 @@ import Testing
     #expect(try read(empty + second + empty) == ["gamma\n"])
     let path = folder("a.txt.gz")
     let place = "after the gzip member that ends at byte \(first.count) follows what is no gzip member"
-    for (tail, shown) in [(Data("text".utf8), "74 65 78 74"), (zeros + Data("x".utf8), "78"), (Data([0x1F, 0]), "1F 0")] {
+    for (tail, shown) in [
+      (Data("text".utf8), "74 65 78 74"), (zeros + Data("x".utf8), "78"), (Data([0x1F, 0]), "1F 0"),
+    ] {
       let start = place.replacing("\(first.count)", with: "\(first.count + (tail.count > 500 ? 512 : 0))")
       #expect(
         message { _ = try read(first + tail) }

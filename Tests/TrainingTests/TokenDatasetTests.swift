@@ -260,11 +260,13 @@ import Torch
       try failure(json.replacing("\"format_version\"", with: "\"form\": \"conversations\", \"format_version\""))
         == "\(path): train.shards[0] has no file of answers")
     // Of equal keys the last counts, here as everywhere.
-    #expect(try failure(json.replacing("\"format_version\"", with: "\"end_of_text\": -1, \"format_version\"")) == "no error")
-    var description = try ({ () throws in
-      try folder.write("data/data.json", text: json)
-      return try DataDescription.read(from: data)
-    })()
+    #expect(
+      try failure(json.replacing("\"format_version\"", with: "\"end_of_text\": -1, \"format_version\"")) == "no error")
+    var description = try
+      ({ () throws in
+        try folder.write("data/data.json", text: json)
+        return try DataDescription.read(from: data)
+      })()
     description.train.tokens += 1
     try description.write(to: data)
     #expect(

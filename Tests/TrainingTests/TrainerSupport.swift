@@ -10,9 +10,9 @@ struct TrainerFixture {
   /// Where everything is written.
   let folder: TemporaryFolder
   /// The recipe that trainers follow.
-  let recipe: Recipe
-  private let train: TokenDataset
-  private let validation: TokenDataset
+  private(set) var recipe: Recipe
+  private var train: TokenDataset
+  private var validation: TokenDataset
 
   /// Training by a recipe that lies beside the tests: "plain", "wide" or "mixture".
   init(_ name: String, _ changes: String...) throws { try self.init(in: TemporaryFolder(), name, changes) }
@@ -29,6 +29,21 @@ struct TrainerFixture {
     train = try TokenDataset(folder: folder("data"), split: .train)
     validation = try TokenDataset(folder: folder("data"), split: .validation)
     recipe = try Recipe(yaml: RecipeTests.text(name), name: name, changes: changes, vocabularySize: 257)
+  }
+
+  /// The same data with a recipe that is changed once more.
+  func changed(_ changes: String...) throws -> TrainerFixture {
+    var other = self
+    other.recipe = try Recipe(yaml: recipe.yaml(), name: "changed", changes: changes)
+    return other
+  }
+
+  /// The same recipe with other data.
+  func trained(on data: String) throws -> TrainerFixture {
+    var other = self
+    other.train = try TokenDataset(folder: data, split: .train)
+    other.validation = try TokenDataset(folder: data, split: .validation)
+    return other
   }
 
   func trainer(from checkpoint: TrainingCheckpoint? = nil) throws -> Trainer {
@@ -49,7 +64,7 @@ struct TrainerFixture {
     let isNew = !FileManager.default.fileExists(atPath: path)
     let directory = try isNew ? RunDirectory(creating: path) : RunDirectory(resuming: path)
     try recipe.yaml().write(toFile: directory.recipePath, atomically: true, encoding: .utf8)
-    let checkpoint = try directory.checkpoints().first.map { try TrainingCheckpoint(URL(filePath: $0.path)) }
+    let checkpoint = try directory.checkpoints().first.map { try TrainingCheckpoint($0) }
     let trainer = try trainer(from: checkpoint)
     let console = try TrainingConsole(
       recipe, logPath: directory.logPath, isTerminal: false, operationsPerToken: 1, peakOperations: 1)

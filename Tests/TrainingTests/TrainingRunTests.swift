@@ -44,8 +44,17 @@ struct TrainingRunTests {
     try fixture.run("whole")
     #expect(throws: Crash.self) { try fixture.run("died", shouldStop: { _ in false }, sample: { _ in throw Crash() }) }
     try FileManager.default.removeItem(atPath: fixture.folder("died/checkpoints/step-00000003"))
-    try fixture.run("died")
+    // As one is due every third step, it was there: what is known of the steps is not dropped for nothing.
+    let before = try fixture.bytes("died/metrics.jsonl")
+    #expect(
+      message { try fixture.run("died") }
+        == "\(fixture.folder("died")): has metrics up to step 5 and no checkpoint, though every 3 steps one is saved: "
+        + "expected it in the folder checkpoints; remove metrics.jsonl to begin at step 0")
+    #expect(try fixture.bytes("died/metrics.jsonl") == before)
+    let rarely = try fixture.changed("checkpoint.interval=10")
+    try rarely.run("died")
     try expectSameResult("whole", "died")
+    #expect(try fixture.folder.read("died/log.txt").contains("metrics.jsonl: 5 lines are dropped, of steps after 0"))
   }
 
   @Test func measuresAndKeepsWhatTheRecipeSays() throws {
@@ -74,14 +83,43 @@ struct TrainingRunTests {
   @Test func aLossThatIsNotFiniteLeavesTheLastCheckpoint() throws {
     let fixture = try TrainerFixture("wide", "optimizer.learning_rate=1e30", "schedule.warmup_steps=0")
     let sentence = message { try fixture.run("run") }
-    #expect(sentence.hasSuffix("; stopped before the update, the last checkpoint is intact"))
+    #expect(sentence.hasPrefix("step "))
+    #expect(sentence.hasSuffix("; there is no checkpoint yet"))
     #expect(try fixture.metrics("run").count < 20)
+    #expect(try fixture.folder.names("run/checkpoints") == [])
   }
 
   @Test func aCheckpointWithoutItsStateIsRefused() throws {
     try fixture.run("run")
     let file = try fixture.folder.write("run/checkpoints/step-00000010/training.json", text: "{}")
-    #expect(message { try fixture.run("run") } == "\(file): cannot be read as the state of a run")
+    #expect(message { try fixture.run("run") } == "\(file): step is missing")
+    for (text, sentence) in [
+      ("{\"step\": 9}", "step is 9: expected 10, the step of its folder"),
+      ("{\"step\": 9223372036854775807}", "step is 9223372036854775807: expected 10, the step of its folder"),
+      ("{\"step\": 1e30}", "step is 1e30: expected an integer"),
+      ("{\"step\": 10, \"bestStep\": 11}", "bestStep is 11: expected an integer from 1 to 10"),
+      ("[]", "the document is a list: expected an object"),
+    ] {
+      try fixture.folder.write("run/checkpoints/step-00000010/training.json", text: text)
+      #expect(message { try fixture.run("run") } == "\(file): \(sentence)")
+    }
+  }
+
+  @Test func aCheckpointOfAStepThatNoRunTakesIsRefused() throws {
+    try fixture.run("run")
+    for name in ["step-9223372036854775807", "step-99999999999999999999", "step-00000000"] {
+      let path = fixture.folder("run/checkpoints/\(name)")
+      try FileManager.default.copyItem(atPath: fixture.folder("run/checkpoints/step-00000010"), toPath: path)
+      #expect(
+        message { try fixture.run("run") }
+          == "\(path): is a checkpoint of a step that no run takes: expected one from 1 to 1000000000000")
+      try FileManager.default.removeItem(atPath: path)
+    }
+    // Other spellings are no names of checkpoints.
+    for name in ["step-+12", "step--1", "step-12", "step-"] {
+      try fixture.folder.write("run/checkpoints/\(name)/training.json", text: "{\"step\": 12}")
+    }
+    try fixture.run("run")
   }
 
   @Test("without held-out text a run trains, measures nothing and marks no checkpoint as the best")
