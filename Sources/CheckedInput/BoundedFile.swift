@@ -9,12 +9,12 @@ public func boundedContents(of file: URL, limit: Int) throws -> Data {
   defer { try? handle.close() }
   let size = try sizeOfRegularFile(file.path)
   guard size <= limit else {
-    throw InputError("\(shown(file.path)): has \(size) bytes: expected at most \(limit)")
+    throw InputError("\(printable(path: file.path)): has \(size) bytes: expected at most \(limit)")
   }
   do {
     // A file that grows meanwhile is not read beyond the limit.
     return try handle.read(upToCount: limit) ?? Data()
-  } catch { throw InputError("\(shown(file.path)): cannot be read: \(reason(error))") }
+  } catch { throw InputError("\(printable(path: file.path)): cannot be read: \(reason(error))") }
 }
 
 /// Opens a regular file, or a link to one, for reading.
@@ -26,15 +26,15 @@ public func openRegularFile(_ path: String) throws -> FileHandle {
   let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
   guard descriptor >= 0 else {
     // A socket cannot be opened at all; the words for that do not say what it is.
-    if let kind = irregularKind(path) { throw InputError("\(shown(path)): is \(kind): expected a file") }
-    throw InputError("\(shown(path)): cannot be read: \(String(cString: strerror(errno)))")
+    if let kind = irregularKind(path) { throw InputError("\(printable(path: path)): is \(kind): expected a file") }
+    throw InputError("\(printable(path: path)): cannot be read: \(String(cString: strerror(errno)))")
   }
   let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
   var status = stat()
   guard fstat(descriptor, &status) == 0 else {
-    throw InputError("\(shown(path)): cannot be read: \(String(cString: strerror(errno)))")
+    throw InputError("\(printable(path: path)): cannot be read: \(String(cString: strerror(errno)))")
   }
-  if let kind = kind(status) { throw InputError("\(shown(path)): is \(kind): expected a file") }
+  if let kind = kind(status) { throw InputError("\(printable(path: path)): is \(kind): expected a file") }
   return handle
 }
 
@@ -44,9 +44,9 @@ public func openRegularFile(_ path: String) throws -> FileHandle {
 public func sizeOfRegularFile(_ path: String) throws -> Int {
   var status = stat()
   guard stat(path, &status) == 0 else {
-    throw InputError("\(shown(path)): cannot be read: \(String(cString: strerror(errno)))")
+    throw InputError("\(printable(path: path)): cannot be read: \(String(cString: strerror(errno)))")
   }
-  if let kind = kind(status) { throw InputError("\(shown(path)): is \(kind): expected a file") }
+  if let kind = kind(status) { throw InputError("\(printable(path: path)): is \(kind): expected a file") }
   return Int(status.st_size)
 }
 
@@ -56,9 +56,6 @@ public func irregularKind(_ path: String) -> String? {
   var status = stat()
   return stat(path, &status) == 0 ? kind(status) : nil
 }
-
-/// A path as a message shows it: all of it, since what distinguishes paths is often at their end.
-private func shown(_ path: String) -> String { printable(path, limit: 4096) }
 
 private func kind(_ status: stat) -> String? {
   switch status.st_mode & S_IFMT {

@@ -4,7 +4,7 @@
 public func quoted(_ text: some StringProtocol) -> String { "'\(printable(text))'" }
 
 /// A path as a message begins with it: on one line, and in full unless it is longer than any that is in use.
-public func printable(path: String) -> String { printable(path, limit: 1024) }
+public func printable(path: String) -> String { printable(path, limit: 4096) }
 
 /// The same as `quoted` without quotes.
 ///
