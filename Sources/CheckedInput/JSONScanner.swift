@@ -151,18 +151,6 @@ public struct JSONScanner {
     return peek() == UInt8(ascii: "[")
   }
 
-  /// Whether the next value is an object; nothing is read.
-  public mutating func isAtObject() -> Bool {
-    skipWhiteSpace()
-    return peek() == UInt8(ascii: "{")
-  }
-
-  /// Whether the next value is a string; nothing is read.
-  public mutating func isAtString() -> Bool {
-    skipWhiteSpace()
-    return peek() == UInt8(ascii: "\"")
-  }
-
   /// What stands here where something else was expected, as a message shows it. Lists and objects are not read.
   public mutating func summary() throws -> String {
     if isAtArray() { return "a list" }
