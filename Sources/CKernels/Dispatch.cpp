@@ -4,6 +4,7 @@
 
 #include "Kernels.hpp"
 #include "Threads.hpp"
+#include "Workers.hpp"
 
 namespace ckernels {
 namespace {
@@ -216,6 +217,16 @@ bool ck_group_norm_backward(
 const char *ck_vector_code(void) { return code().name; }
 
 void ck_stand_by(int threads, void (*body)(void *), void *context) { ckernels::standBy(threads, body, context); }
+
+int ck_threads_standing_by(void) { return ckernels::threadsStandingBy(); }
+
+const char *ck_supported_vector_code(int index) {
+  for (const VectorCode *code : allCodes)
+    if (isSupported(*code) && index-- == 0) return code->name;
+  return nullptr;
+}
+
+int ck_processor_count(void) { return usefulThreads(); }
 
 bool ck_use_vector_code(const char *name) {
   for (const VectorCode *code : allCodes)

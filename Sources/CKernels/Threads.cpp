@@ -1,83 +1,38 @@
 #include "Threads.hpp"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <memory>
 
-#include "Standby.hpp"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "Contention.hpp"
+#include "Denormals.hpp"
+#include "OpenMP.hpp"
+#include "Workers.hpp"
 
 namespace ckernels {
 namespace {
 
-/// While it lives, this thread's vector unit reads and writes denormal numbers as zero: a single operation on one
-/// can cost hundreds of ordinary ones.
-class DenormalsAreZero {
- public:
-#if defined(__x86_64__)
-  DenormalsAreZero() : saved(_mm_getcsr()) { _mm_setcsr(saved | 0x8040u); }
-  ~DenormalsAreZero() { _mm_setcsr(saved); }
-
- private:
-  unsigned saved;
-#elif defined(__aarch64__)
-  DenormalsAreZero() {
-    asm volatile("mrs %0, fpcr" : "=r"(saved));
-    asm volatile("msr fpcr, %0" : : "r"(saved | (std::uint64_t(1) << 24)));
-  }
-  ~DenormalsAreZero() { asm volatile("msr fpcr, %0" : : "r"(saved)); }
-
- private:
-  std::uint64_t saved;
-#endif
-};
-
-/// The three entry points of GNU's OpenMP interface, which LLVM's library offers too.
-struct Pool {
-  void (*parallel)(void (*)(void *), void *, unsigned, unsigned) = nullptr;
-  int (*threadNumber)() = nullptr;
-  int (*threadCount)() = nullptr;
-
-  Pool() {
-    auto find = [](const char *name) { return dlsym(RTLD_DEFAULT, name); };
-    parallel = reinterpret_cast<decltype(parallel)>(find("GOMP_parallel"));
-    threadNumber = reinterpret_cast<decltype(threadNumber)>(find("omp_get_thread_num"));
-    threadCount = reinterpret_cast<decltype(threadCount)>(find("omp_get_num_threads"));
-  }
-
-  bool isComplete() const { return parallel && threadNumber && threadCount; }
-};
-
-const Pool &pool() {
-  static const Pool found;
-  return found;
-}
-
-/// The threads that stand by for what this thread shares out; null for none.
-thread_local Standby *standby = nullptr;
-
-/// What this thread's calls have read, one after another.
-Followers &followers() {
-  thread_local std::unique_ptr<Followers> followers;
-  if (!followers) followers = std::make_unique<Followers>();
-  return *followers;
-}
+/// The workers that stand by for what this thread shares out; null for none.
+thread_local Workers::Use *standing = nullptr;
 
 struct Team {
   int parts;
   void (*body)(void *, int);
   void *context;
+  std::atomic<std::uint64_t> begun{0};  ///< a bit for every 64th part
 
-  // The pool may hand out fewer threads than asked for (inside another parallel region it gives one), so each thread
-  // takes every so many-th part: all parts are done, and what a part computes stays the same.
-  void work(int thread, int threads) const {
-    for (int part = thread; part < parts; part += threads) body(context, part);
+  // Each thread its own part first, which had what it needs the last time, and then what nobody has begun: fewer threads
+  // than asked for do all.
+  void work(int thread) {
+    constexpr int bits = 64;
+    const int groups = std::min(parts, bits);
+    for (int i = 0; i < groups; i++) {
+      const int group = (thread + i) % groups;
+      const std::uint64_t bit = std::uint64_t(1) << group;
+      if (begun.load(std::memory_order_relaxed) & bit) continue;
+      if (begun.fetch_or(bit, std::memory_order_relaxed) & bit) continue;
+      for (int part = group; part < parts; part += bits) body(context, part);
+    }
   }
 };
 
@@ -161,58 +116,65 @@ struct RangeTeam {
   }
 };
 
-/// Calls `work(context, thread, threads)` on threads of the pool, on those that stand by where some do.
-void onThreads(int threads, void (*work)(void *, int, int), void *context, const RowsRead *rows = nullptr) {
-  if (standby) {
-    DenormalsAreZero guard;
-    return standby->run(work, context, rows);
+/// Calls `work(context, thread)` on this thread as thread 0 and on up to `threads` - 1 others, or fewer: all of the work
+/// must be done whoever comes.
+void onThreads(int threads, Workers::Work work, void *context, const RowsRead *rows = nullptr) {
+  DenormalsAreZero guard;
+  if (standing) return (*standing)->run(threads, work, context, rows);
+  const OpenMP &pool = OpenMP::inProcess();
+  if (!pool.isComplete() || (areCoresShared() && !pool.isInParallel())) {
+    if (Workers::Use workers{threads}) return workers->run(threads, work, context, rows);
+    if (!pool.isComplete()) return work(context, 0);
   }
   struct Call {
-    void (*work)(void *, int, int);
+    Workers::Work work;
     void *context;
   } call{work, context};
   auto take = [](void *context) {
     DenormalsAreZero guard;
     const Call &call = *static_cast<const Call *>(context);
-    call.work(call.context, pool().threadNumber(), pool().threadCount());
+    call.work(call.context, OpenMP::inProcess().threadNumber());
   };
-  pool().parallel(take, &call, unsigned(threads), 0);
+  pool.parallel(take, &call, unsigned(threads), 0);
 }
 
-struct StandingBy {
-  void (*body)(void *);
-  void *context;
-  Standby standby;
+template <typename Team>
+void work(void *context, int thread) {
+  static_cast<Team *>(context)->work(thread);
+}
+
+/// While it lives, OpenMP gives regions of this thread one thread.
+class OneThread {
+ public:
+  OneThread() : pool(OpenMP::inProcess()), before(pool.isComplete() ? pool.mostThreads() : 0) {
+    if (before > 1) pool.setThreads(1);
+  }
+  ~OneThread() {
+    if (before > 1) pool.setThreads(before);
+  }
+  OneThread(const OneThread &) = delete;
+
+ private:
+  const OpenMP &pool;
+  const int before;
 };
 
-void standingBy(void *context) {
-  StandingBy &call = *static_cast<StandingBy *>(context);
-  if (const int thread = pool().threadNumber(); thread > 0) {
-    DenormalsAreZero guard;
-    return call.standby.serve(thread, pool().threadCount());
-  }
-  call.standby.open(pool().threadCount());
-  standby = &call.standby;
-  call.body(call.context);
-  standby = nullptr;
-  call.standby.dismiss();
-}
+/// The threads of the kernels within a call of `standBy`.
+thread_local int standingThreads = 0;
 
 }  // namespace
 
 void forEachPart(int parts, void (*body)(void *context, int part), void *context) {
   Team team{parts, body, context};
-  auto work = [](void *context, int thread, int threads) { static_cast<const Team *>(context)->work(thread, threads); };
-  if (parts > 1 && pool().isComplete()) return onThreads(parts, work, &team);
+  if (parts > 1) return onThreads(parts, work<Team>, &team);
   DenormalsAreZero guard;
-  team.work(0, 1);
+  team.work(0);
 }
 
 void forEachShare(const Shares &shares, void (*body)(void *context, int thread, int share), void *context) {
-  if (shares.threads > 1 && pool().isComplete()) {
+  if (shares.threads > 1) {
     ShareTeam team{shares.threads, body, context, {}};
-    auto work = [](void *context, int thread, int) { static_cast<ShareTeam *>(context)->work(thread); };
-    return onThreads(shares.threads, work, &team);
+    return onThreads(shares.threads, work<ShareTeam>, &team);
   }
   DenormalsAreZero guard;
   for (int share = 0; share < shares.count(); share++) body(context, 0, share);
@@ -223,23 +185,31 @@ void forEachRange(
     void (*body)(void *context, int thread, std::int64_t first, std::int64_t last), void *context,
     const RowsRead *rows) {
   threads = int(std::min<std::int64_t>({threads, count / piece, mostThreads}));
-  if (threads > 1 && count <= UINT32_MAX && pool().isComplete()) {
+  if (threads > 1 && count <= UINT32_MAX) {
     RangeTeam team{std::uint32_t(piece), threads, body, context, {}};
     for (int thread = 0; thread < threads; thread++)
       team.left[thread].range = Left::packed(
           std::uint32_t(count * thread / threads), std::uint32_t(count * (thread + 1) / threads));
-    auto work = [](void *context, int thread, int) { static_cast<RangeTeam *>(context)->work(thread); };
-    return onThreads(threads, work, &team, rows);
+    return onThreads(threads, work<RangeTeam>, &team, rows);
   }
   DenormalsAreZero guard;
   if (count > 0) body(context, 0, 0, count);
 }
 
 void standBy(int threads, void (*body)(void *context), void *context) {
-  if (threads < 2 || standby || !pool().isComplete()) return body(context);
-  StandingBy call{body, context, Standby(followers())};
-  pool().parallel(standingBy, &call, unsigned(threads), 0);
+  const OpenMP &pool = OpenMP::inProcess();
+  if (threads < 2 || standing || (pool.isComplete() && pool.isInParallel())) return body(context);
+  Workers::Use workers(threads);
+  if (!workers) return body(context);
+  OneThread others;
+  standing = &workers;
+  standingThreads = threads;
+  body(context);
+  standing = nullptr;
+  standingThreads = 0;
 }
+
+int threadsStandingBy() { return standingThreads; }
 
 int usefulParts(std::int64_t pieces, std::int64_t work, int threads) {
   constexpr std::int64_t worthWaking = 65536;

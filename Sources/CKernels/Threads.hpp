@@ -7,7 +7,7 @@ namespace ckernels {
 
 /// Calls `body(context, part)` for every part in 0..<parts, each part on one thread, and waits for all.
 /// The pool is the one of the OpenMP library already in the process (libtorch's operators use it): a second pool would
-/// fight it for the cores. Without such a library the parts run in order on the calling thread.
+/// fight it for the cores. Without such a library, and where other processes want the cores, `Workers` take part.
 void forEachPart(int parts, void (*body)(void *context, int part), void *context);
 
 /// Threads that a job is dealt out among at most, where they take what others have left.
@@ -59,9 +59,12 @@ void forEachRange(
     void (*body)(void *context, int thread, std::int64_t first, std::int64_t last), void *context,
     const RowsRead *rows = nullptr);
 
-/// Calls `body(context)` on this thread while up to `threads` - 1 others of the pool stand by: they take part in what the
-/// two functions above share out within, at less cost, and fetch meanwhile what is read next.
+/// Calls `body(context)` on this thread while up to `threads` - 1 workers stand by: they take part in what the functions
+/// above share out within, at less cost, and fetch meanwhile what is read next. OpenMP's regions within have one thread.
 void standBy(int threads, void (*body)(void *context), void *context);
+
+/// The threads that the innermost `standBy` around this call was given; 0 where there is none.
+int threadsStandingBy();
 
 /// How many parts to make of a job of `pieces` indivisible pieces and `work` multiplications: at most `threads`, and
 /// fewer where a part would be over before a thread has woken for it.

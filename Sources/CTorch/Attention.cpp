@@ -1,12 +1,12 @@
 // Causal attention as one autograd function. Heads lie side by side, as the projections leave them: nothing is turned
 // around on the way in or out, and no scores are kept.
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
 #include "Internal.h"
 #include "Matrices.hpp"
+#include "Parallel.hpp"
 #include "Products.hpp"
 #include "ckernels.h"
 
@@ -24,7 +24,7 @@ std::pair<at::Tensor, at::Tensor> attended(const at::Tensor &q, const at::Tensor
   TORCH_CHECK(ck_attention(
       q.size(0), q.size(1), q.size(2), k.size(2), q.size(3), scale(q), data(q), data(k), data(v),
       {k.size(1), k.stride(1), k.stride(2), k.stride(0)}, mutableData(output), mutableData(logarithms),
-      at::get_num_threads()));
+      threadCount()));
   return {output, logarithms};
 }
 
@@ -45,7 +45,7 @@ struct Attention : torch::autograd::Function<Attention> {
     TORCH_CHECK(ck_attention_backward(
         q.size(0), q.size(1), q.size(2), k.size(2), q.size(3), scale(q), data(q), data(k), data(v), data(output),
         data(logarithms), data(upstream), mutableData(results[0]), mutableData(results[1]), mutableData(results[2]),
-        at::get_num_threads()));
+        threadCount()));
     return results;
   }
 };

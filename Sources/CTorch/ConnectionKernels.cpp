@@ -1,8 +1,7 @@
 #include "ConnectionKernels.hpp"
 
-#include <ATen/Parallel.h>
-
 #include "CUDAKernels.hpp"
+#include "Parallel.hpp"
 
 namespace wideband {
 namespace kernels {
@@ -35,7 +34,7 @@ void read(const ck_connection &connection, int64_t tokens, const at::Tensor &sta
     const auto where = cudaTarget(state);
     return requireGPU(ck_cuda_connection_read(&connection, tokens, address(state), place(input), &where));
   }
-  requireProcessor(ck_connection_read(&connection, tokens, data(state), mutableData(input), at::get_num_threads()));
+  requireProcessor(ck_connection_read(&connection, tokens, data(state), mutableData(input), threadCount()));
 }
 
 void write(
@@ -53,7 +52,7 @@ void write(
   }
   requireProcessor(ck_connection_write_read(
       &connection, next, tokens, data(state), data(output), mutableData(nextState), floats(beta), floats(nextInput),
-      at::get_num_threads()));
+      threadCount()));
 }
 
 void writeBackward(
@@ -66,7 +65,7 @@ void writeBackward(
   }
   requireProcessor(ck_connection_write_backward(
       &connection, tokens, nullptr, data(beta), data(nextStateGradient), mutableData(outputGradient),
-      at::get_num_threads()));
+      threadCount()));
 }
 
 void backward(
@@ -88,7 +87,7 @@ void backward(
   requireProcessor(ck_connection_backward_write_backward(
       &connection, previous, tokens, data(state), data(output), data(inputGradient), data(nextStateGradient), nullptr,
       data(previousBeta), mutableData(stateGradient), floats(previousOutputGradient), &gradients,
-      at::get_num_threads()));
+      threadCount()));
 }
 
 }  // namespace kernels

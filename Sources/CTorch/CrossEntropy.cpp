@@ -1,7 +1,6 @@
 // The output head and its loss as one autograd function. Logits exist for some rows at a time, and their gradient takes
 // their place at once: neither [N, V] is kept, and the head is read and its gradient written while they are in cache.
 // A head that is not trained may have 16 bits.
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/max.h>
 #include <ATen/ops/sum.h>
@@ -10,6 +9,7 @@
 #include <algorithm>
 
 #include "Internal.h"
+#include "Parallel.hpp"
 #include "Products.hpp"
 #include "ckernels.h"
 
@@ -45,7 +45,7 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
       TORCH_CHECK(
           ck_cross_entropy(
               count, vocabulary, mutableData(some), static_cast<const int64_t *>(wanted.const_data_ptr()) + first,
-              mutableData(losses) + first, isRecording, 1.0f / static_cast<float>(scored), at::get_num_threads()),
+              mutableData(losses) + first, isRecording, 1.0f / static_cast<float>(scored), threadCount()),
           "Target ", at::max(wanted).item<int64_t>(), " is out of bounds: expected less than ", vocabulary);
       if (!isRecording) continue;
       multiply(some, map, asRows(inputGradient).narrow(0, first, count));

@@ -1,6 +1,5 @@
 // A mixture of experts behind its router as one autograd function: tokens are laid out in a block of rows for each
 // expert, every product works on a whole block, and all blocks of a kind lie in one buffer.
-#include <ATen/Parallel.h>
 #include <ATen/ops/full.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -9,6 +8,7 @@
 
 #include "Internal.h"
 #include "Matrices.hpp"
+#include "Parallel.hpp"
 #include "Products.hpp"
 #include "ckernels.h"
 
@@ -74,7 +74,7 @@ struct Layout {
     auto out = at::empty({rows(), x.size(1)}, x.options());
     TORCH_CHECK(ck_spread_rows(
         rows(), perToken, x.size(1), static_cast<const int64_t *>(sendings.const_data_ptr()), scales, data(x),
-        mutableData(out), at::get_num_threads()));
+        mutableData(out), threadCount()));
     return out;
   }
 
@@ -82,7 +82,7 @@ struct Layout {
     auto sums = at::empty({places.numel() / perToken, buffer.size(1)}, buffer.options());
     TORCH_CHECK(ck_gather_rows(
         sums.size(0), perToken, sums.size(1), static_cast<const int64_t *>(places.const_data_ptr()), scales,
-        data(buffer), mutableData(sums), at::get_num_threads()));
+        data(buffer), mutableData(sums), threadCount()));
     return sums;
   }
 };
@@ -109,7 +109,7 @@ struct Experts : torch::autograd::Function<Experts> {
       map(layout.block(rows, e), matrices[3 * e], layout.block(gate, e));
       map(layout.block(rows, e), matrices[3 * e + 1], layout.block(up, e));
     });
-    TORCH_CHECK(ck_swiglu(gate.numel(), data(gate), data(up), mutableData(product), at::get_num_threads()));
+    TORCH_CHECK(ck_swiglu(gate.numel(), data(gate), data(up), mutableData(product), threadCount()));
     layout.forEach([&](size_t e) { map(layout.block(product, e), matrices[3 * e + 2], layout.block(outputs, e)); });
     variable_list saved{input, shares, gate, up, outputs, layout.sendings, layout.places};
     saved.insert(saved.end(), matrices.begin(), matrices.end());
@@ -123,7 +123,7 @@ struct Experts : torch::autograd::Function<Experts> {
     const auto &input = saved[0], &shares = saved[1], &gate = saved[2], &up = saved[3], &outputs = saved[4];
     const Layout layout(context->saved_data["starts"].toIntVector(), saved[5], saved[6]);
     const auto *matrices = saved.data() + 7;
-    const int64_t perToken = shares.size(1), threads = at::get_num_threads();
+    const int64_t perToken = shares.size(1), threads = threadCount();
     const auto upstream = gradients[0].contiguous();
     variable_list results(saved.size() - 4);
     if (context->needs_input_grad(1)) {

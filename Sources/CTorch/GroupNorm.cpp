@@ -1,10 +1,10 @@
 // Group normalisation over the last axis as one autograd function of fused passes on the processor in float32; ATen's
 // elsewhere.
-#include <ATen/Parallel.h>
 #include <ATen/ops/group_norm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "Internal.h"
+#include "Parallel.hpp"
 #include "ckernels.h"
 
 namespace {
@@ -26,7 +26,7 @@ struct GroupNorm : torch::autograd::Function<GroupNorm> {
     TORCH_CHECK(
         ck_group_norm(
             rows, groups, channels / groups, data(x), data(gain), data(offset), static_cast<float>(epsilon),
-            mutableData(y), mutableData(statistics), at::get_num_threads()),
+            mutableData(y), mutableData(statistics), wideband::threadCount()),
         "the kernel had no memory");
     context->save_for_backward({x, gain, statistics});
     return y;
@@ -43,7 +43,7 @@ struct GroupNorm : torch::autograd::Function<GroupNorm> {
         ck_group_norm_backward(
             statistics.size(0), groups, weight.numel() / groups, data(x), data(weight), data(statistics),
             data(upstream), mutableData(inputGradient), mutableData(weightGradient), mutableData(biasGradient),
-            at::get_num_threads()),
+            wideband::threadCount()),
         "the kernel had no memory");
     return {inputGradient, at::Tensor(), weightGradient, biasGradient, at::Tensor()};
   }

@@ -1,53 +1,11 @@
 // The linear map as one autograd function whose three products go through `multiply`.
-#include <ATen/Context.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/ones.h>
 
 #include "CUDASteps.hpp"
 #include "Frozen.hpp"
 #include "Internal.h"
 
-namespace at::native {
-// result = beta result + alpha a b. libtorch exports it and ships no header for it.
-TORCH_API void mkldnn_matmul(const Tensor &a, const Tensor &b, const Tensor &result, float beta, float alpha);
-}  // namespace at::native
-
 namespace wideband {
-
-namespace {
-
-/// Whether oneDNN's product runs on this processor. libtorch's function refuses, by an exception before it does anything,
-/// processors without the vector instructions that it wants for bfloat16, even where the operands are float32.
-bool hasOneDNNProduct() {
-  static const bool found = [] {
-    if (!at::hasMKLDNN()) return false;
-    at::Tensor a = at::ones({2, 2}), result = at::empty({2, 2});
-    try {
-      at::native::mkldnn_matmul(a, a, result, 0, 1);
-    } catch (const std::exception &) {
-      return false;
-    }
-    return true;
-  }();
-  return found;
-}
-
-}  // namespace
-
-void multiply(const at::Tensor &a, const at::Tensor &b, const at::Tensor &result, bool isAdded) {
-  constexpr int64_t fewest = int64_t(1) << 20;
-  at::NoGradGuard guard;
-  at::Tensor out = result;
-  if (a.size(0) > 1 && b.size(1) > 1 && a.numel() * b.size(1) >= fewest && hasOneDNNProduct()) {
-    at::native::mkldnn_matmul(a, b, out, isAdded ? 1 : 0, 1);
-  } else if (isAdded) {
-    at::addmm_out(out, out, a, b);
-  } else {
-    at::mm_out(out, a, b);
-  }
-}
 
 at::Tensor mapped(const at::Tensor &x, const at::Tensor &weight) {
   auto sizes = x.sizes().vec();

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "Internal.h"
+#include "Parallel.hpp"
 #include "ckernels.h"
 
 namespace {
@@ -63,11 +64,22 @@ int64_t wb_device_peak_bytes(int64_t packed) {
   });
 }
 
-int wb_thread_count(void) { return at::get_num_threads(); }
+int wideband::threadCount() {
+  const int standing = ck_threads_standing_by();
+  return standing > 0 ? standing : at::get_num_threads();
+}
+
+int wb_thread_count(void) { return wideband::threadCount(); }
+
+int wb_processor_count(void) { return ck_processor_count(); }
+
+const char *wb_vector_code(void) { return ck_vector_code(); }
+
+const char *wb_supported_vector_code(int index) { return ck_supported_vector_code(index); }
 
 void wb_set_thread_count(int count) { at::set_num_threads(std::max(count, 1)); }
 
-double wb_read_bandwidth(int64_t bytes) { return ck_read_bandwidth(bytes, at::get_num_threads()); }
+double wb_read_bandwidth(int64_t bytes) { return ck_read_bandwidth(bytes, wideband::threadCount()); }
 
 void wb_prepare_process(void) {
   at::globalContext().setFlushDenormal(true);

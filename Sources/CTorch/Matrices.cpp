@@ -2,11 +2,11 @@
 // floats, and back to the inputs with a part of it at a time made floats.
 #include "Matrices.hpp"
 
-#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 
+#include "Parallel.hpp"
 #include "Products.hpp"
 
 namespace wideband {
@@ -62,7 +62,7 @@ at::Tensor narrowProduct(const at::Tensor &x, const wb_matrix &weight) {
 void narrowProduct(const at::Tensor &x, const wb_matrix &weight, const at::Tensor &result) {
   const auto matrix = asKernels(weight);
   TORCH_CHECK(
-      ck_narrow_product(rowsOf(x), data(x), &matrix, mutableData(result), at::get_num_threads()),
+      ck_narrow_product(rowsOf(x), data(x), &matrix, mutableData(result), threadCount()),
       "the sizes are impossible");
 }
 
@@ -71,7 +71,7 @@ at::Tensor wideProduct(const at::Tensor &x, const wb_matrix &weight) {
   const auto matrix = asKernels(weight);
   auto y = resultFor(input, matrix.outputs);
   TORCH_CHECK(
-      ck_wide_product(rowsOf(input), data(input), &matrix, mutableData(y), at::get_num_threads()),
+      ck_wide_product(rowsOf(input), data(input), &matrix, mutableData(y), threadCount()),
       "the sizes are impossible");
   return y;
 }
@@ -88,7 +88,7 @@ void forEachBlock(const ck_matrix &matrix, const at::TensorOptions &options, Bod
   for (int64_t first = 0; first < matrix.outputs; first += most) {
     const int64_t count = std::min(most, matrix.outputs - first);
     TORCH_CHECK(
-        ck_expand(&matrix, first, count, mutableData(floats), at::get_num_threads()), "the sizes are impossible");
+        ck_expand(&matrix, first, count, mutableData(floats), threadCount()), "the sizes are impossible");
     body(first, count, floats.narrow(0, 0, count));
   }
 }

@@ -1,10 +1,10 @@
 // AdamW through the processor's kernel: all weights in one pass, their gradients where the backward pass left them.
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/variable.h>
 
 #include <vector>
 
 #include "Internal.h"
+#include "Parallel.hpp"
 #include "ckernels.h"
 
 namespace wideband {
@@ -52,7 +52,7 @@ bool wb_adamw(
       weight.unsafeGetTensorImpl()->bump_version();
     }
     const ck_adamw_settings settings{beta1, beta2, epsilon, 1 / divisor, step};
-    TORCH_CHECK(ck_adamw(all.data(), count, &settings, at::get_num_threads()), "the sizes are impossible");
+    TORCH_CHECK(ck_adamw(all.data(), count, &settings, wideband::threadCount()), "the sizes are impossible");
     return true;
   });
 }
@@ -65,7 +65,7 @@ bool wb_gradient_norm(const wb_parameter *parameters, int count, double *norm) {
     for (const auto &slope : slopes)
       if (slope.defined()) all.push_back({slope.numel(), nullptr, wideband::data(slope)});
     TORCH_CHECK(
-        ck_gradient_norm(all.data(), static_cast<int64_t>(all.size()), norm, at::get_num_threads()),
+        ck_gradient_norm(all.data(), static_cast<int64_t>(all.size()), norm, wideband::threadCount()),
         "no scratch memory");
     return true;
   });

@@ -1,7 +1,7 @@
 // Weights as whole numbers: made of floats by the kernel, and made floats again by operators that every device has.
+#include "Parallel.hpp"
 #include "Quantized.hpp"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 
@@ -91,7 +91,7 @@ bool wb_quantize(const wb_tensor *weight, bool is_int4, wb_tensor **values, wb_t
           ck_quantize(
               is_int4 ? CK_INT4 : CK_INT8, count, inputs, wideband::data(rows),
               numbers.narrow(0, first, count).mutable_data_ptr(),
-              static_cast<uint16_t *>(factors.narrow(0, first, count).mutable_data_ptr()), at::get_num_threads()),
+              static_cast<uint16_t *>(factors.narrow(0, first, count).mutable_data_ptr()), wideband::threadCount()),
           "holds a number that is not finite, or of 2^126 or more");
     }
     *values = wideband::handle(numbers.to(source.device()));

@@ -1,7 +1,6 @@
 // Root-mean-square normalisation as one autograd function: it saves its input and one number a row, where composed
 // operators save four tensors the size of the input. One fused pass on the processor in float32 and on a GPU in float32
 // or bfloat16, ATen elsewhere.
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/rsqrt.h>
@@ -11,6 +10,7 @@
 
 #include "CUDAKernels.hpp"
 #include "Internal.h"
+#include "Parallel.hpp"
 #include "ckernels.h"
 
 namespace {
@@ -44,7 +44,7 @@ std::pair<at::Tensor, at::Tensor> normed(const at::Tensor &x, const at::Tensor &
   auto y = at::empty_like(x), scale = at::empty({rows}, x.options());
   TORCH_CHECK(ck_rms_norm(
       rows, width, data(x), data(gain), static_cast<float>(epsilon),
-      mutableData(y), mutableData(scale), at::get_num_threads()), "the kernel had no memory");
+      mutableData(y), mutableData(scale), wideband::threadCount()), "the kernel had no memory");
   return {y, scale};
 }
 
@@ -76,7 +76,7 @@ struct RMSNorm : torch::autograd::Function<RMSNorm> {
     TORCH_CHECK(ck_rms_norm_backward(
         scale.numel(), x.size(-1), data(x), data(weight),
         data(scale), data(upstream), mutableData(inputGradient),
-        mutableData(weightGradient), at::get_num_threads()), "the kernel had no memory");
+        mutableData(weightGradient), wideband::threadCount()), "the kernel had no memory");
     return {inputGradient, weightGradient, at::Tensor()};
   }
 

@@ -1,11 +1,11 @@
 // The normalisation of queries and keys and their rotation as one autograd function.
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 #include <vector>
 
 #include "Internal.h"
+#include "Parallel.hpp"
 #include "Products.hpp"
 #include "ckernels.h"
 
@@ -26,7 +26,7 @@ struct RotaryNorm : torch::autograd::Function<RotaryNorm> {
     TORCH_CHECK(
         ck_rotary_norm(
             tokens, heads, width, cos.numel() / width, data(x), data(gain), data(cos), data(sin),
-            static_cast<float>(epsilon), mutableData(y), mutableData(scale), at::get_num_threads()),
+            static_cast<float>(epsilon), mutableData(y), mutableData(scale), threadCount()),
         "the kernel refused the sizes");
     context->save_for_backward({x, gain, cos, sin, scale});
     return y;
@@ -42,7 +42,7 @@ struct RotaryNorm : torch::autograd::Function<RotaryNorm> {
         ck_rotary_norm_backward(
             scale.size(0), scale.size(1), width, cosine.numel() / width, data(x), data(weight), data(cosine),
             data(sine), data(scale), data(upstream), mutableData(inputGradient), mutableData(weightGradient),
-            at::get_num_threads()),
+            threadCount()),
         "the kernel had no memory");
     return {inputGradient, weightGradient, at::Tensor(), at::Tensor(), at::Tensor()};
   }

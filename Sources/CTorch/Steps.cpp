@@ -1,12 +1,12 @@
 // The sublayers of decoding: tensors checked, then handed to the kernels.
 #include <ATen/EmptyTensor.h>
-#include <ATen/Parallel.h>
 
 #include <vector>
 
 #include "CUDASteps.hpp"
 #include "Internal.h"
 #include "Matrices.hpp"
+#include "Parallel.hpp"
 #include "Products.hpp"
 #include "ckernels.h"
 #include "ckernels_decoding.h"
@@ -157,7 +157,7 @@ wb_tensor *wb_attention_step(
     TORCH_CHECK(
         ck_attention_step(
             &weights->layer, memories.data(), count, wideband::data(input), wideband::data(cosines), wideband::data(sines),
-            adds_input, wideband::mutableData(y), at::get_num_threads()),
+            adds_input, wideband::mutableData(y), wideband::threadCount()),
         "the sizes are impossible");
     return wideband::handle(y);
   });
@@ -183,7 +183,7 @@ wb_tensor *wb_feed_forward_step(const wb_tensor *x, const wb_feed_forward *weigh
     TORCH_CHECK(
         ck_feed_forward_step(
             &weights->layer, input.numel() / input.size(-1), wideband::data(input), adds_input,
-            wideband::mutableData(y), at::get_num_threads()),
+            wideband::mutableData(y), wideband::threadCount()),
         "the sizes are impossible");
     return wideband::handle(y);
   });
@@ -197,7 +197,7 @@ wb_tensor *wb_largest(const wb_tensor *x) {
     TORCH_CHECK(
         ck_largest(
             rows.size(0), rows.size(1), wideband::data(rows), places.mutable_data_ptr<int64_t>(),
-            at::get_num_threads()),
+            wideband::threadCount()),
         "the sizes are impossible");
     return wideband::handle(places);
   });
@@ -218,10 +218,10 @@ wb_tensor *wb_draw(
         ck_draw(
             rows.size(0), rows.size(1), wideband::data(rows), static_cast<const double *>(drawn.const_data_ptr()),
             seen ? static_cast<const bool *>(known.const_data_ptr()) : nullptr, &settings, places.mutable_data_ptr<int64_t>(),
-            at::get_num_threads()),
+            wideband::threadCount()),
         "the sizes are impossible");
     return wideband::handle(places);
   });
 }
 
-void wb_stand_by(void (*body)(void *), void *context) { ck_stand_by(at::get_num_threads(), body, context); }
+void wb_stand_by(void (*body)(void *), void *context) { ck_stand_by(wideband::threadCount(), body, context); }

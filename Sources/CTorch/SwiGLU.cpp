@@ -1,10 +1,10 @@
 // The feed-forward sublayer W_down (silu(W_gate x) * W_up x) as one autograd function: it keeps x and the two inner
 // maps, and forms their product again in the backward pass.
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "Internal.h"
 #include "Matrices.hpp"
+#include "Parallel.hpp"
 #include "Products.hpp"
 #include "ckernels.h"
 
@@ -22,7 +22,7 @@ struct SwiGLU : torch::autograd::Function<SwiGLU> {
     auto downMap = downWeight.contiguous();
     auto gate = mapped(x, gateMap), up = mapped(x, upMap);
     auto product = at::empty_like(gate);
-    TORCH_CHECK(ck_swiglu(gate.numel(), data(gate), data(up), mutableData(product), at::get_num_threads()));
+    TORCH_CHECK(ck_swiglu(gate.numel(), data(gate), data(up), mutableData(product), threadCount()));
     context->save_for_backward({x, gateMap, upMap, downMap, gate, up});
     return mapped(product, downMap);
   }
@@ -36,7 +36,7 @@ struct SwiGLU : torch::autograd::Function<SwiGLU> {
     multiply(upstream, downMap, asRows(product));
     TORCH_CHECK(ck_swiglu_backward(
         gate.numel(), data(gate), data(up), data(product), mutableData(product), mutableData(gateGradient),
-        mutableData(upGradient), at::get_num_threads()));
+        mutableData(upGradient), threadCount()));
     auto gateRows = asRows(gateGradient), upRows = asRows(upGradient), rows = asRows(x);
     variable_list results(4);
     if (context->needs_input_grad(0)) {
@@ -54,7 +54,7 @@ struct SwiGLU : torch::autograd::Function<SwiGLU> {
 /// The same of weights where they lie, for which there is no derivative.
 at::Tensor frozen(const at::Tensor &x, const wb_matrix &gateMap, const wb_matrix &upMap, const wb_matrix &downMap) {
   auto gate = wideProduct(x, gateMap), up = wideProduct(x, upMap);
-  TORCH_CHECK(ck_swiglu(gate.numel(), data(gate), data(up), mutableData(gate), at::get_num_threads()));
+  TORCH_CHECK(ck_swiglu(gate.numel(), data(gate), data(up), mutableData(gate), threadCount()));
   return wideProduct(gate, downMap);
 }
 

@@ -71,23 +71,3 @@ public struct Device: Hashable, Sendable, CustomStringConvertible {
   /// The most bytes of the device's own memory that tensors have held at once; 0 on the processor.
   public var peakBytes: Int { Int(wb_device_peak_bytes(packed)) }
 }
-
-/// The processor's threads and the process's memory habits.
-public enum Machine {
-  /// Threads that operators on the processor may use, at least one.
-  public static var threadCount: Int {
-    get { Int(wb_thread_count()) }
-    set { wb_set_thread_count(Int32(clamping: newValue)) }
-  }
-
-  /// Flushes denormal numbers to zero, keeps freed memory for reuse and asks for huge pages where the system has them. Call it
-  /// once, before the first operator.
-  public static func prepare() { wb_prepare_process() }
-
-  /// Gives the memory back to the system that was freed and is kept for reuse.
-  public static func releaseFreedMemory() { wb_release_freed_memory() }
-
-  /// Bytes a second at which all threads together read an array of `bytes`, the middle one of a few passes; 0 where there is
-  /// no room for it.
-  public static func readBandwidth(bytes: Int) -> Double { wb_read_bandwidth(Int64(bytes)) }
-}

@@ -7,33 +7,47 @@ import LanguageModel
 import Torch
 import Training
 
-/// `wideband info`: what a model is made of and what it costs.
+/// `wideband info`: what a model is made of and what it costs, and what computes it.
 struct Info: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show a model's shape, parameters, and operations and bytes per token.",
+    abstract:
+      "Show a model's shape, parameters, and operations and bytes per token; or what this machine computes with.",
     discussion: """
       EXAMPLES:
         wideband info runs/wide/best
         wideband info configs/quickstart-wide.yaml --set model.virtual_width.slots=16
+        wideband info --machine
       """)
 
   @Argument(help: ArgumentHelp("A model folder, a config.json, or a recipe.", valueName: "path"))
-  var path: String
+  var path: String?
+  @Flag(help: "Show what this machine computes with instead: vector code, products, threads, memory, devices.")
+  var machine = false
   @Option(help: ArgumentHelp("Change a key of a recipe; may be given several times.", valueName: "key.path=value"))
   var set: [String] = []
   @Option(help: ArgumentHelp("Tokens of context that attention is counted for; the model's own without it."))
   var length: Int?
 
+  func validate() throws {
+    switch path {
+    case nil where !machine: throw ValidationError("expected a model folder, a config.json or a recipe, or --machine")
+    case .some where machine: throw ValidationError("--machine is for this machine: expected no path beside it")
+    default: break
+    }
+  }
+
   func run() throws {
-    let configuration = try loadConfiguration()
+    guard let path else { return try StandardOutput.line(MachineReport().text) }
+    let configuration = try loadConfiguration(path)
     if let length, length < 1 { throw CommandError("--length is \(length): expected at least 1") }
     let context = length ?? configuration.contextLength
     try StandardOutput.line(
       Self.report(
-        configuration, ModelCost(configuration, contextLength: context), context, storage: storage(configuration)))
+        configuration, ModelCost(configuration, contextLength: context), context, storage: storage(configuration, path))
+    )
   }
 
-  private func loadConfiguration() throws -> ModelConfiguration {
+  private func loadConfiguration(_ path: String) throws -> ModelConfiguration {
     var isFolder: ObjCBool = false
     let name = printable(path: path)
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -53,7 +67,7 @@ struct Info: ParsableCommand {
   }
 
   /// What a model folder's weights weigh, and what its adapters are; nothing where there are none.
-  private func storage(_ configuration: ModelConfiguration) throws -> [String] {
+  private func storage(_ configuration: ModelConfiguration, _ path: String) throws -> [String] {
     let stored = try StoredModel(ModelFolder(URL(filePath: path)))
     guard stored.base.hasWeights else { return [] }
     let tensors = try stored.tensors(configuration)

@@ -265,6 +265,8 @@ import Torch
   @Test func unknownVectorCodeIsRefused() {
     let before = String(cString: ck_vector_code())
     #expect(["avx512vnni", "avx512", "avx2", "portable"].contains(before))
+    #expect(ck_supported_vector_code(0).map { String(cString: $0) } != nil)
+    #expect(ck_supported_vector_code(4) == nil)
     #expect(!ck_use_vector_code("avx1024"))
     #expect(String(cString: ck_vector_code()) == before)
   }

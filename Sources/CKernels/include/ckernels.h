@@ -242,12 +242,21 @@ bool ck_gradient_norm(const ck_parameter *parameters, int64_t count, double *nor
 /// few rows; what else calls for the pool within gets one thread.
 void ck_stand_by(int threads, void (*body)(void *context), void *context);
 
+/// The threads that the `ck_stand_by` around this call was given: those for kernels within. 0 where there is none.
+int ck_threads_standing_by(void);
+
 /// Bytes a second at which `threads` threads read memory together: the middle one of a few passes over an array of `bytes`,
 /// which should be many times as large as the caches. 0 where there is no room for it.
 double ck_read_bandwidth(int64_t bytes, int threads);
 
 /// The vector code in use: "avx512vnni", "avx512", "avx2" or "portable". The best the processor has, unless told otherwise.
 const char *ck_vector_code(void);
+
+/// The vector code of a number, from 0, of those that the processor and the build have, the best first; null past the last.
+const char *ck_supported_vector_code(int index);
+
+/// On how many processors the process may run, at least one.
+int ck_processor_count(void);
 
 /// Makes every later call use the named vector code, so that tests and benchmarks reach all of it on one processor;
 /// false, and no change, if the processor or the build has no such code.

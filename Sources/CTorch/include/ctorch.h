@@ -107,6 +107,16 @@ int64_t wb_device_peak_bytes(int64_t device);
 int wb_thread_count(void);
 void wb_set_thread_count(int count);
 
+/// On how many processors the process may run, at least one.
+int wb_processor_count(void);
+/// The kernels' vector code in use, and that of a number, from 0, of those that the processor has, the best first; null past
+/// the last.
+const char *wb_vector_code(void);
+const char *wb_supported_vector_code(int index);
+/// What multiplies large matrices of float32 on the processor, and why, on one line. The texts stay.
+const char *wb_product_library(void);
+const char *wb_product_library_reason(void);
+
 /// Bytes a second at which all threads read an array of `bytes` together; 0 where there is no room for it.
 double wb_read_bandwidth(int64_t bytes);
 
