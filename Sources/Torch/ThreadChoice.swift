@@ -41,7 +41,7 @@ public struct ThreadChoice: Equatable, Sendable, CustomStringConvertible {
     }
     let possible = max(min(found, processors), 1)
     if let quota, quota.rounded(.up) < Double(possible) {
-      return .init(count: max(Int(quota.rounded(.up)), 1), reason: .quota(quota))
+      return .init(count: Int(exactly: max(quota, 1).rounded(.up)) ?? 1, reason: .quota(quota))
     }
     return .init(count: possible, reason: .processors)
   }
