@@ -42,16 +42,19 @@ public struct FusedConnection {
       tensors.allSatisfy { $0.map { $0.dtype == .float32 && $0.device == device && !$0.isEmpty } ?? true }
     }
 
-    fileprivate var pointers: [OpaquePointer?] { tensors.map { $0?.pointer } }
+    /// Without the extended lifetime an optimised build may release the tensors before they are read.
+    fileprivate func withPointers<Result>(_ body: ([OpaquePointer?]) -> Result) -> Result {
+      withExtendedLifetime(tensors) { body(tensors.map { $0?.pointer }) }
+    }
   }
 
   /// Reads a sublayer's input out of a state `[..., n, C]`; nil where there is no kernel for it.
   public init?(reading state: Tensor, _ weights: Weights, epsilon: Double) {
     guard Kernels.selected == .fused, let source = state.pointer, weights.areSupported(on: state.device),
-      wb_connection_is_supported(weights.pointers, source)
+      weights.withPointers({ wb_connection_is_supported($0, source) })
     else { return nil }
     var write: OpaquePointer?
-    let result = wb_connection_read(weights.pointers, epsilon, source, &write)
+    let result = weights.withPointers { wb_connection_read($0, epsilon, source, &write) }
     input = Tensor(result: result, of: "connection_read(\(state.dtype)\(state.shape))")
     pending = Pending(write)
   }
@@ -63,7 +66,7 @@ public struct FusedConnection {
       let source = write.output.pointer, weights.areSupported(on: write.output.device)
     else { return nil }
     var next: OpaquePointer?
-    let result = wb_connection_write_read(previous, source, weights.pointers, epsilon, &next)
+    let result = weights.withPointers { wb_connection_write_read(previous, source, $0, epsilon, &next) }
     input = Tensor(
       result: result, of: "connection_write_read(\(write.output.dtype)\(write.output.shape))")
     pending = Pending(next)

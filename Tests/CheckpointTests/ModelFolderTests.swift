@@ -202,7 +202,10 @@ import Torch
       "puts tensor 'a' in the shard 'two', which lacks it"
     ),
     (#"{"weight_map": {"a": "\u0000"}}"#, "tensor 'a': shard '\\u{0}' is not the name of a file in this folder"),
-    (#"{"weight_map": {"a": "\ud800"}}"#, "tensor 'a': shard '\u{FFFD}' is not the name of a file in this folder"),
+    (
+      #"{"weight_map": {"a": "\ud800"}}"#,
+      "tensor 'a': shard '\u{FFFD}\u{FFFD}\u{FFFD}' is not the name of a file in this folder"
+    ),
     (#"{"weight_map": {"a": 1}}"#, "the shard of tensor 'a' is 1: expected a string"),
     (#"{"weight_map": []}"#, "weight_map is a list: expected an object"),
     (#"{"metadata": {"total_size": 12.5}}"#, "has no weight_map"),

@@ -134,6 +134,6 @@ private var options: GenerationOptions {
     let plain = LoadedModel(model: model.model, tokenizer: tokenizer, endOfTextTokens: [])
     #expect(
       message { _ = try ChatSession(plain) }
-        == "the tokenizer has no added token \"<|im_start|>\", expected one for conversations")
+        == "the tokenizer has no added token '<|im_start|>': expected one for conversations")
   }
 }

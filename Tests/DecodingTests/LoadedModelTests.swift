@@ -202,7 +202,8 @@ func configuration_unreadKeys() throws {
 
 @Test func aFolderWithoutTokenizerIsRefused() throws {
   let url = Fixtures.url("models/plain")
-  #expect(message { _ = try LoadedModel(url) } == "\(url.path)/tokenizer.json: no such file")
+  #expect(
+    message { _ = try LoadedModel(url) } == "\(url.path)/tokenizer.json: cannot be read: No such file or directory")
 }
 
 @Test(arguments: [

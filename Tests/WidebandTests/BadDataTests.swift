@@ -40,7 +40,7 @@ struct BadDataTests {
     let result = try Executable.run(
       "train", "--recipe", workspace("recipe.yaml"), "--data", "out", "--output", "run", in: folder.url)
     #expect(result.status == 1)
-    #expect(result.errors.hasPrefix("Error: \(folder("out").path): the train split has "))
+    #expect(result.errors.hasPrefix("Error: out: the train split has "))
     #expect(result.errors.hasSuffix(" tokens, expected at least 33 for sequences of 32\n"))
     #expect(!folder.exists("run"))
   }
@@ -81,7 +81,7 @@ struct BadDataTests {
     let result = try Executable.run(
       "train", "--recipe", workspace("recipe.yaml"), "--data", "tokens", "--output", "run", in: folder.url)
     #expect(result.status == 1)
-    #expect(result.errors.contains("Error: \(shard.path): token "))
+    #expect(result.errors.contains("Error: tokens/train-00000.npy: token "))
     #expect(result.errors.hasSuffix(" is 65535, expected an id less than the vocabulary's 320\n"))
   }
 
@@ -129,7 +129,7 @@ struct BadDataTests {
     #expect(prepared.status == 0)
     let trained = try Executable.run(
       "train", "--recipe", workspace("recipe.yaml"), "--data", "all", "--output", "run", "--set", "training.steps=2",
-      in: folder.url)
+      "--set", "schedule.warmup_steps=1", in: folder.url)
     #expect(trained.status == 0, "\(trained.errors)")
     #expect(trained.errors.contains("no text is held out"))
     expectError(

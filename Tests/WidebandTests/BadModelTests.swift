@@ -105,7 +105,7 @@ struct BadModelTests {
 
   @Test func aMalformedTokenizer() throws {
     let file = try folder.write("tokenizer.json", "[1, 2]")
-    expectError(try generate(), "\(file.path): malformed JSON at line 1, column 1: expected '{'")
+    expectError(try generate(), "\(file.path): line 1, column 1: malformed JSON: expected '{'")
   }
 
   @Test func aVocabularySmallerThanTheTokenizers() throws {

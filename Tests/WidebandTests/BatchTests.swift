@@ -72,7 +72,7 @@ struct BatchTests {
 
   @Test func badBatchesAreRefused() throws {
     let path = try file("prompts.jsonl", "{\"text\": \"a\"}\n{\"prompt\": \"b\"}\n")
-    expectError(try generate("--batch", path), "\(path): line 2: there is no key \"text\"")
+    expectError(try generate("--batch", path), "\(path): line 2: there is no key 'text'")
     let empty = try file("empty.txt", "")
     expectError(try generate("--batch", empty), "\(empty): no text found: expected at least one document")
     expectError(try generate("--batch", folder("none.txt").path), "\(folder("none.txt").path): no such file or folder")

@@ -9,7 +9,7 @@
 
     @Test(.enabled(if: isPossible)) func theHeapAsksForHugePages() throws {
       let running = try Executable.start(
-        "bench", "step", "--config", Workspace.shared().model + "/config.json", "--steps", "100000000")
+        "bench", "step", "--config", Workspace.shared().model + "/config.json", "--steps", "1000000")
       defer {
         kill(running.process.processIdentifier, SIGKILL)
         running.process.waitUntilExit()

@@ -104,7 +104,7 @@ struct QuantizeTests {
       try Executable.run(
         "train", "--recipe", Workspace.shared()("recipe.yaml"), "--data", data, "--from", "small", "--output", "run",
         in: folder.url),
-      "\(folder("small").path): the weights are quantised (int8): expected floats, which `wideband convert --dtype` "
+      "small: the weights are quantised (int8): expected floats, which `wideband convert --dtype` "
         + "makes of them, or a recipe with 'lora'")
     #expect(!folder.exists("x") && !folder.exists("run"))
   }
