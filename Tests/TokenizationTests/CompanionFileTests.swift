@@ -8,13 +8,11 @@ import Testing
 @Suite struct CompanionFileTests {
   private let folder: URL
 
-  init() throws {
-    folder = FileManager.default.temporaryDirectory.appending(path: "wideband-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  }
+  init() { folder = FileManager.default.temporaryDirectory.appending(path: "wideband-\(UUID().uuidString)") }
 
   /// Single bytes a, b, c, <, x, y, > and space with ids 0 to 9, as far as they are needed, and `<t>` as 10.
   private func load(_ files: [String: String], edit: (inout SmallFile) -> Void = { _ in }) throws -> Tokenizer {
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
     var file = SmallFile()
     file.vocabulary += ["<", "x", "y", ">", "t"].enumerated().map { "\"\($1)\":\(5 + $0)" }

@@ -106,12 +106,12 @@ import Testing
     #expect(failureOf { try BytePairTrainer(vocabularySize: 300, specialTokens: [""]) } == "a special token is empty")
     #expect(
       failureOf { try BytePairTrainer(vocabularySize: 300, specialTokens: ["<x>", "<x>"]) }
-        == "special token \"<x>\" is given twice")
+        == "special token '<x>' is given twice")
     #expect(
       failureOf { try BytePairTrainer(vocabularySize: 300, specialTokens: ["é"]) }
-        == "special token \"é\" is the token of a single byte")
+        == "special token 'é' is the token of a single byte")
     #expect(
       failureOf { try BytePairTrainer(vocabularySize: 300, pattern: "[") }
-        == "pattern \"[\" has an unclosed character class")
+        == "pattern '[' has an unclosed character class")
   }
 }

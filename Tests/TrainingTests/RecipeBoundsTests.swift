@@ -128,7 +128,7 @@ struct RecipeBoundsTests {
     let folder = try TemporaryFolder()
     let path = folder("r.yaml")
     #expect(mkfifo(path, 0o600) == 0)
-    #expect(message { _ = try Recipe.text(of: path) } == "\(path): is not a file: expected a file")
+    #expect(message { _ = try Recipe.text(of: path) } == "\(path): is a FIFO: expected a file")
     unlink(path)
     try folder.write("r.yaml", text: "")
     #expect(truncate(path, 1 << 30) == 0)
