@@ -169,7 +169,7 @@ enum Targets {
       },
       read: { folder in
         let directory = try RunDirectory(resuming: folder.path)
-        _ = try Recipe(yaml: String(contentsOfFile: directory.recipePath, encoding: .utf8), name: "recipe.yaml")
+        _ = try Recipe(yaml: Recipe.text(of: directory.recipePath), name: "recipe.yaml")
         for checkpoint in try directory.checkpoints() { _ = try TrainingCheckpoint(checkpoint) }
         let lines = try MetricsFile.read(directory.metricsPath)
         var run = Report.Run(name: "run")

@@ -134,6 +134,7 @@ import Testing
 
   @Test("a file of another name stands alone")
   func otherName() throws {
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
     try Data(SmallFile().json.utf8).write(to: folder.appending(path: "small.json"))
     try Data("{".utf8).write(to: folder.appending(path: "tokenizer_config.json"))
