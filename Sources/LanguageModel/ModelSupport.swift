@@ -144,13 +144,3 @@ struct QuantizationDescription: Codable {
     try values.encode(QuantizationScheme.groupSize, forKey: .groupSize)
   }
 }
-
-extension ModelConfiguration {
-  /// The words that a key of `config.json` may have, by its path, where it may not have any.
-  public static let choices = [
-    "virtual_width.embedding": VirtualWidth.Embedding.allCases.map(\.rawValue),
-    "virtual_width.connections": VirtualWidth.Connections.allCases.map(\.rawValue),
-    "direct_decoding.gate": DirectDecoding.Gate.allCases.map(\.rawValue),
-    "quantization_config.scheme": QuantizationScheme.allCases.map(\.rawValue),
-  ]
-}
