@@ -77,13 +77,13 @@ let package = Package(
         "LanguageModel", "VirtualWidth", "Checkpoint", "Torch", "CheckedInput", "CZlib", collections, yams, protobuf,
       ],
       exclude: ["Generated/TensorBoardEvent.proto"], swiftSettings: swift),
-    .executableTarget(
-      name: "wideband",
-      dependencies: [
+    room(
+      "WidebandCLI",
+      [
         "Training", "Decoding", "LanguageModel", "VirtualWidth", "Checkpoint", "Tokenization", "Torch", "CheckedInput",
         arguments,
-      ],
-      swiftSettings: swift),
+      ]),
+    .executableTarget(name: "wideband", dependencies: ["WidebandCLI"], swiftSettings: swift),
     .target(
       name: "TestSupport", dependencies: ["LanguageModel", "Checkpoint", "CheckedInput", "Torch"],
       path: "Tests/TestSupport",
@@ -91,7 +91,8 @@ let package = Package(
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "Training", "Decoding", "LanguageModel", "Checkpoint", "Tokenization", "Torch", "CheckedInput", arguments,
+        "WidebandCLI", "Training", "Decoding", "LanguageModel", "Checkpoint", "Tokenization", "Torch", "CheckedInput",
+        arguments,
       ],
       path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: swift),
     .target(name: "CUDAEmulation", dependencies: ["CKernels"], path: "Tests/CUDAEmulation"),

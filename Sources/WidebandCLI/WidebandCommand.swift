@@ -2,7 +2,6 @@ import ArgumentParser
 import Torch
 
 /// `wideband`: trains and runs language models whose representation is wider than their backbone.
-@main
 struct WidebandCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "wideband",
@@ -20,15 +19,21 @@ struct WidebandCommand: ParsableCommand {
       Init.self, Convert.self, Quantize.self,
       ReportCommand.self, BenchCommand.self,
     ])
+}
 
-  /// Runs the command; a failure is one sentence on standard error and a status that is not zero.
-  static func main() {
+/// The command `wideband` of this process.
+public enum CommandLineTool {
+  /// Runs the command with the arguments of this process.
+  ///
+  /// A failure ends the process with one sentence on standard error and a status that is not zero. It must be called
+  /// before anything is opened.
+  public static func run() {
     StandardStreams.prepare()
     do {
       try StandardStreams.checkArguments()
       Machine.prepare()
       let arguments = TokenizerCommand.Decode.joiningIDs(Array(CommandLine.arguments.dropFirst()))
-      var command = try parseAsRoot(arguments)
+      var command = try WidebandCommand.parseAsRoot(arguments)
       try command.run()
     } catch { Failure.end(error) }
   }

@@ -1,0 +1,3 @@
+import WidebandCLI
+
+CommandLineTool.run()
