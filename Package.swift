@@ -96,9 +96,12 @@ let package = Package(
       ],
       path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: swift),
     .target(name: "CUDAEmulation", dependencies: ["CKernels"], path: "Tests/CUDAEmulation"),
+    .target(
+      name: "KernelInternals", dependencies: ["CKernels"], path: "Tests/KernelInternals",
+      cxxSettings: [.headerSearchPath("../../Sources/CKernels")]),
     tests("CheckedInputTests", ["CheckedInput"]),
     tests("TorchTests", ["Torch", "TestSupport"]),
-    tests("CKernelsTests", ["CKernels", "CUDAEmulation", "Torch", "TestSupport"]),
+    tests("CKernelsTests", ["CKernels", "CUDAEmulation", "KernelInternals", "Torch", "TestSupport"]),
     tests("VirtualWidthTests", ["VirtualWidth", "TestSupport"]),
     tests("CheckpointTests", ["Checkpoint", "TestSupport"]),
     tests("TokenizationTests", ["Tokenization"]),

@@ -1,0 +1,95 @@
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <thread>
+
+#include "Contention.hpp"
+#include "Threads.hpp"
+#include "kernelinternals.h"
+
+using namespace ckernels;
+
+namespace {
+
+constexpr int parts = 37;
+
+/// Counts how often each part of a job was done.
+struct Count {
+  std::atomic<int> done[parts];
+  std::thread::id caller = std::this_thread::get_id();
+  int slow, microseconds;
+
+  void note(int part) {
+    if (slow && part % slow == 0 && std::this_thread::get_id() != caller)
+      std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
+    done[part].fetch_add(1, std::memory_order_relaxed);
+  }
+
+  std::int64_t wrong() {
+    std::int64_t count = 0;
+    for (std::atomic<int> &part : done) count += part.exchange(0, std::memory_order_relaxed) != 1;
+    return count;
+  }
+};
+
+struct Jobs {
+  int threads, jobs, slow, microseconds;
+  std::int64_t wrong = 0;
+
+  void run() {
+    Count count{{}, std::this_thread::get_id(), slow, microseconds};
+    const Shares shares{parts, threads};
+    struct Both {
+      Count &count;
+      const Shares &shares;
+    } both{count, shares};
+    for (int job = 0; job < jobs; job++) {
+      forEachPart(parts, [](void *context, int part) { static_cast<Count *>(context)->note(part); }, &count);
+      wrong += count.wrong();
+      forEachShare(
+          shares,
+          [](void *context, int, int share) {
+            const Both &both = *static_cast<Both *>(context);
+            for (std::int64_t i = both.shares.first(share); i < both.shares.first(share + 1); i++)
+              both.count.note(int(i));
+          },
+          &both);
+      wrong += count.wrong();
+      forEachRange(
+          parts, 1, threads,
+          [](void *context, int, std::int64_t first, std::int64_t last) {
+            for (std::int64_t i = first; i < last; i++) static_cast<Count *>(context)->note(int(i));
+          },
+          &count);
+      wrong += count.wrong();
+      // Long enough, now and then, for workers to go to sleep.
+      if (microseconds && job % 16 == 0) std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
+    }
+  }
+};
+
+}  // namespace
+
+bool ki_are_cores_shared_after(const double *shares, int count) {
+  CoreSharing sharing;
+  bool areShared = false;
+  for (int i = 0; i < count; i++) areShared = sharing.note(shares[i]);
+  return areShared;
+}
+
+int64_t ki_wrongly_done(int threads, int jobs, int slow, int microseconds) {
+  Jobs call{threads, jobs, slow, microseconds};
+  standBy(threads, [](void *context) { static_cast<Jobs *>(context)->run(); }, &call);
+  return call.wrong;
+}
+
+int64_t ki_wrongly_done_by_two(int threads, int jobs) {
+  Jobs one{threads, jobs, 0, 0}, other = one;
+  auto stand = [threads](Jobs &call) {
+    standBy(threads, [](void *context) { static_cast<Jobs *>(context)->run(); }, &call);
+  };
+  std::thread second([&] { stand(other); });
+  stand(one);
+  second.join();
+  return one.wrong + other.wrong;
+}

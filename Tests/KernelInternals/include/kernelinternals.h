@@ -1,0 +1,24 @@
+// What tests ask of the kernels' C++ that is not in their interface.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Whether `CoreSharing` says that cores are shared after looks that found these shares.
+bool ki_are_cores_shared_after(const double *shares, int count);
+
+/// Runs `jobs` jobs of 37 parts, 37 pieces of shares and 37 rows of a range on the workers, up to `threads` of them. Every
+/// `slow` th part takes `microseconds` on threads other than the caller's, and as many pass between jobs. Returns how many
+/// parts, pieces and rows were not done exactly once by the time that their job was over.
+int64_t ki_wrongly_done(int threads, int jobs, int slow, int microseconds);
+
+/// The same where two threads of the process want the workers at the same time, each for `jobs` jobs.
+int64_t ki_wrongly_done_by_two(int threads, int jobs);
+
+#ifdef __cplusplus
+}
+#endif
