@@ -50,6 +50,15 @@ public func sizeOfRegularFile(_ path: String) throws -> Int {
   return Int(status.st_size)
 }
 
+/// Whether there is something at a path, or where a link leads, as far as that can be told.
+///
+/// What may not be looked at counts, such as a file in a folder that is closed to this user: reading it says why it
+/// cannot be read, where to take it for missing would say something else than the truth.
+public func isThere(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path, &status) == 0 || ![ENOENT, ENOTDIR].contains(errno)
+}
+
 /// What there is at a path, or where a link leads, if that is no regular file, such as "a FIFO"; nil for a file and
 /// where there is nothing.
 public func irregularKind(_ path: String) -> String? {

@@ -125,7 +125,7 @@ public struct ModelFolder: Sendable {
     String(repeating: "0", count: max(0, 5 - "\(number)".count)) + "\(number)"
   }
 
-  private func exists(_ url: URL) -> Bool { FileManager.default.fileExists(atPath: url.path) }
+  private func exists(_ url: URL) -> Bool { isThere(url.path) }
 
   private func requireFolder() throws {
     var isFolder: ObjCBool = false

@@ -54,12 +54,7 @@ public struct SafetensorsFile: Sendable {
   /// - Throws: `CheckpointError` if the file has no tensor of this name, or a BOOL in it is neither 0 nor 1.
   public func tensor(_ name: String) throws -> Tensor {
     let entry = try entry(name)
-    let start = dataStart + entry.range.lowerBound
-    return try mapping.withBytes { file in
-      let bytes = UnsafeRawBufferPointer(rebasing: file[start..<(start + entry.range.count)])
-      try requireBooleans(bytes, entry)
-      return try tensor(entry, bytes, isAligned: start.isMultiple(of: entry.dtype.size))
-    }
+    return try withTorch { try tensor(entry) }
   }
 
   /// All tensors by name.
@@ -67,25 +62,30 @@ public struct SafetensorsFile: Sendable {
   /// - Throws: `CheckpointError` if two names look the same, differing in how a letter and its accent are put together:
   ///   to a dictionary of text they are one.
   public func tensors() throws -> [String: Tensor] {
-    var tensors: [String: Tensor] = [:]
-    for name in names {
-      guard tensors.updateValue(try tensor(name), forKey: name) == nil else {
-        throw CheckpointError(
-          url.path, "two tensors are called \(quoted(name)), in letters that are composed differently")
+    var tensors = [String: Tensor](minimumCapacity: entries.count)
+    try withTorch {
+      for entry in entries {
+        guard tensors.updateValue(try tensor(entry), forKey: entry.name) == nil else {
+          throw CheckpointError(
+            url.path, "two tensors are called \(quoted(entry.name)), in letters that are composed differently")
+        }
       }
     }
     return tensors
   }
 
-  private func tensor(
-    _ entry: SafetensorsHeader.Entry, _ bytes: UnsafeRawBufferPointer, isAligned: Bool
-  ) throws -> Tensor {
-    func borrow(_ memory: UnsafeRawPointer, from owner: AnyObject) throws -> Tensor {
-      try withTorch { Tensor(borrowing: memory, shape: entry.shape, dtype: entry.dtype, owner: owner) }
+  private func tensor(_ entry: SafetensorsHeader.Entry) throws -> Tensor {
+    let start = dataStart + entry.range.lowerBound
+    return try mapping.withBytes { file in
+      let bytes = UnsafeRawBufferPointer(rebasing: file[start..<(start + entry.range.count)])
+      try requireBooleans(bytes, entry)
+      func borrow(_ memory: UnsafeRawPointer, from owner: AnyObject) -> Tensor {
+        Tensor(borrowing: memory, shape: entry.shape, dtype: entry.dtype, owner: owner)
+      }
+      if start.isMultiple(of: entry.dtype.size), let start = bytes.baseAddress { return borrow(start, from: mapping) }
+      let copy = AlignedCopy(bytes)
+      return borrow(copy.memory, from: copy)
     }
-    if isAligned, let start = bytes.baseAddress { return try borrow(start, from: mapping) }
-    let copy = AlignedCopy(bytes)
-    return try borrow(copy.memory, from: copy)
   }
 
   /// A Swift `Bool` that is neither 0 nor 1 has no defined meaning, so none is let in.

@@ -3,6 +3,9 @@ import Foundation
 import Torch
 
 /// Which shard of a model folder holds which tensor: the content of `model.safetensors.index.json`.
+///
+/// Its `metadata.total_size` is not held against the shards: no reader of such folders does, and what writers count in it
+/// differs, tied weights and the headers of files among it. What a tensor takes is checked by the header of its shard.
 struct ShardIndex {
   /// The file name of a shard by the name of each of its tensors.
   let shards: [String: String]
@@ -78,7 +81,7 @@ struct ShardIndex {
     var origins: [String: String] = [:]
     for shard in Set(shards.values).sorted() {
       let url = folder.appending(path: shard)
-      guard FileManager.default.fileExists(atPath: url.path) else {
+      guard isThere(url.path) else {
         throw CheckpointError(index, "names the shard \(quoted(shard)), which is missing from the folder")
       }
       for (name, tensor) in try SafetensorsFile(url).tensors() {

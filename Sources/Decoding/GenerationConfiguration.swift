@@ -51,7 +51,7 @@ public struct GenerationConfiguration: Encodable, Hashable, Sendable {
   /// A value that means nothing is an error where it is needed, in ``sampling(_:)`` and ``requireEndOfText()``.
   public init(folder: URL) {
     let file = folder.appending(path: Self.fileName)
-    guard FileManager.default.fileExists(atPath: file.path) else { return }
+    guard isThere(file.path) else { return }
     let name = printable(path: file.path)
     do {
       let tree = try JSONValue(contentsOf: file, limit: 1 << 20)

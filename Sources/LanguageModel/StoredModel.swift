@@ -27,7 +27,7 @@ public struct StoredModel {
   public init(_ folder: ModelFolder, base known: ModelFolder? = nil) throws {
     self.folder = folder
     let file = folder.url.appending(path: AdapterConfiguration.fileName)
-    guard FileManager.default.fileExists(atPath: file.path) else {
+    guard isThere(file.path) else {
       (base, adapter) = (folder, nil)
       return
     }
@@ -56,13 +56,13 @@ public struct StoredModel {
   /// The file that says how the model is made: with adapters their folder's own where it has one, else the model's.
   public var configurationFile: URL {
     let own = folder.url.appending(path: Self.configurationName)
-    return adapter != nil && FileManager.default.fileExists(atPath: own.path) ? own : file("config.json")
+    return adapter != nil && isThere(own.path) ? own : file("config.json")
   }
 
   /// A file of the folder, or of the model's where that has none.
   public func file(_ name: String) -> URL {
     let own = folder.url.appending(path: name)
-    return FileManager.default.fileExists(atPath: own.path) ? own : base.url.appending(path: name)
+    return isThere(own.path) ? own : base.url.appending(path: name)
   }
 
   /// The weights, mapped into memory, without what adapters add.

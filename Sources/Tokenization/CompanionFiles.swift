@@ -33,7 +33,7 @@ struct CompanionFiles {
   init(in folder: URL) throws {
     func read(_ name: String) throws -> JSONNode? {
       let file = folder.appending(path: name)
-      guard FileManager.default.fileExists(atPath: file.path) else { return nil }
+      guard isThere(file.path) else { return nil }
       let node = JSONNode(try JSONValue(contentsOf: file), file: file.path)
       guard case .object = node.value else { throw node.failure(expected: "an object") }
       return node

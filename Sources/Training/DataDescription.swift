@@ -103,7 +103,7 @@ public struct DataDescription: Codable, Hashable, Sendable {
   /// - Throws: `DataError` if there is none, or one that this version cannot read.
   public static func read(from folder: String) throws -> DataDescription {
     let path = "\(folder)/\(fileName)"
-    guard FileManager.default.fileExists(atPath: path) else {
+    guard isThere(path) else {
       throw DataError(folder, "holds no prepared data: there is no \(fileName)")
     }
     do {

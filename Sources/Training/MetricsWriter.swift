@@ -56,7 +56,7 @@ public enum MetricsFile {
 
   /// Visits each complete line with the offset of its end.
   static func forEachLine(_ path: String, _ body: (Line, _ end: Int) throws -> Void) throws {
-    guard FileManager.default.fileExists(atPath: path) else { return }
+    guard isThere(path) else { return }
     let content = try boundedContents(of: URL(filePath: path), limit: 8 << 30)
     var start = content.startIndex
     var number = 0

@@ -37,7 +37,7 @@ public final class RunDirectory {
       throw RunDirectoryError(path, "the run folder cannot be created: \(reason)")
     }
     try self.init(path, isNew: isNew)
-    let traces = [recipePath, metricsPath].filter(FileManager.default.fileExists)
+    let traces = [recipePath, metricsPath].filter(isThere)
     guard traces.isEmpty else {
       throw RunDirectoryError(path, "holds a run already; continue it with --resume, or choose another folder")
     }
@@ -50,7 +50,7 @@ public final class RunDirectory {
   ///   folder, or it cannot be written.
   public convenience init(resuming path: String) throws {
     guard FileManager.default.isFolder(path) else { throw RunDirectoryError(path, "no such run folder") }
-    guard FileManager.default.fileExists(atPath: "\(path)/recipe.yaml") else {
+    guard isThere("\(path)/recipe.yaml") else {
       throw RunDirectoryError(path, "holds no run to resume: there is no recipe.yaml")
     }
     try self.init(path, isNew: false)

@@ -47,7 +47,7 @@ public struct TextFile: Hashable, Sendable {
     for path in paths {
       if FileManager.default.isFolder(path) {
         try collect(path, &files, &notes)
-      } else if !FileManager.default.fileExists(atPath: path) {
+      } else if !isThere(path) {
         throw DataError(path, "no such file or folder")
       } else if let kind = irregularKind(path) {
         throw DataError(path, "is \(kind): expected a file or a folder")
@@ -58,7 +58,9 @@ public struct TextFile: Hashable, Sendable {
       }
     }
     guard !files.isEmpty else {
-      throw DataError(paths.joined(separator: ", "), "no text found; looked for names that end in \(list(extensions))")
+      let leftOut = notes.first { !$0.hasSuffix(otherName) }.map { "; \($0)" } ?? ""
+      throw DataError(
+        paths.joined(separator: ", "), "no text found; looked for names that end in \(list(extensions))\(leftOut)")
     }
     return (files, notes)
   }
@@ -80,6 +82,8 @@ public struct TextFile: Hashable, Sendable {
     }
   }
 
+  private static let otherName = "the name does not end in \(list(extensions))"
+
   /// Why something in a folder is not read; nil if it is.
   private static func whyLeftOut(_ path: String) -> String? {
     if FileManager.default.isFolder(path) {
@@ -87,8 +91,8 @@ public struct TextFile: Hashable, Sendable {
       let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
       return isLink ? "a link to a folder" : access(path, R_OK | X_OK) == 0 ? nil : "cannot be read: \(systemReason())"
     }
-    if TextFile(path) == nil { return "the name does not end in \(list(extensions))" }
-    if !FileManager.default.fileExists(atPath: path) { return "a link that leads nowhere" }
+    if TextFile(path) == nil { return otherName }
+    if !isThere(path) { return "a link that leads nowhere" }
     // A FIFO would be waited for, and a device may have no end.
     if let kind = irregularKind(path) { return "\(kind)" }
     return access(path, R_OK) == 0 ? nil : "cannot be read: \(systemReason())"

@@ -15,7 +15,7 @@ struct TokenArray: Sendable {
   /// - Throws: `DataError` if the file is missing or is not an array of one of the expected types.
   init(_ path: String, expecting elements: [TokenArrayHeader.Element]) throws {
     self.path = path
-    guard FileManager.default.fileExists(atPath: path) else { throw DataError(path, "no such file") }
+    guard isThere(path) else { throw DataError(path, "no such file") }
     if let kind = irregularKind(path) { throw DataError(path, "is \(kind): expected a file") }
     do { content = try Data(contentsOf: URL(filePath: path), options: .alwaysMapped) } catch {
       throw DataError(path, "cannot be mapped into memory: \(reason(error))")

@@ -72,7 +72,7 @@ public struct TrainingCheckpoint {
   /// - Throws: `NotFiniteError` if some of it is not finite; what reading throws.
   func requireIntact() throws {
     let adapters = url.appending(path: StoredModel.adapterFileName)
-    let isAdapted = FileManager.default.fileExists(atPath: adapters.path)
+    let isAdapted = isThere(adapters.path)
     try NotFiniteError.check(isAdapted ? SafetensorsFile(adapters).tensors() : weights(), "weight")
     try NotFiniteError.check(moments(), "optimizer's")
   }
@@ -81,12 +81,12 @@ public struct TrainingCheckpoint {
   func requireRecipe(_ recipe: Recipe) throws {
     let file = url.appending(path: Self.recipeName)
     let kept: Recipe
-    if FileManager.default.fileExists(atPath: file.path) {
+    if isThere(file.path) {
       kept = try Recipe(yaml: Recipe.text(of: file.path), name: file.path)
     } else {
       // Earlier versions kept the model alone, and of adapters not even that.
       let file = url.appending(path: "config.json")
-      guard FileManager.default.fileExists(atPath: file.path) else { return }
+      guard isThere(file.path) else { return }
       var recipe = recipe
       recipe.model = try ValueDecoder(file.path).decode(ModelConfiguration.self, from: JSONValue(contentsOf: file))
       kept = recipe

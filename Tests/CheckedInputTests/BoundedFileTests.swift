@@ -33,6 +33,10 @@ struct BoundedFileTests {
     #expect(failure("zero") == "zero: is a device: expected a file")
     #expect(failure("lost") == "lost: cannot be read: No such file or directory")
     #expect(failure("loop") == "loop: cannot be read: Too many levels of symbolic links")
+    // What cannot be looked at is not missing: reading it says why.
+    let present = ["a", "linked", "loop", "fifo", "zero", ".", String(repeating: "x", count: 300)]
+    for name in present { #expect(isThere(path(name)), "\(name)") }
+    for name in ["lost", "nowhere", "a/below"] { #expect(!isThere(path(name)), "\(name)") }
     #expect(failure("a\u{1B}[31m") == "a\\u{1b}[31m: cannot be read: No such file or directory")
   }
 }

@@ -218,6 +218,30 @@ import Torch
     #expect(found == "\(url.path)/model.safetensors.index.json: \(expected)")
   }
 
+  @Test("what an index says of all shards together is no reason to refuse them")
+  func index_otherTotal() throws {
+    let map = #""weight_map": {"a": "one", "b": "two"}"#
+    try writeShards("", ["one": ["a"], "two": ["b"]])
+    for metadata in [
+      "", #""metadata": null, "#, #""metadata": {"total_size": 1}, "#, #""metadata": {"total_size": 1e999}, "#,
+    ] {
+      try Data("{\(metadata)\(map)}".utf8).write(to: url.appending(path: "model.safetensors.index.json"))
+      #expect(try folder.readTensors().keys.sorted() == ["a", "b"], "\(metadata)")
+    }
+  }
+
+  @Test("a file that cannot be looked at is not called missing")
+  func read_whatCannotBeLookedAt() throws {
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
+    for name in ["config.json", "model.safetensors"] {
+      try FileManager.default.createSymbolicLink(atPath: "\(url.path)/\(name)", withDestinationPath: name)
+    }
+    let reason = "Too many levels of symbolic links"
+    #expect(
+      message { _ = try folder.configurationData() } == "\(url.path)/config.json: cannot be read: \(reason)")
+    #expect(message { _ = try folder.readTensors() }.hasSuffix(reason))
+  }
+
   @Test func aTensorThatTheIndexDoesNotKnowIsNamed() throws {
     try writeShards(#"{"weight_map": {"a": "one"}}"#, ["one": ["a", "b"]])
     let found = message { _ = try folder.readTensors() }

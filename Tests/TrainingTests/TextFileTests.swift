@@ -193,6 +193,11 @@ import Testing
         == "\(folder("zero.jsonl")): is a device: expected a file or a folder")
     #expect(
       message { _ = try TextFile.find([folder("folder.txt")]) }.hasPrefix("\(folder("folder.txt")): no text found"))
+    // Where there is nothing else, what was left out is the reason.
+    #expect(mkfifo(folder("folder.txt/fifo.jsonl"), 0o600) == 0)
+    #expect(
+      message { _ = try TextFile.find([folder("folder.txt")]) }
+        .hasSuffix("; \(folder("folder.txt/fifo.jsonl")): skipped, a FIFO"))
     // A file that became a FIFO after it was found.
     let file = try #require(TextFile(folder("fifo.txt")))
     #expect(message { _ = try file.documents() } == "\(folder("fifo.txt")): is a FIFO: expected a file")
