@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 
@@ -60,10 +61,9 @@ public struct DataPreparation {
   ///
   /// - Throws: `DataError` for a path without text and for options that cannot be.
   public init(_ paths: [String], encoder: any TextEncoder, options: Options = Options()) throws {
-    guard options.validationFraction == 0 || DataSplit.fractions.contains(options.validationFraction) else {
+    guard DataSplit.fractions.contains(options.validationFraction) else {
       throw DataError(
-        "validation fraction \(options.validationFraction): expected 0, or \(DataSplit.fractions.lowerBound) to "
-          + "\(DataSplit.fractions.upperBound)")
+        "validation fraction \(options.validationFraction): expected \(describe(DataSplit.fractions))")
     }
     guard options.tokensPerShard >= 1 else {
       throw DataError("tokens per shard \(options.tokensPerShard): expected at least 1")
@@ -131,7 +131,7 @@ public struct DataPreparation {
 
   /// What `folder` holds if it is what `plan` would make; nil if there is nothing in the way.
   private func upToDate(_ plan: DataDescription, in folder: String) throws -> DataDescription? {
-    guard FileManager.default.fileExists(atPath: folder) else { return nil }
+    guard isThere(folder) else { return nil }
     guard FileManager.default.isFolder(folder) else { throw DataError(folder, "is a file, expected a folder") }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     if names.isEmpty { return nil }

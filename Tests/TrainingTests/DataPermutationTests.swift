@@ -53,8 +53,20 @@ import Testing
     }
   }
 
-  @Test func nothingIsHeldOutOfNothing() {
-    let split = DataSplit(fraction: 0, seed: 3)
+  @Test func aTinyFractionIsHeldOutAsRarely() {
+    let split = DataSplit(fraction: 3e-7, seed: 3)
+    #expect((0..<10_000_000).count { split($0) == .validation } == 3)
+    for fraction in [1e-9, 1e-12, 1e-18] {
+      let split = DataSplit(fraction: fraction, seed: 3)
+      // One of more than these, and no trap far behind the first.
+      #expect((0..<1000).count { split($0) == .validation } <= 1)
+      #expect(((1 << 40)..<(1 << 40) + 1000).count { split($0) == .validation } <= 1)
+    }
+  }
+
+  @Test(arguments: [0, 1e-19, 1e-300, .leastNonzeroMagnitude])
+  func whatIsAsGoodAsNothingHoldsNothingOut(fraction: Double) {
+    let split = DataSplit(fraction: fraction, seed: 3)
     #expect((0..<1000).allSatisfy { split($0) == .train })
   }
 
