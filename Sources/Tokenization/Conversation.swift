@@ -45,6 +45,7 @@ public struct Conversation: Hashable, Sendable {
 
   /// Reads `{"messages": [{"role": "user", "content": "…"}, …]}`, as chat data has a line each.
   ///
+  /// The content may be a list of parts of the type "text", `[{"type": "text", "text": "…"}]`, as well.
   /// An assistant's message may have what it thought under `reasoning_content`, `reasoning` or `thinking`, names that
   /// mean the same. Other keys are left alone, apart from those that call tools.
   ///
@@ -71,12 +72,19 @@ public struct Conversation: Hashable, Sendable {
       throw role.failure(expected: "'system', 'user' or 'assistant'")
     }
     try refuseTools(in: node, "tool_calls")
-    let content = try node.required("content")
-    if case .array = content.value {
-      // The template leaves such a message empty, and text would be lost.
-      throw content.failure(expected: "a string, as lists of parts are not supported")
-    }
-    return Message(known, try content.string(), reasoning: try known == .assistant ? reasoning(node) : nil)
+    return Message(
+      known, try content(node.required("content")), reasoning: try known == .assistant ? reasoning(node) : nil)
+  }
+
+  /// What a message says: a text, or parts that all are text, one behind the other as Qwen's templates of models that
+  /// know parts put them.
+  private static func content(_ node: JSONNode) throws -> String {
+    guard case .array = node.value else { return try node.string() }
+    return try node.elements().map { part in
+      let type = try part.required("type")
+      guard try type.string() == "text" else { throw type.failure(expected: "'text', as only text is read") }
+      return try part.required("text").string()
+    }.joined()
   }
 
   /// What a message says was thought, under any of the names for it.

@@ -112,8 +112,15 @@ import Testing
       "messages[0].content is a string with half of a surrogate pair: expected a string"
     ),
     (
-      #"{"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}]}"#,
-      "messages[0].content is a list: expected a string, as lists of parts are not supported"
+      #"{"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {}}]}]}"#,
+      "messages[0].content[1].type is 'image_url': expected 'text', as only text is read"
+    ),
+    (#"{"messages": [{"role": "user", "content": ["a"]}]}"#, "messages[0].content[0] is 'a': expected an object"),
+    (#"{"messages": [{"role": "user", "content": [{"text": "a"}]}]}"#, "messages[0].content[0].type is missing"),
+    (#"{"messages": [{"role": "user", "content": [{"type": "text"}]}]}"#, "messages[0].content[0].text is missing"),
+    (
+      #"{"messages": [{"role": "user", "content": [{"type": "text", "text": ["a"]}]}]}"#,
+      "messages[0].content[0].text is a list: expected a string"
     ),
     (
       #"{"messages": [{"role": "assistant", "content": "a", "tool_calls": [{"name": "f"}]}]}"#,
@@ -153,6 +160,20 @@ import Testing
     let expected = try Conversation([Message(.user, "a"), Message(.assistant, "b", reasoning: "WHY")])
     #expect(try read("\"\(key)\": \"WHY\"") == expected)
     #expect(try read("\"\(key)\": \"WHY\", \"reasoning\": \"WHY\", \"thinking\": null") == expected)
+  }
+
+  @Test("parts that are text make one text")
+  func conversation_parts() throws {
+    let json = """
+      {"messages": [{"role": "user", "content": [{"type": "text", "text": "What "}, {"text": "is it?", "type": "text"}]},
+       {"role": "assistant", "content": [{"type": "text", "text": "A wave."}], "reasoning": "Hm"},
+       {"role": "user", "content": []}]}
+      """
+    #expect(
+      try Conversation(json: Array(json.utf8), file: "f")
+        == Conversation([
+          Message(.user, "What is it?"), Message(.assistant, "A wave.", reasoning: "Hm"), Message(.user, ""),
+        ]))
   }
 
   @Test("messages without text are those that the template renders")
