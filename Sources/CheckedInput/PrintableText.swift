@@ -21,6 +21,13 @@ public func printable(_ text: some StringProtocol, limit: Int = 120) -> String {
   return shown
 }
 
+extension String {
+  /// The text of a model with spaces for line breaks, as it stands in a line of ours.
+  public var onOneLine: String {
+    printable(split(whereSeparator: \.isNewline).joined(separator: " "), limit: .max)
+  }
+}
+
 /// Whether a terminal shows a scalar and does nothing else: no control character, no change of direction.
 private func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
   switch scalar.properties.generalCategory {

@@ -6,6 +6,7 @@ import Foundation
 public final class TrainingConsole {
   private let recipe: Recipe
   private let log: DataFileWriter
+  private let output: FileHandle
   private let isTerminal: Bool
   /// Columns of the terminal, which may change at any time.
   private let width: () -> Int
@@ -21,14 +22,16 @@ public final class TrainingConsole {
   ///
   /// - Parameters:
   ///   - logPath: the file that keeps what is shown.
-  ///   - isTerminal: whether standard error can renew a line.
+  ///   - output: where lines are shown.
+  ///   - isTerminal: whether a line can be renewed there.
   ///   - operationsPerToken: floating-point operations of training on one token.
   ///   - peakOperations: the most such operations a second that the machine was seen to do.
   public init(
-    _ recipe: Recipe, logPath: String, isTerminal: Bool, width: @escaping () -> Int = terminalWidth,
-    operationsPerToken: Double, peakOperations: Double
+    _ recipe: Recipe, logPath: String, output: FileHandle = .standardError, isTerminal: Bool,
+    width: @escaping () -> Int = terminalWidth, operationsPerToken: Double, peakOperations: Double
   ) throws {
     self.recipe = recipe
+    self.output = output
     self.isTerminal = isTerminal
     self.width = width
     self.operationsPerToken = operationsPerToken
@@ -85,7 +88,7 @@ public final class TrainingConsole {
   }
 
   func show(sample text: String, at step: Int) {
-    note("step \(step) writes: \(text.split(whereSeparator: \.isNewline).joined(separator: " "))")
+    note("step \(step) writes: \(text.onOneLine)")
   }
 
   func end() {
@@ -116,7 +119,7 @@ public final class TrainingConsole {
     shown = 0
   }
 
-  private func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
+  private func write(_ text: String) { try? output.write(contentsOf: Data(text.utf8)) }
 
   private static func text(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 

@@ -45,12 +45,12 @@ struct ReportCommand: ParsableCommand {
     try StandardOutput.line(Self.table(runs))
     for run in runs {
       for sample in run.samples {
-        try StandardOutput.line("\n\(run.name) writes: \(sample.prompt)\(sample.continuation)")
+        try StandardOutput.line("\n\(run.name.onOneLine) writes: \("\(sample.prompt)\(sample.continuation)".onOneLine)")
       }
     }
     try StandardOutput.line()
     for line in Self.summary(runs) { try StandardOutput.line(line) }
-    try StandardOutput.line("curves: \(output)")
+    try StandardOutput.line("curves: \(printable(path: output))")
   }
 
   private func load(_ name: String, _ folder: URL) throws -> Report.Run {
@@ -101,7 +101,8 @@ struct ReportCommand: ParsableCommand {
     return runs.dropFirst().compactMap { run in
       guard let value = run.validationBitsPerByte.last?.value, value.isFinite else { return nil }
       let difference = 100 * (value - base) / base
-      return "\(run.name) ends at \(decimal(value, 4)) bits per byte on held-out text, \(first.name) at "
+      return
+        "\(run.name.onOneLine) ends at \(decimal(value, 4)) bits per byte on held-out text, \(first.name.onOneLine) at "
         + "\(decimal(base, 4)): \(difference < 0 ? "" : "+")\(decimal(difference, 2))%."
     }
   }
@@ -116,7 +117,7 @@ struct ReportCommand: ParsableCommand {
     let header = row(["", "bits per byte", "loss, nats", "parameters", "tokens/s", "peak memory"])
     let lines = runs.map { run in
       row([
-        run.name, run.validationBitsPerByte.last.map { decimal($0.value, 4) } ?? "-",
+        run.name.onOneLine, run.validationBitsPerByte.last.map { decimal($0.value, 4) } ?? "-",
         run.validationLoss.map { decimal($0, 4) } ?? "-", run.parameters.map(String.init) ?? "-",
         run.tokensPerSecond.map { "\(Int(clamping: $0.rounded(.down)))" } ?? "-",
         run.peakMemory.map { "\($0 / 1_000_000) MB" } ?? "-",

@@ -54,7 +54,7 @@ struct Train: ParsableCommand {
       let device = try Device(machine.device)
       let outcome = resume ? try continued(on: device) : try started(on: device)
       if !outcome.isFinished {
-        try StandardOutput.line("stopped; continue with: wideband train --resume --output \(output)")
+        try StandardOutput.line("stopped; continue with: wideband train --resume --output \(printable(path: output))")
         throw ExitCode(130)
       }
     }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Training
@@ -27,5 +28,24 @@ struct TrainingConsoleTests {
   ])
   func everyDurationHasWords(_ seconds: Double, _ words: String) {
     #expect(TrainingConsole.duration(seconds) == words)
+  }
+
+  @Test("no text of a model or name of a folder steers the terminal", arguments: [true, false])
+  func text_isPrintable(isTerminal: Bool) throws {
+    let fixture = try TrainerFixture("wide")
+    let shown = fixture.folder("shown")
+    try fixture.folder.write("shown", text: "")
+    let console = try TrainingConsole(
+      fixture.recipe, logPath: fixture.folder("log.txt"),
+      output: try #require(FileHandle(forWritingAtPath: shown)), isTerminal: isTerminal, operationsPerToken: 1,
+      peakOperations: 1)
+    console.show(sample: "\u{1B}[2J\u{1B}]0;title\u{7}red\nline\u{85}\u{9B}31m", at: 7)
+    console.note("run\u{1B}c: started")
+    let lines = "step 7 writes: \\u{1b}[2J\\u{1b}]0;title\\u{7}red line \\u{9b}31m\nrun\\u{1b}c: started\n"
+    #expect(try fixture.folder.read("shown") == lines)
+    let logged = try fixture.folder.read("log.txt").split(separator: "\n").map {
+      $0.split(separator: " ", maxSplits: 1)[1]
+    }
+    #expect(logged == lines.split(separator: "\n"))
   }
 }

@@ -150,6 +150,26 @@ struct PipelineTests {
     expectError(try Executable.run("report", run, "--output", "x"), "'\(run)': expected name=folder")
   }
 
+  @Test(
+    "measured numbers may be of any size, and none is a text that steers the terminal",
+    arguments: [
+      #"{"step":1,"train/next_token":-1.7e308}"#, #"{"step":1,"train/next_token":1e999}"#,
+      #"{"step":1,"train/next_token":5.0,"peak_bytes":1e30}"#,
+      #"{"step":1,"train/next_token":5.0,"tokens_per_second":"inf","validation/bits_per_byte":"nan"}"#,
+      #"{"step":1,"validation/bits_per_byte":1e300,"peak_bytes":-1e300,"tokens_per_second":-1e300}"#,
+    ])
+  func report_extremes(line: String) throws {
+    try FileManager.default.createDirectory(at: folder("run"), withIntermediateDirectories: false)
+    try FileManager.default.createSymbolicLink(
+      at: folder("run/best"), withDestinationURL: URL(filePath: workspace.model))
+    try folder.write("run/metrics.jsonl", "\(line)\n{\"step\":2,\"train/next_token\":1.7e308}\n")
+    let result = try Executable.run(
+      "report", "a\u{1B}c=run", "--output", "page.html", "--tokens", "40", "--prompt", "\u{1B}[31m", in: folder.url)
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(!result.output.contains("\u{1B}") && result.output.contains("\na\\u{1b}c writes: \\u{1b}[31m"))
+    #expect(try folder.read("page.html").hasSuffix("</html>\n"))
+  }
+
   @Test func aDataFolderMayHaveAnyName() throws {
     let name = "it's \"data\": #1 \\n"
     try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder(name).path)
