@@ -59,9 +59,12 @@ struct BenchCommand: ParsableCommand {
     func run() throws {
       try machine.apply {
         let device = try Device(machine.device)
-        let bench = try StepBenchmark(
-          ModelConfiguration(file: URL(filePath: config)), batch: batch, length: length,
-          recomputesLayers: activationCheckpointing, on: device)
+        let configuration = try ModelConfiguration(file: URL(filePath: config))
+        let bench: StepBenchmark
+        do {
+          bench = try StepBenchmark(
+            configuration, batch: batch, length: length, recomputesLayers: activationCheckpointing, on: device)
+        } catch let error as ConfigurationError { throw CommandError("\(printable(path: config)): \(error)") }
         for _ in 0..<3 { _ = try bench.step() }
         let times = try (0..<steps).map { _ in try bench.step() }.sorted()
         let seconds = times[times.count / 2]

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedInput
 import Checkpoint
 import Foundation
 import Tokenization
@@ -48,7 +49,8 @@ struct DataCommand: ParsableCommand {
       var options = DataPreparation.Options()
       options.validationFraction = validationFraction
       options.seed = seed
-      let preparation = try DataPreparation(paths, encoder: try TokenizerEncoder(loaded), options: options)
+      let preparation = try DataPreparation(
+        ManyArguments.separated(paths), encoder: try TokenizerEncoder(loaded), options: options)
       let outcome = try preparation.run(into: output) { progress in
         let share = 100 * progress.bytesRead / max(1, progress.bytesToRead)
         StandardError.line("\(share)%  \(progress.tokens) tokens")
@@ -60,13 +62,13 @@ struct DataCommand: ParsableCommand {
 
     /// Training and generation need the tokenizer: it goes where the data goes.
     private func copyTokenizer(to folder: URL) throws {
-      for (name, data) in tokenizerFiles(tokenizer) { try AtomicFile.write(data, to: folder.appending(path: name)) }
+      for (name, data) in try tokenizerFiles(tokenizer) { try AtomicFile.write(data, to: folder.appending(path: name)) }
     }
 
     private static func summary(_ outcome: DataPreparation.Outcome, _ folder: String) -> String {
       let state = outcome.wasUpToDate ? "up to date" : "written"
       let (train, held) = (outcome.description.train, outcome.description.validation)
-      return "\(folder) (\(state)): \(train.tokens) training tokens, \(held.tokens) held-out tokens "
+      return "\(printable(path: folder)) (\(state)): \(train.tokens) training tokens, \(held.tokens) held-out tokens "
         + "of \(held.bytes) bytes"
     }
   }

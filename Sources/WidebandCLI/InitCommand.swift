@@ -44,7 +44,7 @@ struct Init: ParsableCommand {
           "\(printable(path: config)): the tokenizer has \(size) tokens, but vocab_size is \(configuration.vocabularySize)"
         )
       }
-      files = tokenizerFiles(tokenizer)
+      files = try tokenizerFiles(tokenizer)
     }
     let defaults = GenerationConfiguration(endOfTextTokens: configuration.endOfTextTokens)
     files[GenerationConfiguration.fileName] = try JSONEncoder().encode(defaults)

@@ -20,7 +20,7 @@ struct SourceFolder {
     "generation_config.json", "chat_template.jinja", "vocab.json", "merges.txt", "special_tokens_map.json",
     "added_tokens.json", "LICENSE",
   ]
-  private static let maximumOtherBytes = 1 << 30
+  static let maximumOtherBytes = 1 << 30
 
   /// - Parameter dtype: the type of weights that adapters are fused into; nil for their own.
   /// - Throws: one sentence that names the folder, if it holds no model.
@@ -55,7 +55,7 @@ struct SourceFolder {
     var files: [String: Data] = [:]
     for name in Self.otherNames {
       let file = stored.file(name)
-      guard FileManager.default.fileExists(atPath: file.path) else { continue }
+      guard isThere(file.path) else { continue }
       files[name] = try boundedContents(of: file, limit: Self.maximumOtherBytes)
     }
     return files

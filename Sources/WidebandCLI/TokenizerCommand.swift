@@ -42,7 +42,7 @@ struct TokenizerCommand: ParsableCommand {
     func run() throws {
       let specialTokens = ["<|endoftext|>"] + (chat ? Conversation.requiredTokens : [])
       let trainer = try BytePairTrainer(vocabularySize: size, specialTokens: specialTokens)
-      let corpus = try TextCorpus(paths) {
+      let corpus = try TextCorpus(ManyArguments.separated(paths)) {
         try Conversation(json: $0, file: $1, line: $2).texts
       }
       let result = Result { try trainer.train(corpus) }
@@ -54,7 +54,7 @@ struct TokenizerCommand: ParsableCommand {
       }
       for file in trained.files { try AtomicFile.write(file.content, to: folder.appending(path: file.name)) }
       let shortage = trained.isSmallerThanRequested ? " (the text has no more repeated pairs)" : ""
-      try StandardOutput.line("\(output)/tokenizer.json: \(trained.vocabularySize) tokens\(shortage)")
+      try StandardOutput.line("\(printable(path: output))/tokenizer.json: \(trained.vocabularySize) tokens\(shortage)")
     }
   }
 
@@ -98,7 +98,7 @@ struct TokenizerCommand: ParsableCommand {
     func run() throws {
       let tokenizer = try loadTokenizer(tokenizer)
       let bytes = ids.isEmpty ? try StandardInput.contents(limit: StandardInput.longestText) : []
-      let numbers = try (ids.map { Array($0.utf8) } + [bytes]).flatMap { try Self.ids(in: $0) }
+      let numbers = try (ManyArguments.separated(ids).map { Array($0.utf8) } + [bytes]).flatMap { try Self.ids(in: $0) }
       try StandardOutput.write(bytes: tokenizer.decodeBytes(numbers) + [UInt8(ascii: "\n")])
     }
   }
@@ -115,30 +115,6 @@ extension TokenizerCommand.Decode {
       return id
     }
   }
-
-  /// The arguments of the process with all ids that follow each other in one, as `decode` reads them: the parser takes
-  /// time quadratic in the number of arguments, 20 seconds for as many thousands.
-  static func joiningIDs(_ arguments: [String]) -> [String] {
-    guard arguments.starts(with: ["tokenizer", "decode"]) else { return arguments }
-    var joined: [String] = []
-    var run: [String] = []
-    func endRun() {
-      if !run.isEmpty { joined.append(run.joined(separator: " ")) }
-      run = []
-    }
-    var isValue = false
-    for argument in arguments {
-      if !isValue, !argument.isEmpty, argument.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
-        run.append(argument)
-      } else {
-        endRun()
-        joined.append(argument)
-      }
-      isValue = argument == "--tokenizer"
-    }
-    endRun()
-    return joined
-  }
 }
 
 /// The tokenizer at a path: the file, or a folder's `tokenizer.json`.
@@ -153,12 +129,18 @@ func tokenizerFile(_ path: String) -> URL {
 }
 
 /// The files of the tokenizer at a path by name, to go along with data and models.
-func tokenizerFiles(_ path: String) -> [String: Data] {
+///
+/// - Throws: `InputError` for one that is there and cannot be read.
+func tokenizerFiles(_ path: String) throws -> [String: Data] {
   let file = tokenizerFile(path)
-  var files: [String: Data] = [:]
-  let folder = file.deletingLastPathComponent()
-  for name in Tokenizer.fileNames { files[name] = try? Data(contentsOf: folder.appending(path: name)) }
-  files[Tokenizer.fileNames[0]] = try? Data(contentsOf: file)
+  let limit = SourceFolder.maximumOtherBytes
+  var files = [Tokenizer.fileNames[0]: try boundedContents(of: file, limit: limit)]
+  // A file of another name is not what the files beside it belong to.
+  guard file.lastPathComponent == Tokenizer.fileNames[0] else { return files }
+  for name in Tokenizer.fileNames.dropFirst() {
+    let other = file.deletingLastPathComponent().appending(path: name)
+    if isThere(other.path) { files[name] = try boundedContents(of: other, limit: limit) }
+  }
   return files
 }
 

@@ -32,7 +32,7 @@ public enum CommandLineTool {
     do {
       try StandardStreams.checkArguments()
       Machine.prepare()
-      let arguments = TokenizerCommand.Decode.joiningIDs(Array(CommandLine.arguments.dropFirst()))
+      let arguments = ManyArguments.joined(Array(CommandLine.arguments.dropFirst()))
       var command = try WidebandCommand.parseAsRoot(arguments)
       try command.run()
     } catch { Failure.end(error) }

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Training
 
 /// Text, tokens and tokenizers that cannot be used.
 struct BadDataTests {
@@ -105,14 +106,38 @@ struct BadDataTests {
     #expect(try folder.read("file") == "a file")
   }
 
+  /// Enough for what is quadratic in them to take more than a minute.
+  private static let many = 40_000
+
+  @Test("as many files as a command line holds are looked for at once", .timeLimit(.minutes(1)))
+  func prepare_manyFiles() throws {
+    try folder.write("a b.txt", "In the beginning")
+    let names = (0..<Self.many).map { "\($0).txt" }
+    for command in [
+      ["data", "prepare", "--tokenizer", workspace("tokenizer")], ["tokenizer", "train", "--size", "257"],
+    ] {
+      let result = try Executable.run(command + ["a b.txt"] + names + ["--output", "out"], in: folder.url)
+      expectError(result, "0.txt: no such file or folder")
+    }
+    let made = try Executable.run(
+      "data", "prepare", "a b.txt", "--tokenizer", workspace("tokenizer"), "a b.txt", "a b.txt", "--output", "out",
+      in: folder.url)
+    #expect(made.status == 0, "\(made.errors)")
+    let inputs = try DataDescription.read(from: folder("out").path).inputs
+    #expect(inputs.map(\.name) == ["a b.txt", "a b.txt", "a b.txt"])
+  }
+
   @Test("as many ids as a command line holds are decoded at once", .timeLimit(.minutes(1)))
   func decode_manyIDs() throws {
     let tokenizer = workspace("tokenizer")
     let ids = try Executable.run("tokenizer", "encode", "--tokenizer", tokenizer, "In the beginning").output
       .split(whereSeparator: \.isWhitespace).map(String.init)
-    let many = (0..<(20_000 / ids.count)).flatMap { _ in ids }
-    let text = String(repeating: "In the beginning", count: 20_000 / ids.count) + "\n"
-    for arguments in [["--tokenizer", tokenizer] + many, many + ["--tokenizer", tokenizer]] {
+    let many = (0..<(Self.many / ids.count)).flatMap { _ in ids }
+    let text = String(repeating: "In the beginning", count: Self.many / ids.count) + "\n"
+    for arguments in [
+      ["--tokenizer", tokenizer] + many, many + ["--tokenizer=\(tokenizer)"],
+      ["--tokenizer", tokenizer, "--"] + many.map { "+\($0)" },
+    ] {
       let result = try Executable.run(["tokenizer", "decode"] + arguments)
       #expect(result.status == 0 && result.output == text, "\(result.errors.prefix(300))")
     }
@@ -137,6 +162,32 @@ struct BadDataTests {
       "all: the validation split has 0 tokens: expected at least 2 to measure a loss")
   }
 
+  @Test("what cannot be read of a tokenizer is not left out in silence, and a file of another name goes alone")
+  func tokenizerFiles_areAllOrNone() throws {
+    try FileManager.default.createDirectory(at: folder("own"), withIntermediateDirectories: false)
+    try FileManager.default.copyItem(
+      atPath: workspace("tokenizer/tokenizer.json"), toPath: folder("own/tokenizer.json").path)
+    try folder.write("own/tokenizer_config.json", #"{"added_tokens_decoder": {}}"#)
+    try FileManager.default.createDirectory(at: folder("own/added_tokens.json"), withIntermediateDirectories: false)
+    try folder.write("text.txt", "In the beginning")
+    let reason = "\(folder("own/added_tokens.json").path): is a folder: expected a file"
+    func prepare(_ tokenizer: String) throws -> Executable.Result {
+      try Executable.run(
+        "data", "prepare", "--tokenizer", tokenizer, "--output", "out", "text.txt", in: folder.url)
+    }
+    let prepared = try prepare("own")
+    #expect(prepared.status == 1 && prepared.errors.hasSuffix("Error: \(reason)\n"), "\(prepared.errors)")
+    expectError(
+      try Executable.run(
+        "init", "--config", "\(workspace.model)/config.json", "--tokenizer", "own", "--output", "model", in: folder.url),
+      reason)
+    #expect(!folder.exists("model"))
+    try FileManager.default.moveItem(at: folder("own/tokenizer.json"), to: folder("own/other.json"))
+    try FileManager.default.removeItem(at: folder("out"))
+    #expect(try prepare("own/other.json").status == 0)
+    #expect(folder.exists("out/tokenizer.json") && !folder.exists("out/tokenizer_config.json"))
+  }
+
   @Test("bytes of tokens that the tokenizer does not confirm are refused")
   func evaluate_damagedByteLengths() throws {
     try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder("tokens").path)
@@ -158,11 +209,21 @@ struct BadDataTests {
   @Test("an endless pattern, a FIFO and fractions out of range end at once")
   func prepare_endless() throws {
     try folder.write("text.txt", "text")
-    for fraction in ["1e-19", "1e-300", "nan", "inf", "1"] {
-      let result = try Executable.run(
-        "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "out", "--validation-fraction", fraction,
-        "text.txt", in: folder.url)
+    func hold(out fraction: String) throws -> Executable.Result {
+      try Executable.run(
+        "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "fraction \(fraction)",
+        "--validation-fraction", fraction, "text.txt", in: folder.url)
+    }
+    for fraction in ["nan", "inf", "1"] {
+      let result = try hold(out: fraction)
       #expect(result.status == 1 && result.errors.hasPrefix("Error: validation fraction "), "\(result.errors)")
+    }
+    for fraction in ["1e-300", "1e-19", "1e-18"] {
+      let result = try hold(out: fraction)
+      #expect(
+        result.status == 0
+          && result.output.hasPrefix("nothing is held out: there is too little text to take \(fraction) of it\n"),
+        "\(result.output)\(result.errors)")
     }
     #expect(mkfifo(folder("fifo.txt").path, 0o600) == 0)
     expectError(try prepare("fifo.txt"), "fifo.txt: is a FIFO: expected a file or a folder")

@@ -26,6 +26,25 @@ struct BenchTests {
       "--widths has '\(text)': expected m:n with 1 ≤ m ≤ n ≤ 1024, as in 4:16", status: 64)
   }
 
+  @Test("sizes that multiply past what an integer holds are refused with the file's name")
+  func config_overflow() throws {
+    let folder = try TemporaryFolder()
+    try folder.write(
+      "config.json",
+      """
+      {"model_type": "qwen3", "vocab_size": 300, "hidden_size": 1048576, "num_hidden_layers": 10000,
+       "num_attention_heads": 65536, "num_key_value_heads": 65536, "head_dim": 65536, "intermediate_size": 16777216}
+      """)
+    for arguments in [["bench", "step"], ["bench", "decode"], ["init", "--output", "x"], ["info"]] {
+      let result = try Executable.run(
+        arguments + (arguments == ["info"] ? ["config.json"] : ["--config", "config.json"]), in: folder.url)
+      let error = result.errors.split(separator: "\n").last ?? ""
+      #expect(result.status == 1 && error.contains("config.json: "), "\(arguments) \(result.errors)")
+      #expect(error.contains(": expected fewer"), "\(arguments) \(result.errors)")
+    }
+    #expect(!folder.exists("x"))
+  }
+
   @Test func sizesThatDoNotFitAreRefused() throws {
     expectError(
       try Executable.run(small + ["--widths", "3:4"]), "--hidden-size is 16: expected a multiple of m = 3", status: 64)
