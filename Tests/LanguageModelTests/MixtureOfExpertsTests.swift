@@ -142,6 +142,39 @@ import Torch
     #expect(try abs(withTorch { MixtureOfExperts.balanceLoss([logits, others], experts) }.item() - 2) < 1e-5)
   }
 
+  @Test("padding counts neither in the balance nor in what experts were sent")
+  func paddingIsNotCounted() throws {
+    let experts = ModelConfiguration.Experts(count: 4, perToken: 2, intermediateSize: 7)
+    let logits = Tensor((0..<10).flatMap { $0 < 5 ? [Float(50), 50, 0, 0] : [0, 0, 50, 50] }, shape: [10, 4])
+    let padding = Tensor((0..<10).map { $0 >= 5 }, shape: [1, 10])
+    let balance = try withTorch { MixtureOfExperts.balanceLoss([logits], experts, without: padding) }
+    #expect(try abs(balance.item() - 4) < 1e-5)
+    // A row that ends before its length is the row that is as short as its text.
+    let configuration = ModelConfiguration.small {
+      $0.experts = .init(count: 6, perToken: 2, intermediateSize: 16, balanceLossWeight: 0.01)
+    }
+    let model = try LanguageModel(configuration, weights: WeightStore(seed: 2))
+    let tokens = try RandomTensors(seed: 3).tokens(1, 9, below: 61)
+    let targets = Tensor((0..<9).map { $0 < 6 ? Int64($0) : -100 }, shape: [1, 9])
+    func measure(_ length: Int, _ pass: Pass) throws -> (balance: Double, loads: [[Int64]]) {
+      let losses = try withTorch {
+        model.losses(tokens.slice(1, 0..<length), targets: targets.slice(1, 0..<length), in: pass)
+      }
+      return try (#require(losses.balance).item(), pass.expertLoads.map { try $0.elements(Int64.self) })
+    }
+    let padded = try measure(
+      9,
+      withTorch {
+        Pass(
+          positions: Tensor([Int64(0), 1, 2, 3, 4, 5, 0, 0, 0], shape: [1, 9]),
+          documents: Tensor([Int64](repeating: 0, count: 6) + [-1, -1, -1], shape: [1, 9]),
+          configuration: configuration)
+      })
+    let short = try measure(6, Pass(length: 6, configuration: configuration))
+    #expect(abs(padded.balance - short.balance) < 1e-5)
+    #expect(padded.loads == short.loads && short.loads.allSatisfy { $0.reduce(0, +) == 12 })
+  }
+
   @Test func everyLayerReportsItsLoads() throws {
     let configuration = ModelConfiguration.everything
     let model = try LanguageModel(configuration, weights: WeightStore(seed: 2))

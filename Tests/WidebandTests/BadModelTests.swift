@@ -1,4 +1,3 @@
-import Checkpoint
 import Foundation
 import Testing
 import Torch
@@ -17,13 +16,6 @@ struct BadModelTests {
 
   private func generate() throws -> Executable.Result {
     try Executable.run("generate", "--model", path, "--prompt", "And God")
-  }
-
-  private func changeTensors(_ change: (inout [String: Tensor]) throws -> Void) throws {
-    let file = folder("model.safetensors")
-    var tensors = try SafetensorsFile(file).tensors()
-    try change(&tensors)
-    try Safetensors.write(tensors.map { (name: $0.key, tensor: $0.value) }, to: file)
   }
 
   @Test func theCopyItselfWorks() throws { #expect(try generate().status == 0) }
@@ -67,20 +59,33 @@ struct BadModelTests {
   }
 
   @Test func aMissingTensor() throws {
-    try changeTensors { $0["lm_head.weight"] = nil }
+    try folder.changeTensors { $0["lm_head.weight"] = nil }
     expectError(
       try generate(), "\(path): missing tensor 'lm_head.weight': the configuration expects it with shape [320, 16]")
   }
 
   @Test func anExtraTensor() throws {
-    try changeTensors { $0["model.layers.7.mlp.up_proj.weight"] = .zeros([2]) }
+    try folder.changeTensors { $0["model.layers.7.mlp.up_proj.weight"] = .zeros([2]) }
     expectError(
       try generate(),
       "\(path): unexpected tensor 'model.layers.7.mlp.up_proj.weight': the configuration has no place for it")
   }
 
+  @Test("a loss of weights that are no numbers is no result, in words and in JSON")
+  func weightsThatAreNotFinite() throws {
+    try folder.changeTensors { tensors in
+      let norm = try #require(tensors["model.norm.weight"])
+      tensors["model.norm.weight"] = Tensor([.nan] + [Float](repeating: 1, count: norm.count - 1))
+    }
+    for arguments in [[], ["--json"]] {
+      expectError(
+        try Executable.run(["evaluate", "--model", path, "--data", data, "--length", "32"] + arguments),
+        "\(path): the weight model.norm.weight has elements that are not finite")
+    }
+  }
+
   @Test func aTensorOfAnotherShape() throws {
-    try changeTensors { $0["lm_head.weight"] = .zeros([320, 17]) }
+    try folder.changeTensors { $0["lm_head.weight"] = .zeros([320, 17]) }
     expectError(
       try generate(), "\(path): tensor 'lm_head.weight' has shape [320, 17]: the configuration expects [320, 16]")
   }

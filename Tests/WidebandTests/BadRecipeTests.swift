@@ -37,6 +37,17 @@ struct BadRecipeTests {
       "--set training.stepz=3: there is no key 'training.stepz'; the nearest is 'training.steps'", "training.stepz=3")
   }
 
+  @Test("a sample that cannot be written is refused before the first step")
+  func aSampleThatDoesNotFit() throws {
+    let recipe = workspace("recipe.yaml")
+    let result = try Executable.run(
+      "train", "--recipe", recipe, "--data", workspace("tokens"), "--output", "run", "--set", "sample.interval=2",
+      "--set", "sample.prompt=\(String(repeating: "x ", count: 500))", in: folder.url)
+    #expect(result.errors.hasPrefix("Error: \(recipe): sample.prompt has "), "\(result.errors)")
+    #expect(result.errors.contains(" tokens: expected at most ") && result.status == 1)
+    #expect(!folder.exists("run"))
+  }
+
   @Test func fewerSlotsThanTheFractionRate() throws {
     let name = workspace("recipe.yaml")
     try expectError(

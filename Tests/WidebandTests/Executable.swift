@@ -134,5 +134,8 @@ final class TemporaryFolder {
     String(decoding: try Data(contentsOf: self(name)), as: UTF8.self)
   }
 
+  /// Bytes of a file; 0 where there is none.
+  func size(of name: String) throws -> Int { exists(name) ? try Data(contentsOf: self(name)).count : 0 }
+
   func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: self(name).path) }
 }

@@ -24,6 +24,9 @@ struct FlagTests {
         "--repetition-penalty is 1e-308: expected from 0.001 to 1000"
       ),
       ("chat --model x --temperature -1", "--temperature is -1.0: expected a finite number of at least 0"),
+      ("report a=x --output y --tokens \(Int.max)", "--tokens is \(Int.max): expected from 1 to 1073741824"),
+      ("report a=x --output y --tokens=\(Int.min)", "--tokens is \(Int.min): expected from 1 to 1073741824"),
+      ("bench decode --config x --tokens=\(Int.min)", "--tokens is \(Int.min): expected from 1 to 1073741824"),
       ("bench step --config x --batch \(Int.max)", "--batch is \(Int.max): expected from 1 to 1048576"),
       (
         "bench step --config x --batch 1048576 --length 1048576",

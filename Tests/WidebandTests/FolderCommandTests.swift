@@ -129,53 +129,6 @@ struct FolderCommandTests {
       "\(folder("full").path): exists already and is not empty: expected the name of a new folder")
   }
 
-  @Test("nothing in a folder is lost, whichever way a command is told to write there")
-  func output_isNeverReplaced() throws {
-    #expect(try start("model").status == 0)
-    for name in ["optimizer.safetensors", "training.json", "notes.md"] { try folder.write("model/\(name)", "mine") }
-    try FileManager.default.createSymbolicLink(at: folder("link"), withDestinationURL: folder("model"))
-    func content() throws -> [String: Data] {
-      var files: [String: Data] = [:]
-      for name in try FileManager.default.contentsOfDirectory(atPath: folder("model").path) {
-        files[name] = try Data(contentsOf: folder("model/\(name)"))
-      }
-      return files
-    }
-    let before = try content()
-    for output in ["model", "./model/", "model/../model", "link", folder("model").path] {
-      for arguments in [
-        ["convert", "model", output, "--dtype", "float32"], ["init", "--config", "small.json", "--output", output],
-        ["quantize", "--model", "model", "--output", output, "--scheme", "int8"],
-      ] {
-        let result = try Executable.run(arguments, in: folder.url)
-        #expect(result.status == 1)
-        #expect(
-          result.errors.hasSuffix(": exists already and is not empty: expected the name of a new folder\n"),
-          "\(result.errors)")
-      }
-    }
-    #expect(try content() == before)
-    #expect(try Executable.run("convert", "model", "model/inside", in: folder.url).status == 0)
-    for (name, data) in before { #expect(try Data(contentsOf: folder("model/\(name)")) == data) }
-  }
-
-  @Test("what a killed command left is removed by the next one")
-  func leftovers_areSwept() throws {
-    let config = try folder.read("small.json").replacing("\"hidden_size\": 8", with: "\"hidden_size\": 2048")
-    try folder.write("large.json", config)
-    let running = try Executable.start(
-      ["init", "--config", "large.json", "--output", "large", "--shard-size", "1MB"], in: folder.url)
-    func leftovers() throws -> [String] {
-      try FileManager.default.contentsOfDirectory(atPath: folder.url.path).filter { $0.hasPrefix(".wideband-") }
-    }
-    while running.process.isRunning, try leftovers().isEmpty { usleep(1000) }
-    kill(running.process.processIdentifier, SIGKILL)
-    #expect(try running.wait().status == -SIGKILL)
-    #expect(try leftovers().count == 1 && !folder.exists("large"))
-    #expect(try start("model").status == 0)
-    #expect(try leftovers().isEmpty)
-  }
-
   @Test("a weight that the type cannot hold is named, and nothing is written")
   func convert_finiteOnly() throws {
     #expect(try start("model", "--dtype", "float32").status == 0)

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Run folders that are taken, missing or cannot be written.
@@ -34,6 +35,46 @@ struct RunFolderTests {
   @Test func aRunIsNotOverwritten() throws {
     let run = workspace("run")
     expectError(try train(run), "\(run): holds a run already; continue it with --resume, or choose another folder")
+  }
+
+  @Test("a run finds its data from wherever it is continued, and one that has taken its steps is done")
+  func aRunIsContinuedFromElsewhere() throws {
+    try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder("tokens").path)
+    let recipe = try String(contentsOfFile: workspace("recipe.yaml"), encoding: .utf8)
+    try folder.write("recipe.yaml", recipe + "\ndata: tokens\n")
+    let trained = try Executable.run(
+      "train", "--recipe", "recipe.yaml", "--output", "run", "--set", "training.steps=2", "--set",
+      "schedule.warmup_steps=1", in: folder.url)
+    #expect(trained.status == 0, "\(trained.errors)")
+    // A folder of the same name with other data is nothing to the run.
+    try FileManager.default.createDirectory(at: folder("elsewhere/tokens"), withIntermediateDirectories: true)
+    func resume(steps: Int, before: Int) throws -> Executable.Result {
+      let text = try folder.read("run/recipe.yaml")
+      #expect(text.contains("data: \"\(folder("tokens").path)\"\n"))
+      try folder.write("run/recipe.yaml", text.replacing("\n  steps: \(before)\n", with: "\n  steps: \(steps)\n"))
+      return try Executable.run("train", "--resume", "--output", "../run", in: folder("elsewhere"))
+    }
+    let longer = try resume(steps: 3, before: 2)
+    #expect(longer.status == 0 && longer.errors.contains("step 3: checkpoint saved"), "\(longer.errors)")
+    let shorter = try resume(steps: 1, before: 3)
+    #expect(shorter.status == 0 && shorter.output == "", "\(shorter.output)")
+    #expect(shorter.errors.contains("3 steps are taken, training.steps is 1: nothing is left to do"))
+  }
+
+  @Test("a second Ctrl-C does not wait for the checkpoint of the first, and is no crash", arguments: [5, 20, 50, 80])
+  func aSecondSignalEndsTheRun(milliseconds: UInt32) throws {
+    let running = try Executable.start(
+      "train", "--recipe", Fixtures.url("golden/plain.yaml").path, "--data", workspace("tokens"), "--output", "run",
+      "--set", "training.steps=100000", "--set", "model.hidden_size=512", "--set", "checkpoint.interval=100000",
+      "--set", "validation.interval=100000", in: folder.url)
+    while running.process.isRunning, try folder.size(of: "run/metrics.jsonl") == 0 { usleep(1000) }
+    kill(running.process.processIdentifier, SIGINT)
+    usleep(1000 * milliseconds)
+    kill(running.process.processIdentifier, SIGINT)
+    let result = try running.wait()
+    #expect(result.status == 130)
+    #expect(!result.errors.contains("Error") && !result.errors.contains("***"), "\(result.errors)")
+    #expect(result.errors.contains("stopping after this step"))
   }
 
   @Test func thereIsNothingToResume() throws {

@@ -23,6 +23,8 @@ struct StandardOutputTests {
     ["evaluate", "--model", "MODEL", "--data", "IN/tokens", "--length", "32", "--tokens", "64", "--json"],
     ["generate", "--model", "MODEL", "--prompt", "And", "--max-tokens", "2", "--seed", "1"],
     ["generate", "--model", "MODEL", "--batch", "IN/prompts.jsonl", "--max-tokens", "2", "--seed", "1"],
+    ["bench", "step", "--config", "MODEL/config.json", "--batch", "1", "--length", "8", "--steps", "1"],
+    ["bench", "connections", "--hidden-size", "16", "--tokens", "8", "--widths", "2:3"], ["info", "--machine"],
     ["info", "MODEL"], ["verify", "FIXTURES/models/plain"], ["convert", "MODEL", "OUT"],
     ["quantize", "--model", "MODEL", "--output", "OUT", "--scheme", "int8"],
     ["init", "--config", "MODEL/config.json", "--output", "OUT"],

@@ -1,5 +1,7 @@
+import Checkpoint
 import Foundation
 import TestSupport
+import Torch
 import Training
 
 /// A tokenizer, data and a finished run that tests share, all made by the command itself; tests only read from it.
@@ -55,5 +57,15 @@ struct Workspace: Sendable {
       try FileManager.default.copyItem(atPath: "\(model)/\(name)", toPath: folder(name).path)
     }
     return folder
+  }
+}
+
+extension TemporaryFolder {
+  /// Writes the weights of a model folder anew.
+  func changeTensors(_ change: (inout [String: Tensor]) throws -> Void) throws {
+    let file = self("model.safetensors")
+    var tensors = try SafetensorsFile(file).tensors()
+    try change(&tensors)
+    try Safetensors.write(tensors.map { (name: $0.key, tensor: $0.value) }, to: file)
   }
 }
