@@ -38,7 +38,7 @@ public struct StoredModel {
 
   /// The folder that a file of adapters names: from where the command runs, as for peft, or else from that file's folder.
   private static func base(_ path: String, of file: URL) throws -> ModelFolder {
-    for url in [URL(filePath: path), URL(filePath: path, relativeTo: file.deletingLastPathComponent())] {
+    for url in [fileURL(path), fileURL(path, relativeTo: file.deletingLastPathComponent())] {
       var isFolder: ObjCBool = false
       if FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue {
         return ModelFolder(url.absoluteURL)
@@ -171,7 +171,7 @@ extension ModelConfiguration {
   ///
   /// - Throws: `CheckpointError` if it has, if there are none, or if a file does not describe what is there.
   public func wholeWeights(in folder: String) throws -> [String: Tensor] {
-    let stored = try StoredModel(ModelFolder(URL(filePath: folder)))
+    let stored = try StoredModel(ModelFolder(fileURL(folder)))
     try stored.requireWhole()
     return try stored.tensors(self)
   }

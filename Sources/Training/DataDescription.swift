@@ -107,7 +107,7 @@ public struct DataDescription: Codable, Hashable, Sendable {
       throw DataError(folder, "holds no prepared data: there is no \(fileName)")
     }
     do {
-      let root = JSONNode(try JSONValue(contentsOf: URL(filePath: path)), file: DataError.printed(path))
+      let root = JSONNode(try JSONValue(contentsOf: fileURL(path)), file: DataError.printed(path))
       let version = try root.required("format_version")
       guard version.value.number?.integer == currentVersion else {
         throw version.failure(expected: "\(currentVersion); prepare the data again")
@@ -157,6 +157,6 @@ public struct DataDescription: Codable, Hashable, Sendable {
   func write(to folder: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try AtomicFile.write(encoder.encode(self) + Data("\n".utf8), to: URL(filePath: "\(folder)/\(Self.fileName)"))
+    try AtomicFile.write(encoder.encode(self) + Data("\n".utf8), to: fileURL("\(folder)/\(Self.fileName)"))
   }
 }

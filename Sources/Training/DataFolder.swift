@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 
 extension FileManager {
@@ -20,7 +21,7 @@ extension FileManager {
     if mkdir(path, 0o777) == 0 { return nil }
     let code = errno
     if isFolder(path) { return nil }
-    let parent = URL(filePath: path, directoryHint: .isDirectory).deletingLastPathComponent().path
+    let parent = fileURL(path, directoryHint: .isDirectory).deletingLastPathComponent().path
     guard code == ENOENT, parent != path else { return systemReason(code) }
     if let reason = makeFolder(parent) { return reason }
     return mkdir(path, 0o777) == 0 ? nil : systemReason()

@@ -93,18 +93,19 @@ public struct DataPreparation {
   /// - Throws: `DataError` for text that cannot be read, a folder that holds something else, an empty corpus;
   ///   `CheckpointError` if the disk is full or the folder cannot be written.
   public func run(into folder: String, progress: (Progress) -> Void = { _ in }) throws -> Outcome {
+    guard !folder.isEmpty else { throw DataError("the name of the folder to make is empty: expected a path") }
     let plan = try describeInputs()
     if let existing = try upToDate(plan, in: folder) {
       return Outcome(description: existing, wasUpToDate: true, notes: notes + notes(on: existing))
     }
-    let target = URL(filePath: folder, directoryHint: .isDirectory).standardizedFileURL
+    let target = fileURL(folder, directoryHint: .isDirectory).standardizedFileURL
     let parent = target.deletingLastPathComponent()
     if let reason = FileManager.default.makeFolder(parent.path) {
       throw DataError(folder, "the folder above it cannot be created: \(reason)")
     }
     try AtomicFolder.sweep(in: parent)
     var description = plan
-    try AtomicFolder.write(to: target) { temporary in
+    try AtomicFolder.write(to: target, replacing: false) { temporary in
       var run = try DataPreparationRun(files, form, encoder, options, folder: temporary.path)
       (description.train, description.validation) = try run.writeTokens(progress)
       try run.writeByteLengths()
@@ -120,7 +121,7 @@ public struct DataPreparation {
 
   private func describeInputs() throws -> DataDescription {
     let inputs = try files.map { file in
-      let name = URL(filePath: file.path).lastPathComponent
+      let name = fileURL(file.path).lastPathComponent
       return DataDescription.Input(name: name, size: file.size, checksum: try file.checksum())
     }
     return DataDescription(

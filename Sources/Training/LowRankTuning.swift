@@ -1,3 +1,4 @@
+import CheckedInput
 import Checkpoint
 import Foundation
 import LanguageModel
@@ -19,7 +20,7 @@ struct LowRankTuning {
     _ lora: Recipe.LowRankAdaptation, of folder: String, _ recipe: Recipe, from checkpoint: TrainingCheckpoint?,
     on device: Device
   ) throws {
-    let start = try StoredModel(ModelFolder(URL(filePath: folder)))
+    let start = try StoredModel(ModelFolder(fileURL(folder)))
     try start.requireWhole()
     let stored = try checkpoint.map { try StoredModel(ModelFolder($0.url), base: start.folder) } ?? start
     let tensors = try stored.tensors(recipe.model)

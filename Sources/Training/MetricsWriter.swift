@@ -57,7 +57,7 @@ public enum MetricsFile {
   /// Visits each complete line with the offset of its end.
   static func forEachLine(_ path: String, _ body: (Line, _ end: Int) throws -> Void) throws {
     guard isThere(path) else { return }
-    let content = try boundedContents(of: URL(filePath: path), limit: 8 << 30)
+    let content = try boundedContents(of: fileURL(path), limit: 8 << 30)
     var start = content.startIndex
     var number = 0
     while let end = content[start...].firstIndex(of: 0x0A) {

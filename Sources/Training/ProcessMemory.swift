@@ -1,3 +1,4 @@
+import CheckedInput
 import Foundation
 import Torch
 
@@ -14,7 +15,7 @@ public enum ProcessMemory {
   /// Gives back what was freed, and counts the peak from here on, where the system can do that.
   public static func resetPeak() {
     Machine.releaseFreedMemory()
-    try? Data("5".utf8).write(to: URL(filePath: "/proc/self/clear_refs"))
+    try? Data("5".utf8).write(to: fileURL("/proc/self/clear_refs"))
   }
 
   /// The most bytes that were in memory at once.

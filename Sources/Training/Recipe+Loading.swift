@@ -42,7 +42,7 @@ extension Recipe {
   ///
   /// - Throws: `InputError` for what is no file of text, and for one that is far larger than a recipe.
   public static func text(of file: String) throws -> String {
-    let bytes = try boundedContents(of: URL(filePath: file), limit: 1 << 20)
+    let bytes = try boundedContents(of: fileURL(file), limit: 1 << 20)
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw InputError("\(printable(file)): is not UTF-8 text")
     }

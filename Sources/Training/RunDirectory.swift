@@ -37,11 +37,13 @@ public final class RunDirectory {
       throw RunDirectoryError(path, "the run folder cannot be created: \(reason)")
     }
     try self.init(path, isNew: isNew)
-    let traces = [recipePath, metricsPath].filter(isThere)
-    guard traces.isEmpty else {
-      throw RunDirectoryError(path, "holds a run already; continue it with --resume, or choose another folder")
+    try lock.removedIfFailing {
+      let traces = [recipePath, metricsPath].filter(isThere)
+      guard traces.isEmpty else {
+        throw RunDirectoryError(path, "holds a run already; continue it with --resume, or choose another folder")
+      }
+      try makeCheckpointsFolder()
     }
-    try makeCheckpointsFolder()
   }
 
   /// Opens the folder of a run to continue it, and removes what a killed process left half done.
@@ -53,16 +55,21 @@ public final class RunDirectory {
     guard isThere("\(path)/recipe.yaml") else {
       throw RunDirectoryError(path, "holds no run to resume: there is no recipe.yaml")
     }
-    try self.init(path, isNew: false)
-    guard FileManager.default.isFolder(checkpointsPath) || FileManager.default.sizeOfFile(metricsPath) == 0 else {
-      throw RunDirectoryError(
-        path,
-        "has metrics of a run, but no folder checkpoints to continue it from: expected that folder; remove "
-          + "metrics.jsonl to begin at step 0")
+    guard !isThere("\(path)/\(TrainingCheckpoint.progressName)") else {
+      throw RunDirectoryError(path, "is a checkpoint: expected the folder of its run")
     }
-    try makeCheckpointsFolder()
-    try AtomicFolder.sweep(in: URL(filePath: path, directoryHint: .isDirectory))
-    try AtomicFolder.sweep(in: URL(filePath: checkpointsPath, directoryHint: .isDirectory))
+    try self.init(path, isNew: false)
+    try lock.removedIfFailing {
+      guard FileManager.default.isFolder(checkpointsPath) || FileManager.default.sizeOfFile(metricsPath) == 0 else {
+        throw RunDirectoryError(
+          path,
+          "has metrics of a run, but no folder checkpoints to continue it from: expected that folder; remove "
+            + "metrics.jsonl to begin at step 0")
+      }
+      try makeCheckpointsFolder()
+    }
+    try AtomicFolder.sweep(in: fileURL(path, directoryHint: .isDirectory))
+    try AtomicFolder.sweep(in: fileURL(checkpointsPath, directoryHint: .isDirectory))
     try? FileManager.default.removeItem(atPath: deletedPath)
   }
 
@@ -94,16 +101,20 @@ public final class RunDirectory {
 /// The right to write into a run folder, which one process has at a time.
 final class RunDirectoryLock {
   private let descriptor: Int32
+  private let file: String
+  private let isNew: Bool
 
   /// - Throws: `RunDirectoryError` naming the process that has it, or why the lock file cannot be written.
   init(_ folder: String) throws {
-    descriptor = open(Self.path(in: folder), O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    file = Self.path(in: folder)
+    isNew = !isThere(file)
+    descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
       throw RunDirectoryError(folder, "the run folder cannot be written: \(systemReason())")
     }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       let code = errno
-      let holder = (try? String(contentsOfFile: Self.path(in: folder), encoding: .utf8)) ?? ""
+      let holder = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
       close(descriptor)
       guard code == EWOULDBLOCK else { throw RunDirectoryError(folder, "cannot be locked: \(systemReason(code))") }
       let process = holder.isEmpty ? "" : " (pid \(printable(holder)))"
@@ -116,6 +127,15 @@ final class RunDirectoryLock {
   }
 
   deinit { close(descriptor) }
+
+  /// Does what needs the lock. Where it fails, a lock file that was not there goes: a folder that is refused stays as it
+  /// was.
+  func removedIfFailing(_ body: () throws -> Void) throws {
+    do { try body() } catch {
+      if isNew { unlink(file) }
+      throw error
+    }
+  }
 
   static func path(in folder: String) -> String { "\(folder)/.lock" }
 }

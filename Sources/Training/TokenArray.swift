@@ -17,7 +17,7 @@ struct TokenArray: Sendable {
     self.path = path
     guard isThere(path) else { throw DataError(path, "no such file") }
     if let kind = irregularKind(path) { throw DataError(path, "is \(kind): expected a file") }
-    do { content = try Data(contentsOf: URL(filePath: path), options: .alwaysMapped) } catch {
+    do { content = try Data(contentsOf: fileURL(path), options: .alwaysMapped) } catch {
       throw DataError(path, "cannot be mapped into memory: \(reason(error))")
     }
     header = try content.withUnsafeBytes { try TokenArrayHeader($0, path: path, expecting: elements) }

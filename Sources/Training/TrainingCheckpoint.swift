@@ -39,7 +39,8 @@ public struct TrainingCheckpoint {
   /// Where the run stood.
   public let progress: Progress
 
-  private static let progressName = "training.json"
+  /// The file that says where the run stood, which no other folder has.
+  static let progressName = "training.json"
   private static let momentsName = "optimizer.safetensors"
   private static let recipeName = "recipe.yaml"
 
@@ -47,7 +48,7 @@ public struct TrainingCheckpoint {
   ///
   /// - Throws: `InputError` if the folder has no readable `training.json`, or one of another step.
   public init(_ folder: RunDirectory.CheckpointFolder) throws {
-    url = URL(filePath: folder.path)
+    url = fileURL(folder.path)
     let file = url.appending(path: Self.progressName)
     let name = printable(file.path)
     progress = try ValueDecoder(name).decode(Progress.self, from: JSONValue(contentsOf: file, limit: 1 << 20))

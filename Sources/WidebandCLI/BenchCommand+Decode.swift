@@ -107,12 +107,12 @@ extension BenchCommand {
 
     private func weighted(on device: Device) throws -> LanguageModel {
       if let model {
-        return try LoadedModel.model(URL(filePath: model), on: device, dtype: dtype?.dtype, quantizing: quantize) {
+        return try LoadedModel.model(fileURL(model), on: device, dtype: dtype?.dtype, quantizing: quantize) {
           try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycle)
         }
       }
       let file = config ?? ""
-      var configuration = try ModelConfiguration(file: URL(filePath: file))
+      var configuration = try ModelConfiguration(file: fileURL(file))
       try split.apply(to: &configuration, of: file, cycle: cycle)
       let scheme = quantize ?? configuration.quantization
       configuration.quantization = scheme

@@ -59,7 +59,7 @@ struct BenchCommand: ParsableCommand {
     func run() throws {
       try machine.apply {
         let device = try Device(machine.device)
-        let configuration = try ModelConfiguration(file: URL(filePath: config))
+        let configuration = try ModelConfiguration(file: fileURL(config))
         let bench: StepBenchmark
         do {
           bench = try StepBenchmark(

@@ -52,7 +52,7 @@ struct Chat: ParsableCommand {
     try options(sampling.overrides.applied(to: .init())).validate()
     try machine.apply {
       let loaded = try LoadedModel(
-        URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype, quantizing: quantize
+        fileURL(model), on: Device(machine.device), dtype: dtype?.dtype, quantizing: quantize
       ) {
         try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycle)
       }

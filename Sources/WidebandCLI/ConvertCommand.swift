@@ -33,7 +33,7 @@ struct Convert: ParsableCommand {
   @OptionGroup var folder: FolderOptions
 
   func run() throws {
-    let target = ModelFolder(URL(filePath: output))
+    let target = ModelFolder(fileURL(output))
     try target.requireNew()
     let source = try SourceFolder(input, fusingAs: dtype?.dtype)
     var configuration = source.configuration

@@ -55,7 +55,7 @@ struct DataCommand: ParsableCommand {
         let share = 100 * progress.bytesRead / max(1, progress.bytesToRead)
         StandardError.line("\(share)%  \(progress.tokens) tokens")
       }
-      try copyTokenizer(to: URL(filePath: output, directoryHint: .isDirectory))
+      try copyTokenizer(to: fileURL(output, directoryHint: .isDirectory))
       for note in outcome.notes { try StandardOutput.line(note) }
       try StandardOutput.line(Self.summary(outcome, output))
     }

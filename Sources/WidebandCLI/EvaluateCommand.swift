@@ -98,7 +98,7 @@ struct Evaluate: ParsableCommand {
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws -> LanguageModel {
     let loaded = try LoadedModel(
-      URL(filePath: folder), on: device, dtype: .float32, quantizing: scheme, adjusting: adjusting)
+      fileURL(folder), on: device, dtype: .float32, quantizing: scheme, adjusting: adjusting)
     try dataset.check(
       fingerprint: loaded.tokenizer.fingerprint, vocabularySize: loaded.model.configuration.vocabularySize)
     try dataset.check(byteLengths: loaded.tokenizer.byteLengths)

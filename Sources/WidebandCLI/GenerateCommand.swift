@@ -100,7 +100,7 @@ struct Generate: ParsableCommand {
   /// The model, with the layer split that is asked for.
   func loadedModel() throws -> LoadedModel {
     try LoadedModel(
-      URL(filePath: model), on: Device(machine.device), dtype: dtype?.dtype, quantizing: quantize
+      fileURL(model), on: Device(machine.device), dtype: dtype?.dtype, quantizing: quantize
     ) {
       try split.apply(to: &$0, of: "\(model)/config.json", cycle: cycle, drafts: draft == .direct)
     }

@@ -59,7 +59,7 @@ struct Info: ParsableCommand {
       // The tokenizer decides a recipe's vocabulary; without one, the size that quickstart trains.
       configuration = try Recipe(yaml: yaml, name: path, changes: set, vocabularySize: 4096).model
     } else {
-      let url = URL(filePath: path)
+      let url = fileURL(path)
       configuration = try isFolder.boolValue ? ModelConfiguration(ModelFolder(url)) : ModelConfiguration(file: url)
     }
     do { try configuration.validate() } catch { throw CommandError("\(name): \(error)") }
@@ -68,7 +68,7 @@ struct Info: ParsableCommand {
 
   /// What a model folder's weights weigh, and what its adapters are; nothing where there are none.
   private func storage(_ configuration: ModelConfiguration, _ path: String) throws -> [String] {
-    let stored = try StoredModel(ModelFolder(URL(filePath: path)))
+    let stored = try StoredModel(ModelFolder(fileURL(path)))
     guard stored.base.hasWeights else { return [] }
     let tensors = try stored.tensors(configuration)
     let bytes = tensors.values.reduce(0) { $0 + $1.count * $1.dtype.size }

@@ -33,9 +33,9 @@ struct Init: ParsableCommand {
   @OptionGroup var folder: FolderOptions
 
   func run() throws {
-    let target = ModelFolder(URL(filePath: output))
+    let target = ModelFolder(fileURL(output))
     try target.requireNew()
-    let configuration = try ModelConfiguration(file: URL(filePath: config))
+    let configuration = try ModelConfiguration(file: fileURL(config))
     var files: [String: Data] = [:]
     if let tokenizer {
       let size = try loadTokenizer(tokenizer).vocabularySize

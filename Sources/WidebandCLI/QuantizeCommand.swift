@@ -27,11 +27,11 @@ struct Quantize: ParsableCommand {
   @OptionGroup var folder: FolderOptions
 
   func run() throws {
-    let target = ModelFolder(URL(filePath: output))
+    let target = ModelFolder(fileURL(output))
     try target.requireNew()
     let source = try SourceFolder(model)
     var configuration = source.configuration
-    try configuration.quantize(as: scheme, in: ModelFolder(URL(filePath: model)))
+    try configuration.quantize(as: scheme, in: ModelFolder(fileURL(model)))
     let tensors = try quantized(source.weights)
     try target.write(
       configuration: configuration.json(dtype: source.dtype), tensors: tensors, extraFiles: source.otherFiles(),

@@ -37,11 +37,11 @@ struct ReportCommand: ParsableCommand {
         throw CommandError("'\(argument)': expected name=folder")
       }
       return try load(
-        String(argument[..<equals]), URL(filePath: String(argument[argument.index(after: equals)...])))
+        String(argument[..<equals]), fileURL(String(argument[argument.index(after: equals)...])))
     }
     let report = Report(
       title: "A plain transformer and a Virtual Width Network", summary: Self.summary(runs), runs: runs)
-    try AtomicFile.write(Data(report.html().utf8), to: URL(filePath: output))
+    try AtomicFile.write(Data(report.html().utf8), to: fileURL(output))
     try StandardOutput.line(Self.table(runs))
     for run in runs {
       for sample in run.samples {

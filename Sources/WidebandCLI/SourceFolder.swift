@@ -25,7 +25,7 @@ struct SourceFolder {
   /// - Parameter dtype: the type of weights that adapters are fused into; nil for their own.
   /// - Throws: one sentence that names the folder, if it holds no model.
   init(_ path: String, fusingAs dtype: DType? = nil) throws {
-    stored = try StoredModel(ModelFolder(URL(filePath: path)))
+    stored = try StoredModel(ModelFolder(fileURL(path)))
     var configuration = try ModelConfiguration(stored)
     func checked(_ weights: WeightStore) throws -> WeightStore {
       do { _ = try LanguageModel(configuration, weights: weights) } catch let error

@@ -48,7 +48,7 @@ struct TokenizerCommand: ParsableCommand {
       let result = Result { try trainer.train(corpus) }
       if let failure = corpus.failure { throw failure }
       let trained = try result.get()
-      let folder = URL(filePath: output, directoryHint: .isDirectory)
+      let folder = fileURL(output, directoryHint: .isDirectory)
       if let reason = FileManager.default.makeFolder(output) {
         throw CommandError("\(output): the folder cannot be created: \(reason)")
       }
@@ -122,7 +122,7 @@ func loadTokenizer(_ path: String) throws -> Tokenizer { try Tokenizer(contentsO
 
 /// The file of the tokenizer at a path.
 func tokenizerFile(_ path: String) -> URL {
-  let url = URL(filePath: path)
+  let url = fileURL(path)
   var isFolder: ObjCBool = false
   let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
   return exists && isFolder.boolValue ? url.appending(path: "tokenizer.json") : url

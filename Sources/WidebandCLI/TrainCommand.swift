@@ -72,7 +72,7 @@ struct Train: ParsableCommand {
     let folders = try Recipe.folders(yaml: yaml, name: path, changes: changes)
     guard let folder = folders.data else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
     let training = try TokenDataset(folder: folder, split: .train)
-    let start = try folders.from.map { try ModelConfiguration(ModelFolder(URL(filePath: $0))) }
+    let start = try folders.from.map { try ModelConfiguration(ModelFolder(fileURL($0))) }
     if !folders.adapts, let folder = folders.from, let scheme = start?.quantization {
       throw CommandError(
         "\(folder): the weights are quantised (\(scheme)): expected floats, which `wideband convert --dtype` makes of "
@@ -85,14 +85,14 @@ struct Train: ParsableCommand {
       recipe.model.endOfTextTokens = [Int(training.description.endOfText)]
     }
     // The run is continued from wherever that is done.
-    recipe.data = URL(filePath: folder).standardizedFileURL.path
-    recipe.from = recipe.from.map { URL(filePath: $0).standardizedFileURL.path }
+    recipe.data = fileURL(folder).standardizedFileURL.path
+    recipe.from = recipe.from.map { fileURL($0).standardizedFileURL.path }
     let tokenizer = try loadTokenizer(folder)
     try Self.checkSample(recipe, tokenizer, path)
     let trainer = try makeTrainer(recipe, training, tokenizer, on: device)
     let directory = try RunDirectory(creating: output)
     do {
-      try AtomicFile.write(Data(try recipe.yaml().utf8), to: URL(filePath: directory.recipePath))
+      try AtomicFile.write(Data(try recipe.yaml().utf8), to: fileURL(directory.recipePath))
       return try work(trainer, tokenizer, in: directory, progress: nil, on: device)
     } catch {
       directory.discardUnbegunRun()

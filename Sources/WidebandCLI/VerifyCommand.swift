@@ -33,7 +33,7 @@ struct Verify: ParsableCommand {
     var failures = 0
     for folder in folders {
       do {
-        let verification = try Verification(URL(filePath: folder), on: device)
+        let verification = try Verification(fileURL(folder), on: device)
         try StandardOutput.line(Self.report(verification, of: folder) + "\n")
         if !verification.passes { failures += 1 }
       } catch {

@@ -50,6 +50,28 @@ import Testing
     #expect(try folder.names("other") == ["a.txt"])
   }
 
+  @Test func aFolderThatIsRefusedStaysAsItWas() throws {
+    try folder.write("model/recipe.yaml", text: "seed: 1\n")
+    #expect(throws: RunDirectoryError.self) { _ = try RunDirectory(creating: folder("model")) }
+    #expect(try folder.names("model") == ["recipe.yaml"])
+    try folder.write("bare/recipe.yaml", text: "seed: 1\n")
+    try folder.write("bare/metrics.jsonl", text: "{}\n")
+    #expect(throws: RunDirectoryError.self) { _ = try RunDirectory(resuming: folder("bare")) }
+    #expect(try folder.names("bare") == ["metrics.jsonl", "recipe.yaml"])
+    try folder.write("other/checkpoints", text: "")
+    #expect(throws: RunDirectoryError.self) { _ = try RunDirectory(creating: folder("other")) }
+    #expect(try folder.names("other") == ["checkpoints"])
+  }
+
+  @Test func aCheckpointIsNotTakenForARun() throws {
+    try folder.write("best/recipe.yaml", text: "seed: 1\n")
+    try folder.write("best/training.json", text: "{}\n")
+    #expect(
+      message { _ = try RunDirectory(resuming: folder("best")) }
+        == "\(folder("best")): is a checkpoint: expected the folder of its run")
+    #expect(try folder.names("best") == ["recipe.yaml", "training.json"])
+  }
+
   @Test func aPlaceThatCannotBeWrittenIsNamed() throws {
     try folder.write("file", text: "")
     #expect(

@@ -94,6 +94,16 @@ struct BadDataTests {
     #expect(try prepare("a.txt").output.contains("out (up to date): "))
   }
 
+  @Test("An output without a name is refused, and the current folder, whose path that is, stays as it was")
+  func anOutputWithoutAName() throws {
+    try folder.write("a.txt", "In the beginning")
+    expectError(
+      try Executable.run(
+        "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "", "a.txt", in: folder.url),
+      "the name of the folder to make is empty: expected a path")
+    #expect(try folder.read("a.txt") == "In the beginning")
+  }
+
   @Test func outputThatCannotBeWritten() throws {
     try folder.write("file", "a file")
     try folder.write("a.txt", "In the beginning")
