@@ -8,17 +8,19 @@ public func printable(path: String) -> String { printable(path, limit: 4096) }
 
 /// The same as `quoted` without quotes.
 ///
-/// - Parameter limit: the number of Unicode scalars that are shown; "…" stands for the rest.
-public func printable(_ text: some StringProtocol, limit: Int = 120) -> String {
-  var shown = ""
-  for (index, scalar) in text.unicodeScalars.enumerated() {
-    if index == limit {
-      shown += "…"
-      break
-    }
-    shown += isPrintable(scalar) ? String(scalar) : "\\u{\(String(scalar.value, radix: 16))}"
+/// - Parameters:
+///   - limit: the number of Unicode scalars that are shown; "…" stands for the rest.
+///   - end: how many of them are the last ones of the text.
+public func printable(_ text: some StringProtocol, limit: Int = 120, end: Int = 0) -> String {
+  let scalars = text.unicodeScalars
+  guard scalars.count > limit else { return escaped(scalars) }
+  return escaped(scalars.prefix(limit - end)) + "…" + escaped(scalars.suffix(end))
+}
+
+private func escaped(_ scalars: some Sequence<Unicode.Scalar>) -> String {
+  scalars.reduce(into: "") { text, scalar in
+    text += isPrintable(scalar) ? String(scalar) : "\\u{\(String(scalar.value, radix: 16))}"
   }
-  return shown
 }
 
 extension String {

@@ -32,9 +32,13 @@ public enum CommandLineTool {
     do {
       try StandardStreams.checkArguments()
       Machine.prepare()
-      let arguments = ManyArguments.joined(Array(CommandLine.arguments.dropFirst()))
-      var command = try WidebandCommand.parseAsRoot(arguments)
+      var command = try parse(Array(CommandLine.arguments.dropFirst()))
       try command.run()
     } catch { Failure.end(error) }
+  }
+
+  /// The command that arguments ask for, before it runs.
+  static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+    try WidebandCommand.parseAsRoot(ManyArguments.joined(arguments))
   }
 }

@@ -1,4 +1,5 @@
 import CheckedInput
+import Foundation
 import Testing
 
 @Suite struct NumbersTests {
@@ -32,7 +33,17 @@ import Testing
     #expect(quoted("a\u{1B}[31mb\nc") == "'a\\u{1b}[31mb\\u{a}c'")
     #expect(quoted("\u{202E}x") == "'\\u{202e}x'")
     #expect(quoted(String(repeating: "x", count: 1000)).count == 123)
+    #expect(printable("abcdefgh", limit: 5, end: 2) == "abc…gh" && printable("abcde", limit: 5, end: 2) == "abcde")
     #expect(quoted("naïve 日本 👩‍👩‍👧") == "'naïve 日本 👩‍👩‍👧'")
+  }
+
+  @Test("a path is the system's, for which ~ is a name like any other", arguments: ["~", "~/x", "~root", "a/~", "x"])
+  func path_withTilde(_ path: String) {
+    let here = FileManager.default.currentDirectoryPath
+    #expect(fileURL(path).standardizedFileURL.path == "\(here)/\(path)")
+    #expect(
+      fileURL(path, relativeTo: fileURL("/base", directoryHint: .isDirectory)).standardizedFileURL.path
+        == "/base/\(path)")
   }
 
   @Test("strings are exact if their bytes are")

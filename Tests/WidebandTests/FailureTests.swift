@@ -16,6 +16,10 @@ struct FailureTests {
       #expect(result.errors.hasPrefix("Error: ") && result.errors.utf8.count < 8000)
       #expect(!result.errors.contains("\u{1B}"))
     }
+    // Of a name that is too long the middle is missing, and not what is wrong with it.
+    #expect(try Executable.run("info", long).errors.hasSuffix(": there is no such file or folder\n"))
+    let refused = try Executable.run("info", "config.json", "--length", long)
+    #expect(refused.errors.contains("xxx' is invalid for '--length"))
   }
 
   @Test("An argument that is not UTF-8 is refused, rather than read as another text")
