@@ -7,9 +7,11 @@ import Torch
 ///     swift run -c release Fuzz                          # every target for ten seconds
 ///     swift run -c release Fuzz --seconds 600 --seed 7
 ///     swift run -c release Fuzz --targets recipe,config --count 1000000
+///     scripts/fuzz --libfuzzer tokenizer --seconds 300   # guided by coverage, with the address sanitizer
 ///
-/// An input is a function of seed, target and index. One at which a worker dies, hangs or grows is kept in Tests/Fuzz/Corpus,
-/// and the program ends with status 1; so it does for a refusal that is not one clear sentence.
+/// An input is a function of seed, target and index; before them come those of Tests/Fuzz/Corpus. One at which a worker dies,
+/// hangs or grows is kept there, and the program ends with status 1; so it does for a refusal that is not one clear sentence,
+/// and for a file that a refusal left half-written.
 @main
 struct Fuzz: ParsableCommand {
   @Option(help: "Targets, separated by commas; all without it.")
@@ -24,6 +26,8 @@ struct Fuzz: ParsableCommand {
   var from = 0
   @Option(help: .hidden)
   var worker: String?
+  @Option(help: "Let libFuzzer make the inputs of this parser, in a build of scripts/fuzz --libfuzzer.")
+  var libfuzzer: String?
   @Option(help: "A folder with a workspace to use again, or to make.")
   var workspace: String?
 
@@ -37,12 +41,11 @@ struct Fuzz: ParsableCommand {
     defer { if workspace == nil { try? FileManager.default.removeItem(at: folder) } }
     let made = isNew ? try Workspace.make(in: folder) : Workspace(folder: folder)
     setenv("WIDEBAND_FUZZ_WORKSPACE", folder.path, 1)
+    if let libfuzzer { return try LibFuzzer.run(libfuzzer, made, seconds: seconds, seed: seed) }
     var isClean = true
     print("target            inputs     read  refused  faults")
     for target in try chosen(made) {
-      let supervisor = Supervisor(
-        target: target, seed: seed,
-        corpus: Fixtures.folder.deletingLastPathComponent().appending(path: "Fuzz/Corpus"))
+      let supervisor = Supervisor(target: target, seed: seed, corpus: try Corpus(of: target.name))
       let outcome = try supervisor.run(count: count, until: Date(timeIntervalSinceNow: seconds))
       let numbers = [outcome.inputs, outcome.counts.read, outcome.counts.refused, outcome.faults.count]
       let columns = numbers.map { number in String(repeating: " ", count: max(1, 9 - "\(number)".count)) + "\(number)" }
@@ -69,9 +72,8 @@ struct Fuzz: ParsableCommand {
       folder: URL(filePath: ProcessInfo.processInfo.environment["WIDEBAND_FUZZ_WORKSPACE"] ?? ""))
     guard let target = try chosen(workspace).first else { return }
     let worker = Worker(
-      target: target, seed: seed, range: from..<(from + count), deadline: Date(timeIntervalSinceNow: seconds),
-      folder: folder,
-      progress: folder.appending(path: "progress"))
+      target: target, corpus: try Corpus(of: target.name), seed: seed, range: from..<(from + count),
+      deadline: Date(timeIntervalSinceNow: seconds), folder: folder, progress: folder.appending(path: "progress"))
     let counts = try worker.run()
     try JSONEncoder().encode(counts).write(to: folder.appending(path: "result.json"))
   }

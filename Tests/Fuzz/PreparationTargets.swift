@@ -10,9 +10,16 @@ extension Targets {
       seeds: {
         let lines =
           #"{"text": "In the beginning\nGod", "id": 1}"# + "\n" + #"{"id": [1e9], "text": "created é"}"# + "\n"
-        return [["a.txt": Array("In the beginning\nGod created the heaven\n".utf8)], ["a.jsonl": Array(lines.utf8)]]
+        return [
+          ["a.txt": Array("In the beginning\nGod created the heaven\n".utf8)], ["a.jsonl": Array(lines.utf8)],
+          ["a.txt.gz": [UInt8](Data(base64Encoded: members) ?? Data())],
+        ]
       }, mutate: Target.mutateOneFile, read: { try prepare($0, "tokenizer", workspace) })
   }
+
+  /// Two members of gzip's form.
+  private static let members =
+    "H4sIAAAAAAACA/PMUyjJSFVISk3PzMvLzEvncs9PUUguSk0sSU0By2SkJpal5nEBAFbOkTgoAAAAH4sIAAAAAAACA0vMS1EoyUhVSE0sKsngAgD16E/1DgAAAA=="
 
   static func conversations(_ workspace: Workspace) -> Target {
     Target(
@@ -32,7 +39,7 @@ extension Targets {
     do {
       _ = try DataPreparation([folder.path], encoder: encoder, options: options).run(into: output)
     } catch {
-      if FileManager.default.fileExists(atPath: output) { throw FuzzError("half-written folder:\nnot one line") }
+      if FileManager.default.fileExists(atPath: output) { throw Fault("a half-written folder") }
       throw error
     }
     for split in [TokenDataset.Split.train, .validation] { _ = try TokenDataset(folder: output, split: split) }

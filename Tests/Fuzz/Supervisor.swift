@@ -8,8 +8,8 @@ struct Supervisor {
   let patience = 20.0
   /// Bytes that a worker may hold.
   let memoryLimit = 4 << 30
-  /// Where inputs that end a worker are kept.
-  let corpus: URL
+  /// What is read first, and where inputs with a fault are kept.
+  let corpus: Corpus
 
   /// What a run came to.
   struct Outcome {
@@ -23,20 +23,20 @@ struct Supervisor {
     var outcome = Outcome()
     // A worker holds what libtorch and the allocator keep, so it is replaced now and then.
     let portion = 20_000
-    var next = 0
+    var next = -corpus.inputs.count
     while next < count, Date() < deadline, outcome.faults.count < 20 {
-      let end = min(next + portion, count)
+      let end = min(max(next, 0) + portion, count)
       let (reached, counts, fault) = try runWorker(next..<end, until: deadline)
       if let counts {
         outcome.counts.read += counts.read
         outcome.counts.refused += counts.refused
         for (index, message) in counts.messages.sorted(by: { $0.key < $1.key }) {
-          outcome.faults.append("input \(index): refused with \(message)")
+          outcome.faults.append("\(try keep(index)): refused with \(message)")
         }
       }
       if let fault {
         outcome.counts.refused += reached - next
-        outcome.faults.append("input \(reached): \(fault); kept in \(try keep(reached).path)")
+        outcome.faults.append("\(try keep(reached)): \(fault)")
         next = reached + 1
       } else {
         next = end
@@ -58,14 +58,14 @@ struct Supervisor {
     let process = Process()
     process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
     process.arguments = [
-      "--worker", folder.path, "--targets", target.name, "--seed", "\(seed)", "--from", "\(range.lowerBound)",
-      "--count",
-      "\(range.count)", "--seconds", "\(max(1, deadline.timeIntervalSinceNow))",
+      "--worker", folder.path, "--targets", target.name, "--seed", "\(seed)", "--from=\(range.lowerBound)",
+      "--count", "\(range.count)", "--seconds", "\(max(1, deadline.timeIntervalSinceNow))",
     ]
     var environment = ProcessInfo.processInfo.environment
     environment["OMP_NUM_THREADS"] = "1"
     environment["SWIFT_BACKTRACE"] = "enable=no"
     process.environment = environment
+    process.standardInput = FileHandle.nullDevice
     process.standardOutput = FileHandle.nullDevice
     process.standardError = FileHandle.nullDevice
     try process.run()
@@ -105,9 +105,12 @@ struct Supervisor {
     return fields.count > 1 ? (Int(fields[1]) ?? 0) * 4096 : 0
   }
 
-  private func keep(_ index: Int) throws -> URL {
-    let folder = corpus.appending(path: "\(target.name)-\(seed)-\(index)")
-    try Worker.write(target.input(index, seed: seed, of: target.seeds()), to: folder)
-    return folder
+  /// Writes an input into the corpus, and says what it is called there.
+  private func keep(_ index: Int) throws -> String {
+    if index < 0 { return corpus.names[corpus.names.count + index] }
+    let name = "\(target.name)-\(seed)-\(index)"
+    let input = try target.input(index, seed: seed, of: target.seeds(), corpus: corpus)
+    try Worker.write(input, to: Corpus.folder.appending(path: name))
+    return name
   }
 }

@@ -14,8 +14,9 @@ struct Target: Sendable {
   /// Reads the files in a folder; whatever it throws is a refusal.
   let read: @Sendable (_ folder: URL) throws -> Void
 
-  /// The input of an index, one of the seeds changed.
-  func input(_ index: Int, seed: UInt64, of seeds: [Files]) -> Files {
+  /// The input of an index: one of the seeds changed, or below 0 one of the corpus, whose last has -1.
+  func input(_ index: Int, seed: UInt64, of seeds: [Files], corpus: Corpus) -> Files {
+    if index < 0 { return corpus.inputs[corpus.inputs.count + index] }
     var random = Randomness(seed: seed, target: name, index: index)
     let files = random.pick(seeds)
     return mutate(files, &random)

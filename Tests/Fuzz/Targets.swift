@@ -12,6 +12,7 @@ enum Targets {
     [
       safetensors(workspace), index(workspace), config(workspace), generation, tokenizer(workspace), recipe(workspace),
       adapters(workspace), data(workspace), text(workspace), conversations(workspace), run(workspace), model(workspace),
+      flags(workspace),
     ]
   }
 
@@ -114,10 +115,10 @@ enum Targets {
           yaml: String(decoding: text, as: UTF8.self), name: "recipe.yaml", changes: lines, vocabularySize: 320)
         // What was accepted can be written down and read again as the same.
         let again = try Recipe(yaml: recipe.yaml(), name: "written")
-        guard again == recipe else { throw FuzzError("written recipe differs:\nnot one line") }
+        guard again == recipe else { throw Fault("the written recipe differs") }
         for step in [1, recipe.training.steps / 2, recipe.training.steps] {
           let schedule = Schedule(recipe.schedule, steps: recipe.training.steps)
-          guard schedule.factor(at: step).isFinite else { throw FuzzError("rate is not finite:\nnot one line") }
+          guard schedule.factor(at: step).isFinite else { throw Fault("a rate is not finite") }
         }
       })
   }

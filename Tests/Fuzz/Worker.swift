@@ -1,8 +1,16 @@
 import Foundation
 
+/// What a reader did that it must never do, though it neither trapped nor hung.
+struct Fault: Error {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
 /// Feeds a range of inputs to one target in this process, and leaves word of where it is for whoever watches.
 struct Worker {
   let target: Target
+  let corpus: Corpus
   let seed: UInt64
   let range: Range<Int>
   /// When to end early.
@@ -28,7 +36,7 @@ struct Worker {
       if index % 64 == 0, Date() > deadline { break }
       var place = Int64(index)
       pwrite(descriptor, &place, 8, 0)
-      let files = target.input(index, seed: seed, of: seeds)
+      let files = target.input(index, seed: seed, of: seeds, corpus: corpus)
       let input = folder.appending(path: "input")
       try Self.write(files, to: input)
       do {
@@ -54,11 +62,12 @@ struct Worker {
 
   /// What is wrong with how an input was refused; nil for one clear line of Wideband's own.
   static func fault(in error: any Error) -> String? {
+    if let fault = error as? Fault { return fault.description }
     let text = "\(error)"
     let isOwn = !(error is DecodingError) && !(error is CocoaError) && type(of: error) != NSError.self
     let foreign = ["NSCocoaErrorDomain", "Yams", "enforce fail", "PyTorch", "Swift.", "Optional(", "DecodingError"]
     let hasControls = text.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F }
-    if isOwn, text.utf8.count <= 2000, !hasControls, !foreign.contains(where: text.contains) { return nil }
+    if isOwn, text.unicodeScalars.count <= 2001, !hasControls, !foreign.contains(where: text.contains) { return nil }
     return "\(type(of: error)): \(text.prefix(300))"
   }
 }
