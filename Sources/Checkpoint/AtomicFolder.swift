@@ -3,7 +3,7 @@ import Foundation
 
 /// Writes folders that are there in full or not at all.
 public enum AtomicFolder {
-  /// Writes or replaces the folder at `url`, whose parent must exist. Of a link, the folder that it leads to is meant.
+  /// Writes the folder at `url`, whose parent must exist. Of a link, the folder that it leads to is meant.
   ///
   /// An old folder and the new one change places in one step, and the old one is deleted with all that was in it. A
   /// file system that cannot exchange folders moves the old one aside first; a process killed between the two renames
@@ -15,7 +15,7 @@ public enum AtomicFolder {
   ///   - isReplacing: whether an old folder with something in it is replaced; if not, it is an error.
   ///   - body: fills the temporary folder that it is given. If it throws, everything stays as it was.
   /// - Throws: `CheckpointError` naming the path and the system's reason, or what `body` throws.
-  public static func write(to url: URL, replacing isReplacing: Bool = true, _ body: (URL) throws -> Void) throws {
+  public static func write(to url: URL, replacing isReplacing: Bool = false, _ body: (URL) throws -> Void) throws {
     let target = url.standardizedFileURL.resolvingSymlinksInPath()
     let parent = target.deletingLastPathComponent()
     // What cannot be removed, such as another user's, is nothing to this folder.

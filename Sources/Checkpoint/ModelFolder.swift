@@ -69,7 +69,7 @@ public struct ModelFolder: Sendable {
     for name in extraFiles.keys.sorted() where own.contains(name) || !ShardIndex.isPlain(name) {
       throw CheckpointError(url.path, "\(quoted(name)) cannot be the name of an extra file in a model folder")
     }
-    try AtomicFolder.write(to: url, replacing: false) { folder in
+    try AtomicFolder.write(to: url) { folder in
       try writeWeights(tensors, dtype, maximumShardBytes, to: folder)
       try AtomicFile.write(configuration, to: folder.appending(path: Self.configurationName))
       for (name, data) in extraFiles { try AtomicFile.write(data, to: folder.appending(path: name)) }

@@ -105,7 +105,7 @@ public struct DataPreparation {
     }
     try AtomicFolder.sweep(in: parent)
     var description = plan
-    try AtomicFolder.write(to: target, replacing: false) { temporary in
+    try AtomicFolder.write(to: target) { temporary in
       var run = try DataPreparationRun(files, form, encoder, options, folder: temporary.path)
       (description.train, description.validation) = try run.writeTokens(progress)
       try run.writeByteLengths()

@@ -49,7 +49,7 @@ extension RunDirectory {
   @discardableResult
   public func writeCheckpoint(step: Int, _ body: (URL) throws -> Void) throws -> CheckpointFolder {
     let folder = CheckpointFolder(step: step, path: "\(checkpointsPath)/\(Self.name(of: step))")
-    try AtomicFolder.write(to: fileURL(folder.path, directoryHint: .isDirectory), body)
+    try AtomicFolder.write(to: fileURL(folder.path, directoryHint: .isDirectory), replacing: true, body)
     return folder
   }
 

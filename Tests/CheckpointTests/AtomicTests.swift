@@ -85,7 +85,7 @@ import Testing
   @Test func aFolderIsReplacedAsAWhole() throws {
     let url = folder("model")
     for names in [["a", "b"], ["b", "c"]] {
-      try AtomicFolder.write(to: url) { temporary in
+      try AtomicFolder.write(to: url, replacing: true) { temporary in
         for name in names { try Data(name.utf8).write(to: temporary.appending(path: name)) }
       }
       #expect(try FileManager.default.contentsOfDirectory(atPath: url.path).sorted() == names)
@@ -104,7 +104,7 @@ import Testing
       return gaps
     }
     for _ in 0..<200 {
-      try AtomicFolder.write(to: url) { try Data("new".utf8).write(to: $0.appending(path: "a")) }
+      try AtomicFolder.write(to: url, replacing: true) { try Data("new".utf8).write(to: $0.appending(path: "a")) }
     }
     gaps.cancel()
     #expect(await gaps.value == 0)
@@ -131,7 +131,7 @@ import Testing
     let url = folder("model")
     try AtomicFolder.write(to: url) { try Data("old".utf8).write(to: $0.appending(path: "a")) }
     #expect(throws: Interruption.self) {
-      try AtomicFolder.write(to: url) { temporary in
+      try AtomicFolder.write(to: url, replacing: true) { temporary in
         try Data("new".utf8).write(to: temporary.appending(path: "a"))
         throw Interruption()
       }
@@ -177,7 +177,7 @@ import Testing
       try FileManager.default.createDirectory(at: aside, withIntermediateDirectories: false)
       try Data("old".utf8).write(to: aside.appending(path: "a"))
     }
-    try AtomicFolder.write(to: folder("present")) { try Data("new".utf8).write(to: $0.appending(path: "a")) }
+    try AtomicFolder.write(to: folder("present"), replacing: true) { try Data("new".utf8).write(to: $0.appending(path: "a")) }
     try AtomicFolder.sweep(in: folder.url)
     #expect(try folder.content == ["lost-one", "present"])
     #expect(try String(contentsOf: folder("lost-one/a"), encoding: .utf8) == "old")

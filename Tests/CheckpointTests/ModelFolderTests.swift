@@ -97,7 +97,7 @@ import Torch
   @Test("a folder that fills while the new one is written stays")
   func write_losesARace() throws {
     let found = message {
-      try AtomicFolder.write(to: url, replacing: false) { _ in
+      try AtomicFolder.write(to: url) { _ in
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
         try Data("mine".utf8).write(to: url.appending(path: "notes.md"))
       }

@@ -109,6 +109,15 @@ import Testing
     #expect(try folder.names() == ["a.jsonl", "data"])
   }
 
+  @Test(arguments: [".hidden", "notes.md"]) func aFolderOfAnotherKindStays(name: String) throws {
+    try folder.write("a.jsonl", text: lines(200))
+    try FileManager.default.createDirectory(atPath: folder("data"), withIntermediateDirectories: false)
+    try folder.write("data/\(name)", text: "mine")
+    #expect(
+      message { try prepare(["a.jsonl"]) } == "\(folder("data")): holds other files; choose a new or empty folder")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("data")) == [name])
+  }
+
   @Test func otherDataIsNotOverwritten() throws {
     try folder.write("a.jsonl", text: lines(200))
     try prepare(["a.jsonl"])
