@@ -64,18 +64,25 @@ CK_INLINE void finishProjections(const Plan &plan, Working &working) {
 
 /// Turns the finished projections of the columns from..<to into coefficients; the projections themselves go to `kept`
 /// unless it is null.
+///
+/// A column at a time: what goes past the caches is slow where registers do not follow one another to whole lines of
+/// memory.
 CK_INLINE void finishCoefficients(const Plan &plan, Working &working, Index from, Index to, float *kept) {
   const Shape &shape = plan.shape;
-  for (Index r = 0; r < shape.stride; r += lanes) {
-    const Vector inverse = load(working.table + shape.table() + r), unit = inverse * tangentUnit;
-    if (kept) storeAside(kept + shape.table() + r, inverse);
-    const float *fixed = plan.fixed + r % plan.period, *scale = plan.scale + r % plan.period;
-    for (Index k = from; k < to; k++) {
-      const Index at = k * shape.stride + r;
-      const Vector dot = load(working.table + at);
-      if (kept) storeAside(kept + at, dot);
-      const Vector t = hyperbolicTangent(dot * unit);
-      store(working.table + at, load(fixed + k * plan.period) + load(scale + k * plan.period) * t);
+  const Index stride = shape.stride, period = plan.period;
+  const float *inverses = working.table + shape.table();
+  if (kept)
+    for (Index r = 0; r < stride; r += lanes) storeAside(kept + shape.table() + r, load(inverses + r));
+  for (Index k = from; k < to; k++) {
+    float *values = working.table + k * stride;
+    const float *fixed = plan.fixed + k * period, *scale = plan.scale + k * period;
+    if (kept)
+      for (Index r = 0; r < stride; r += lanes) storeAside(kept + k * stride + r, load(values + r));
+    Index same = 0;
+    for (Index r = 0; r < stride; r += lanes) {
+      const Vector t = hyperbolicTangent(load(values + r) * (load(inverses + r) * tangentUnit));
+      store(values + r, load(fixed + same) + load(scale + same) * t);
+      same = same + lanes == period ? 0 : same + lanes;
     }
   }
 }
