@@ -37,15 +37,6 @@ import Testing
     #expect(quoted("naïve 日本 👩‍👩‍👧") == "'naïve 日本 👩‍👩‍👧'")
   }
 
-  @Test("a path is the system's, for which ~ is a name like any other", arguments: ["~", "~/x", "~root", "a/~", "x"])
-  func path_withTilde(_ path: String) {
-    let here = FileManager.default.currentDirectoryPath
-    #expect(fileURL(path).standardizedFileURL.path == "\(here)/\(path)")
-    #expect(
-      fileURL(path, relativeTo: fileURL("/base", directoryHint: .isDirectory)).standardizedFileURL.path
-        == "/base/\(path)")
-  }
-
   @Test("strings are exact if their bytes are")
   func exactString_bytes() {
     #expect(ExactString("\u{E9}") != ExactString("e\u{301}"))

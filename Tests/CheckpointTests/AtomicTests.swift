@@ -177,7 +177,9 @@ import Testing
       try FileManager.default.createDirectory(at: aside, withIntermediateDirectories: false)
       try Data("old".utf8).write(to: aside.appending(path: "a"))
     }
-    try AtomicFolder.write(to: folder("present"), replacing: true) { try Data("new".utf8).write(to: $0.appending(path: "a")) }
+    try AtomicFolder.write(to: folder("present"), replacing: true) {
+      try Data("new".utf8).write(to: $0.appending(path: "a"))
+    }
     try AtomicFolder.sweep(in: folder.url)
     #expect(try folder.content == ["lost-one", "present"])
     #expect(try String(contentsOf: folder("lost-one/a"), encoding: .utf8) == "old")

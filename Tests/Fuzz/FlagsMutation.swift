@@ -41,13 +41,32 @@ enum FlagsMutation {
     if line.isEmpty { line = ["info"] }
   }
 
+  /// An argument whose paths, wherever they begin in it, lead nowhere outside of the current folder.
   private static func relative(_ argument: String) -> String {
-    var argument = argument
-    for start in ["/", "=/", "'/", "\"/"] {
-      while argument.hasPrefix("/") || argument.hasPrefix("~") { argument.removeFirst() }
-      argument = start == "/" ? argument : argument.replacing(start, with: String(start.prefix(1)))
+    let marks = Set("='\"{}[](), :\n\t")
+    var kept: [Character] = []
+    var name: [Character] = []
+    var depth = 0
+    func endName(before character: Character?) {
+      if kept.last.map(marks.contains) ?? true { while name.first == "~" { name.removeFirst() } }
+      if name == [".", "."] {
+        depth -= 1
+        if depth < 0 { (name, depth) = (["."], 0) }
+      } else if !name.isEmpty, name != ["."] {
+        depth += 1
+      }
+      kept += name
+      name = []
+      // A slash at the beginning would lead to the root.
+      if character == "/", kept.last.map(marks.contains) ?? true { return }
+      if let character { kept.append(character) }
+      if character.map(marks.contains) ?? true { depth = 0 }
     }
-    return argument
+    for character in argument {
+      if character == "/" || marks.contains(character) { endName(before: character) } else { name.append(character) }
+    }
+    endName(before: nil)
+    return String(kept)
   }
 
   /// Lines that succeed in the workspace.
