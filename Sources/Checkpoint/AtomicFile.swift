@@ -22,6 +22,11 @@ public enum AtomicFile {
   public static func write(
     to url: URL, _ body: (_ append: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
   ) throws {
+    // A device or a FIFO would be gone, and a file in its place.
+    var status = stat()
+    if stat(url.path, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
+      throw CheckpointError(url.path, "is a device or a FIFO: expected the name of a file")
+    }
     let folder = url.deletingLastPathComponent()
     let temporary = folder.appending(path: TemporaryName().text).path
     let file = try FileDescriptor(creating: temporary, for: url.path)

@@ -54,8 +54,10 @@ public struct AdapterConfiguration: Hashable, Sendable {
     guard case .number(let number)? = values["r"], let rank = number.integer, Limits.channels.contains(rank) else {
       throw refusal("r", "an integer \(describe(Limits.channels))")
     }
-    guard case .number(let number)? = values["lora_alpha"], let alpha = number.double, alpha > 0 else {
-      throw refusal("lora_alpha", "a positive number")
+    guard case .number(let number)? = values["lora_alpha"], let alpha = number.double,
+      Limits.positiveFloats.contains(alpha)
+    else {
+      throw refusal("lora_alpha", "a positive number that float32 holds")
     }
     guard case .string(let base)? = values["base_model_name_or_path"], !base.isEmpty else {
       throw refusal("base_model_name_or_path", "the folder of the model that the adapters are for")

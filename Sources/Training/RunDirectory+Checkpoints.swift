@@ -12,7 +12,7 @@ extension RunDirectory {
   }
 
   private static let prefix = "step-"
-  private var bestPath: String { "\(path)/best" }
+  var bestPath: String { "\(path)/best" }
 
   /// What a checkpoint is called while it is being deleted.
   var deletedPath: String { "\(checkpointsPath)/.deleted" }

@@ -42,6 +42,10 @@ public final class RunDirectory {
       guard traces.isEmpty else {
         throw RunDirectoryError(path, "holds a run already; continue it with --resume, or choose another folder")
       }
+      // Whatever has the name of something that a run writes, somebody made before this one.
+      if let name = try namesOfRuns().first {
+        throw RunDirectoryError(path, "holds \(quoted(name)), as a run would write it: expected another folder")
+      }
       try makeCheckpointsFolder()
     }
   }
@@ -66,6 +70,9 @@ public final class RunDirectory {
           "has metrics of a run, but no folder checkpoints to continue it from: expected that folder; remove "
             + "metrics.jsonl to begin at step 0")
       }
+      guard !isThere(bestPath) || (try? FileManager.default.destinationOfSymbolicLink(atPath: bestPath)) != nil else {
+        throw RunDirectoryError(bestPath, "is no link: expected one to a checkpoint, or nothing of that name")
+      }
       try makeCheckpointsFolder()
     }
     try AtomicFolder.sweep(in: fileURL(path, directoryHint: .isDirectory))
@@ -89,6 +96,19 @@ public final class RunDirectory {
     rmdir(checkpointsPath)
     unlink(RunDirectoryLock.path(in: path))
     if isNew { rmdir(path) }
+  }
+
+  /// What is in the folder under names that runs write, but for those of a run that was killed as it began.
+  private func namesOfRuns() throws -> [String] {
+    let names: [String]
+    do {
+      names = try FileManager.default.contentsOfDirectory(atPath: path)
+      let isEmpty =
+        try !FileManager.default.isFolder(checkpointsPath)
+        || FileManager.default.contentsOfDirectory(atPath: checkpointsPath).isEmpty
+      if !isEmpty { return ["checkpoints"] }
+    } catch { throw RunDirectoryError(path, "cannot be listed: \(systemReason())") }
+    return names.sorted().filter { $0 == "log.txt" || $0 == "best" || $0.hasPrefix(TensorBoardWriter.prefix) }
   }
 
   private func makeCheckpointsFolder() throws {

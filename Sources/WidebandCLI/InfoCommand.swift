@@ -59,6 +59,9 @@ struct Info: ParsableCommand {
       // The tokenizer decides a recipe's vocabulary; without one, the size that quickstart trains.
       configuration = try Recipe(yaml: yaml, name: path, changes: set, vocabularySize: 4096).model
     } else {
+      if let change = set.first {
+        throw CommandError("--set is \(quoted(change)): expected none, as \(name) is not a recipe")
+      }
       let url = fileURL(path)
       configuration = try isFolder.boolValue ? ModelConfiguration(ModelFolder(url)) : ModelConfiguration(file: url)
     }

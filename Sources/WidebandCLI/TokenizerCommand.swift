@@ -40,6 +40,9 @@ struct TokenizerCommand: ParsableCommand {
     var chat = false
 
     func run() throws {
+      guard !isThere("\(output)/config.json") else {
+        throw CommandError("\(printable(path: output)): holds a model, which has a tokenizer: expected another folder")
+      }
       let specialTokens = ["<|endoftext|>"] + (chat ? Conversation.requiredTokens : [])
       let trainer = try BytePairTrainer(vocabularySize: size, specialTokens: specialTokens)
       let corpus = try TextCorpus(ManyArguments.separated(paths)) {

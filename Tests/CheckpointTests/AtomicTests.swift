@@ -149,6 +149,15 @@ import Testing
       found == "\(url.path)/missing/a: cannot create a temporary file beside it: No such file or directory")
   }
 
+  @Test("a FIFO is not replaced by a file")
+  func file_overFIFO() throws {
+    let url = folder("pipe")
+    try #require(mkfifo(url.path, 0o600) == 0)
+    let found = message { try AtomicFile.write(Data("x".utf8), to: url) }
+    #expect(found == "\(url.path): is a device or a FIFO: expected the name of a file")
+    #expect(try folder.content == ["pipe"])
+  }
+
   @Test func aFileInTheFoldersPlaceStays() throws {
     let url = folder("model")
     try Data("precious".utf8).write(to: url)

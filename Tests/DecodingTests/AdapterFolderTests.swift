@@ -135,8 +135,11 @@ import Torch
     #expect(try refusal("r", 3) == nil)
     #expect(try refusal("peft_type", "LOHA") == "\(file): peft_type is 'LOHA': expected LORA")
     #expect(try refusal("r", 0) == "\(file): r is 0: expected an integer from 1 to 1048576")
-    #expect(try refusal("lora_alpha", nil) == "\(file): lora_alpha is missing: expected a positive number")
-    #expect(try refusal("lora_alpha", 0) == "\(file): lora_alpha is 0: expected a positive number")
+    #expect(
+      try refusal("lora_alpha", nil) == "\(file): lora_alpha is missing: expected a positive number that float32 holds")
+    #expect(
+      try refusal("lora_alpha", 0) == "\(file): lora_alpha is 0: expected a positive number that float32 holds")
+    #expect(try refusal("lora_alpha", 1e39)?.hasSuffix("expected a positive number that float32 holds") == true)
     #expect(try refusal("use_unheard_of", true) == "\(file): use_unheard_of is true: \(plain)")
     #expect(try refusal("use_dora", true) == "\(file): use_dora is true: \(plain)")
     #expect(try refusal("rank_pattern", ["q_proj": 4]) == "\(file): rank_pattern is an object: \(plain)")

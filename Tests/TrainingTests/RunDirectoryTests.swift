@@ -63,6 +63,25 @@ import Testing
     #expect(try folder.names("other") == ["checkpoints"])
   }
 
+  @Test(arguments: ["log.txt", "best", "events.out.tfevents.mine", "checkpoints/step-00000001/mine"])
+  func whatARunWouldWriteIsNotReplaced(name: String) throws {
+    try folder.write("mine/\(name)", text: "mine")
+    let first = name.split(separator: "/")[0]
+    #expect(
+      message { _ = try RunDirectory(creating: folder("mine")) }
+        == "\(folder("mine")): holds '\(first)', as a run would write it: expected another folder")
+    #expect(try folder.names("mine") == [String(first)])
+    #expect(try String(contentsOfFile: folder("mine/\(name)"), encoding: .utf8) == "mine")
+  }
+
+  @Test func aFolderInThePlaceOfTheBestIsNamed() throws {
+    try folder.write("run/recipe.yaml", text: "seed: 1\n")
+    try folder.write("run/best/mine", text: "mine")
+    #expect(
+      message { _ = try RunDirectory(resuming: folder("run")) }
+        == "\(folder("run/best")): is no link: expected one to a checkpoint, or nothing of that name")
+  }
+
   @Test func aCheckpointIsNotTakenForARun() throws {
     try folder.write("best/recipe.yaml", text: "seed: 1\n")
     try folder.write("best/training.json", text: "{}\n")

@@ -30,6 +30,9 @@ struct BadModelTests {
     expectError(
       try Executable.run("generate", "--model", file, "--prompt", "a"), "\(file): is a file, expected a model folder")
     expectError(try Executable.run("info", nowhere), "\(nowhere): there is no such file or folder")
+    let model = folder.url.path
+    expectError(
+      try Executable.run("info", model, "--set", "x=1"), "--set is 'x=1': expected none, as \(model) is not a recipe")
     expectError(
       try Executable.run("evaluate", "--model", path, "--data", nowhere),
       "\(nowhere): holds no prepared data: there is no data.json")
@@ -122,7 +125,13 @@ struct BadModelTests {
   @Test func dataOfAnotherTokenizer() throws {
     let result = try Executable.run(
       "tokenizer", "train", "--size", "300", "--output", path, Workspace.shared()("text.txt"))
-    #expect(result.status == 0)
+    expectError(result, "\(path): holds a model, which has a tokenizer: expected another folder")
+    let other = folder("other").path
+    #expect(
+      try Executable.run("tokenizer", "train", "--size", "300", "--output", other, Workspace.shared()("text.txt")).status
+        == 0)
+    let tokenizer = try String(contentsOfFile: "\(other)/tokenizer.json", encoding: .utf8)
+    try folder.write("tokenizer.json", tokenizer)
     let evaluated = try Executable.run("evaluate", "--model", path, "--data", data)
     #expect(evaluated.status == 1)
     #expect(evaluated.errors.hasPrefix("Error: \(data): was prepared with the tokenizer "))
