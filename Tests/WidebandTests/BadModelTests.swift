@@ -127,9 +127,9 @@ struct BadModelTests {
       "tokenizer", "train", "--size", "300", "--output", path, Workspace.shared()("text.txt"))
     expectError(result, "\(path): holds a model, which has a tokenizer: expected another folder")
     let other = folder("other").path
-    #expect(
-      try Executable.run("tokenizer", "train", "--size", "300", "--output", other, Workspace.shared()("text.txt")).status
-        == 0)
+    let trained = try Executable.run(
+      "tokenizer", "train", "--size", "300", "--output", other, Workspace.shared()("text.txt"))
+    #expect(trained.status == 0)
     let tokenizer = try String(contentsOfFile: "\(other)/tokenizer.json", encoding: .utf8)
     try folder.write("tokenizer.json", tokenizer)
     let evaluated = try Executable.run("evaluate", "--model", path, "--data", data)
