@@ -90,7 +90,8 @@ void Workers::serve(int thread) {
   for (std::uint64_t posting = 0;;) {
     posting = nextPosting(posting, thread, fetching);
     std::uint64_t before = worker.state.load(std::memory_order_relaxed);
-    if (before == state(job(posting), closed) ||
+    // One that was slow to look may find that jobs have come and gone: only what an earlier one left may be replaced.
+    if (before >= state(job(posting), entered) ||
         !worker.state.compare_exchange_strong(before, state(job(posting), entered), std::memory_order_acquire))
       continue;
     // From here until it says that it is done the caller waits, and leaves the job as it is.

@@ -11,6 +11,8 @@ import Testing
     #expect(ki_wrongly_done(threads, 40, 3, 300) == 0)
   }
 
+  @Test func workersThatComeLateTakeNoPart() { #expect(ki_wrongly_done_among(3, 2, 600_000) == 0) }
+
   @Test func twoCallersAtATime() { #expect(ki_wrongly_done_by_two(3, 1000) == 0) }
 
   private func areShared(_ shares: [Double]) -> Bool { ki_are_cores_shared_after(shares, Int32(shares.count)) }

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdint>
 #include <thread>
+#include <vector>
 
 #include "Contention.hpp"
 #include "Threads.hpp"
@@ -92,4 +93,19 @@ int64_t ki_wrongly_done_by_two(int threads, int jobs) {
   stand(one);
   second.join();
   return one.wrong + other.wrong;
+}
+
+int64_t ki_wrongly_done_among(int spinners, int threads, int jobs) {
+  std::atomic<bool> isOver{false};
+  std::vector<std::thread> others;
+  for (int i = 0; i < spinners; i++)
+    others.emplace_back([&] {
+      while (!isOver.load(std::memory_order_relaxed)) continue;
+    });
+  // The workers are let go of and taken again now and then, as between passes.
+  std::int64_t wrong = 0;
+  for (int i = 0; i < 10; i++) wrong += ki_wrongly_done(threads, jobs / 10, 0, 0);
+  isOver = true;
+  for (std::thread &other : others) other.join();
+  return wrong;
 }

@@ -19,6 +19,9 @@ int64_t ki_wrongly_done(int threads, int jobs, int slow, int microseconds);
 /// The same where two threads of the process want the workers at the same time, each for `jobs` jobs.
 int64_t ki_wrongly_done_by_two(int threads, int jobs);
 
+/// The same while `spinners` other threads keep the cores busy, so that workers come late, after jobs have come and gone.
+int64_t ki_wrongly_done_among(int spinners, int threads, int jobs);
+
 #ifdef __cplusplus
 }
 #endif
