@@ -11,7 +11,7 @@ import Testing
     #expect(ki_wrongly_done(threads, 40, 3, 300) == 0)
   }
 
-  @Test func workersThatComeLateTakeNoPart() { #expect(ki_wrongly_done_among(3, 2, 600_000) == 0) }
+  @Test func workersThatComeLateTakeNoPart() { #expect(ki_wrongly_done_among(3, 2, 150_000) == 0) }
 
   @Test func twoCallersAtATime() { #expect(ki_wrongly_done_by_two(3, 1000) == 0) }
 
