@@ -3,8 +3,9 @@
 /// Control characters are escaped, so that no escape sequence of a terminal comes out of a file.
 public func quoted(_ text: some StringProtocol) -> String { "'\(printable(text))'" }
 
-/// A path as a message begins with it: on one line, and in full unless it is longer than any that is in use.
-public func printable(path: String) -> String { printable(path, limit: 4096) }
+/// A path as a message begins with it: on one line, and in full unless it alone would fill the message, which the command
+/// shortens to 2000 characters; such a path loses its middle.
+public func printable(path: String) -> String { path.isEmpty ? "''" : printable(path, limit: 1600, end: 800) }
 
 /// The same as `quoted` without quotes.
 ///

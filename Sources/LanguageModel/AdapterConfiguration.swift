@@ -17,8 +17,12 @@ public struct AdapterConfiguration: Hashable, Sendable {
   public var rank: Int
   /// α: the product of an adapter's matrices is scaled by α/r.
   public var alpha: Double
-  /// The last part of the names of the modules that are adapted.
+  /// The last part of the names of the modules that are adapted; none where a file has a pattern in place of a list.
   public var targets: [String]
+  /// The last part of the names of modules that are not adapted though `targets` has them.
+  public var excluded: [String] = []
+  /// The layers that are adapted; nil for all.
+  public var layers: Set<Int>?
   /// The folder of the model that the adapters are for.
   public var base: String
   /// What was taken out of the weights before training; nil for nothing.
@@ -67,6 +71,13 @@ public struct AdapterConfiguration: Hashable, Sendable {
     }
     guard [nil, .null, .string("none")].contains(values["bias"]) else { throw refusal("bias", "none") }
     self.init(rank: rank, alpha: alpha, targets: Self.texts(values["target_modules"]), base: base)
+    excluded = Self.texts(values["exclude_modules"])
+    switch values["layers_to_transform"] {
+    case nil, .null?: break
+    case .number(let number)?: layers = Set([number].compactMap(\.integer))
+    case .array(let list)?: layers = Set(list.compactMap { $0.number?.integer })
+    default: throw refusal("layers_to_transform", "numbers of layers")
+    }
     switch values["init_lora_weights"] {
     case nil, .null?, .boolean?: break
     case .string(let name)? where Self.harmlessInitializations.contains(name.lowercased()): break
@@ -102,12 +113,11 @@ public struct AdapterConfiguration: Hashable, Sendable {
     }
   }
 
-  /// A list of texts, or one text.
+  /// The texts of a list; none for what is no list.
   private static func texts(_ value: JSONValue?) -> [String] {
-    switch value {
-    case .string(let text)?: [text]
-    case .array(let list)?: list.flatMap { texts($0) }
-    default: []
+    guard case .array(let list)? = value else { return [] }
+    return list.compactMap { element in
+      if case .string(let text) = element { text } else { nil }
     }
   }
 

@@ -108,10 +108,12 @@ extension ModelConfiguration: Codable {
     _ values: KeyedDecodingContainer<CodingKeys>, isRenormalized: Bool
   ) throws -> Experts? {
     let newerCount = try values.decodeIfPresent(Int.self, forKey: .newerExpertCount)
-    // None is 0 in files of dense models; what is less is left to `validate`.
+    // None is 0 in files of dense models.
     guard let count = try values.decodeIfPresent(Int.self, forKey: .expertCount) ?? newerCount, count != 0 else {
       return nil
     }
+    // A file with such a count has no other keys of experts; `validate` refuses it.
+    guard count > 0 else { return Experts(count: count, perToken: 1, intermediateSize: 1) }
     return try Experts(
       count: count, perToken: values.decode(Int.self, forKey: .expertsPerToken),
       intermediateSize: values.decode(Int.self, forKey: .expertIntermediateSize),

@@ -62,8 +62,10 @@ extension ModelConfiguration {
     // Float32 computes with both: what it takes for zero or infinity makes every output a NaN, or the same.
     try require("rope_theta", ropeTheta, in: 1...1e30)
     try require("rms_norm_eps", normEpsilon, in: 1e-30...1)
-    if let id = endOfTextTokens.first(where: { $0 < 0 }) {
-      throw ConfigurationError("eos_token_id is \(id): expected the id of a token, at least 0")
+    if let id = endOfTextTokens.first(where: { !(0..<vocabularySize).contains($0) }) {
+      throw ConfigurationError(
+        "eos_token_id is \(id): expected the id of a token, from 0 to \(vocabularySize - 1), as vocab_size is "
+          + "\(vocabularySize)")
     }
   }
 

@@ -60,6 +60,10 @@ struct ModelSupport {
       throw ConfigurationError(
         "layer_types[\(layer)] is \(quoted(kind)): expected full_attention, the only kind supported")
     }
+    if let kinds, let layers = try values.decodeIfPresent(Int.self, forKey: .layerCount), kinds.count != layers {
+      throw ConfigurationError(
+        "layer_types has \(kinds.count) layers: expected as many as num_hidden_layers, which is \(layers)")
+    }
     guard kinds == nil, try values.decodeIfPresent(Bool.self, forKey: .usesSlidingWindow) == true else { return }
     if values.contains(.slidingWindow), try values.decodeNil(forKey: .slidingWindow) { return }
     let layers = try values.decodeIfPresent(Int.self, forKey: .layerCount) ?? 0

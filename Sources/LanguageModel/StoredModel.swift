@@ -101,6 +101,12 @@ public struct StoredModel {
     weights = WeightNames.withPrefix(weights)
     let modules = Set(
       weights.keys.flatMap { name in Self.suffixes.filter(name.hasSuffix).map { String(name.dropLast($0.count)) } })
+    for module in modules.sorted() where base["\(module).weight"] != nil {
+      guard let objection = adapter.objection(to: module) else { continue }
+      throw CheckpointError(
+        file.url.path,
+        "has an adapter of module \(quoted(module)), but in \(AdapterConfiguration.fileName) \(objection)")
+    }
     if let initialization = adapter.initialization {
       for module in modules.sorted() {
         let names = Self.suffixes.map { module + $0 }

@@ -10,6 +10,8 @@ public final class MetricsWriter {
   private let file: DataFileWriter
   /// Lines about later steps that an earlier process wrote and that were dropped.
   public let droppedLines: Int
+  /// The last step that an earlier process wrote about and that was kept; 0 for none.
+  public let lastStep: Int
 
   /// Opens the file at `path`, or makes it, to write what comes after step `resumed`.
   ///
@@ -20,10 +22,12 @@ public final class MetricsWriter {
     file = try DataFileWriter(path)
     var kept = 0
     var dropped = 0
+    var last = 0
     try MetricsFile.forEachLine(path) { line, end in
-      if line.step <= resumed, dropped == 0 { kept = end } else { dropped += 1 }
+      if line.step <= resumed, dropped == 0 { (kept, last) = (end, line.step) } else { dropped += 1 }
     }
     droppedLines = dropped
+    lastStep = last
     if kept < file.size { try file.truncate(to: kept) }
   }
 

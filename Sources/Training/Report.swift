@@ -72,6 +72,9 @@ public struct Report: Sendable {
     self.runs = runs
   }
 
+  /// What the file of every report begins with.
+  public static let beginning = "<!DOCTYPE html>"
+
   /// The file's text.
   public func html() -> String {
     let last = runs.flatMap { [$0.trainingLoss.last?.step, $0.validationBitsPerByte.last?.step] }.compactMap(\.self)
@@ -83,7 +86,7 @@ public struct Report: Sendable {
       title: "Held-out text", valueLabel: "bits per byte", last: last ?? 0, showsMarkers: true,
       series: runs.map { .init(name: $0.name, points: $0.validationBitsPerByte.filter(\.value.isFinite)) })
     return """
-      <!DOCTYPE html>
+      \(Self.beginning)
       <html lang="en">
       <head>
       <meta charset="utf-8">

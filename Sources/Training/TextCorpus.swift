@@ -9,6 +9,8 @@ public final class TextCorpus: Sequence {
 
   /// What ended the last pass over the text before its end.
   public private(set) var failure: (any Error)?
+  /// Files that are left out, and why.
+  public let notes: [String]
   private let files: [TextFile]
   private let conversationTexts: ConversationTexts
   private static let blockSize = 1 << 20
@@ -18,7 +20,7 @@ public final class TextCorpus: Sequence {
   /// - Parameter conversationTexts: what is text in a conversation.
   /// - Throws: `DataError` for a path that is not there or holds no text.
   public init(_ paths: [String], conversationTexts: @escaping ConversationTexts) throws {
-    files = try TextFile.find(paths).files
+    (files, notes) = try TextFile.find(paths)
     self.conversationTexts = conversationTexts
   }
 

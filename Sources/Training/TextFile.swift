@@ -38,9 +38,9 @@ public struct TextFile: Hashable, Sendable {
   /// The files that `paths` name, in order; folders stand for all files below them, sorted by path.
   ///
   /// - Returns: the files, and a note for each file in a folder that is left out because its name ends in none of
-  ///   `extensions`, is no regular file or cannot be read. Hidden files are left out without a note.
-  /// - Throws: `DataError` for a path that does not exist or is neither file nor folder, a file with another name, and
-  ///   when nothing is found.
+  ///   `extensions` or is no regular file. Hidden files are left out without a note.
+  /// - Throws: `DataError` for a path that does not exist or is neither file nor folder, a file with another name, text
+  ///   that may not be read, and when nothing is found.
   public static func find(_ paths: [String]) throws -> (files: [TextFile], notes: [String]) {
     var files: [TextFile] = []
     var notes: [String] = []
@@ -72,7 +72,7 @@ public struct TextFile: Hashable, Sendable {
     }
     for name in names where !name.hasPrefix(".") {
       let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
-      if let reason = whyLeftOut(path) {
+      if let reason = try whyLeftOut(path) {
         notes.append("\(DataError.printed(path)): skipped, \(reason)")
       } else if FileManager.default.isFolder(path) {
         try collect(path, &files, &notes)
@@ -85,17 +85,24 @@ public struct TextFile: Hashable, Sendable {
   private static let otherName = "the name does not end in \(list(extensions))"
 
   /// Why something in a folder is not read; nil if it is.
-  private static func whyLeftOut(_ path: String) -> String? {
+  ///
+  /// - Throws: `DataError` for text that would be read if it were allowed: without it the data would be other data.
+  private static func whyLeftOut(_ path: String) throws -> String? {
     if FileManager.default.isFolder(path) {
       // A link to a folder may lead back to one above it, and then there would be no end.
       let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
-      return isLink ? "a link to a folder" : access(path, R_OK | X_OK) == 0 ? nil : "cannot be read: \(systemReason())"
+      if isLink { return "a link to a folder" }
+      guard access(path, R_OK | X_OK) == 0 else {
+        throw DataError(path, "the folder cannot be read: \(systemReason())")
+      }
+      return nil
     }
     if TextFile(path) == nil { return otherName }
     if !isThere(path) { return "a link that leads nowhere" }
     // A FIFO would be waited for, and a device may have no end.
     if let kind = irregularKind(path) { return "\(kind)" }
-    return access(path, R_OK) == 0 ? nil : "cannot be read: \(systemReason())"
+    guard access(path, R_OK) == 0 else { throw DataError(path, "cannot be read: \(systemReason())") }
+    return nil
   }
 
   private static func list(_ words: [String]) -> String {

@@ -17,6 +17,7 @@ public final class TrainingConsole {
   private var steps = 0
   private var recent: [Double] = []
   private var lastPlainLine = Date.distantPast
+  private var isLogging = true
 
   /// A console for one run.
   ///
@@ -58,7 +59,7 @@ public final class TrainingConsole {
     let line = printable(line, limit: .max)
     clear()
     write(line + "\n")
-    try? log.append("\(Self.time()) \(line)\n")
+    keep(line)
   }
 
   func show(_ step: Trainer.Step, seconds: Double) {
@@ -77,7 +78,7 @@ public final class TrainingConsole {
     lastPlainLine = Date()
     let line = summary.line(within: .max)
     if !isTerminal { write(line + "\n") }
-    try? log.append("\(Self.time()) \(line)\n")
+    keep(line)
   }
 
   func show(_ evaluation: Evaluation, at step: Int) {
@@ -117,6 +118,16 @@ public final class TrainingConsole {
     // A terminal that has become narrower shows no more of the old line than it has columns.
     write("\r" + String(repeating: " ", count: max(0, min(shown, width() - 1))) + "\r")
     shown = 0
+  }
+
+  /// Writes a line to the log. A log that cannot be written does not end a run, and is said once.
+  private func keep(_ line: String) {
+    guard isLogging else { return }
+    do { try log.append("\(Self.time()) \(line)\n") } catch {
+      isLogging = false
+      clear()
+      write("\(error); the run goes on without its log\n")
+    }
   }
 
   private func write(_ text: String) { try? output.write(contentsOf: Data(text.utf8)) }

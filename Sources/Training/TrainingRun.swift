@@ -45,6 +45,11 @@ public final class TrainingRun {
         "\(directory.metricsPath): \(metrics.droppedLines) lines are dropped, of steps after \(trainer.stepsTaken), where "
           + "the run goes on")
     }
+    if metrics.lastStep < trainer.stepsTaken {
+      console.note(
+        "\(directory.metricsPath): ends at step \(metrics.lastStep), and the run goes on after step "
+          + "\(trainer.stepsTaken): what was measured between them is lost")
+    }
     board = try TensorBoardWriter(folder: directory.path, after: trainer.stepsTaken)
     if let best = progress?.bestStep, best == progress?.step { try directory.markBest(step: best) }
   }

@@ -67,6 +67,8 @@ struct YAMLReader {
 
   private func value(of scalar: Node.Scalar, isText: Bool) throws -> JSONValue {
     let tag = try refuseTag(scalar.tag, allowing: "str", "int", "float", "bool", "null", at: scalar.mark)
+    // The system's calls would take a path with one for what stands before it.
+    guard !scalar.string.unicodeScalars.contains("\0") else { throw failure("a text has a zero byte", at: scalar.mark) }
     if tag == "str" || (tag == nil && scalar.style != .plain) { return .string(scalar.string) }
     let value = Self.plain(scalar.string)
     if isText, value != .null { return .string(scalar.string) }
@@ -139,9 +141,13 @@ struct YAMLReader {
     switch error {
     case .composer(_, "but found another document", let mark, _):
       return failure("a second document begins: expected one", at: mark)
+    case .composer(_, "but found another document", let mark, _):
+      return failure("a second document begins: expected one", at: mark)
     case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
       .composer(_, let problem, let mark, _):
-      return failure("malformed YAML: \(problem)", at: mark)
+      // The parser's own limit on levels, in its own words.
+      let isTooDeep = problem.contains("max_nest_level")
+      return failure(isTooDeep ? "more than \(Self.maximumDepth) levels" : "malformed YAML: \(problem)", at: mark)
     case .reader(let problem, let offset, _, _):
       let line = offset.map { text.prefix($0).count { $0.isNewline } + 1 }
       return failure("malformed YAML: \(problem)", line: line)

@@ -29,7 +29,7 @@ struct Evaluate: ParsableCommand {
   var length: Int?
   @Option(help: ArgumentHelp("Rows at once.", valueName: "number"))
   var rows = 8
-  @Option(help: ArgumentHelp("The most tokens to look at; all without it.", valueName: "number"))
+  @Option(help: ArgumentHelp("Tokens to look at, rounded up to whole rows; all without it.", valueName: "number"))
   var tokens: Int?
   @Option(help: ArgumentHelp("Decode directly, at each of these cycle lengths.", valueName: "numbers"))
   var cycle: String?

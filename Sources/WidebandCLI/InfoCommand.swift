@@ -29,6 +29,7 @@ struct Info: ParsableCommand {
   var length: Int?
 
   func validate() throws {
+    try requireFlag("--length", length, in: Limits.tokens)
     switch path {
     case nil where !machine: throw ValidationError("expected a model folder, a config.json or a recipe, or --machine")
     case .some where machine: throw ValidationError("--machine is for this machine: expected no path beside it")
@@ -39,7 +40,6 @@ struct Info: ParsableCommand {
   func run() throws {
     guard let path else { return try StandardOutput.line(MachineReport().text) }
     let configuration = try loadConfiguration(path)
-    if let length, length < 1 { throw CommandError("--length is \(length): expected at least 1") }
     let context = length ?? configuration.contextLength
     try StandardOutput.line(
       Self.report(

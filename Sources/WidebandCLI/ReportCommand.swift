@@ -32,13 +32,17 @@ struct ReportCommand: ParsableCommand {
   }
 
   func run() throws {
-    let runs = try runs.map { argument in
-      guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
-        throw CommandError("'\(argument)': expected name=folder")
-      }
-      return try load(
-        String(argument[..<equals]), fileURL(String(argument[argument.index(after: equals)...])))
+    let named = try runs.map { argument in
+      guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex,
+        let folder = Optional(argument[argument.index(after: equals)...]), !folder.isEmpty
+      else { throw CommandError("\(quoted(argument)): expected name=folder") }
+      return (name: String(argument[..<equals]), folder: String(folder))
     }
+    for (index, run) in named.enumerated() where named[..<index].contains(where: { $0.name == run.name }) {
+      throw CommandError("two runs are called \(quoted(run.name)): expected a name for each")
+    }
+    try requirePage(output)
+    let runs = try named.map { try load($0.name, fileURL($0.folder)) }
     let report = Report(
       title: "A plain transformer and a Virtual Width Network", summary: Self.summary(runs), runs: runs)
     try AtomicFile.write(Data(report.html().utf8), to: fileURL(output))
@@ -51,6 +55,15 @@ struct ReportCommand: ParsableCommand {
     try StandardOutput.line()
     for line in Self.summary(runs) { try StandardOutput.line(line) }
     try StandardOutput.line("curves: \(printable(path: output))")
+  }
+
+  /// Fails where the page would take the place of a file that is none, such as a run's metrics.
+  private func requirePage(_ path: String) throws {
+    guard isThere(path) else { return }
+    let beginning = try openRegularFile(path).read(upToCount: Report.beginning.utf8.count) ?? Data()
+    guard beginning.isEmpty || beginning.elementsEqual(Report.beginning.utf8) else {
+      throw CommandError("\(printable(path: path)): is no report: expected a new file, or an earlier report to replace")
+    }
   }
 
   private func load(_ name: String, _ folder: URL) throws -> Report.Run {

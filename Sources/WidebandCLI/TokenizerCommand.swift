@@ -56,6 +56,7 @@ struct TokenizerCommand: ParsableCommand {
         throw CommandError("\(output): the folder cannot be created: \(reason)")
       }
       for file in trained.files { try AtomicFile.write(file.content, to: folder.appending(path: file.name)) }
+      for note in corpus.notes { try StandardOutput.line(note) }
       let shortage = trained.isSmallerThanRequested ? " (the text has no more repeated pairs)" : ""
       try StandardOutput.line("\(printable(path: output))/tokenizer.json: \(trained.vocabularySize) tokens\(shortage)")
     }

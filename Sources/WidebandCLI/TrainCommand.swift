@@ -52,15 +52,11 @@ struct Train: ParsableCommand {
   func run() throws {
     try machine.apply {
       let device = try Device(machine.device)
-      let outcome = resume ? try continued(on: device) : try started(on: device)
-      if !outcome.isFinished {
-        try StandardOutput.line("stopped; continue with: wideband train --resume --output \(printable(path: output))")
-        throw ExitCode(130)
-      }
+      if resume { try continued(on: device) } else { try started(on: device) }
     }
   }
 
-  private func started(on device: Device) throws -> TrainingRun.Outcome {
+  private func started(on device: Device) throws {
     let path = recipe ?? ""
     let yaml = try Recipe.text(of: path)
     var changes = set
@@ -93,14 +89,14 @@ struct Train: ParsableCommand {
     let directory = try RunDirectory(creating: output)
     do {
       try AtomicFile.write(Data(try recipe.yaml().utf8), to: fileURL(directory.recipePath))
-      return try work(trainer, tokenizer, in: directory, progress: nil, on: device)
+      try work(trainer, tokenizer, in: directory, progress: nil, on: device)
     } catch {
       directory.discardUnbegunRun()
       throw error
     }
   }
 
-  private func continued(on device: Device) throws -> TrainingRun.Outcome {
+  private func continued(on device: Device) throws {
     let directory = try RunDirectory(resuming: output)
     let recipe = try Recipe(yaml: Recipe.text(of: directory.recipePath), name: directory.recipePath)
     guard let folder = recipe.data else { throw CommandError("\(directory.recipePath): the key 'data' is missing") }
@@ -109,7 +105,7 @@ struct Train: ParsableCommand {
     try Self.checkSample(recipe, tokenizer, directory.recipePath)
     let trainer = try makeTrainer(
       recipe, try TokenDataset(folder: folder, split: .train), tokenizer, on: device, from: checkpoint)
-    return try work(trainer, tokenizer, in: directory, progress: checkpoint?.progress, on: device)
+    try work(trainer, tokenizer, in: directory, progress: checkpoint?.progress, on: device)
   }
 
   private func makeTrainer(
@@ -131,7 +127,7 @@ struct Train: ParsableCommand {
   private func work(
     _ trainer: Trainer, _ tokenizer: Tokenizer, in directory: RunDirectory,
     progress: TrainingCheckpoint.Progress?, on device: Device
-  ) throws -> TrainingRun.Outcome {
+  ) throws {
     let recipe = trainer.recipe
     let cost = ModelCost(recipe.model, contextLength: recipe.training.sequenceLength)
     let console = try TrainingConsole(
@@ -146,7 +142,9 @@ struct Train: ParsableCommand {
       "\(directory.path): \(cost.parameters) parameters\(adapters), \(recipe.training.steps) steps of "
         + "\(recipe.training.tokensPerStep) tokens on \(device), from step \(trainer.stepsTaken)")
     let interrupt = Interrupt()
-    return try run.run(shouldStop: { interrupt.wasRequested })
+    guard try !run.run(shouldStop: { interrupt.wasRequested }).isFinished else { return }
+    try StandardOutput.line("stopped; continue with: wideband train --resume --output \(printable(path: output))")
+    throw ExitCode(130)
   }
 
   /// Refuses a sample that cannot be written, before the run comes to the first.

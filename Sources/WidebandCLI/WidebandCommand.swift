@@ -13,6 +13,7 @@ struct WidebandCommand: ParsableCommand {
         wideband train --recipe configs/quickstart-wide.yaml --data data/tokens --output runs/wide
         wideband generate --model runs/wide/best --prompt "In the beginning"
       """,
+    version: "0.1.0-dev",
     subcommands: [
       TokenizerCommand.self, DataCommand.self, Train.self, Evaluate.self, Generate.self, Chat.self, Info.self,
       Verify.self,

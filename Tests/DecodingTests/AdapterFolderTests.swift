@@ -160,6 +160,35 @@ import Torch
     #expect(message { _ = try StoredModel(ModelFolder(url)) } == "\(file): the document is a list: expected an object")
   }
 
+  @Test("adapters that their configuration leaves out are refused, where peft would load another model")
+  func modules_againstTheConfiguration() throws {
+    let file = url.appending(path: "adapter_model.safetensors").path
+    func refusal() -> String? {
+      message {
+        let stored = try StoredModel(ModelFolder(url))
+        _ = try stored.adapters(beside: stored.tensors(ModelConfiguration(stored)))
+      }
+    }
+    func expected(_ module: String, _ objection: String) -> String {
+      "\(file): has an adapter of module '\(module)', but in adapter_config.json \(objection)"
+    }
+    let query = "model.layers.0.self_attn.q_proj"
+    try change { $0["exclude_modules"] = ["q_proj"] }
+    #expect(refusal() == expected(query, "exclude_modules has it"))
+    try change {
+      $0["exclude_modules"] = nil
+      $0["layers_to_transform"] = [1]
+    }
+    #expect(try #require(refusal()).hasSuffix("layers_to_transform does not have layer 0"))
+    try change {
+      $0["layers_to_transform"] = nil
+      $0["target_modules"] = ["up_proj"]
+    }
+    #expect(try #require(refusal()).hasSuffix("target_modules does not have it"))
+    try change { $0["target_modules"] = "all-linear" }
+    #expect(refusal() == nil)
+  }
+
   @Test func adaptersThatDoNotFitAreNamed() throws {
     func refusal() -> String? { message { _ = try LoadedModel(url) } }
     let tokenizer = try Data(contentsOf: Fixtures.url("tokenizers/qwen/tokenizer.json"))

@@ -167,6 +167,14 @@ import VirtualWidth
       message { try experts.validate() } == "num_experts is -1: expected an integer from 1 to 65536")
   }
 
+  @Test("a count without its other keys, and kinds of more layers than there are, are named")
+  func counts_thatDisagree() throws {
+    let experts = try decoded(#""num_experts": -1"#)
+    #expect(message { try experts.validate() } == "num_experts is -1: expected an integer from 1 to 65536")
+    let sentence = message { _ = try decoded(#""layer_types": ["full_attention"]"#) }
+    #expect(sentence.hasPrefix("layer_types has 1 layers: expected as many as num_hidden_layers, which is "))
+  }
+
   @Test("the classes without a head have the same configuration")
   func architectures_withoutHead() throws {
     for name in ["Qwen3Model", "Qwen3MoeModel"] {

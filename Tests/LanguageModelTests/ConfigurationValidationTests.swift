@@ -42,7 +42,12 @@ struct BadConfiguration: Sendable, CustomTestStringConvertible {
     .init("rms_norm_eps is 1e+39: expected a number from 1e-30 to 1.0") { $0.normEpsilon = 1e39 },
     .init("rms_norm_eps is 1e-300: expected a number from 1e-30 to 1.0") { $0.normEpsilon = 1e-300 },
     .init("rope_theta is 1e+300: expected a number from 1.0 to 1e+30") { $0.ropeTheta = 1e300 },
-    .init("eos_token_id is -1: expected the id of a token, at least 0") { $0.endOfTextTokens = [3, -1] },
+    .init("eos_token_id is -1: expected the id of a token, from 0 to 60, as vocab_size is 61") {
+      $0.endOfTextTokens = [3, -1]
+    },
+    .init("eos_token_id is 61: expected the id of a token, from 0 to 60, as vocab_size is 61") {
+      $0.endOfTextTokens = [60, 61]
+    },
     .init(
       "the sizes make a model of more than 1125899906842624 weights, the most of them in the part 'attention': "
         + "expected fewer"

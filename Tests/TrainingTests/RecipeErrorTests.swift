@@ -40,6 +40,12 @@ struct RecipeErrorTests {
         == "r.yaml: there is no key 'training.token_per_step'; the nearest is 'training.tokens_per_step'")
   }
 
+  @Test func textOfARecipeHasNoZeroByte() throws {
+    #expect(error([], of: "data: \"a\\0b\"") == "r.yaml: line 1: a text has a zero byte")
+    let deep = String(repeating: "[", count: 20_000)
+    #expect(error([], of: deep).hasSuffix("more than 32 levels"))
+  }
+
   @Test func textThatIsNoRecipe() {
     #expect(error([], of: "a: [b") == "r.yaml: line 2: malformed YAML: did not find expected ',' or ']'")
     #expect(error([], of: "- a") == "r.yaml: is a list: expected a mapping of keys to values")

@@ -89,6 +89,32 @@ struct TrainingRunTests {
     #expect(try fixture.folder.names("run/checkpoints") == [])
   }
 
+  @Test("a run that goes on past the end of its metrics says which steps are lost")
+  func metrics_cutShort_areReported() throws {
+    try fixture.run("run")
+    let lines = try fixture.folder.read("run/metrics.jsonl").split(separator: "\n")
+    try fixture.folder.write("run/metrics.jsonl", text: lines.prefix(6).joined(separator: "\n") + "\n")
+    try fixture.run("run")
+    #expect(
+      try fixture.folder.read("run/log.txt").contains(
+        "run/metrics.jsonl: ends at step 6, and the run goes on after step 10: what was measured between them is lost"))
+  }
+
+  @Test("a log that cannot be written is reported once, and does not end the run")
+  func log_onAFullDevice() throws {
+    try FileManager.default.createDirectory(atPath: fixture.folder("run"), withIntermediateDirectories: true)
+    let shown = try fixture.folder.write("shown", text: "")
+    let console = try TrainingConsole(
+      fixture.recipe, logPath: "/dev/full", output: try #require(FileHandle(forWritingAtPath: shown)),
+      isTerminal: false, operationsPerToken: 1, peakOperations: 1)
+    console.note("first")
+    console.note("second")
+    #expect(
+      try fixture.folder.read("shown")
+        == "first\n/dev/full: cannot write 27 bytes: No space left on device; the run goes on without its log\nsecond\n"
+    )
+  }
+
   @Test func aCheckpointWithoutItsStateIsRefused() throws {
     try fixture.run("run")
     let file = try fixture.folder.write("run/checkpoints/step-00000010/training.json", text: "{}")

@@ -41,6 +41,23 @@ struct FlagTests {
     expectError(try Executable.run(line.split(separator: " ").map(String.init)), sentence, status: 64)
   }
 
+  @Test("A report takes the place of nothing but an earlier report, and calls no two runs the same")
+  func report_overAnotherFile() throws {
+    let folder = try TemporaryFolder()
+    let file = folder.url.appending(path: "metrics.jsonl")
+    try Data("{}\n".utf8).write(to: file)
+    expectError(
+      try Executable.run(["report", "a=\(workspace("run"))", "--output", file.path]),
+      "\(file.path): is no report: expected a new file, or an earlier report to replace")
+    #expect(try Data(contentsOf: file) == Data("{}\n".utf8))
+    expectError(
+      try Executable.run(["report", "a=x", "a=y", "--output", file.path]),
+      "two runs are called 'a': expected a name for each")
+    expectError(try Executable.run(["report", "a=", "--output", file.path]), "'a=': expected name=folder")
+    expectError(try Executable.run(["info", ""]), "'': there is no such file or folder")
+    #expect(try Executable.run(["--version"]).status == 0)
+  }
+
   @Test("Filters that are off leave the model's own distribution, those at their bound the most probable token")
   func filters_atTheirBounds() throws {
     func text(_ arguments: String...) throws -> String {
