@@ -2,12 +2,12 @@
 import Foundation
 import PackageDescription
 
-// After `scripts/setup` libtorch lies in `.torch` beside this manifest, and its headers, libraries and run path are
+// `scripts/setup` installs libtorch into `.torch` next to this manifest, and its headers, libraries and run path are
 // named here. Without it (this package as somebody's dependency) pkg-config finds a library named "libtorch".
 let isPrivateTorch = FileManager.default.fileExists(atPath: Context.packageDirectory + "/.torch/torch/lib")
 let torchFolder = Context.packageDirectory + "/.torch/torch"
 
-let torchDependencies: [Target.Dependency] = isPrivateTorch ? [] : ["Libtorch"]
+let torchDependencies: [Target.Dependency] = isPrivateTorch ? [] : ["WidebandLibtorch"]
 let torchHeaders: [CXXSetting] =
   isPrivateTorch
   ? [
@@ -29,15 +29,23 @@ let swift: [SwiftSetting] =
   [.swiftLanguageMode(.v6)]
   + (isPrivateTorch ? [.unsafeFlags(["-enable-testing"], .when(configuration: .release))] : [])
 
-func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: swift)
+/// A target of Swift. The folder is the name without the package's: module names must not collide with those of other
+/// packages.
+func module(_ folder: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .target(
+    name: "Wideband\(folder)", dependencies: dependencies, path: "Sources/\(folder)", exclude: exclude,
+    swiftSettings: swift)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, swiftSettings: swift)
 }
 
+/// Targets of this package by their folders.
+func wideband(_ folders: String...) -> [Target.Dependency] { folders.map { .target(name: "Wideband\($0)") } }
+
 let collections: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let yams: Target.Dependency = "Yams"
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -46,10 +54,8 @@ let package = Package(
   name: "wideband",
   platforms: [.macOS(.v14)],
   products: [
-    .library(
-      name: "Wideband",
-      targets: ["Torch", "VirtualWidth", "Checkpoint", "Tokenization", "LanguageModel", "Decoding", "Training"]),
-    .executable(name: "wideband", targets: ["wideband"]),
+    .library(name: "Wideband", targets: ["Wideband"]),
+    .executable(name: "wideband", targets: ["WidebandExecutable"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -58,58 +64,73 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
   targets: [
-    .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"]), .brew(["pcre2"])]),
-    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
-    .target(name: "CKernels", exclude: ["CUDA/Source"]),
+    .systemLibrary(
+      name: "WidebandCPCRE2", path: "Sources/CPCRE2", pkgConfig: "libpcre2-8",
+      providers: [.apt(["libpcre2-dev"]), .brew(["pcre2"])]),
+    .systemLibrary(
+      name: "WidebandCZlib", path: "Sources/CZlib", pkgConfig: "zlib",
+      providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+    .target(name: "WidebandCKernels", path: "Sources/CKernels", cxxSettings: [.headerSearchPath(".")]),
     .target(
-      name: "CTorch", dependencies: ["CKernels"] + torchDependencies, cxxSettings: torchHeaders + torchDefines,
+      name: "WidebandCKernelsCUDA", dependencies: wideband("CKernels"), path: "Sources/CKernelsCUDA",
+      exclude: ["device"]),
+    .target(
+      name: "WidebandCTorch", dependencies: wideband("CKernels", "CKernelsCUDA") + torchDependencies,
+      path: "Sources/CTorch", cxxSettings: [.headerSearchPath(".")] + torchHeaders + torchDefines,
       linkerSettings: torchLibraries),
-    room("CheckedInput", []),
-    room("Torch", ["CTorch", "CheckedInput", collections]),
-    room("VirtualWidth", ["Torch"]),
-    room("Checkpoint", ["Torch", "CheckedInput"]),
-    room("Tokenization", ["CPCRE2", "CheckedInput"]),
-    room("LanguageModel", ["VirtualWidth", "Checkpoint", "Torch", "CheckedInput"]),
-    room("Decoding", ["LanguageModel", "Checkpoint", "Tokenization", "Torch", "CheckedInput"]),
+    module("CheckedInput", []),
+    module("Torch", wideband("CTorch", "CheckedInput") + [collections]),
+    module("VirtualWidth", wideband("Torch")),
+    module("Checkpoint", wideband("Torch", "CheckedInput")),
+    module("Tokenization", wideband("CPCRE2", "CheckedInput") + [heap]),
+    module("LanguageModel", wideband("VirtualWidth", "Checkpoint", "Torch", "CheckedInput")),
+    module("Decoding", wideband("LanguageModel", "Checkpoint", "Tokenization", "Torch", "CheckedInput")),
+    module("Verification", wideband("Decoding", "LanguageModel", "Checkpoint", "Torch", "CheckedInput")),
+    module("Data", wideband("Checkpoint", "Tokenization", "Torch", "CheckedInput", "CZlib")),
+    module(
+      "Training",
+      wideband("Data", "LanguageModel", "VirtualWidth", "Checkpoint", "Torch", "CheckedInput")
+        + [collections, yams, protobuf],
+      exclude: ["Logging/Generated/TensorBoardEvent.proto"]),
+    module("Reporting", wideband("CheckedInput")),
     .target(
-      name: "Training",
-      dependencies: [
-        "LanguageModel", "VirtualWidth", "Checkpoint", "Torch", "CheckedInput", "CZlib", collections, yams, protobuf,
-      ],
-      exclude: ["Generated/TensorBoardEvent.proto"], swiftSettings: swift),
-    room(
-      "WidebandCLI",
-      [
-        "Training", "Decoding", "LanguageModel", "VirtualWidth", "Checkpoint", "Tokenization", "Torch", "CheckedInput",
-        arguments,
-      ]),
-    .executableTarget(name: "wideband", dependencies: ["WidebandCLI"], swiftSettings: swift),
-    .target(
-      name: "TestSupport", dependencies: ["LanguageModel", "Checkpoint", "CheckedInput", "Torch"],
-      path: "Tests/TestSupport",
-      swiftSettings: swift),
+      name: "Wideband",
+      dependencies: wideband(
+        "CheckedInput", "Torch", "VirtualWidth", "Checkpoint", "Tokenization", "LanguageModel", "Decoding",
+        "Verification",
+        "Data",
+        "Training", "Reporting"),
+      path: "Sources/Wideband", swiftSettings: swift),
+    module("CLI", ["Wideband"] + wideband("CheckedInput") + [arguments]),
     .executableTarget(
-      name: "Fuzz",
-      dependencies: [
-        "WidebandCLI", "Training", "Decoding", "LanguageModel", "Checkpoint", "Tokenization", "Torch", "CheckedInput",
-        arguments,
-      ],
-      path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: swift),
-    .target(name: "CUDAEmulation", dependencies: ["CKernels"], path: "Tests/CUDAEmulation"),
+      name: "WidebandExecutable", dependencies: wideband("CLI"), path: "Sources/Executable", swiftSettings: swift),
     .target(
-      name: "KernelInternals", dependencies: ["CKernels"], path: "Tests/KernelInternals",
+      name: "TestSupport", dependencies: wideband("Data", "LanguageModel", "Checkpoint", "CheckedInput", "Torch"),
+      path: "Tests/TestSupport", swiftSettings: swift),
+    .executableTarget(
+      name: "Fuzz", dependencies: wideband("CLI", "CheckedInput") + ["Wideband", arguments],
+      path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: swift),
+    .target(
+      name: "CUDAEmulation", dependencies: wideband("CKernels"), path: "Tests/CUDAEmulation",
+      cxxSettings: [.headerSearchPath("../../Sources/CKernelsCUDA")]),
+    .target(
+      name: "KernelInternals", dependencies: wideband("CKernels"), path: "Tests/KernelInternals",
       cxxSettings: [.headerSearchPath("../../Sources/CKernels")]),
-    tests("CheckedInputTests", ["CheckedInput"]),
-    tests("TorchTests", ["Torch", "TestSupport"]),
-    tests("CKernelsTests", ["CKernels", "CUDAEmulation", "KernelInternals", "Torch", "TestSupport"]),
-    tests("VirtualWidthTests", ["VirtualWidth", "TestSupport"]),
-    tests("CheckpointTests", ["Checkpoint", "TestSupport"]),
-    tests("TokenizationTests", ["Tokenization"]),
-    tests("LanguageModelTests", ["LanguageModel", "TestSupport"]),
-    tests("DecodingTests", ["Decoding", "TestSupport"]),
-    tests("TrainingTests", ["Training", "TestSupport"]),
-    tests("WidebandTests", ["wideband", "TestSupport"]),
+    tests("CheckedInputTests", wideband("CheckedInput") + ["TestSupport"]),
+    tests("TorchTests", wideband("Torch") + ["TestSupport"]),
+    tests(
+      "CKernelsTests",
+      wideband("CKernels", "CKernelsCUDA", "Torch") + ["CUDAEmulation", "KernelInternals", "TestSupport"]),
+    tests("VirtualWidthTests", wideband("VirtualWidth") + ["TestSupport"]),
+    tests("CheckpointTests", wideband("Checkpoint") + ["TestSupport"]),
+    tests("TokenizationTests", wideband("Tokenization") + ["TestSupport"]),
+    tests("LanguageModelTests", wideband("LanguageModel") + ["TestSupport"]),
+    tests("DecodingTests", wideband("Decoding", "Verification") + ["TestSupport"]),
+    tests("DataTests", wideband("Data", "Tokenization", "Torch") + ["TestSupport"]),
+    tests("TrainingTests", wideband("Training", "Data", "Reporting") + ["TestSupport"]),
+    tests("WidebandTests", ["WidebandExecutable", "TestSupport"]),
   ]
-    + (isPrivateTorch ? [] : [.systemLibrary(name: "Libtorch", pkgConfig: "libtorch")]),
+    + (isPrivateTorch
+      ? [] : [.systemLibrary(name: "WidebandLibtorch", path: "Sources/Libtorch", pkgConfig: "libtorch")]),
   cxxLanguageStandard: .cxx17
 )

@@ -51,7 +51,7 @@ def draw(path, groups, runs):
 
     groups = [(shape.upper(), weights, [bar(shape, weights, arm) for arm, _ in SHOWN]) for shape, weights in groups if weights != "float32"]
     with open(path, "w") as file:
-        file.write(bars.chart("Decoding", "Tokens a second behind a prompt of 128, one text, random weights of Qwen3's shapes; "
+        file.write(bars.chart("Decoding", "Tokens a second after a prompt of 128, one sequence, random weights of Qwen3's shapes; "
                               "longer is better.", SHOWN, groups, left=150))
 
 

@@ -36,7 +36,7 @@ def main(folder):
 
 {gpu_report.machine()}
 
-Random weights, bfloat16 unless a scheme is named, prompts of 1,024 tokens, 256 decoded greedily behind each; medians of the
+Random weights, bfloat16 unless a scheme is named, prompts of 1,024 tokens, 256 decoded greedily after each; medians of the
 rounds. `wideband verify --device cuda` on the test fixtures came first: fused {passed['fused']}, composed
 {passed['composed']}. The GPU reads {cell(statistics.median(read) / 1e12 if read else None, "{:.2f}")} TB/s, measured around each run.
 

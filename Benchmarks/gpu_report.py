@@ -103,9 +103,9 @@ failed, as a rule for want of memory. The share of the peak counts the backbone'
 
 
 def main(folder):
-    print(f"""# A training step on a GPU, beside PyTorch
+    print(f"""# A training step on a GPU, compared with PyTorch
 
-**Question.** What do connections and whole training steps cost on a GPU, beside its copy bandwidth, its dense peak and
+**Question.** What do connections and whole training steps cost on a GPU, compared with its copy bandwidth, its dense peak and
 the same models in PyTorch, eager and compiled?
 
 {machine()}

@@ -1,7 +1,7 @@
 """What width costs over the plain step: python3 Benchmarks/in_turn.py WIDEBAND ROUNDS -- ARGUMENTS OF BENCH STEP
 
 A machine's speed drifts by more than what is to be measured. So `bench step` of every width is alive at once, one of them
-runs at a time, a few seconds each in an order drawn anew, and the rest are stopped. A step that was stopped in its middle
+runs at a time, a few seconds each in a random order, and the rest are stopped. A step that was stopped in its middle
 counts as long; each one's median over all its steps does not see it. One line of JSON for every width and round."""
 
 import argparse

@@ -52,7 +52,7 @@ def kernels(peaks, runs):
     for (name, shape, tokens, part), arms in runs.items():
         if name == "connection" and tokens != TOKENS:
             continue
-        shape += f", {tokens} rows" if name == "narrow product" else ""
+        shape += f", {tokens} rows" if name == "skinny GEMM" else ""
         ours, eager, compiled = (median(arms[arm], "seconds") for arm in ("wideband", "eager", "compile"))
         rates = ["–"] * 4
         if ours:
@@ -83,7 +83,7 @@ def draw(path, runs):
             continue
         peers = [passes(runs, name, shape, tokens, arm) for arm, _ in PEERS]
         bars_ = [seconds and (seconds / ours, f"{seconds / ours:.1f} ×, {milliseconds(seconds)} ms") for seconds in peers]
-        rows = f", {tokens}" if name == "narrow product" else ""
+        rows = f", {tokens}" if name == "skinny GEMM" else ""
         group = (f"{name} {shape}{rows}", f"{milliseconds(ours)} ms", bars_)
         if group not in groups and any(bars_):
             groups.append(group)

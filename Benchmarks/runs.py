@@ -6,7 +6,7 @@ import statistics
 
 
 def arguments():
-    """The results file, and the picture that may be drawn of it."""
+    """The results file, and the picture of it, if any."""
     a = argparse.ArgumentParser()
     a.add_argument("results")
     a.add_argument("--picture")

@@ -1,4 +1,4 @@
-"""Decoding in llama.cpp, to be timed beside `wideband bench decode`.
+"""Decoding in llama.cpp, to be compared with `wideband bench decode`.
 
     python3 Benchmarks/peers/llama_decode.py --model random-0.6b-q8_0.gguf --prompt 128 --tokens 128
 
@@ -11,7 +11,6 @@ import ctypes
 import gguf
 import llama_cpp
 import numpy
-
 import timing
 
 

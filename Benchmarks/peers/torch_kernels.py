@@ -1,4 +1,4 @@
-"""What `KernelBenchmark` times, as a careful PyTorch user would write it, to be timed beside it.
+"""What `KernelBenchmark` times, as a careful PyTorch user would write it, to be compared with it.
 
     python3 Benchmarks/peers/torch_kernels.py [--compile] [--only connection]
 
@@ -83,7 +83,10 @@ def connection_weights(m, n, C):
 
 def connection_tasks(m, n, tokens, names):
     C, shape = D // m, f"({m}, {n})"
-    state = lambda: leaves((1, tokens, n, C))
+
+    def state():
+        return leaves((1, tokens, n, C))
+
     if "read" in names:
         yield "read", shape, tokens, ["forward"], lambda *x: read(m, *x), state() + connection_weights(m, n, C)
     if "write and read" in names:
@@ -119,7 +122,7 @@ def layer_tasks():
 def flat_tasks():
     x, weight = [torch.randn(rows, 2048) for rows in (1, 4, 16)], torch.randn(8192, 2048)
     for rows in x:
-        yield "narrow product", "2048 → 8192", len(rows), ["forward"], torch.no_grad()(F.linear), [rows, weight]
+        yield "skinny GEMM", "2048 → 8192", len(rows), ["forward"], torch.no_grad()(F.linear), [rows, weight]
     weights = leaves(*[(1024, 1024)] * 8)
     for leaf in weights:
         leaf.grad = torch.randn_like(leaf)

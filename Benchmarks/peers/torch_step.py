@@ -1,4 +1,4 @@
-"""The benchmark models as a careful PyTorch user would write them, to be timed beside `wideband bench step`.
+"""The benchmark models as a careful PyTorch user would write them, to be compared with `wideband bench step`.
 
     python3 Benchmarks/peers/torch_step.py --config Benchmarks/configs/width_2.json --batch 8 --length 256 --steps 10 [--compile] [--device cuda --dtype bfloat16]
 

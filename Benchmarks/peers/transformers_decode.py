@@ -1,4 +1,4 @@
-"""Decoding in Hugging Face transformers, to be timed beside `wideband bench decode`.
+"""Decoding in Hugging Face transformers, to be compared with `wideband bench decode`.
 
     python3 Benchmarks/peers/transformers_decode.py --model models/random-0.6b --prompt 128 --tokens 128 --dtype bfloat16
 
@@ -10,10 +10,9 @@ line of JSON. The model is called token by token with its key/value cache, witho
 import json
 import os
 
+import timing
 import torch
 import transformers
-
-import timing
 
 
 def main():

@@ -2,7 +2,7 @@ import Foundation
 
 /// The content of a regular file of bounded size.
 ///
-/// - Parameter limit: the most bytes that such a file may have.
+/// - Parameter limit: the maximum size in bytes.
 /// - Throws: `InputError` naming the file and why it cannot be read, or its size.
 public func boundedContents(of file: URL, limit: Int) throws -> Data {
   let handle = try openRegularFile(file.path)
@@ -19,48 +19,48 @@ public func boundedContents(of file: URL, limit: Int) throws -> Data {
 
 /// Opens a regular file, or a link to one, for reading.
 ///
-/// A FIFO without a writer would block for ever, and a device may have no end: both are refused without waiting.
+/// A FIFO without a writer would block forever, and a device may have no end: both are refused without waiting.
 ///
 /// - Throws: `InputError` naming the file and what it is, or why it cannot be opened.
 public func openRegularFile(_ path: String) throws -> FileHandle {
   let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
   guard descriptor >= 0 else {
-    // A socket cannot be opened at all; the words for that do not say what it is.
+    // A socket cannot be opened, and the system's reason does not say that it is a socket.
     if let kind = irregularKind(path) { throw InputError("\(printable(path: path)): is \(kind): expected a file") }
-    throw InputError("\(printable(path: path)): cannot be read: \(String(cString: strerror(errno)))")
+    throw InputError("\(printable(path: path)): cannot be read: \(systemReason())")
   }
   let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
   var status = stat()
   guard fstat(descriptor, &status) == 0 else {
-    throw InputError("\(printable(path: path)): cannot be read: \(String(cString: strerror(errno)))")
+    throw InputError("\(printable(path: path)): cannot be read: \(systemReason())")
   }
   if let kind = kind(status) { throw InputError("\(printable(path: path)): is \(kind): expected a file") }
   return handle
 }
 
-/// The size in bytes of a regular file, or of the one that a link leads to.
+/// The size in bytes of a regular file, or of the target of a link.
 ///
-/// - Throws: `InputError` naming the file and what it is, or why that cannot be told.
+/// - Throws: `InputError` naming the file and what it is, or why it cannot be examined.
 public func sizeOfRegularFile(_ path: String) throws -> Int {
   var status = stat()
   guard stat(path, &status) == 0 else {
-    throw InputError("\(printable(path: path)): cannot be read: \(String(cString: strerror(errno)))")
+    throw InputError("\(printable(path: path)): cannot be read: \(systemReason())")
   }
   if let kind = kind(status) { throw InputError("\(printable(path: path)): is \(kind): expected a file") }
   return Int(status.st_size)
 }
 
-/// Whether there is something at a path, or where a link leads, as far as that can be told.
+/// Whether a file or folder exists at a path; links are followed.
 ///
-/// What may not be looked at counts, such as a file in a folder that is closed to this user: reading it says why it
-/// cannot be read, where to take it for missing would say something else than the truth.
+/// A path that this user may not examine counts as existing: reading it then reports the real reason, where "no such
+/// file" would be wrong.
 public func isThere(_ path: String) -> Bool {
   var status = stat()
-  return stat(path, &status) == 0 || ![ENOENT, ENOTDIR].contains(errno)
+  return stat(path, &status) == 0 || ![ENOENT, ENOTDIR, ENAMETOOLONG].contains(errno)
 }
 
-/// What there is at a path, or where a link leads, if that is no regular file, such as "a FIFO"; nil for a file and
-/// where there is nothing.
+/// The kind of what is at a path if it is not a regular file, such as "a FIFO"; nil for a regular file and for a
+/// missing path. Links are followed.
 public func irregularKind(_ path: String) -> String? {
   var status = stat()
   return stat(path, &status) == 0 ? kind(status) : nil

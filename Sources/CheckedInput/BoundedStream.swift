@@ -1,11 +1,11 @@
 import Foundation
 
-/// What a descriptor still gives, up to its end: of a file, a pipe or a device, of bounded length.
+/// Reads the rest of a file, a pipe or a device, of bounded length.
 ///
 /// - Parameters:
 ///   - descriptor: open for reading; left open.
-///   - name: what messages call it.
-///   - limit: the most bytes that are accepted.
+///   - name: the stream's name in messages.
+///   - limit: the maximum number of bytes.
 /// - Throws: `InputError` naming the stream, if it is closed, cannot be read or has more bytes.
 public func boundedContents(ofDescriptor descriptor: Int32, name: String, limit: Int) throws -> [UInt8] {
   var bytes: [UInt8] = []
@@ -18,16 +18,19 @@ public func boundedContents(ofDescriptor descriptor: Int32, name: String, limit:
   return bytes
 }
 
-/// The next bytes that a descriptor gives, at least one and as many as there are at once; nil at its end.
+/// The next bytes of a descriptor: at least one, at most what one system call returns; nil at the end.
 ///
 /// - Parameters:
 ///   - descriptor: open for reading; left open.
-///   - name: what messages call it.
+///   - name: the stream's name in messages.
+///   - maximumCount: the maximum number of bytes.
 /// - Throws: `InputError` naming the stream, if it is closed or cannot be read.
-public func nextBytes(ofDescriptor descriptor: Int32, name: String) throws -> [UInt8]? {
+public func nextBytes(
+  ofDescriptor descriptor: Int32, name: String, maximumCount: Int = 1 << 16
+) throws -> [UInt8]? {
   while true {
     var failure: Int32 = 0
-    let chunk = [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, count in
+    let chunk = [UInt8](unsafeUninitializedCapacity: maximumCount) { buffer, count in
       let result = read(descriptor, buffer.baseAddress, buffer.count)
       if result < 0 { failure = errno }
       count = max(0, result)
@@ -35,31 +38,31 @@ public func nextBytes(ofDescriptor descriptor: Int32, name: String) throws -> [U
     switch failure {
     case 0: return chunk.isEmpty ? nil : chunk
     case EINTR: continue
-    // Whoever shares a terminal or a pipe may have made it non-blocking.
+    // Another process that shares a terminal or a pipe may have made it non-blocking.
     case EAGAIN: _ = isReady(descriptor, within: -1)
     case EBADF: throw InputError("\(name): cannot be read: it is closed")
     case EISDIR: throw InputError("\(name): is a folder: expected text")
-    default: throw InputError("\(name): cannot be read: \(String(cString: strerror(failure)))")
+    default: throw InputError("\(name): cannot be read: \(systemReason(failure))")
     }
   }
 }
 
-/// The content of what a path leads to: a file, or a pipe such as `<(command)`, of bounded length.
+/// Reads a file, or a pipe such as `<(command)`, of bounded length.
 ///
 /// - Parameters:
-///   - path: of anything that can be read; a folder is refused.
-///   - limit: the most bytes that are accepted.
-///   - patience: milliseconds in which a FIFO must have found a writer, for which it would otherwise wait for ever.
+///   - path: anything that can be read; a folder is refused.
+///   - limit: the maximum number of bytes.
+///   - timeout: milliseconds to wait for a writer of a FIFO; without a bound the wait could last forever.
 /// - Throws: `InputError` naming the path and why it cannot be read, or the limit.
-public func boundedContents(ofStream path: String, limit: Int, patience: Int32 = 5000) throws -> [UInt8] {
+public func boundedContents(ofStream path: String, limit: Int, timeout: Int32 = 5000) throws -> [UInt8] {
   let name = printable(path)
   let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
-  guard descriptor >= 0 else { throw InputError("\(name): cannot be read: \(String(cString: strerror(errno)))") }
+  guard descriptor >= 0 else { throw InputError("\(name): cannot be read: \(systemReason())") }
   defer { close(descriptor) }
   var status = stat()
   var first: [UInt8] = []
-  if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFIFO, !isReady(descriptor, within: patience) {
-    // Without a writer a FIFO is at its end; with one that has written nothing yet this read fails.
+  if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFIFO, !isReady(descriptor, within: timeout) {
+    // A FIFO without a writer is at its end; if a writer exists but has written nothing yet, this read fails.
     var byte: UInt8 = 0
     switch read(descriptor, &byte, 1) {
     case 0: throw InputError("\(name): is a FIFO that nothing writes into: expected text")
@@ -71,7 +74,7 @@ public func boundedContents(ofStream path: String, limit: Int, patience: Int32 =
   return first + (try boundedContents(ofDescriptor: descriptor, name: name, limit: limit - first.count))
 }
 
-/// Waits until a descriptor has bytes or its end to give; false when `milliseconds` are over. -1 waits for ever.
+/// Waits until a descriptor has bytes or is at its end; false after `milliseconds`. -1 waits forever.
 private func isReady(_ descriptor: Int32, within milliseconds: Int32) -> Bool {
   var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
   var result: Int32

@@ -1,7 +1,7 @@
-/// Text that equals other text only if all bytes do.
+/// A string that is compared by its UTF-8 bytes.
 ///
-/// Swift's `String` compares by canonical equivalence: "é" in one scalar and in two are one key to a dictionary. In a
-/// file they are two.
+/// Swift's `String` compares by canonical equivalence: "é" as one scalar and as two scalars are the same dictionary
+/// key. In a file they are different keys.
 public struct ExactString: Hashable, Sendable, CustomStringConvertible {
   /// The text.
   public let description: String
@@ -9,7 +9,7 @@ public struct ExactString: Hashable, Sendable, CustomStringConvertible {
   /// The given text.
   public init(_ text: String) { description = text }
 
-  /// Whether all bytes are the same.
+  /// Whether all bytes are equal.
   public static func == (first: ExactString, second: ExactString) -> Bool {
     first.description.utf8.elementsEqual(second.description.utf8)
   }

@@ -1,6 +1,9 @@
-/// Why something from outside was refused: a file, a key, a flag, a line of data.
+import Foundation
+
+/// An error of untrusted input: a file, a key, a flag or a line of data.
 ///
-/// The description is one sentence that names the thing, the value found and what was expected.
+/// The description is one sentence that names the input, the value found and the value expected. There are no cases to
+/// distinguish: callers show the sentence, or wrap it in the error of their module.
 public struct InputError: Error, CustomStringConvertible, Equatable, Sendable {
   /// The sentence.
   public let description: String
@@ -8,3 +11,6 @@ public struct InputError: Error, CustomStringConvertible, Equatable, Sendable {
   /// An error with the given sentence.
   public init(_ description: String) { self.description = description }
 }
+
+/// The operating system's description of its last error.
+package func systemReason(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }

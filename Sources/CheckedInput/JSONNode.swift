@@ -1,12 +1,12 @@
-/// A JSON value together with where it is, so that every error about it can say so.
+/// A JSON value together with its path, so that every error about it names the key.
 ///
-/// For documents whose form depends on what they say; what has one form is read by ``ValueDecoder``.
+/// For documents whose structure depends on their values; documents of one structure are decoded by ``ValueDecoder``.
 public struct JSONNode: Sendable {
   /// The value.
   public let value: JSONValue
   /// The keys that lead to the value: "model.type"; empty for the document.
   public let path: String
-  /// What messages call the document.
+  /// The document's name in messages.
   public let file: String
 
   /// The root of a document.
@@ -33,7 +33,9 @@ public struct JSONNode: Sendable {
     return JSONNode(value: member, path: path(of: key), file: file)
   }
 
-  /// The member called `key`, which must be there.
+  /// The member called `key`.
+  ///
+  /// - Throws: `InputError` when it is absent or null.
   public func required(_ key: String) throws -> JSONNode {
     guard let member = try member(key) else { throw InputError("\(file): \(path(of: key)) is missing") }
     return member
@@ -51,13 +53,13 @@ public struct JSONNode: Sendable {
     return elements.enumerated().map { JSONNode(value: $1, path: "\(path)[\($0)]", file: file) }
   }
 
-  /// A text.
+  /// The value of a string.
   public func string() throws -> String {
     guard case .string(let string) = value else { throw failure(expected: "a string") }
     return string
   }
 
-  /// True or false.
+  /// The value of true or false.
   public func boolean() throws -> Bool {
     guard case .boolean(let boolean) = value else { throw failure(expected: "true or false") }
     return boolean
@@ -70,7 +72,7 @@ public struct JSONNode: Sendable {
 
   /// An integer within bounds.
   ///
-  /// - Parameter what: what messages call such a number, such as "an id".
+  /// - Parameter what: the number's name in messages, such as "an id".
   public func integer(_ what: String, in range: ClosedRange<Int>) throws -> Int {
     guard case .number(let number) = value, let integer = number.integer, range.contains(integer) else {
       throw failure(expected: "\(what) \(describe(range))")

@@ -1,7 +1,7 @@
 extension JSONScanner {
-  /// Reads what follows a backslash.
+  /// Reads the rest of an escape sequence, after the backslash.
   ///
-  /// - Returns: false for half of a surrogate pair, which is written like any other scalar value and is not UTF-8.
+  /// - Returns: false for half of a surrogate pair, which is encoded like any other scalar value and is not UTF-8.
   mutating func escape(into output: inout [UInt8]) throws -> Bool {
     guard let byte = peek() else { throw failure("a string without an end") }
     position += 1
@@ -27,7 +27,7 @@ extension JSONScanner {
     return true
   }
 
-  /// Four hexadecimal digits, and the second half of a pair where they are the first.
+  /// Reads four hexadecimal digits, and the second escape of a surrogate pair where they are the first half of one.
   private mutating func scalarValue() throws -> UInt32 {
     let first = try codeUnit()
     guard first >> 10 == 0x36, peek() == UInt8(ascii: "\\") else { return first }

@@ -1,11 +1,11 @@
-/// A forward-only JSON reader over bytes: strict about the form, generous about values that nobody reads.
+/// A forward-only JSON reader over bytes: strict about the syntax, lenient about values that are skipped.
 ///
-/// Small documents are read whole as ``JSONValue``; a caller reads large ones member by member, into buffers that it
-/// reuses. A copy of the scanner is a bookmark. Every error names the file, line and column. As in Python, numbers may
-/// be of any size and NaN, Infinity and -Infinity are numbers.
+/// Small documents are read whole as ``JSONValue``; large ones member by member, into buffers that the caller reuses. A
+/// copy of the scanner is a bookmark. Every error names the file, line and column. As in Python, numbers may be of any
+/// size, and NaN, Infinity and -Infinity are numbers.
 public struct JSONScanner {
   let bytes: UnsafeBufferPointer<UInt8>
-  /// What messages call the document.
+  /// The document's name in messages.
   public let file: String
   private let line: Int?
   /// The offset of the next byte.
@@ -15,8 +15,8 @@ public struct JSONScanner {
 
   /// - Parameters:
   ///   - bytes: the whole document, valid UTF-8, which must outlive the scanner.
-  ///   - file: what messages call the document.
-  ///   - line: the line of the file that the document is, for files with a document a line.
+  ///   - file: the document's name in messages.
+  ///   - line: the number of the document's line, for files with one document per line.
   public init(_ bytes: UnsafeBufferPointer<UInt8>, file: String, line: Int? = nil) {
     self.bytes = bytes
     self.file = file
@@ -36,7 +36,7 @@ public struct JSONScanner {
 
   /// Reads an object, calling `member` with each key in a reused buffer; `member` must read the value.
   ///
-  /// A key with half of a surrogate pair comes as bytes that are not UTF-8, which no name equals.
+  /// A key with half of a surrogate pair is given as bytes that are not UTF-8, which equal no name.
   public mutating func object(_ member: (inout JSONScanner, [UInt8]) throws -> Void) throws {
     var key: [UInt8] = []
     try collection(open: "{", close: "}") { scanner in
@@ -55,7 +55,7 @@ public struct JSONScanner {
 
   /// Appends the content of a string, unescaped, as UTF-8.
   ///
-  /// - Returns: false if there was half of a surrogate pair in it; what is appended is not UTF-8 then.
+  /// - Returns: false if it contains half of a surrogate pair; the appended bytes are not UTF-8 then.
   public mutating func string(into output: inout [UInt8]) throws -> Bool {
     skipWhiteSpace()
     guard peek() == UInt8(ascii: "\"") else { throw failure("expected a string") }
@@ -102,7 +102,7 @@ public struct JSONScanner {
     }
   }
 
-  /// Passes over a value of any kind, which must be well-formed.
+  /// Skips a value of any kind, which must be well-formed.
   public mutating func skip() throws { try skip(depth: 0) }
 
   private mutating func skip(depth: Int) throws {
@@ -151,7 +151,7 @@ public struct JSONScanner {
     return peek() == UInt8(ascii: "[")
   }
 
-  /// What stands here where something else was expected, as a message shows it. Lists and objects are not read.
+  /// The next value as a message shows it, for a value of an unexpected kind. Lists and objects are not read.
   public mutating func summary() throws -> String {
     if isAtArray() { return "a list" }
     if isAtObject() { return "an object" }
@@ -210,7 +210,7 @@ public struct JSONScanner {
     return value
   }
 
-  /// Reads a number and gives its bytes.
+  /// Reads a number and returns its bytes.
   private mutating func number() throws -> UnsafeBufferPointer<UInt8>.SubSequence {
     let start = position
     if peek() == UInt8(ascii: "-") { position += 1 }
@@ -259,4 +259,11 @@ public struct JSONScanner {
 
   @inline(__always)
   func peek() -> UInt8? { position < bytes.count ? bytes[position] : nil }
+}
+
+extension UnsafeBufferPointer<UInt8> {
+  /// The bytes after a byte order mark, which some editors and exporters write before UTF-8 text.
+  package var withoutByteOrderMark: Self {
+    starts(with: [0xEF, 0xBB, 0xBF]) ? UnsafeBufferPointer(rebasing: dropFirst(3)) : self
+  }
 }

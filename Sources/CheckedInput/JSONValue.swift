@@ -1,10 +1,10 @@
-/// A JSON value held in memory, as precisely as the file has it.
+/// A JSON value in memory, with numbers as they are spelled in the file.
 public enum JSONValue: Sendable, Hashable {
   case null
   case boolean(Bool)
   case number(JSONNumber)
   case string(String)
-  /// A string with half of a surrogate pair, which no text can have. Harmless under a key that is not read.
+  /// A string with half of a surrogate pair, which is not Unicode text. It is an error only where a string is read.
   case loneSurrogate
   case array([JSONValue])
   case object(JSONObject)
@@ -29,7 +29,7 @@ public enum JSONValue: Sendable, Hashable {
   }
 }
 
-/// A number as it is spelled, so that neither size nor precision is lost before it is known what it is for.
+/// A number as it is spelled, so that neither size nor precision is lost before its type is known.
 public struct JSONNumber: Sendable, Hashable {
   /// The digits, or one of Python's NaN, Infinity and -Infinity.
   public let text: String
@@ -47,8 +47,8 @@ public struct JSONNumber: Sendable, Hashable {
   public var double: Double? { Double(text).flatMap { $0.isFinite ? $0 : nil } }
 }
 
-/// The members of a JSON object in their order. Of a key that occurs several times the last value counts, as it does
-/// for Python, JavaScript and jq.
+/// The members of a JSON object in file order. If a key occurs several times, its last value counts, as in Python,
+/// JavaScript and jq.
 public struct JSONObject: Sendable, Hashable, Sequence {
   private var places: [ExactString: Int] = [:]
   private var members: [(key: String, value: JSONValue)] = []
@@ -56,7 +56,7 @@ public struct JSONObject: Sendable, Hashable, Sequence {
   /// An empty object.
   public init() {}
 
-  /// Sets the value of a key, or removes it with nil; keys are the same if all their bytes are.
+  /// The value of a key; nil removes it. Keys are compared by their bytes.
   public subscript(key: String) -> JSONValue? {
     get { places[ExactString(key)].map { members[$0].value } }
     set {
@@ -74,16 +74,16 @@ public struct JSONObject: Sendable, Hashable, Sequence {
     }
   }
 
-  /// How many members there are.
+  /// The number of members.
   public var count: Int { members.count }
 
   /// The keys in their order.
   public var keys: [String] { members.map(\.key) }
 
-  /// Visits the members in their order.
+  /// Iterates over the members in file order.
   public func makeIterator() -> IndexingIterator<[(key: String, value: JSONValue)]> { members.makeIterator() }
 
-  /// Whether both have the same keys with the same values; their order does not matter.
+  /// Whether both have the same keys with the same values, in any order.
   public static func == (first: JSONObject, second: JSONObject) -> Bool {
     first.count == second.count && first.members.allSatisfy { second[$0.key] == $0.value }
   }
@@ -93,7 +93,7 @@ public struct JSONObject: Sendable, Hashable, Sequence {
 }
 
 extension JSONValue: Decodable {
-  /// Reads a value of any form; ``ValueDecoder`` hands over its own tree instead.
+  /// Always fails: ``ValueDecoder`` passes its own tree instead of calling this.
   public init(from decoder: any Decoder) throws {
     throw DecodingError.dataCorrupted(
       .init(codingPath: decoder.codingPath, debugDescription: "a JSONValue is read by ValueDecoder alone"))

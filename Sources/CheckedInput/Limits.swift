@@ -1,7 +1,7 @@
-/// The sizes that a model, a recipe and the command's flags may name: shared, so that what one accepts no other refuses.
+/// The valid ranges of sizes in configurations, recipes and flags: shared, so that all of them accept the same values.
 ///
-/// They are far beyond what is trained today and small enough that sums and products of a few of them are far below
-/// 2^63. A product of many still goes through `Int.product`.
+/// The bounds are far beyond today's models, and small enough that sums and products of a few sizes are far below 2^63.
+/// A product of many sizes uses `Int.product`.
 public enum Limits {
   /// Ids of a vocabulary.
   public static let vocabulary = 1...16_777_216
@@ -19,9 +19,9 @@ public enum Limits {
   public static let totalTokens = 1...1_099_511_627_776
   /// Rows of a batch.
   public static let rows = 1...1_048_576
-  /// Tokens that go through a model at once: rows of a batch times tokens of a row.
+  /// Tokens of one forward pass: rows of a batch times tokens of a row.
   public static let batchTokens = 1...16_777_216
-  /// Optimizer steps, and steps between two events.
+  /// Optimizer steps, and intervals in steps.
   public static let steps = 1...1_000_000_000_000
   /// Tokens of a direct-decoding cycle, and of a draft.
   public static let cycle = 1...1024
@@ -31,16 +31,16 @@ public enum Limits {
   public static let threads = 1...1024
   /// Runs and steps that a benchmark times.
   public static let repetitions = 1...1_000_000
-  /// Numbers from 0 that float32 holds.
+  /// Non-negative numbers in the range of float32.
   public static let floats = 0...3.4e38
-  /// Numbers above 0 that float32 holds, and holds above 0.
+  /// Positive numbers that are positive normal numbers in float32.
   public static let positiveFloats = 1.2e-38...3.4e38
 }
 
-/// What a message calls a range: "from 1 to 1024".
+/// A range as a message shows it: "from 1 to 1024".
 public func describe(_ range: ClosedRange<Int>) -> String { "from \(range.lowerBound) to \(range.upperBound)" }
 
-/// What a message calls a range of numbers: "from 0 to 3.4e+38".
+/// A range of real numbers as a message shows it: "from 0 to 3.4e+38".
 public func describe(_ range: ClosedRange<Double>) -> String {
   func text(_ bound: Double) -> String { Int(exactly: bound).map(String.init) ?? "\(bound)" }
   return "from \(text(range.lowerBound)) to \(text(range.upperBound))"

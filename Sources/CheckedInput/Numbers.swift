@@ -1,7 +1,7 @@
-/// Numbers from outside, and sums and products of them, without a trap.
+/// Conversions, sums and products of untrusted numbers, without a trap.
 ///
-/// `Int(_: Double)`, `+` and `*` end the process where the result does not fit. What a file or a flag decides goes
-/// through these functions instead.
+/// `Int(_: Double)`, `+` and `*` end the process where the result does not fit. Values from files and flags use these
+/// functions instead.
 extension Int {
   /// The value of `number`, which must be an integer within `range`; nil otherwise.
   public init?(_ number: Double, in range: ClosedRange<Int>) {
@@ -9,9 +9,9 @@ extension Int {
     self = value
   }
 
-  /// `number` rounded to the nearest integer, or the bound of `range` that is nearer; the lower one for NaN.
+  /// `number` rounded to the nearest integer and clamped to `range`; the lower bound for NaN.
   ///
-  /// For what is only shown, such as a duration or a count of pixels.
+  /// For values that are only displayed, such as a duration or a count of pixels.
   public init(clamping number: Double, to range: ClosedRange<Int> = Int.min...Int.max) {
     let rounded = number.rounded()
     if let value = Int(exactly: rounded) {

@@ -1,10 +1,10 @@
 /// Text from a file or a flag as a message shows it: in quotes, on one line, at most 120 characters.
 ///
-/// Control characters are escaped, so that no escape sequence of a terminal comes out of a file.
+/// Control characters are escaped, so that a file cannot send escape sequences to a terminal.
 public func quoted(_ text: some StringProtocol) -> String { "'\(printable(text))'" }
 
-/// A path as a message begins with it: on one line, and in full unless it alone would fill the message, which the command
-/// shortens to 2000 characters; such a path loses its middle.
+/// A path as a message shows it: on one line and in full, unless it has more than 1600 characters; such a path loses
+/// its middle, because the command shortens a message to 2000 characters.
 public func printable(path: String) -> String { path.isEmpty ? "''" : printable(path, limit: 1600, end: 800) }
 
 /// The same as `quoted` without quotes.
@@ -25,13 +25,13 @@ private func escaped(_ scalars: some Sequence<Unicode.Scalar>) -> String {
 }
 
 extension String {
-  /// The text of a model with spaces for line breaks, as it stands in a line of ours.
+  /// Generated text as part of one line of output: line breaks become spaces, control characters are escaped.
   public var onOneLine: String {
     printable(split(whereSeparator: \.isNewline).joined(separator: " "), limit: .max)
   }
 }
 
-/// Whether a terminal shows a scalar and does nothing else: no control character, no change of direction.
+/// Whether a scalar has no effect on a terminal but its glyph: no control character, no change of direction.
 private func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
   switch scalar.properties.generalCategory {
   case .control, .lineSeparator, .paragraphSeparator: false

@@ -1,9 +1,9 @@
-/// Makes any `Decodable` of a ``JSONValue``, with one sentence for whatever does not fit.
+/// Decodes any `Decodable` from a ``JSONValue``, with one sentence for each error.
 ///
-/// Unlike Foundation's decoder it says which value was found and what was expected, does not round integers, takes the
-/// last of several equal keys, and passes over values of any form under keys that nobody reads.
+/// Unlike Foundation's decoder it names the value found and the one expected, does not round integers, takes the last
+/// of several equal keys, and skips any value under a key that is not read.
 public struct ValueDecoder: Sendable {
-  /// What messages begin with, such as the file's name.
+  /// The beginning of messages, such as the file's name.
   public let name: String
 
   /// A decoder whose messages begin with `name`.
@@ -17,14 +17,17 @@ public struct ValueDecoder: Sendable {
     do {
       return try Node(value: tree, codingPath: []).decode(type)
     } catch let error as DecodingError {
-      throw InputError("\(name): \(sentence(error))")
+      throw InputError("\(name): \(error.sentence)")
     } catch let error as InputError {
       throw InputError("\(name): \(error)")
     }
   }
+}
 
-  private func sentence(_ error: DecodingError) -> String {
-    switch error {
+extension DecodingError {
+  /// The error as one sentence: the key, and the value found and expected where the decoder names them.
+  package var sentence: String {
+    switch self {
     case .keyNotFound(let key, let context): "\(path(context.codingPath + [key])) is missing"
     case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
       context.debugDescription.isEmpty ? "\(path(context.codingPath)) cannot be read" : context.debugDescription
@@ -41,7 +44,7 @@ func path(_ keys: [any CodingKey]) -> String {
   return path.isEmpty ? "the document" : path
 }
 
-/// One value of the tree as `Decodable` asks for it.
+/// One value of the tree as a `Decoder`.
 private struct Node: Decoder, SingleValueDecodingContainer {
   let value: JSONValue
   let codingPath: [any CodingKey]
@@ -120,7 +123,7 @@ private struct Node: Decoder, SingleValueDecodingContainer {
   }
 }
 
-/// The words that an enumeration of words has; nil for any other type.
+/// The raw values of an enumeration of strings; nil for any other type.
 private func choices(of type: Any.Type) -> [String]? {
   func words<Word: RawRepresentable & CaseIterable>(_ type: Word.Type) -> [String]? {
     let words = type.allCases.compactMap { $0.rawValue as? String }

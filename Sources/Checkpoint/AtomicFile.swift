@@ -1,9 +1,9 @@
 import Foundation
 
-/// Writes files that are there in full or not at all.
+/// Writes files atomically: a reader sees the old file or the new one, never a part.
 ///
-/// The bytes go to a temporary name in the same folder, to the disk, and only then to the file's own name. Whatever
-/// fails, and wherever the process is killed, a reader sees the old file or the new one.
+/// The bytes are written under a temporary name in the same folder and synchronised with the disk; then the file is
+/// renamed into place. This holds for every failure and wherever the process is killed.
 public enum AtomicFile {
   /// Writes or replaces the file at `url`.
   ///
@@ -12,7 +12,7 @@ public enum AtomicFile {
     try write(to: url) { append in try data.withUnsafeBytes(append) }
   }
 
-  /// Writes or replaces the file at `url` piece by piece, so that it never has to be in memory as a whole.
+  /// Writes or replaces the file at `url` in pieces, so that it never has to be in memory as a whole.
   ///
   ///     try AtomicFile.write(to: url) { append in
   ///       for piece in pieces { try piece.withUnsafeBytes(append) }
@@ -22,20 +22,21 @@ public enum AtomicFile {
   public static func write(
     to url: URL, _ body: (_ append: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
   ) throws {
-    // A device or a FIFO would be gone, and a file in its place.
+    // The rename would replace a device or a FIFO by a file.
+    let path = url.path
     var status = stat()
-    if stat(url.path, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
-      throw CheckpointError(url.path, "is a device or a FIFO: expected the name of a file")
+    if stat(path, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
+      throw CheckpointError.notWritable(path, "is a device or a FIFO: expected the name of a file")
     }
     let folder = url.deletingLastPathComponent()
     let temporary = folder.appending(path: TemporaryName().text).path
-    let file = try FileDescriptor(creating: temporary, for: url.path)
+    let file = try FileDescriptor(creating: temporary, for: path)
     _ = file.lock()
     do {
       try body(file.append)
       try file.synchronize()
-      guard rename(temporary, url.path) == 0 else {
-        throw CheckpointError(errno, url.path, "cannot rename the temporary file into place")
+      guard rename(temporary, path) == 0 else {
+        throw CheckpointError.notWritable(path, "cannot rename the temporary file into place", errno: errno)
       }
     } catch {
       unlink(temporary)

@@ -1,6 +1,7 @@
 import Foundation
+import WidebandCheckedInput
 
-/// An open file of the operating system, closed when nobody holds it.
+/// An open file descriptor, closed when the object is released.
 final class FileDescriptor {
   private let number: Int32
   private let path: String
@@ -12,17 +13,19 @@ final class FileDescriptor {
 
   deinit { close(number) }
 
-  /// Opens what is at `path`, without waiting for a writer should it be a pipe.
+  /// Opens a file or folder for reading; a FIFO is opened without waiting for a writer.
   convenience init(reading path: String) throws {
     let number = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-    guard number >= 0 else { throw CheckpointError(errno, path, "cannot be opened") }
+    guard number >= 0 else { throw CheckpointError.unreadable(path, "cannot be opened", errno: errno) }
     self.init(number, path: path)
   }
 
-  /// Makes a new file at `temporary`; errors name the `path` that it will become.
+  /// Creates a new file at `temporary`; errors name `path`, its final name.
   convenience init(creating temporary: String, for path: String) throws {
     let number = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard number >= 0 else { throw CheckpointError(errno, path, "cannot create a temporary file beside it") }
+    guard number >= 0 else {
+      throw CheckpointError.notWritable(path, "cannot create a temporary file next to it", errno: errno)
+    }
     self.init(number, path: path)
   }
 
@@ -31,10 +34,12 @@ final class FileDescriptor {
   /// - Throws: `CheckpointError` if this is no regular file.
   func size() throws -> Int {
     var status = stat()
-    guard fstat(number, &status) == 0 else { throw CheckpointError(errno, path, "cannot be examined") }
+    guard fstat(number, &status) == 0 else {
+      throw CheckpointError.unreadable(path, "cannot be examined", errno: errno)
+    }
     guard status.st_mode & S_IFMT == S_IFREG else {
       let kind = status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "a device or a pipe"
-      throw CheckpointError(path, "is \(kind), expected a file")
+      throw CheckpointError.unreadable(path, "is \(kind), expected a file")
     }
     return Int(status.st_size)
   }
@@ -42,38 +47,28 @@ final class FileDescriptor {
   /// Maps the first `size` bytes, which must be at least one, for reading.
   func map(_ size: Int) throws -> UnsafeRawPointer {
     guard let memory = mmap(nil, size, PROT_READ, MAP_PRIVATE, number, 0), memory != MAP_FAILED else {
-      throw CheckpointError(errno, path, "cannot be mapped into memory")
+      throw CheckpointError.unreadable(path, "cannot be mapped into memory", errno: errno)
     }
     return UnsafeRawPointer(memory)
   }
 
-  /// Writes all of `bytes` at the end of what was written before.
+  /// Writes all of `bytes` after what was written before.
   func append(_ bytes: UnsafeRawBufferPointer) throws {
-    // No system writes more than this at once, and some refuse to try.
-    let most = 1 << 30
-    var left = bytes
-    while !left.isEmpty {
-      let written = write(number, left.baseAddress, min(left.count, most))
-      if written < 0 && errno == EINTR { continue }
-      guard written > 0 else { throw CheckpointError(errno, path, "cannot write \(left.count) bytes") }
-      left = UnsafeRawBufferPointer(rebasing: left[written...])
-    }
+    let code = writeAll(bytes, to: number)
+    guard code == 0 else { throw CheckpointError.notWritable(path, "cannot write \(bytes.count) bytes", errno: code) }
   }
 
-  /// Takes the right to what is open for as long as this object lives; false if another holds it.
+  /// Locks the open file for the lifetime of this object; false if another descriptor holds the lock.
   ///
-  /// Unlike the number of a process it means the same in every container on a machine. A file system without locks
-  /// gives it to everybody.
+  /// Unlike a process number, a lock is valid across the containers of a machine. On a file system without locks this
+  /// is always true.
   func lock() -> Bool { flock(number, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK }
 
   /// Waits until everything written is on the disk.
   func synchronize() throws {
-    // Some file systems have nothing to synchronise in a folder and say so with EINVAL.
+    // Some file systems cannot synchronise a folder and fail with EINVAL.
     guard fsync(number) == 0 || errno == EINVAL else {
-      throw CheckpointError(errno, path, "cannot be synchronised with the disk")
+      throw CheckpointError.notWritable(path, "cannot be synchronised with the disk", errno: errno)
     }
   }
 }
-
-/// The operating system's words for an error number.
-func systemMessage(_ code: Int32) -> String { String(cString: strerror(code)) }

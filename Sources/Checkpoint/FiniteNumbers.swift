@@ -1,8 +1,8 @@
-import Torch
+import WidebandTorch
 
-/// Looks for numbers that are infinite or none, in the bytes of a tensor.
+/// Searches the bytes of a tensor for infinities and NaNs.
 enum FiniteNumbers {
-  /// The position of the first element that is not finite; nil if all are, and for types of integers.
+  /// The index of the first element that is not finite; nil if all are finite, and for integer types.
   static func firstOther(in bytes: UnsafeRawBufferPointer, _ dtype: DType) -> Int? {
     switch dtype {
     case .float64: first(in: bytes, exponent: 0x7FF0_0000_0000_0000 as UInt64)
@@ -16,7 +16,7 @@ enum FiniteNumbers {
   /// A number is not finite if all bits of its exponent are set.
   private static func first<Bits: FixedWidthInteger>(in bytes: UnsafeRawBufferPointer, exponent: Bits) -> Int? {
     let numbers = bytes.bindMemory(to: Bits.self)
-    // Whole blocks without a branch, which the compiler makes vectors of.
+    // No branch within a block, so that the compiler vectorises the loop.
     let block = 4096
     for start in stride(from: 0, to: numbers.count, by: block) {
       let part = numbers[start..<min(start + block, numbers.count)]

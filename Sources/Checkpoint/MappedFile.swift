@@ -1,9 +1,9 @@
 import Foundation
 
-/// A whole file mapped into memory for reading, for as long as somebody holds this object.
+/// A file mapped into memory for reading, for the lifetime of this object.
 ///
-/// A file that is replaced by renaming stays as it was here; one that is shortened in place while mapped must not be
-/// read any more, which is why nothing in this project writes in place.
+/// If the file is replaced by a rename, the mapping keeps the old content. If it is truncated in place, reading the
+/// mapping crashes; for this reason nothing in this project writes weights in place.
 final class MappedFile: @unchecked Sendable {
   private let bytes: UnsafeRawBufferPointer
 
@@ -14,7 +14,7 @@ final class MappedFile: @unchecked Sendable {
     bytes = size == 0 ? UnsafeRawBufferPointer(start: nil, count: 0) : .init(start: try file.map(size), count: size)
   }
 
-  /// Lends the content, which is valid no longer than `body` runs or this object lives.
+  /// Calls `body` with the content, which is valid for the lifetime of this object.
   func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     try withExtendedLifetime(self) { try body(bytes) }
   }

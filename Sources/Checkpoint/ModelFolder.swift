@@ -1,8 +1,8 @@
-import CheckedInput
 import Foundation
-import Torch
+import WidebandCheckedInput
+import WidebandTorch
 
-/// A model as a folder in Hugging Face's layout: `config.json`, weights in `model.safetensors` or in shards with
+/// A model folder in Hugging Face's layout: `config.json`, weights in `model.safetensors` or in shards with
 /// `model.safetensors.index.json`, and small files such as the tokenizer's.
 ///
 ///     let folder = ModelFolder(url)
@@ -15,7 +15,7 @@ public struct ModelFolder: Sendable {
   private static let maximumConfigurationBytes = 64 << 20
   private static let weightsName = "model.safetensors"
 
-  /// The folder at `url`, which need not exist yet.
+  /// A model folder at `url`, which need not exist yet.
   public init(_ url: URL) { self.url = url.standardizedFileURL }
 
   /// The bytes of `config.json`.
@@ -24,50 +24,53 @@ public struct ModelFolder: Sendable {
   public func configurationData() throws -> Data {
     try requireFolder()
     let configuration = url.appending(path: Self.configurationName)
-    guard exists(configuration) else { throw CheckpointError(configuration.path, "is missing from the model folder") }
-    do { return try boundedContents(of: configuration, limit: Self.maximumConfigurationBytes) } catch let error
-      as InputError
-    { throw CheckpointError(error) }
+    guard exists(configuration) else {
+      throw CheckpointError.unreadable(configuration.path, "is missing from the model folder")
+    }
+    do { return try boundedContents(of: configuration, limit: Self.maximumConfigurationBytes) } catch {
+      throw CheckpointError.unreadable(path: configuration.path, sentence: "\(error)")
+    }
   }
 
-  /// Whether there are weights, in one file or in shards.
+  /// Whether the folder has weights, in one file or in shards.
   public var hasWeights: Bool { [Self.weightsName, ShardIndex.fileName].contains { exists(url.appending(path: $0)) } }
 
-  /// All weights by name, mapped into memory rather than read. They must not be written to.
+  /// All weights by name, as views of the mapped files. They must not be written to.
   ///
-  /// - Throws: `CheckpointError` if there are none, or a file or the index does not describe what is there.
+  /// - Throws: `CheckpointError` if there are no weights, or if a header or the index contradicts the files.
   public func readTensors() throws -> [String: Tensor] {
     try requireFolder()
     let weights = url.appending(path: Self.weightsName)
     if exists(weights) { return try SafetensorsFile(weights).tensors() }
     let index = url.appending(path: ShardIndex.fileName)
     guard exists(index) else {
-      throw CheckpointError(url.path, "holds neither \(Self.weightsName) nor \(ShardIndex.fileName)")
+      throw CheckpointError.unreadable(url.path, "holds neither \(Self.weightsName) nor \(ShardIndex.fileName)")
     }
     return try ShardIndex(index).readTensors(in: url)
   }
 
-  /// What a file of weights holds at most unless something else is asked for.
-  public static let usualShardBytes = 5_000_000_000
+  /// The default maximum size of a file of weights, in bytes.
+  public static let defaultShardBytes = 5_000_000_000
 
-  /// Writes the whole folder, which must not be there yet or be empty; it appears in full or not at all.
+  /// Writes the whole folder atomically; it must not exist yet, or be empty.
   ///
   /// - Parameters:
   ///   - configuration: the content of `config.json`.
-  ///   - tensors: every weight with its name, in the order in which shards are filled.
-  ///   - dtype: the type to write tensors of real numbers in; nil for their own.
-  ///   - extraFiles: more files by name, such as `tokenizer.json`.
-  ///   - maximumShardBytes: what a file of weights should hold at most. A larger tensor gets a file of its own.
-  /// - Throws: `CheckpointError` if a file cannot be written, something is in the way, or a weight is not a finite number
-  ///   in the type that it is written in.
+  ///   - tensors: all weights with their names, in the order in which shards are filled.
+  ///   - dtype: the type of floating-point tensors in the file; nil for their own.
+  ///   - extraFiles: additional files by name, such as `tokenizer.json`.
+  ///   - maximumShardBytes: the maximum size of a file of weights. A larger tensor gets a file of its own.
+  /// - Throws: `CheckpointError` if a file cannot be written, the folder is not empty, or a weight is not finite in the
+  ///   type that it is written in.
   public func write(
     configuration: Data, tensors: [(name: String, tensor: Tensor)], dtype: DType? = nil,
-    extraFiles: [String: Data] = [:], maximumShardBytes: Int = ModelFolder.usualShardBytes
+    extraFiles: [String: Data] = [:], maximumShardBytes: Int = ModelFolder.defaultShardBytes
   ) throws {
     try requireNew()
     let own = [Self.configurationName, Self.weightsName, ShardIndex.fileName]
     for name in extraFiles.keys.sorted() where own.contains(name) || !ShardIndex.isPlain(name) {
-      throw CheckpointError(url.path, "\(quoted(name)) cannot be the name of an extra file in a model folder")
+      throw CheckpointError.notWritable(
+        url.path, "\(quoted(name)) cannot be the name of an extra file in a model folder")
     }
     try AtomicFolder.write(to: url) { folder in
       try writeWeights(tensors, dtype, maximumShardBytes, to: folder)
@@ -90,7 +93,7 @@ public struct ModelFolder: Sendable {
       try Safetensors.write(shard, dtype: dtype, requiringFinite: true, to: folder.appending(path: file))
       for (name, _) in shard {
         guard index.updateValue(file, forKey: name) == nil else {
-          throw CheckpointError(folder.path, "the tensor name \(quoted(name)) is taken")
+          throw CheckpointError.notWritable(folder.path, "the tensor name \(quoted(name)) is taken")
         }
       }
     }
@@ -99,7 +102,7 @@ public struct ModelFolder: Sendable {
       ShardIndex(shards: index).encoded(totalBytes: totalBytes), to: folder.appending(path: ShardIndex.fileName))
   }
 
-  /// The tensors in order, cut wherever the next one would not fit.
+  /// The tensors in order; a new shard begins where the next tensor would not fit.
   private static func shards(
     _ tensors: [(name: String, tensor: Tensor)], _ dtype: DType?, _ maximumBytes: Int
   ) -> [[(name: String, tensor: Tensor)]] {
@@ -128,16 +131,18 @@ public struct ModelFolder: Sendable {
   private func exists(_ url: URL) -> Bool { isThere(url.path) }
 
   private func requireFolder() throws {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
-      throw CheckpointError(url.path, "there is no such model folder")
+    let path = url.path
+    if isFolder(path) { return }
+    guard isThere(path) else { throw CheckpointError.unreadable(path, "there is no such model folder") }
+    guard access(path, F_OK) == 0 else {
+      throw CheckpointError.unreadable(path, "cannot be examined", errno: errno)
     }
-    guard isFolder.boolValue else { throw CheckpointError(url.path, "is a file, expected a model folder") }
+    throw CheckpointError.unreadable(path, "is a file, expected a model folder")
   }
 
-  /// Fails unless a folder can be made here: nothing is in the way, or an empty folder.
+  /// Fails unless a folder can be created here: the path must not exist, or be an empty folder.
   ///
-  /// What is in a folder may be somebody's only copy, so no folder is replaced, whatever it seems to hold.
+  /// A folder that is not empty is never replaced, whatever it contains: it may be the only copy.
   ///
   /// - Throws: `CheckpointError` naming the path.
   public func requireNew() throws {
@@ -145,8 +150,8 @@ public struct ModelFolder: Sendable {
     try requireFolder()
     let content: [String]
     do { content = try FileManager.default.contentsOfDirectory(atPath: url.path) } catch {
-      throw CheckpointError(url.path, "cannot be listed: \(reason(error))")
+      throw CheckpointError.unreadable(url.path, "cannot be listed: \(reason(error))")
     }
-    guard content.isEmpty else { throw CheckpointError(url.path, AtomicFolder.occupied) }
+    guard content.isEmpty else { throw CheckpointError.exists(url.path, AtomicFolder.occupied) }
   }
 }

@@ -1,19 +1,19 @@
-import CheckedInput
 import Foundation
-import Torch
+import WidebandCheckedInput
+import WidebandTorch
 
-/// The safetensors format, written.
+/// Writes safetensors files; ``SafetensorsFile`` reads them.
 public enum Safetensors {
-  /// Writes a file that the format's other readers open too; `SafetensorsFile` reads it back.
+  /// Writes a safetensors file atomically.
   ///
-  /// The file appears in full or not at all. Tensors are copied to the processor and written one at a time, in the
-  /// reference implementation's order: the widest dtypes first, then by name, so that every tensor is aligned.
+  /// Tensors are copied to the CPU and written one at a time, in the order of the format's reference implementation:
+  /// the widest dtypes first, then by name, so that every tensor is aligned.
   ///
   /// - Parameters:
-  ///   - tensors: every tensor with its name; names must differ.
-  ///   - dtype: the type to write tensors of real numbers in, each converted as it is written; nil for their own.
+  ///   - tensors: all tensors with their names; names must differ.
+  ///   - dtype: the type of floating-point tensors in the file, converted as they are written; nil for their own.
   ///   - metadata: free text by key. Hugging Face's readers refuse a file without a "format".
-  ///   - requiresFinite: whether a number that is infinite or none in the type that it is written in is an error.
+  ///   - requiresFinite: whether an infinity or a NaN in the type that is written is an error.
   /// - Throws: `CheckpointError` naming the path and the tensor.
   public static func write(
     _ tensors: [(name: String, tensor: Tensor)], dtype: DType? = nil,
@@ -29,13 +29,13 @@ public enum Safetensors {
           try withTorch {
             try entry.tensor.withContiguousBytes(as: entry.dtype) { bytes in
               if requiresFinite, let index = FiniteNumbers.firstOther(in: bytes, entry.dtype) {
-                throw CheckpointError(url.path, try entry.problem(at: index))
+                throw CheckpointError.notWritable(url.path, try entry.problem(at: index))
               }
               try append(bytes)
             }
           }
         } catch let error as TorchError {
-          throw CheckpointError(url.path, "tensor \(quoted(entry.name)) cannot be written: \(error)")
+          throw CheckpointError.notWritable(url.path, "tensor \(quoted(entry.name)) cannot be written: \(error)")
         }
       }
     }
@@ -47,7 +47,7 @@ public enum Safetensors {
     let tensor: Tensor
     let dtype: DType
 
-    /// What is said of an element that is not finite once it is written.
+    /// The error sentence for an element that is not finite in the type that is written.
     func problem(at index: Int) throws -> String {
       let value = try withTorch { try tensor.flattened().slice(0, index..<(index + 1)).item() }
       let isTooLarge = value.isFinite ? ", which \(dtype) cannot hold" : ""
@@ -56,7 +56,7 @@ public enum Safetensors {
     }
   }
 
-  /// The type that a tensor is written in, if `dtype` is asked for.
+  /// The type that a tensor is written in, if `dtype` is requested for floating-point tensors.
   static func stored(_ tensor: Tensor, _ dtype: DType?) -> DType {
     tensor.dtype.isFloatingPoint ? dtype ?? tensor.dtype : tensor.dtype
   }
@@ -67,7 +67,7 @@ public enum Safetensors {
     }
   }
 
-  /// The header's length and the header, padded so that the data starts at a multiple of eight.
+  /// The header's length and the header, padded so that the data starts at a multiple of eight bytes.
   private static func header(
     _ entries: [Entry], _ metadata: [String: String], _ path: String
   ) throws -> Data {
@@ -80,12 +80,12 @@ public enum Safetensors {
     var offset = 0
     for entry in entries {
       guard names.insert(entry.name).inserted else {
-        throw CheckpointError(path, "the tensor name \(quoted(entry.name)) is taken")
+        throw CheckpointError.notWritable(path, "the tensor name \(quoted(entry.name)) is taken")
       }
       let end = offset + entry.tensor.count * entry.dtype.size
       let shape = entry.tensor.shape.map(String.init).joined(separator: ",")
-      let form = "\"dtype\":\"\(entry.dtype.safetensorsName)\",\"shape\":[\(shape)]"
-      members.append("\(try literal(entry.name)):{\(form),\"data_offsets\":[\(offset),\(end)]}")
+      let type = "\"dtype\":\"\(entry.dtype.safetensorsName)\",\"shape\":[\(shape)]"
+      members.append("\(try literal(entry.name)):{\(type),\"data_offsets\":[\(offset),\(end)]}")
       offset = end
     }
     let text = Data("{\(members.joined(separator: ","))}".utf8)

@@ -1,6 +1,6 @@
-import Torch
+import WidebandTorch
 
-/// The names that safetensors gives to dtypes.
+/// Names of dtypes in safetensors headers.
 extension DType {
   /// All dtypes in the order in which the format's reference implementation lays tensors out: widest first.
   static let safetensorsOrder: [DType] = [
@@ -13,7 +13,7 @@ extension DType {
     self = dtype
   }
 
-  /// What a header calls this dtype.
+  /// The name of this dtype in a header.
   var safetensorsName: String {
     switch self {
     case .float64: "F64"

@@ -1,11 +1,11 @@
-import CheckedInput
 import Foundation
-import Torch
+import WidebandCheckedInput
+import WidebandTorch
 
 /// A safetensors file, mapped into memory.
 ///
-/// Opening it reads and checks the header only. Tensors are views of the mapping: their bytes are read from the disk
-/// when somebody looks at them, and the mapping lives as long as the last of them. They must not be written to.
+/// Opening it reads and checks the header only. Tensors are views of the mapping: their bytes are read from the disk on
+/// first access, and the mapping lives as long as the last tensor. They must not be written to.
 ///
 ///     let file = try SafetensorsFile(url)
 ///     let weight = try file.tensor("model.embed_tokens.weight")
@@ -49,7 +49,7 @@ public struct SafetensorsFile: Sendable {
   /// - Throws: `CheckpointError` if the file has no tensor of this name.
   public func shape(of name: String) throws -> [Int] { try entry(name).shape }
 
-  /// A tensor over the file's bytes; only one that the file does not align to its dtype is copied.
+  /// A tensor over the file's bytes; it is copied only if the file does not align it to its dtype.
   ///
   /// - Throws: `CheckpointError` if the file has no tensor of this name, or a BOOL in it is neither 0 nor 1.
   public func tensor(_ name: String) throws -> Tensor {
@@ -59,14 +59,14 @@ public struct SafetensorsFile: Sendable {
 
   /// All tensors by name.
   ///
-  /// - Throws: `CheckpointError` if two names look the same, differing in how a letter and its accent are put together:
-  ///   to a dictionary of text they are one.
+  /// - Throws: `CheckpointError` if two names are canonically equivalent, such as "é" as one scalar and as two: a
+  ///   dictionary of strings takes them for one key.
   public func tensors() throws -> [String: Tensor] {
     var tensors = [String: Tensor](minimumCapacity: entries.count)
     try withTorch {
       for entry in entries {
         guard tensors.updateValue(try tensor(entry), forKey: entry.name) == nil else {
-          throw CheckpointError(
+          throw CheckpointError.malformed(
             url.path, "two tensors are called \(quoted(entry.name)), in letters that are composed differently")
         }
       }
@@ -88,21 +88,21 @@ public struct SafetensorsFile: Sendable {
     }
   }
 
-  /// A Swift `Bool` that is neither 0 nor 1 has no defined meaning, so none is let in.
+  /// A Swift `Bool` that is neither 0 nor 1 is undefined behaviour, so such bytes are refused.
   private func requireBooleans(_ bytes: UnsafeRawBufferPointer, _ entry: SafetensorsHeader.Entry) throws {
     guard entry.dtype == .bool, let index = bytes.firstIndex(where: { $0 > 1 }) else { return }
     let place = "tensor \(quoted(entry.name)): element \(index)"
-    throw CheckpointError(url.path, "\(place) is \(bytes[index]), expected a BOOL of 0 or 1")
+    throw CheckpointError.malformed(url.path, "\(place) is \(bytes[index]), expected a BOOL of 0 or 1")
   }
 
   private func entry(_ name: String) throws -> SafetensorsHeader.Entry {
     guard let place = places[ExactString(name)] else {
-      throw CheckpointError(url.path, "has no tensor \(quoted(name))")
+      throw CheckpointError.mismatch(url.path, "has no tensor \(quoted(name))")
     }
     return entries[place]
   }
 
-  /// Bytes where every dtype may lie.
+  /// A copy of bytes with an alignment that suits every dtype.
   private final class AlignedCopy {
     let memory: UnsafeMutableRawPointer
 

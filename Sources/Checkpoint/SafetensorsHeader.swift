@@ -1,11 +1,11 @@
 import Foundation
-import Torch
+import WidebandTorch
 
-/// What the header of a safetensors file says, once it is known to be true of the file's bytes.
+/// The header of a safetensors file, checked against the file's size.
 ///
 /// A file is eight bytes with the header's length (little-endian), the header (JSON), and the data. The header maps
-/// each tensor's name to its dtype, its shape and the range of data bytes that hold it. The ranges must cover the data
-/// exactly: without overlap, hole or remainder.
+/// each tensor's name to its dtype, its shape and its range of data bytes. The ranges must cover the data exactly:
+/// without overlap, gap or remainder.
 struct SafetensorsHeader {
   /// One tensor.
   struct Entry {
@@ -31,14 +31,16 @@ struct SafetensorsHeader {
   /// - Throws: `CheckpointError` with the path and the first thing that is wrong.
   init(_ file: UnsafeRawBufferPointer, path: String) throws {
     guard file.count >= 8 else {
-      throw CheckpointError(path, "\(file.count) bytes are too few for a safetensors file, expected at least 8")
+      throw CheckpointError.malformed(
+        path, "\(file.count) bytes are too few for a safetensors file, expected at least 8")
     }
     let length = UInt64(littleEndian: file.loadUnaligned(as: UInt64.self))
     guard length <= file.count - 8 else {
-      throw CheckpointError(path, "header length \(length) exceeds the file's \(file.count) bytes")
+      throw CheckpointError.malformed(path, "header length \(length) exceeds the file's \(file.count) bytes")
     }
     guard length <= Self.maximumLength else {
-      throw CheckpointError(path, "header length \(length) exceeds the format's limit of \(Self.maximumLength) bytes")
+      throw CheckpointError.malformed(
+        path, "header length \(length) exceeds the format's limit of \(Self.maximumLength) bytes")
     }
     dataStart = 8 + Int(length)
     let parser = SafetensorsHeaderParser(path: path, dataCount: file.count - dataStart)

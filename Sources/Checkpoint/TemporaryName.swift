@@ -1,13 +1,13 @@
 import Foundation
 
-/// The name of something that is not yet, or no longer, what a reader should see.
+/// The name of a temporary file or folder, or of an old folder that was moved aside.
 ///
-/// `.wideband-PROCESS-SESSION-UNIQUE`, followed by `-NAME` for a folder that was called NAME until it had to make room.
-/// The session tells this process from an earlier one that had the same number.
+/// `.wideband-PROCESS-SESSION-UNIQUE`, followed by `-NAME` for a folder NAME that was moved aside. The session tells
+/// this process from an earlier one with the same number.
 struct TemporaryName {
   /// The file name.
   let text: String
-  /// What the folder was called, if it was moved aside.
+  /// The folder's original name, if it was moved aside.
   let replaced: String?
 
   private let process: Int32
@@ -16,7 +16,7 @@ struct TemporaryName {
   private static let prefix = ".wideband"
   private static let ownSession = String(UInt64.random(in: 0...UInt64.max), radix: 36)
 
-  /// A name that nothing else has.
+  /// A unique name.
   init(replacing replaced: String? = nil) {
     self.replaced = replaced
     process = getpid()
@@ -26,7 +26,7 @@ struct TemporaryName {
     text = "\(Self.prefix)-\(process)-\(session)-\(unique)\(suffix)"
   }
 
-  /// Recognises a name that was made by any process; nil for all others.
+  /// Parses a name that any process has generated; nil for all others.
   init?(_ text: String) {
     let parts = text.split(separator: "-", maxSplits: 4, omittingEmptySubsequences: false)
     guard parts.count >= 4, parts[0] == Self.prefix, let process = Int32(parts[1]), process > 0 else { return nil }
@@ -36,10 +36,10 @@ struct TemporaryName {
     replaced = parts.count == 5 ? String(parts[4]) : nil
   }
 
-  /// Whether what is at `url` under this name was left by a process that is gone.
+  /// Whether the file or folder at `url` was left by a process that has ended.
   ///
-  /// The number alone does not say so: in another container the process that has it may still be writing. Such a one
-  /// holds the lock.
+  /// The process number alone does not tell: in another container the process may still be writing. It holds the lock
+  /// then.
   func isLeftOver(at url: URL) -> Bool {
     let isGone = process == getpid() ? session != Self.ownSession : kill(process, 0) != 0 && errno == ESRCH
     guard isGone, let leftOver = try? FileDescriptor(reading: url.path) else { return false }

@@ -1,30 +1,35 @@
-import Torch
-import VirtualWidth
+import WidebandTorch
+import WidebandVirtualWidth
 
-/// A decoder-only transformer: Qwen3 or Qwen3-MoE, plain or with an over-width state, with any number of prediction
-/// depths.
+/// A decoder-only transformer: Qwen3 or Qwen3-MoE, with plain residual connections or virtual width, and with any
+/// number of prediction depths.
+///
+/// Shapes: B sequences of T tokens, a vocabulary of V tokens, a backbone of width D, and a state of n slots of C
+/// channels, where a model without virtual width has n = 1 and C = D.
 ///
 ///     let model = try LanguageModel(configuration, weights: WeightStore(seed: 1))
 ///     let logits = try withTorch { model.logits(tokens) }
 public struct LanguageModel {
-  /// What the model is made of.
+  /// The architecture.
   public let configuration: ModelConfiguration
-  /// Every weight by its name in `model.safetensors`.
+  /// The weights by their names in `model.safetensors`.
   public let weights: WeightStore
 
-  private let embedding: OverWidthEmbedding
-  private let layers: [Layer]
+  let embedding: OverWidthEmbedding
+  let layers: [Layer]
   let readout: Readout
   let head: WeightMatrix
   private let depths: [MultiTokenPrediction]
 
-  /// The model of a configuration, with weights that the store makes or has loaded.
+  /// The model of a configuration, with weights that the store initialises or loads.
   ///
   /// - Parameters:
-  ///   - start: what fresh weights start from.
-  ///   - dtype: the type that activations have; norms, router and connection coefficients are float32 regardless.
-  /// - Throws: `ConfigurationError` for a configuration no model can be made of; `TorchError` for a tensor that a
-  ///   checkpoint lacks, has in another shape, or has beyond what the configuration needs.
+  ///   - configuration: the architecture.
+  ///   - weights: the store of the weights.
+  ///   - start: the initial values of new weights.
+  ///   - dtype: the dtype of activations; norms, router and connection coefficients are computed in float32 regardless.
+  /// - Throws: `ConfigurationError` for a configuration that no model can be built from; `TorchError` for a tensor that
+  ///   is missing in a checkpoint, unexpected, or of another shape.
   public init(
     _ configuration: ModelConfiguration, weights: WeightStore, start: InitialValues = .standard,
     computingIn dtype: DType = .float32
@@ -38,7 +43,7 @@ public struct LanguageModel {
       vocabularySize: configuration.vocabularySize, hiddenSize: D, width: configuration.virtualWidth, start: start,
       computingIn: dtype, in: model)
     layers = try (0..<configuration.layerCount).map {
-      try Layer(configuration, index: $0, memoryIndex: $0, start: start, in: model["layers"][$0])
+      try Layer(configuration, index: $0, cacheIndex: $0, start: start, in: model["layers"][$0])
     }
     readout = try Readout(configuration, start: start, in: model)
     head =
@@ -50,65 +55,73 @@ public struct LanguageModel {
     }
     try weights.requireNothingLeft()
     for (name, matrix) in weights.matrices where matrix.scheme != configuration.quantization {
-      let said =
+      let expected =
         configuration.quantization.map { "quantization_config says \($0)" } ?? "there is no quantization_config"
-      throw ConfigurationError("\(said), but tensor '\(name)' is \(matrix.scheme.map { "in \($0)" } ?? "of floats")")
+      throw ConfigurationError.quantizationMismatch(
+        "\(expected), but tensor '\(name)' is \(matrix.scheme.map { "in \($0)" } ?? "of floats")")
     }
   }
 
   /// The state `[B, T, n, C]` that enters the first layer, for integer tokens `[B, T]`.
   public func embedded(_ tokens: Tensor) -> Tensor { embedding(tokens) }
 
-  /// The state `[B, T, n, C]` after some consecutive layers, from the one before them.
-  public func run(_ range: Range<Int>, from state: consuming Tensor, in pass: Pass) -> Tensor {
-    // Handed on, not kept: a wide state may be the largest thing in memory beside the weights.
+  /// The state `[B, T, n, C]` after consecutive layers, from the state that enters them.
+  public func run(_ range: Range<Int>, from state: consuming Tensor, in context: ForwardContext) -> Tensor {
+    // Consumed by each layer: a wide state may be the largest tensor after the weights.
     var state = State(state)
-    for layer in layers[range] { state = layer(consume state, in: pass) }
+    for layer in layers[range] { state = layer(consume state, in: context) }
     return state.tensor
   }
 
-  /// The state `[B, T, n, C]` after the last layer, for integer tokens `[B, T]`; gated where the pass says so.
-  public func trunk(_ tokens: Tensor, in pass: Pass) -> Tensor {
-    guard let gate = pass.gate else { return run(0..<layers.count, from: embedded(tokens), in: pass) }
+  /// The state `[B, T, n, C]` after the last layer, for integer tokens `[B, T]`; with the gate of direct decoding if
+  /// the context has one.
+  public func trunk(_ tokens: Tensor, in context: ForwardContext) -> Tensor {
+    guard let gate = context.gate else { return run(0..<layers.count, from: embedded(tokens), in: context) }
     let groups = gate.split.groups(layerCount: layers.count)
-    let encoded = run(groups.encoding, from: embedded(tokens), in: pass)
-    let thought = run(groups.thinking, from: encoded, in: pass)
-    return run(groups.decoding, from: gate(encoded: encoded, thought: thought), in: pass)
+    let encoded = run(groups.encoding, from: embedded(tokens), in: context)
+    let thought = run(groups.thinking, from: encoded, in: context)
+    return run(groups.decoding, from: gate(encoded: encoded, thought: thought), in: context)
   }
 
   /// Logits `[B, T, V]` from the state after the last layer, in float32.
-  public func logits(of state: Tensor) -> Tensor { scores(readout(state)) }
+  public func logits(of state: Tensor) -> Tensor { headLogits(readout(state)) }
 
-  /// Logits `[..., V]` of what the head sees, `[..., D]`, in float32.
-  func scores(_ output: Tensor) -> Tensor { output.linear(head).to(.float32) }
+  /// Logits `[..., V]` from the head's input `[..., D]`, in float32.
+  func headLogits(_ output: Tensor) -> Tensor { output.linear(head).to(.float32) }
 
   /// Logits `[B, T, V]` of the next token, for integer tokens `[B, T]`.
   public func logits(_ tokens: Tensor) -> Tensor {
-    logits(of: trunk(tokens, in: Pass(length: tokens.size(1), configuration: configuration, on: tokens.device)))
+    logits(
+      of: trunk(tokens, in: ForwardContext(length: tokens.size(1), configuration: configuration, on: tokens.device)))
   }
 
-  /// What the head sees, `[B, T, D]`, of each prediction depth in turn: depth k (from 0) knows `targets[t+k]` and
+  /// The head's input `[B, T, D]` of each prediction depth: at position t, depth k (from 0) is given `targets[t+k]` and
   /// predicts `targets[t+k+1]`.
   ///
-  /// Where a target is ignored the depths know the row's own next token. Beyond a row's end they know its start; what
-  /// that leads to is never scored.
-  func deeperOutputs(from state: Tensor, tokens: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
+  /// Where a target is ignored, the depths are given the row's next token. Positions after the end of a row wrap around
+  /// to its start; the loss does not include them.
+  func mtpOutputs(from state: Tensor, tokens: Tensor, targets: Tensor, in context: ForwardContext) -> [Tensor] {
     var state = state
-    let known = Tensor.choose(targets .< 0, tokens.rolled(-1, axis: 1), targets)
+    let known = Tensor.where(targets .< 0, tokens.rolled(-1, axis: 1), targets)
     return depths.indices.map { k in
-      state = deeperState(k, from: state, knowing: known.rolled(-k, axis: 1), in: pass)
+      state = mtpState(k, from: state, knowing: known.rolled(-k, axis: 1), in: context)
       return depths[k].readout(state)
     }
   }
 
-  /// The state `[B, T, n, C]` of prediction depth k from that of the depth before it, or after the last layer for k = 0,
-  /// and the tokens `[B, T]` that it knows, k+1 places on.
-  public func deeperState(_ k: Int, from state: Tensor, knowing tokens: Tensor, in pass: Pass) -> Tensor {
-    depths[k](state, embedded: embedding(tokens), in: pass)
+  /// The state `[B, T, n, C]` of prediction depth k.
+  ///
+  /// - Parameters:
+  ///   - k: the depth, from 0.
+  ///   - state: the state of depth k - 1, or the state after the last layer for k = 0.
+  ///   - tokens: the tokens `[B, T]` k + 1 positions later, which the depth is given.
+  ///   - context: the context of the pass.
+  public func mtpState(_ k: Int, from state: Tensor, knowing tokens: Tensor, in context: ForwardContext) -> Tensor {
+    depths[k](state, embedded: embedding(tokens), in: context)
   }
 
-  /// Logits `[B, T, V]` of the token k+2 places on, from the state of prediction depth k, in float32.
-  public func deeperLogits(_ k: Int, of state: Tensor) -> Tensor {
-    scores(depths[k].readout(state))
+  /// Logits `[B, T, V]` of the token k + 2 positions later, from the state of prediction depth k, in float32.
+  public func mtpLogits(_ k: Int, of state: Tensor) -> Tensor {
+    headLogits(depths[k].readout(state))
   }
 }

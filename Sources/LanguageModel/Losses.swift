@@ -1,106 +1,110 @@
-import Torch
+import WidebandTorch
 
-/// The losses of one batch, each a scalar in nats.
+/// The losses of one batch. Each is a scalar tensor in nats.
 public struct Losses {
-  /// What is optimised.
+  /// The weighted sum of the losses, which is optimised.
   public let total: Tensor
-  /// The mean over positions of the next token's loss.
+  /// The mean next-token loss.
   public let nextToken: Tensor
-  /// The next token's loss at each position, `[B, T]`, cut off from what it was made of; nil unless the pass is gated.
-  public var positions: Tensor?
-  /// How far the model's distributions are from those that it is to learn, the mean over positions; nil where it learns
-  /// from tokens.
-  public var distillation: Tensor?
-  /// The same for each prediction depth: first the token after the next, then the one after that.
-  public let deeper: [Tensor]
-  /// How unevenly the experts are used; nil without experts.
+  /// The next-token loss at each position `[B, T]`, detached; nil unless the pass has a gate.
+  public let positions: Tensor?
+  /// The mean KL divergence from the teacher's distributions; nil without a teacher.
+  public let distillation: Tensor?
+  /// The mean loss of each prediction depth, from the token after the next on.
+  public let mtp: [Tensor]
+  /// The load-balancing loss of the experts; nil without experts.
   public let balance: Tensor?
 
-  /// The losses of a model, of which the total is made.
+  /// Combines the losses of a model into the total, see `LanguageModel.losses`.
   init(
-    nextToken: Tensor, positions: Tensor?, distillation: Tensor?, deeper: [Tensor], balance: Tensor?,
+    nextToken: Tensor, positions: Tensor?, distillation: Tensor?, mtp: [Tensor], balance: Tensor?,
     _ configuration: ModelConfiguration
   ) {
     var total = distillation ?? nextToken
     if let prediction = configuration.multiTokenPrediction {
       let weight = prediction.lossWeight / Double(prediction.depth)
-      for loss in deeper { total = total + loss * weight }
+      for loss in mtp { total = total + loss * weight }
     }
     if let experts = configuration.experts, let balance { total = total + balance * experts.balanceLossWeight }
     self.total = total
     self.nextToken = nextToken
     self.positions = positions
     self.distillation = distillation
-    self.deeper = deeper
+    self.mtp = mtp
     self.balance = balance
   }
 
-  /// Every loss with its name: `total`, `next_token`, `distillation`, `next_2_token` …,
-  /// `load_balancing`.
+  /// All losses by name: `total`, `next_token`, `distillation`, `next_2_token` …, `load_balancing`.
   public var named: [(name: String, value: Tensor)] {
     var all = [("total", total), ("next_token", nextToken)]
     if let distillation { all.append(("distillation", distillation)) }
-    for (k, loss) in deeper.enumerated() { all.append(("next_\(k + 2)_token", loss)) }
+    for (k, loss) in mtp.enumerated() { all.append(("next_\(k + 2)_token", loss)) }
     if let balance { all.append(("load_balancing", balance)) }
     return all
   }
 }
 
 extension LanguageModel {
-  /// The training loss of rows of tokens `[B, T]` and the tokens that follow them, `[B, T]`.
+  /// The training losses of tokens `[B, T]` and targets `[B, T]`, the tokens that follow them.
   ///
   ///     total = next token + w/K Σ_k depth k + c · balance
   ///
-  /// Depth k cannot score the last k+1 positions of a row. Targets of -100 are left out of every mean.
-  /// In a gated pass the first part may be the distance to another model's distributions instead, given by its
-  /// logits `[B, T, V]`: the mean over positions of KL(other ‖ this).
+  /// The loss of depth k leaves out the last k + 1 positions of a row. All means leave out targets of -100.
+  ///
+  /// - Parameters:
+  ///   - tokens: integer tokens `[B, T]`.
+  ///   - targets: integer targets `[B, T]`; -100 where nothing is to be predicted.
+  ///   - context: the context of the pass.
+  ///   - teacherLogits: the logits `[B, T, V]` of a teacher, only for a pass with a gate: the mean of KL(teacher ‖
+  ///     model) then replaces the next-token loss in the total.
   public func losses(
-    _ tokens: Tensor, targets: Tensor, in pass: Pass, distilling known: Tensor? = nil
+    _ tokens: Tensor, targets: Tensor, in context: ForwardContext, distilling teacherLogits: Tensor? = nil
   ) -> Losses {
-    let state = trunk(tokens, in: pass)
+    let state = trunk(tokens, in: context)
     let output = readout(state)
     var positions: Tensor?
     var distillation: Tensor?
     let nextToken: Tensor
-    if pass.gate == nil {
+    if context.gate == nil {
       nextToken = crossEntropy(of: output, targets)
     } else {
-      let logits = scores(output).flattened(0, 1)
+      let logits = headLogits(output).flattened(0, 1)
       let each = logits.crossEntropies(targets.flattened())
       nextToken = Self.mean(each, over: targets.flattened())
       positions = each.detached().reshaped(targets.shape)
-      distillation = known.map { known in
-        Self.mean(logits.divergences(from: known.flattened(0, 1)), over: targets.flattened())
+      distillation = teacherLogits.map { teacher in
+        Self.mean(logits.divergences(from: teacher.flattened(0, 1)), over: targets.flattened())
       }
     }
-    let deeper = deeperLosses(from: state, tokens: tokens, targets: targets, in: pass)
+    let mtp = mtpLosses(from: state, tokens: tokens, targets: targets, in: context)
     var balance: Tensor?
-    if let experts = configuration.experts, experts.balanceLossWeight > 0, !pass.routerLogits.isEmpty {
-      balance = MixtureOfExperts.balanceLoss(pass.routerLogits, experts, without: pass.padding)
+    if let experts = configuration.experts, experts.balanceLossWeight > 0, !context.routerLogits.isEmpty {
+      balance = MixtureOfExperts.balanceLoss(context.routerLogits, experts, without: context.padding)
     }
     return Losses(
-      nextToken: nextToken, positions: positions, distillation: distillation, deeper: deeper, balance: balance,
+      nextToken: nextToken, positions: positions, distillation: distillation, mtp: mtp, balance: balance,
       configuration)
   }
 
-  /// The mean loss of targets `[B, T]` for what the head sees, `[B, T, D]`; targets of -100 are left out.
+  /// The mean cross-entropy of the head's input `[B, T, D]` and targets `[B, T]`; targets of -100 are left out.
   private func crossEntropy(of x: Tensor, _ targets: Tensor) -> Tensor {
     x.fusedCrossEntropy(head: head, targets: targets)
-      ?? scores(x).flattened(0, 1).crossEntropy(targets.flattened())
+      ?? headLogits(x).flattened(0, 1).crossEntropy(targets.flattened())
   }
 
-  /// The mean over the rows whose target is not ignored; 0 if all are.
+  /// The mean of `rows` `[N]` over those whose target is not ignored; 0 if all are.
   private static func mean(_ rows: Tensor, over targets: Tensor) -> Tensor {
-    let isScored = (targets .< 0).not().to(rows.dtype)
-    let count = isScored.sum()
-    return (rows * isScored).sum() / (count + (count .== 0).to(count.dtype))
+    let isCounted = (targets .< 0).not().to(rows.dtype)
+    let count = isCounted.sum()
+    return (rows * isCounted).sum() / (count + (count .== 0).to(count.dtype))
   }
 
-  /// The loss of each prediction depth, from the state after the last layer; depths longer than a row are left out.
-  public func deeperLosses(from state: Tensor, tokens: Tensor, targets: Tensor, in pass: Pass) -> [Tensor] {
+  /// The mean loss of each prediction depth, from the state `[B, T, n, C]` after the last layer. Depths that reach
+  /// beyond the rows are left out.
+  public func mtpLosses(from state: Tensor, tokens: Tensor, targets: Tensor, in context: ForwardContext) -> [Tensor] {
     let length = targets.size(1)
-    let all = deeperOutputs(from: state, tokens: tokens, targets: targets, in: pass)
-    return all.prefix(max(0, length - 1)).enumerated().map { k, output in
+    let outputs = mtpOutputs(from: state, tokens: tokens, targets: targets, in: context)
+    return outputs.prefix(max(0, length - 1)).enumerated().map { k, output in
       crossEntropy(of: output.slice(1, 0..<(length - 1 - k)), targets.slice(1, (k + 1)...))
     }
   }

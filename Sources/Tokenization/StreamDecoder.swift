@@ -1,4 +1,4 @@
-/// Decodes ids one at a time into text that never ends inside a character.
+/// Decodes ids one at a time and returns text only in whole characters.
 ///
 /// ```swift
 /// var decoder = StreamDecoder(tokenizer)
@@ -6,13 +6,13 @@
 /// print(decoder.finish())
 /// ```
 ///
-/// The pieces and the end, joined, equal ``Tokenizer/decode(_:skipSpecialTokens:)`` of all the ids.
+/// The results of `append` and `finish`, joined, equal ``Tokenizer/decode(_:skipSpecialTokens:)`` of all ids.
 public struct StreamDecoder: Sendable {
   private let tokenizer: Tokenizer
   private let skipSpecialTokens: Bool
   private var pending: [UInt8] = []
 
-  /// A decoder at the start of a text.
+  /// A decoder in its initial state.
   public init(_ tokenizer: Tokenizer, skipSpecialTokens: Bool = false) {
     self.tokenizer = tokenizer
     self.skipSpecialTokens = skipSpecialTokens
@@ -20,7 +20,7 @@ public struct StreamDecoder: Sendable {
 
   /// The text that `id` completes; empty while a character is still incomplete.
   ///
-  /// - Throws: ``TokenizationError`` when no token has this id; the decoder is unchanged then.
+  /// - Throws: ``TokenizationError`` if no token has this id; the decoder is unchanged then.
   public mutating func append(_ id: Int32) throws -> String {
     try tokenizer.tokenBytes.append(id, skipSpecialTokens: skipSpecialTokens, to: &pending)
     let complete = pending.withUnsafeBufferPointer { $0.count - UTF8Text.incompleteSuffix(of: $0) }
@@ -28,7 +28,7 @@ public struct StreamDecoder: Sendable {
     return String(decoding: pending[..<complete], as: UTF8.self)
   }
 
-  /// What is left of an incomplete character, as U+FFFD; the decoder is at the start of a text again.
+  /// The rest of an incomplete character, as U+FFFD; resets the decoder.
   public mutating func finish() -> String {
     defer { pending.removeAll() }
     return String(decoding: pending, as: UTF8.self)

@@ -1,7 +1,7 @@
-import CheckedInput
 import Foundation
+import WidebandCheckedInput
 
-/// A byte-level byte-pair tokenizer in the form of a Hugging Face `tokenizer.json`.
+/// A byte-level byte-pair tokenizer, loaded from a Hugging Face `tokenizer.json`.
 ///
 /// ```swift
 /// let tokenizer = try Tokenizer(contentsOf: folder.appending(path: "tokenizer.json"))
@@ -9,10 +9,10 @@ import Foundation
 /// let text = try tokenizer.decode(ids)
 /// ```
 ///
-/// Ids equal those of the Hugging Face `tokenizers` library. Encoding goes through four stages: added tokens are cut out
-/// of the text, what is left is composed (NFC) where the file asks for it, patterns split it into pieces, and each piece
-/// is merged byte pair by byte pair. All of it works on bytes and Unicode scalars. A tokenizer is immutable and may be
-/// used by many threads at once.
+/// Ids equal those of the Hugging Face `tokenizers` library. Encoding has four stages: added tokens are cut out of the
+/// text, the rest is normalized (NFC) if the file says so, patterns split it into pieces, and each piece is merged byte
+/// pair by byte pair. All stages work on bytes and Unicode scalars. A tokenizer is immutable and may be used by many
+/// threads at once.
 public final class Tokenizer: Sendable {
   let tokenBytes: TokenBytes
   private let file: TokenizerFile
@@ -20,35 +20,37 @@ public final class Tokenizer: Sendable {
   private let normalizedMatcher: AddedTokenMatcher
   private let workers = WorkerPool()
 
-  /// The names of the files that make a tokenizer, `tokenizer.json` first; the others need not be there.
+  /// The names of a tokenizer's files, `tokenizer.json` first; the others are optional.
   public static let fileNames = CompanionFiles.names
 
-  /// Loads a `tokenizer.json`, with the added tokens that only `tokenizer_config.json`, `added_tokens.json` and
-  /// `special_tokens_map.json` beside it name.
+  /// Loads a `tokenizer.json`, with the added tokens of `tokenizer_config.json`, `added_tokens.json` and
+  /// `special_tokens_map.json` in the same folder.
   ///
-  /// - Throws: ``TokenizationError`` with one sentence that names the file, the key and the value when the file cannot
-  ///   be read, is malformed, or asks for something that is not supported: the model must be BPE without byte fallback,
-  ///   dropout or affixes; the normalizer NFC or none; the pre-tokenizer Split and Digits steps followed by ByteLevel;
-  ///   the post-processor ByteLevel or a template; the decoder ByteLevel.
+  /// - Throws: ``TokenizationError`` with one sentence that names the file, the key and the value if the file cannot be
+  ///   read, is malformed, or uses something that is not supported. The model must be BPE without byte fallback,
+  ///   dropout or affixes; the normalizer NFC or none; the pre-tokenizer Split and Digits steps followed by ByteLevel; the
+  ///   post-processor ByteLevel or a template; the decoder ByteLevel.
   public convenience init(contentsOf url: URL) throws {
-    let (data, companions) = try TokenizationError.wrapping {
-      let data = try boundedContents(of: url, limit: Self.maximumFileSize)
-      // A file of another name is not what the files beside it belong to.
+    let data = try TokenizationError.converting(to: TokenizationError.unreadable) {
+      try boundedContents(of: url, limit: Self.maximumFileSize)
+    }
+    let companions = try TokenizationError.converting {
+      // The other files belong to a file of the standard name only.
       let isStandard = url.lastPathComponent == Self.fileNames[0]
-      return (data, try isStandard ? CompanionFiles(in: url.deletingLastPathComponent()) : CompanionFiles())
+      return try isStandard ? CompanionFiles(in: url.deletingLastPathComponent()) : CompanionFiles()
     }
     try self.init(json: data, name: url.path, companions: companions)
   }
 
   /// Loads the content of a `tokenizer.json`.
   ///
-  /// - Parameter name: what error messages call it.
+  /// - Parameter name: its name in error messages.
   public convenience init(json: Data, name: String) throws {
     try self.init(json: json, name: name, companions: CompanionFiles())
   }
 
   private init(json: Data, name: String, companions: CompanionFiles) throws {
-    let file = try TokenizationError.wrapping {
+    let file = try TokenizationError.converting {
       try json.withUnsafeBytes {
         try TokenizerFile($0.bindMemory(to: UInt8.self), file: name, companions: companions)
       }
@@ -60,13 +62,13 @@ public final class Tokenizer: Sendable {
     normalizedMatcher = AddedTokenMatcher(patterns.filter { $0.0.isNormalized })
   }
 
-  /// The most bytes that a `tokenizer.json` may have: thirty times what the largest in use have.
+  /// The maximum size of a `tokenizer.json` in bytes: thirty times that of the largest in use.
   private static let maximumFileSize = 1 << 29
 
-  /// One more than the highest id, added tokens included: the least number of rows an embedding needs.
+  /// One more than the highest id, added tokens included: the minimum number of rows of an embedding.
   public var vocabularySize: Int { tokenBytes.count }
 
-  /// The tokens outside the merge model, special and other, in the order of the file.
+  /// The tokens outside the merge model, special or not, in the order of the file.
   public var addedTokens: [AddedToken] { file.addedTokens }
 
   /// The id of the token with exactly this text, or nil. Added tokens come before those of the model.
@@ -75,7 +77,7 @@ public final class Tokenizer: Sendable {
     return Array(token.utf8).withUnsafeBufferPointer { file.model.vocabulary.id(of: $0) }
   }
 
-  /// The bytes an id decodes to, or nil when no token has it. They need not be valid UTF-8.
+  /// The bytes that an id decodes to, or nil if no token has this id. They need not be valid UTF-8.
   public func idToToken(_ id: Int32) -> [UInt8]? {
     tokenBytes.bytes(of: id)
   }
@@ -83,11 +85,11 @@ public final class Tokenizer: Sendable {
   /// The ids of a text.
   ///
   /// - Parameters:
-  ///   - text: any text; it is not required to be normalized.
-  ///   - parsingAddedTokens: turn added tokens written in the text ("<|endoftext|>") into their ids; otherwise they are
+  ///   - text: any text; it need not be normalized.
+  ///   - parsingAddedTokens: whether added tokens in the text ("<|endoftext|>") become their ids; otherwise they are
   ///     encoded like any other text.
-  ///   - addingSpecialTokens: put the special tokens of the file's template around the text (Llama 3: the begin token).
-  /// - Throws: ``TokenizationError`` when a pattern of the file cannot be matched against the text.
+  ///   - addingSpecialTokens: whether the special tokens of the file's template are added (Llama 3: the begin token).
+  /// - Throws: ``TokenizationError`` if matching a pattern of the file takes too many steps.
   public func encode(
     _ text: String, parsingAddedTokens: Bool = true, addingSpecialTokens: Bool = false
   ) throws -> [Int32] {
@@ -100,7 +102,7 @@ public final class Tokenizer: Sendable {
   /// The ids of a text given as bytes.
   ///
   /// Bytes that are not UTF-8 are read as U+FFFD, one for each maximal ill-formed subsequence, as Python's
-  /// `bytes.decode("utf-8", errors="replace")` does. Parameters and errors are those of the form that takes a string.
+  /// `bytes.decode("utf-8", errors="replace")` does. Parameters and errors are those of the overload for strings.
   public func encode(
     bytes: UnsafeRawBufferPointer, parsingAddedTokens: Bool = true, addingSpecialTokens: Bool = false
   ) throws -> [Int32] {
@@ -113,7 +115,7 @@ public final class Tokenizer: Sendable {
     }
   }
 
-  /// The ids of a text given as bytes; see the form that takes a raw buffer.
+  /// The ids of a text given as bytes; see the overload for raw buffers.
   public func encode(
     bytes: [UInt8], parsingAddedTokens: Bool = true, addingSpecialTokens: Bool = false
   ) throws -> [Int32] {
@@ -122,24 +124,24 @@ public final class Tokenizer: Sendable {
     }
   }
 
-  /// The bytes that ids stand for, joined. They need not be valid UTF-8: ids may end inside a character.
+  /// The concatenated bytes of ids. They need not be valid UTF-8: ids may end inside a character.
   ///
-  /// - Throws: ``TokenizationError`` that names the id and the vocabulary's size when no token has an id.
+  /// - Throws: ``TokenizationError`` that names the id and the vocabulary's size if an id has no token.
   public func decodeBytes(_ ids: some Sequence<Int32>, skipSpecialTokens: Bool = false) throws -> [UInt8] {
     var bytes: [UInt8] = []
     for id in ids { try tokenBytes.append(id, skipSpecialTokens: skipSpecialTokens, to: &bytes) }
     return bytes
   }
 
-  /// The text that ids stand for, with U+FFFD in place of bytes that are not UTF-8.
+  /// The text of ids, with U+FFFD in place of bytes that are not UTF-8.
   ///
   /// - Throws: as ``decodeBytes(_:skipSpecialTokens:)``.
   public func decode(_ ids: some Sequence<Int32>, skipSpecialTokens: Bool = false) throws -> String {
     String(decoding: try decodeBytes(ids, skipSpecialTokens: skipSpecialTokens), as: UTF8.self)
   }
 
-  /// A hash, 64 hexadecimal digits, of everything that affects encoding: two files with equal fingerprints give the same
-  /// ids, however they are formatted. It is computed anew at each call.
+  /// A SHA-256 hash, in 64 hexadecimal digits, of everything that affects encoding: files with equal fingerprints give
+  /// the same ids, however they are formatted. It is computed at each call.
   public var fingerprint: String { file.fingerprint }
 
   private func encode(valid text: Bytes, parsingAddedTokens: Bool, addingSpecialTokens: Bool) throws -> [Int32] {
@@ -168,7 +170,7 @@ public final class Tokenizer: Sendable {
   }
 }
 
-/// What one thread needs to encode.
+/// The mutable state of one encoding thread.
 private final class Worker {
   let encoder: PieceEncoder
   let matchState = MatchState()
@@ -178,7 +180,7 @@ private final class Worker {
   }
 }
 
-/// Idle workers, kept for the pieces they remember. The lock guards the list; a worker taken has one owner.
+/// Idle workers, reused for their piece caches. The lock guards the list; a worker in use has one owner.
 private final class WorkerPool: @unchecked Sendable {
   private let lock = NSLock()
   private var idle: [Worker] = []

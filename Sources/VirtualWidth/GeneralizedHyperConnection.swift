@@ -1,4 +1,4 @@
-import Torch
+import WidebandTorch
 
 /// A Generalized Hyper-Connection: a sublayer of width D reads from and writes to a state of n slots.
 ///
@@ -6,70 +6,72 @@ import Torch
 ///
 ///     H' = Bᵀ T(A°ᵀ H) + Âᵀ H                     H, H' [n, C]
 ///
-/// where the m rows of A°ᵀ H, side by side, are the D channels that the sublayer T sees. The static form learns the
+/// where the m rows of A°ᵀ H, concatenated, are the D channels of the sublayer's input. The static form learns the
 /// coefficients as constants; the dynamic form adds a part predicted from each slot, see `DynamicCoefficients`.
 ///
 /// Source: arXiv 2511.11238, equations 5, 6 and 9 to 12.
-public struct GeneralizedHyperConnection: Connection {
-  /// The read and carry constants, [A° | Â]: `[n, m+n]`.
-  let staticAlpha: Tensor
-  /// The write constants, Bᵀ: `[n, m]`.
-  let staticBeta: Tensor
+public struct GeneralizedHyperConnection: HyperConnection {
+  /// The constants of read and carry, [A° | Â]: `[n, m+n]`.
+  let staticReadCarry: Tensor
+  /// The constants of write, Bᵀ: `[n, m]`.
+  let staticWrite: Tensor
   let dynamic: DynamicCoefficients?
+  let epsilon: Double
 
   private let fractionRate: Int
-  private let epsilon: Double
 
-  /// The connection whose weights lie in `scope`, for slots of C = `slotWidth` channels.
+  /// The connection with its weights in `scope`, for slots of C = `slotWidth` channels.
+  ///
+  /// - Throws: `TorchError` for a weight that a checkpoint lacks or has in another shape.
   public init(_ width: VirtualWidth, slotWidth: Int, epsilon: Double, in scope: Scope) throws {
     let (m, n) = (width.fractionRate, width.slots)
     fractionRate = m
     self.epsilon = epsilon
-    staticAlpha = try scope.precise(
+    staticReadCarry = try scope.float32Tensor(
       "static_alpha", [n, m + n],
       .computed { _ in .concatenate([.identity(n, m), .identity(n, n)], axis: 1) })
-    staticBeta = try scope.precise("static_beta", [n, m], .computed { _ in Self.cyclicWrite(m, n) })
+    staticWrite = try scope.float32Tensor("static_beta", [n, m], .computed { _ in Self.cyclicWrite(m, n) })
     dynamic =
       width.connections == .dynamic
       ? try DynamicCoefficients(width, slotWidth: slotWidth, epsilon: epsilon, in: scope) : nil
   }
 
-  /// The state `[B, T, n, C]` after the sublayer: in fused kernels where there are some for it, in tensor operators
-  /// otherwise.
-  public func callAsFunction(
-    _ state: consuming State, adding _: (Tensor) -> Tensor?, around sublayer: (Tensor) -> Tensor
-  ) -> State {
-    if let fused = state.read(weights, epsilon: epsilon) {
+  /// The state `[B, T, n, C]` after the sublayer.
+  ///
+  /// Fused kernels compute it where the state's device and dtype have them, tensor operators otherwise.
+  public func callAsFunction(_ state: consuming State, around sublayer: (Tensor) -> Tensor) -> State {
+    if let fused = fusedRead(of: state) {
+      // The memory of a wide state is free before the sublayer runs.
       _ = consume state
-      return State(fused.write(sublayer(fused.input)))
+      return fused.state(after: sublayer(fused.input))
     }
     let state = state.tensor
-    let (alpha, beta) = coefficients(of: state)
-    let mixed = alpha.transposed().matmul(state)
+    let coefficients = coefficients(of: state)
+    // One product for read and carry.
+    let mixed = coefficients.readCarry.transposed().matmul(state)
     let output = sublayer(mixed.slice(-2, 0..<fractionRate).flattened(-2))
-    let carry = mixed.slice(-2, fractionRate...)
-    let segments = output.reshaped(Array(carry.shape.dropLast(2)) + [fractionRate, carry.size(-1)])
-    return State(beta.matmul(segments) + carry)
+    let carried = mixed.slice(-2, fractionRate...)
+    let segments = output.reshaped(Array(carried.shape.dropLast(2)) + [fractionRate, carried.size(-1)])
+    return State(coefficients.writeTransposed.matmul(segments) + carried)
   }
 
-  private var weights: FusedConnection.Weights {
-    .init(
-      staticAlpha: staticAlpha, staticBeta: staticBeta, dynamicAlpha: dynamic?.alphaMap,
-      dynamicBeta: dynamic?.betaMap, alphaScale: dynamic?.alphaScale, betaScale: dynamic?.betaScale,
-      gain: dynamic?.norm)
+  /// The coefficients that are learned as constants, in float32.
+  public var constants: Coefficients {
+    Coefficients(readCarry: staticReadCarry, writeTransposed: staticWrite, fractionRate: fractionRate)
   }
 
-  /// The constants [A° | Â] `[n, m+n]` and Bᵀ `[n, m]`.
-  public var constants: (alpha: Tensor, beta: Tensor) { (staticAlpha, staticBeta) }
-
-  /// [A° | Â] `[B, T, n, m+n]` and Bᵀ `[B, T, n, m]` for every token of a state, in the state's dtype.
+  /// The coefficients of every token of a state `[B, T, n, C]`, in the state's dtype.
   ///
-  /// A static connection gives the same coefficients to all tokens, without the first two axes.
-  public func coefficients(of state: Tensor) -> (alpha: Tensor, beta: Tensor) {
-    guard let dynamic else { return (staticAlpha.to(state.dtype), staticBeta.to(state.dtype)) }
-    let all = dynamic.added(to: .concatenate([staticAlpha, staticBeta], axis: 1), from: state).to(state.dtype)
-    let parts = all.split([staticAlpha.size(1), staticBeta.size(1)])
-    return (parts[0], parts[1])
+  /// A static connection has the same coefficients for all tokens, without the first two axes.
+  public func coefficients(of state: Tensor) -> Coefficients {
+    guard let dynamic else {
+      return Coefficients(
+        readCarry: staticReadCarry.to(state.dtype), writeTransposed: staticWrite.to(state.dtype),
+        fractionRate: fractionRate)
+    }
+    let all = dynamic.added(to: .concatenate([staticReadCarry, staticWrite], axis: 1), from: state).to(state.dtype)
+    let parts = all.split([staticReadCarry.size(1), staticWrite.size(1)])
+    return Coefficients(readCarry: parts[0], writeTransposed: parts[1], fractionRate: fractionRate)
   }
 
   /// Bᵀ at the start: slot j receives segment j mod m.

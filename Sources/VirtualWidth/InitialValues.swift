@@ -1,4 +1,4 @@
-import Torch
+import WidebandTorch
 
 /// Standard deviations and patterns that fresh weights start from, where the papers leave them open.
 ///

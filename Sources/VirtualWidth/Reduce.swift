@@ -1,24 +1,24 @@
-import Torch
+import WidebandTorch
 
 /// The state after the last layer back to backbone width: h = W GroupNorm(H), D' → D.
 ///
-/// The group norm takes mean and variance over runs of D channels, that is over m neighbouring slots, and is affine;
-/// it is absent where r is not whole. Source: arXiv 2511.11238, equation 4 and algorithm 1.
+/// The group norm takes mean and variance over runs of D channels, that is over m neighbouring slots, and is affine. It
+/// is absent where r is not an integer. Source: arXiv 2511.11238, equation 4 and algorithm 1.
 public struct Reduce {
   private let weight: WeightMatrix
   private let norm: (weight: Tensor, bias: Tensor)?
   private let groups: Int
   private let epsilon: Double
 
-  /// The reduce whose weights lie in `scope` ("model" or one prediction depth).
+  /// The reduce with its weights in `scope` ("model" or one prediction depth).
   public init(_ width: VirtualWidth, hiddenSize D: Int, epsilon: Double, start: InitialValues, in scope: Scope) throws {
     let wide = width.width(hiddenSize: D)
     weight = try scope["reduce"].matrix("weight", D, wide, start.reduce(wide: wide, hiddenSize: D))
     norm =
       width.hasGroupNorm
       ? (
-        weight: try scope["reduce_norm"].precise("weight", [wide], .ones),
-        bias: try scope["reduce_norm"].precise("bias", [wide], .zeros)
+        weight: try scope["reduce_norm"].float32Tensor("weight", [wide], .ones),
+        bias: try scope["reduce_norm"].float32Tensor("bias", [wide], .zeros)
       ) : nil
     groups = wide / D
     self.epsilon = epsilon

@@ -1,7 +1,7 @@
 /// How wide a model's representation is, and how it is connected to a backbone of width D.
 ///
 /// A backbone vector of D channels is cut into m = `fractionRate` segments of C = D/m channels. The over-width state
-/// holds n = `slots` such segments, so it is r = n/m times as wide as the backbone: D' = nC. Every sublayer reads m
+/// holds n = `slots` slots of that width, so it is r = n/m times as wide as the backbone: D' = nC. Every sublayer reads m
 /// segments out of the n, and writes m segments back into all n.
 ///
 /// Source: Virtual Width Networks, arXiv 2511.11238, section 3.
@@ -24,7 +24,7 @@ public struct VirtualWidth: Codable, Hashable, Sendable {
 
   /// m: equal segments that a backbone vector is cut into.
   public var fractionRate: Int
-  /// n: segments of the over-width state, at least m.
+  /// n: slots of the over-width state, each as wide as a segment; at least m.
   public var slots: Int
   /// Where the over-width state comes from.
   public var embedding: Embedding

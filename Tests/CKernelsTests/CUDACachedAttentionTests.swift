@@ -1,9 +1,9 @@
-import CKernels
 import CUDAEmulation
 import Foundation
 import TestSupport
 import Testing
-import Torch
+import WidebandCKernels
+import WidebandTorch
 
 /// The GPU's attention over a cache, run on the processor thread by thread, against float64.
 @Suite struct CUDACachedAttentionTests {
@@ -11,94 +11,95 @@ import Torch
 
   @Test(arguments: programs) func attendedIsThatOfFloat64(program: Int32) throws {
     // Texts of one new position and of several, alone and together; stretches of one position and of none.
-    let cases: [(texts: [(start: Int, rows: Int)], heads: Int, keyHeads: Int, splits: Int32)] = [
+    let cases: [(sequences: [(start: Int, rows: Int)], heads: Int, keyHeads: Int, splits: Int32)] = [
       ([(0, 1)], 4, 2, 1), ([(36, 1)], 10, 2, 7), ([(36, 1)], 3, 1, 32), ([(5, 3), (0, 2)], 3, 1, 5),
       ([(70, 16)], 4, 2, 2), ([(9, 1), (33, 1), (1, 1)], 4, 2, 5),
     ]
     for (positions, heads, keyHeads, splits) in cases {
-      let subject = try EmulatedAttention(program, heads: heads, keyHeads: keyHeads, texts: positions)
-      let (error, kept) = try subject.errors(splits: splits, isStartOnDevice: splits == 5)
+      let subject = try EmulatedAttention(program, heads: heads, keyHeads: keyHeads, sequences: positions)
+      let (error, stored) = try subject.errors(splits: splits, isStartOnDevice: splits == 5)
       let name = "\(positions) \(heads) heads over \(keyHeads) in \(splits)"
       #expect(error <= subject.bound, "\(name): \(error)")
-      #expect(kept <= subject.keptBound, "\(name): kept \(kept)")
+      #expect(stored <= subject.storedBound, "\(name): stored \(stored)")
     }
   }
 }
 
-/// New positions of texts whose caches hold random keys and values.
+/// New positions of sequences whose caches hold random keys and values.
 private final class EmulatedAttention {
   private let program: Int32
   private let kind: cuda_emulation_attention_kind
   private let heads, keyHeads, size: Int
-  private let texts: [(start: Int, rows: Int)]
+  private let sequences: [(start: Int, rows: Int)]
   private var caches: [Cache] = []
   private let projected, cosine, sine, queryNorm, keyNorm: Memory
 
   static let capacity = 90
   static let epsilon: Float = 0.02
 
-  /// One text's keys and values, and where they are whole numbers their scales.
+  /// One sequence's keys and values, and their scales where they are int8.
   private struct Cache {
     let keys, values: AlignedBytes
     let scales: (keys: Memory, values: Memory)
   }
 
-  init(_ program: Int32, heads: Int, keyHeads: Int, texts: [(start: Int, rows: Int)]) throws {
+  init(_ program: Int32, heads: Int, keyHeads: Int, sequences: [(start: Int, rows: Int)]) throws {
     kind = cuda_emulation_attention_describe(program)
-    (self.program, self.heads, self.keyHeads, self.texts) = (program, heads, keyHeads, texts)
+    (self.program, self.heads, self.keyHeads, self.sequences) = (program, heads, keyHeads, sequences)
     size = Int(kind.head_size)
-    let rows = texts.reduce(0) { $0 + $1.rows }
+    let rows = sequences.reduce(0) { $0 + $1.rows }
     let random = try RandomTensors(seed: 11)
     projected = try Memory(random.normal(rows * (heads + 2 * keyHeads) * size))
     (cosine, sine) = try (Memory(random.normal(rows * size)), Memory(random.normal(rows * size)))
     queryNorm = try Memory(random.normal(size, around: 1.5, deviation: 0.3))
     keyNorm = try Memory(random.normal(size, around: 1, deviation: 0.3))
-    caches = try texts.map { try cache($0.start, random) }
+    caches = try sequences.map { try cache($0.start, random) }
   }
 
   /// Attention is rounded to bfloat16 where the elements are.
   var bound: Double { kind.element_bytes == 2 ? 3e-3 : 3e-6 }
-  /// Of a new key or value that was rounded to the cache's form.
-  var keptBound: Double { kind.form == CK_FLOAT32 ? 2e-6 : kind.form == CK_BFLOAT16 ? 3e-3 : 1.5e-2 }
+  /// Of a new key or value that was rounded to the cache's format.
+  var storedBound: Double { kind.format == CK_FLOAT32 ? 2e-6 : kind.format == CK_BFLOAT16 ? 3e-3 : 1.5e-2 }
 
-  /// The error of what was attended, and of the keys and values that were kept.
-  func errors(splits: Int32, isStartOnDevice: Bool) throws -> (attended: Double, kept: Double) {
-    let rows = texts.reduce(0) { $0 + $1.rows }
+  /// The errors of attention's results, and of the stored keys and values.
+  func errors(splits: Int32, isStartOnDevice: Bool) throws -> (attended: Double, stored: Double) {
+    let rows = sequences.reduce(0) { $0 + $1.rows }
     let attended = Elements(Memory(repeating: .nan, count: rows * heads * size), bytes: Int(kind.element_bytes))
     var layer = ck_attention_layer()
     (layer.heads, layer.key_value_heads, layer.head_size) = (Int64(heads), Int64(keyHeads), Int64(size))
     (layer.query_norm, layer.key_norm) = (UnsafePointer(queryNorm.pointer), UnsafePointer(keyNorm.pointer))
     layer.epsilon = Self.epsilon
     // Started from the GPU's memory, all but two positions of each start are told there.
-    let starts = texts.map { Int64(isStartOnDevice ? Swift.max($0.start - 2, 0) : 0) }
-    let memories = zip(zip(texts, caches), starts).map { item, start in
-      ck_memory(
-        form: kind.form, capacity: Int64(Self.capacity), start: Int64(item.0.start) - start, rows: Int64(item.0.rows),
+    let starts = sequences.map { Int64(isStartOnDevice ? Swift.max($0.start - 2, 0) : 0) }
+    let memories = zip(zip(sequences, caches), starts).map { item, start in
+      ck_kv_view(
+        format: kind.format, capacity: Int64(Self.capacity), start: Int64(item.0.start) - start,
+        rows: Int64(item.0.rows),
         keys: item.1.keys.pointer, values: item.1.values.pointer,
-        key_scales: kind.form == CK_INT8 ? item.1.scales.keys.pointer : nil,
-        value_scales: kind.form == CK_INT8 ? item.1.scales.values.pointer : nil)
+        key_scales: kind.format == CK_INT8 ? item.1.scales.keys.pointer : nil,
+        value_scales: kind.format == CK_INT8 ? item.1.scales.values.pointer : nil)
     }
     #expect(
       cuda_emulation_attention(
-        program, &layer, memories, Int32(texts.count), isStartOnDevice ? starts : nil, projected.pointer,
+        program, &layer, memories, Int32(sequences.count), isStartOnDevice ? starts : nil, projected.pointer,
         cosine.pointer, sine.pointer, splits, attended.memory))
-    var (expected, kept, found): ([Double], [Double], [Float]) = ([], [], [])
+    var (expected, stored, found): ([Double], [Double], [Float]) = ([], [], [])
     var row = 0
-    for (text, cache) in zip(texts, caches) {
-      let (outputs, new) = exact(text, cache, firstRow: row)
+    for (sequence, cache) in zip(sequences, caches) {
+      let (outputs, new) = exact(sequence, cache, firstRow: row)
       expected += outputs
-      kept += new
-      found += written(text, cache)
-      row += text.rows
+      stored += new
+      found += written(sequence, cache)
+      row += sequence.rows
     }
     return (
-      distance(attended.floats, expected, beside: norm(expected)), distance(found, kept, beside: norm(kept))
+      distance(attended.floats, expected, relativeTo: norm(expected)), distance(found, stored, relativeTo: norm(stored))
     )
   }
 
   private func cache(_ start: Int, _ random: RandomTensors) throws -> Cache {
     let count = keyHeads * Self.capacity
-    let bytes = kind.form == CK_FLOAT32 ? 4 : kind.form == CK_BFLOAT16 ? 2 : 1
+    let bytes = kind.format == CK_FLOAT32 ? 4 : kind.format == CK_BFLOAT16 ? 2 : 1
     let cache = Cache(
       keys: AlignedBytes(count * size * bytes), values: AlignedBytes(count * size * bytes),
       scales: (Memory(repeating: .nan, count: count), Memory(repeating: .nan, count: count)))
@@ -121,11 +122,11 @@ private final class EmulatedAttention {
     return cache
   }
 
-  /// A channel as it is kept.
-  private func kept(_ cache: Cache, isKey: Bool, _ head: Int, _ position: Int, _ channel: Int) -> Float {
+  /// A stored channel.
+  private func stored(_ cache: Cache, isKey: Bool, _ head: Int, _ position: Int, _ channel: Int) -> Float {
     let row = head * Self.capacity + position
     let memory = (isKey ? cache.keys : cache.values).pointer
-    switch kind.form {
+    switch kind.format {
     case CK_FLOAT32: return memory.load(fromByteOffset: 4 * (row * size + channel), as: Float.self)
     case CK_BFLOAT16:
       let bits = memory.load(fromByteOffset: 2 * (row * size + channel), as: UInt16.self)
@@ -136,12 +137,12 @@ private final class EmulatedAttention {
     }
   }
 
-  /// The new keys and values of a text as the kernel has kept them.
-  private func written(_ text: (start: Int, rows: Int), _ cache: Cache) -> [Float] {
-    (0..<text.rows).flatMap { row in
+  /// The new keys and values of a sequence as the kernel has stored them.
+  private func written(_ sequence: (start: Int, rows: Int), _ cache: Cache) -> [Float] {
+    (0..<sequence.rows).flatMap { row in
       [true, false].flatMap { isKey in
         (0..<keyHeads).flatMap { head in
-          (0..<size).map { kept(cache, isKey: isKey, head, text.start + row, $0) }
+          (0..<size).map { stored(cache, isKey: isKey, head, sequence.start + row, $0) }
         }
       }
     }
@@ -152,7 +153,7 @@ private final class EmulatedAttention {
     return (0..<size).map { Double(projected.pointer[first + $0]) }
   }
 
-  private func turned(_ x: [Double], _ gain: Memory, row: Int) -> [Double] {
+  private func rotated(_ x: [Double], _ gain: Memory, row: Int) -> [Double] {
     let scale = 1 / (x.reduce(0) { $0 + $1 * $1 } / Double(size) + Double(Self.epsilon)).squareRoot()
     let v = (0..<size).map { x[$0] * scale * Double(gain.pointer[$0]) }
     return (0..<size).map { c in
@@ -163,27 +164,28 @@ private final class EmulatedAttention {
 
   /// What should be attended, and the keys and values of the new positions.
   private func exact(
-    _ text: (start: Int, rows: Int), _ cache: Cache, firstRow: Int
+    _ sequence: (start: Int, rows: Int), _ cache: Cache, firstRow: Int
   ) -> (outputs: [Double], new: [Double]) {
-    let newKeys = (0..<text.rows).map { row in
-      (0..<keyHeads).map { turned(head(firstRow + row, heads + $0), keyNorm, row: firstRow + row) }
+    let newKeys = (0..<sequence.rows).map { row in
+      (0..<keyHeads).map { rotated(head(firstRow + row, heads + $0), keyNorm, row: firstRow + row) }
     }
-    let newValues = (0..<text.rows).map { row in (0..<keyHeads).map { head(firstRow + row, heads + keyHeads + $0) } }
-    // A new key is seen as it is kept.
+    let newValues = (0..<sequence.rows).map { row in (0..<keyHeads).map { head(firstRow + row, heads + keyHeads + $0) }
+    }
+    // A new key is read as it is stored.
     func all(isKey: Bool) -> [[[Double]]] {
       (0..<keyHeads).map { own in
-        (0..<(text.start + text.rows)).map { position in
-          (0..<size).map { Double(kept(cache, isKey: isKey, own, position, $0)) }
+        (0..<(sequence.start + sequence.rows)).map { position in
+          (0..<size).map { Double(stored(cache, isKey: isKey, own, position, $0)) }
         }
       }
     }
     let (keys, values) = (all(isKey: true), all(isKey: false))
     var outputs: [Double] = []
-    for row in 0..<text.rows {
+    for row in 0..<sequence.rows {
       for each in 0..<heads {
         let own = each * keyHeads / heads
-        let query = turned(head(firstRow + row, each), queryNorm, row: firstRow + row)
-        let scores = (0...(text.start + row)).map { position in
+        let query = rotated(head(firstRow + row, each), queryNorm, row: firstRow + row)
+        let scores = (0...(sequence.start + row)).map { position in
           zip(query, keys[own][position]).reduce(0) { $0 + $1.0 * $1.1 }
             / Double(size).squareRoot()
         }
@@ -199,7 +201,7 @@ private final class EmulatedAttention {
         outputs += sums
       }
     }
-    let new = (0..<text.rows).flatMap { newKeys[$0].flatMap(\.self) + newValues[$0].flatMap(\.self) }
+    let new = (0..<sequence.rows).flatMap { newKeys[$0].flatMap(\.self) + newValues[$0].flatMap(\.self) }
     return (outputs, new)
   }
 }

@@ -1,5 +1,5 @@
 #if os(Linux) && arch(x86_64)
-  import CKernels
+  import WidebandCKernelsCUDA
   import Testing
 
   /// The GPU's kernels through NVIDIA's compiler, without a GPU: they compile, and fit.
@@ -69,7 +69,7 @@
     }
 
     @Test(arguments: [80, 90] as [Int32], [CK_FLOAT32, CK_BFLOAT16, CK_INT8, CK_INT4]) func productsCompileAndFit(
-      architecture: Int32, form: ck_form
+      architecture: Int32, format: ck_weight_format
     ) throws {
       typealias Kinds = [(element: ck_cuda_element, rows: Int32)]
       let hopper: Kinds = [(CK_CUDA_BFLOAT16, 1), (CK_CUDA_BFLOAT16, 16), (CK_CUDA_FLOAT32, 16)]
@@ -78,7 +78,7 @@
         var kernels = [ck_cuda_kernel](repeating: ck_cuda_kernel(), count: 8)
         var count: Int32 = 0
         let sharedBytes: Int32 = architecture == 80 ? 163 << 10 : 227 << 10
-        let text = ck_cuda_compile_product(form, element, rows, architecture, sharedBytes, &kernels, &count)
+        let text = ck_cuda_compile_product(format, element, rows, architecture, sharedBytes, &kernels, &count)
         let report = try #require(text.map { String(cString: $0) }, "\(String(cString: ck_cuda_error()))")
         #expect(!report.contains("warning"), "\(report)")
         #expect(count == 3)
@@ -94,17 +94,17 @@
     }
 
     @Test(arguments: [80, 90] as [Int32], [CK_FLOAT32, CK_BFLOAT16, CK_INT8]) func cachedAttentionCompilesAndFits(
-      architecture: Int32, form: ck_form
+      architecture: Int32, format: ck_weight_format
     ) throws {
       typealias Kinds = [(headSize: Int64, queries: Int32)]
       let usual: Kinds = [(128, 4), (128, 8)]
-      let odd: Kinds = [(64, 2), (6, 4), (form == CK_FLOAT32 ? 100 : 256, 8)]
+      let odd: Kinds = [(64, 2), (6, 4), (format == CK_FLOAT32 ? 100 : 256, 8)]
       for (headSize, queries) in architecture == 90 ? usual + odd : usual {
-        let element = form == CK_FLOAT32 ? CK_CUDA_FLOAT32 : CK_CUDA_BFLOAT16
+        let element = format == CK_FLOAT32 ? CK_CUDA_FLOAT32 : CK_CUDA_BFLOAT16
         var kernels = [ck_cuda_kernel](repeating: ck_cuda_kernel(), count: 8)
         var count: Int32 = 0
         let text = ck_cuda_compile_attention(
-          headSize, form, element, queries, architecture, 163 << 10, &kernels, &count)
+          headSize, format, element, queries, architecture, 163 << 10, &kernels, &count)
         let report = try #require(text.map { String(cString: $0) }, "\(String(cString: ck_cuda_error()))")
         #expect(!report.contains("warning"), "\(report)")
         try expectThatAllFit(kernels.prefix(Int(count)), report, sharedBytes: 163 << 10, keepsNothingLocal: true)
@@ -166,8 +166,9 @@
         let some = memory.baseAddress
         let map = kind.isDynamic ? some : nil
         var connection = ck_connection(
-          fraction_rate: kind.m, slots: kind.n, slot_width: kind.C, epsilon: 1e-5, static_alpha: some,
-          static_beta: some, dynamic_alpha: map, dynamic_beta: map, alpha_scale: map, beta_scale: map, gain: map,
+          fraction_rate: kind.m, slots: kind.n, slot_width: kind.C, epsilon: 1e-5, static_read_carry: some,
+          static_write: some, dynamic_read_carry: map, dynamic_write: map, read_carry_scale: map, write_scale: map,
+          gain: map,
           projections: nil)
         return body(&connection)
       }
@@ -193,7 +194,7 @@
   }
 
   extension StringProtocol {
-    /// Where `word` first stands.
+    /// The first position of `word`.
     fileprivate func range(of word: String) -> Range<Index>? {
       indices.lazy.compactMap { start in
         self[start...].hasPrefix(word) ? start..<index(start, offsetBy: word.count) : nil

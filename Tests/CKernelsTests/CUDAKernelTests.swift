@@ -1,9 +1,9 @@
-import CKernels
 import CUDAEmulation
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandCKernels
+import WidebandTorch
+import WidebandVirtualWidth
 
 /// The GPU's kernels, run on the processor thread by thread, against the processor's own.
 ///
@@ -50,9 +50,9 @@ private struct EmulatedConnection: CustomStringConvertible {
   let isRounded: Bool
   private let kind: cuda_emulation
   private let own, next: KernelArguments
-  private let beta: Memory
+  private let write: Memory
   /// What the kernels are given.
-  private let given: (state: Elements, output: Elements, inputGradient: Elements, nextState: Elements, beta: Elements)
+  private let given: (state: Elements, output: Elements, inputGradient: Elements, nextState: Elements, write: Elements)
 
   private static let tokens: Int64 = 5
 
@@ -64,7 +64,7 @@ private struct EmulatedConnection: CustomStringConvertible {
     description = "(\(m), \(n)) C \(C) \(isRounded ? "bfloat16" : "float32")"
     own = try KernelArguments(m: m, n: n, C: C, N: Int(Self.tokens))
     next = try KernelArguments(m: m, n: n, C: C, N: Int(Self.tokens), seed: 2)
-    beta = try Memory(RandomTensors(seed: 3).normal(Int(Self.tokens), m, n))
+    write = try Memory(RandomTensors(seed: 3).normal(Int(Self.tokens), m, n))
     let bytes = Int(kind.element_bytes)
     func rounded(_ memory: Memory) -> Elements {
       let elements = Elements(memory, bytes: bytes)
@@ -72,15 +72,16 @@ private struct EmulatedConnection: CustomStringConvertible {
       return elements
     }
     given = (
-      rounded(own.state), rounded(own.output), rounded(own.inputGradient), rounded(own.nextStateGradient), rounded(beta)
+      rounded(own.state), rounded(own.output), rounded(own.inputGradient), rounded(own.nextStateGradient),
+      rounded(write)
     )
   }
 
   private func connection(_ arguments: KernelArguments) -> ck_connection {
     var connection = arguments.connection()
     if !kind.is_dynamic {
-      (connection.dynamic_alpha, connection.dynamic_beta) = (nil, nil)
-      (connection.alpha_scale, connection.beta_scale, connection.gain) = (nil, nil, nil)
+      (connection.dynamic_read_carry, connection.dynamic_write) = (nil, nil)
+      (connection.read_carry_scale, connection.write_scale, connection.gain) = (nil, nil, nil)
     }
     return connection
   }
@@ -90,19 +91,22 @@ private struct EmulatedConnection: CustomStringConvertible {
   /// Name and relative error of each result of the forward kernels.
   func forwardErrors() throws -> [(String, Double)] {
     var (writer, reader) = (connection(own), connection(next))
-    let expected = (input: own.narrow(), state: own.wide(), beta: own.betas(), nextInput: own.narrow())
-    #expect(ck_connection_read(&writer, Self.tokens, own.state.pointer, expected.input.pointer, 1))
+    let tokens = Int(Self.tokens)
+    let expected = (input: own.narrow(), state: own.wide(), write: own.betas(), nextInput: own.narrow())
+    #expect(forward(reader: writer, tokens: tokens, state: own.state.pointer, input: expected.input))
     #expect(
-      ck_connection_write(
-        &writer, Self.tokens, own.state.pointer, own.output.pointer, expected.state.pointer, expected.beta.pointer, 1))
+      forward(
+        writer: writer, tokens: tokens, state: own.state.pointer, output: own.output, nextState: expected.state,
+        savedWrite: expected.write))
     let (input, nextInput) = (empty(own.narrow()), empty(own.narrow()))
     let (written, fused) = (empty(own.wide()), empty(own.wide()))
-    let (beta, fusedBeta) = (empty(own.betas()), empty(own.betas()))
+    let (write, fusedBeta) = (empty(own.betas()), empty(own.betas()))
     #expect(
       cuda_emulation_forward(program, nil, &writer, Self.tokens, given.state.memory, nil, nil, nil, input.memory, 3))
     #expect(
       cuda_emulation_forward(
-        program, &writer, nil, Self.tokens, given.state.memory, given.output.memory, written.memory, beta.memory, nil, 2
+        program, &writer, nil, Self.tokens, given.state.memory, given.output.memory, written.memory, write.memory, nil,
+        2
       ))
     #expect(
       cuda_emulation_forward(
@@ -110,23 +114,21 @@ private struct EmulatedConnection: CustomStringConvertible {
         nextInput.memory, 2))
     // The next connection reads the state as it was rounded.
     let rounded = try Memory(Tensor(fused.floats))
-    #expect(ck_connection_read(&reader, Self.tokens, rounded.pointer, expected.nextInput.pointer, 1))
+    #expect(forward(reader: reader, tokens: tokens, state: rounded.pointer, input: expected.nextInput))
     return try [
-      ("input", input, expected.input), ("state", written, expected.state), ("beta", beta, expected.beta),
-      ("fused state", fused, expected.state), ("fused beta", fusedBeta, expected.beta),
+      ("input", input, expected.input), ("state", written, expected.state), ("beta", write, expected.write),
+      ("fused state", fused, expected.state), ("fused beta", fusedBeta, expected.write),
       ("next input", nextInput, expected.nextInput),
     ].map { ($0.0, try error($0.1, $0.2)) }
   }
 
   /// The same for the backward kernels, apart and as one.
   func backwardErrors() throws -> [(String, Double)] {
-    var connection = connection(own)
+    let connection = connection(own)
     let expected = (state: own.wide(), sums: own.gradients(), output: own.narrow())
-    var targets = KernelArguments.targets(expected.sums)
     #expect(
-      ck_connection_backward(
-        &connection, Self.tokens, own.state.pointer, own.output.pointer, own.inputGradient.pointer,
-        own.nextStateGradient.pointer, expected.state.pointer, &targets, 1))
+      own.backward(
+        connection, stateGradient: expected.state, gradients: KernelArguments.targets(expected.sums)))
     var errors: [(String, Double)] = []
     for isFused in [false, true] {
       let (stateGradient, output, sums) = (empty(own.wide()), empty(own.narrow()), own.gradients())
@@ -134,13 +136,14 @@ private struct EmulatedConnection: CustomStringConvertible {
       if !isFused {
         #expect(
           cuda_emulation_backward(
-            program, nil, Self.tokens, nil, nil, nil, stateGradient.memory, given.beta.memory, nil, output.memory,
+            program, nil, Self.tokens, nil, nil, nil, stateGradient.memory, given.write.memory, nil, output.memory,
             nil, 2))
       }
       let rounded = try Memory(Tensor(stateGradient.floats))
       #expect(
-        ck_connection_write_backward(
-          &connection, Self.tokens, nil, beta.pointer, rounded.pointer, expected.output.pointer, 1))
+        backward(
+          writer: connection, tokens: Int(Self.tokens), savedWrite: write, nextStateGradient: rounded,
+          outputGradient: expected.output))
       errors.append(("state's gradient", try error(stateGradient, expected.state)))
       errors.append(("previous output's gradient", try error(output, expected.output)))
       for (name, (one, other)) in zip(KernelArguments.weightNames, zip(sums, expected.sums)) {
@@ -162,7 +165,7 @@ private struct EmulatedConnection: CustomStringConvertible {
     #expect(
       cuda_emulation_backward(
         program, &connection, Self.tokens, given.state.memory, given.output.memory, given.inputGradient.memory,
-        given.nextState.memory, previousOutput == nil ? nil : given.beta.memory, stateGradient.memory,
+        given.nextState.memory, previousOutput == nil ? nil : given.write.memory, stateGradient.memory,
         previousOutput?.memory, &targets, blocks))
   }
 

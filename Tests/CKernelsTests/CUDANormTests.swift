@@ -1,8 +1,8 @@
-import CKernels
 import CUDAEmulation
 import TestSupport
 import Testing
-import Torch
+import WidebandCKernels
+import WidebandTorch
 
 /// The GPU's kernels for norms, run on the processor thread by thread, against the processor's own.
 @Suite struct CUDANormTests {
@@ -14,13 +14,14 @@ import Torch
       let (x, upstream) = try (rounded(random.normal(count), bytes), rounded(random.normal(count), bytes))
       let weight = try Memory(random.normal(Int(width), around: 1, deviation: 0.3))
       let expected = (y: wide(count), scale: wide(Int(rows)), x: wide(count), weight: wide(Int(width)))
-      #expect(
-        ck_rms_norm(
-          rows, width, x.memory.pointer, weight.pointer, 0.1, expected.y.pointer, expected.scale.pointer, 1))
-      #expect(
-        ck_rms_norm_backward(
-          rows, width, x.memory.pointer, weight.pointer, expected.scale.pointer, upstream.memory.pointer,
-          expected.x.pointer, expected.weight.pointer, 1))
+      var forward = ck_rms_norm_args(
+        rows: rows, width: width, x: x.memory.pointer, weight: weight.pointer, epsilon: 0.1, y: expected.y.pointer,
+        scale: expected.scale.pointer)
+      #expect(ck_rms_norm(&forward, 1))
+      var backward = ck_rms_norm_backward_args(
+        rows: rows, width: width, x: x.memory.pointer, weight: weight.pointer, scale: expected.scale.pointer,
+        y_gradient: upstream.memory.pointer, x_gradient: expected.x.pointer, weight_gradient: expected.weight.pointer)
+      #expect(ck_rms_norm_backward(&backward, 1))
       let found = (
         y: Elements(wide(count), bytes: bytes), scale: wide(Int(rows)), x: Elements(wide(count), bytes: bytes)
       )

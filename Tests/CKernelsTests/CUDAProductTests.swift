@@ -1,11 +1,11 @@
-import CKernels
 import CUDAEmulation
 import Foundation
 import TestSupport
 import Testing
-import Torch
+import WidebandCKernels
+import WidebandTorch
 
-/// The GPU's products of a few rows with weights of every form, run on the processor thread by thread, against float64.
+/// The GPU's products of a few rows with weights of every format, run on the processor thread by thread, against float64.
 @Suite struct CUDAProductTests {
   static let programs = 0..<cuda_emulation_product_count()
 
@@ -18,7 +18,8 @@ import Torch
         let subject = try EmulatedProduct(program, rows: rows, outputs: outputs, inputs: inputs)
         for (name, error, bound) in try subject.errors() {
           #expect(
-            error <= bound, "\(kind.form) of \(kind.element_bytes) [\(rows), \(inputs)] by \(outputs): \(name) \(error)"
+            error <= bound,
+            "\(kind.format) of \(kind.element_bytes) [\(rows), \(inputs)] by \(outputs): \(name) \(error)"
           )
         }
       }
@@ -43,7 +44,7 @@ private struct EmulatedProduct {
   let program: Int32
   let rows, outputs, inputs: Int
   private let bytes: Int
-  private let form: ck_form
+  private let format: ck_weight_format
   private let weights: [EmulatedWeight]
   private let x, residual: EmulatedRows
   private let gain: Memory
@@ -53,11 +54,11 @@ private struct EmulatedProduct {
   init(_ program: Int32, rows: Int, outputs: Int, inputs: Int) throws {
     let kind = cuda_emulation_product_describe(program)
     (self.program, self.rows, self.outputs, self.inputs) = (program, rows, outputs, inputs)
-    (form, bytes) = (kind.form, Int(kind.element_bytes))
+    (format, bytes) = (kind.format, Int(kind.element_bytes))
     // Keys and values have fewer outputs than queries.
     weights = try [outputs, outputs, (outputs + 1) / 2].enumerated().map { index, count in
       try EmulatedWeight(
-        kind.form, outputs: count, inputs: inputs, seed: UInt64(index + 1), isRounded: kind.element_bytes == 2)
+        kind.format, outputs: count, inputs: inputs, seed: UInt64(index + 1), isRounded: kind.element_bytes == 2)
     }
     x = try EmulatedRows(rows * inputs, seed: 7, bytes: bytes)
     residual = try EmulatedRows(rows * outputs, seed: 8, bytes: bytes)
@@ -66,7 +67,7 @@ private struct EmulatedProduct {
 
   private init(_ other: Self, row: Int) throws {
     (program, rows, outputs, inputs) = (other.program, 1, other.outputs, other.inputs)
-    (form, bytes, weights, residual, gain) = (other.form, other.bytes, other.weights, other.residual, other.gain)
+    (format, bytes, weights, residual, gain) = (other.format, other.bytes, other.weights, other.residual, other.gain)
     x = EmulatedRows(Array(other.x.floats[(row * inputs)..<((row + 1) * inputs)]), bytes: bytes)
   }
 
@@ -89,11 +90,12 @@ private struct EmulatedProduct {
     let size = norm(x.floats.lazy.map(Double.init)) * norm(weights[0].floats.lazy.map(Double.init))
     let gated = zip(gates, ups).map { $0 / (1 + exp(-$0)) * $1 }
     return [
-      ("product", distance(try run(1, residual: false), plain, beside: norm(plain)), rounding),
-      ("with a residual", distance(try run(1, residual: true), raised, beside: norm(raised)), rounding),
-      ("gates", distance(try run(2, residual: false), gated, beside: norm(gated)), 4 * rounding),
+      ("product", distance(try run(1, residual: false), plain, relativeTo: norm(plain)), rounding),
+      ("with a residual", distance(try run(1, residual: true), raised, relativeTo: norm(raised)), rounding),
+      ("gates", distance(try run(2, residual: false), gated, relativeTo: norm(gated)), 4 * rounding),
       (
-        "projections", distance(try projected(sharedBytes: 232_448, blocks: 3), exactProjections(), beside: size), 5e-7
+        "projections", distance(try projected(sharedBytes: 232_448, blocks: 3), exactProjections(), relativeTo: size),
+        5e-7
       ),
     ]
   }

@@ -1,8 +1,8 @@
-import CKernels
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandCKernels
+import WidebandTorch
+import WidebandVirtualWidth
 
 /// Connections one after the other, each write in one pass with the next read, against `referenceConnection` in
 /// float64, on every vector code.
@@ -38,6 +38,30 @@ import VirtualWidth
       }
     }
     #expect(text == "connection_write(float32[5, 8]): a connection's write was asked for twice")
+  }
+
+  @Test func aTrainedConnectionMayFollowAFrozenOne() throws {
+    let random = try RandomTensors(seed: 8)
+    let width = VirtualWidth(fractionRate: 2, slots: 4)
+    let (state, frozen) = (random.normal(5, 4, 8), FusedConnection.Weights(random.connection(width, slotWidth: 8)))
+    let trained = random.connection(width, slotWidth: 8)
+    let names = trained.keys.sorted()
+    func slopes(isFused: Bool) throws -> [Tensor] {
+      try gradients(of: names.compactMap { trained[$0] }) { leaves in
+        let weights = FusedConnection.Weights(Dictionary(uniqueKeysWithValues: zip(names, leaves)))
+        let write = FusedConnection(reading: state, frozen, epsilon: 1e-5).map { $0.write($0.input.tanh()) }
+        guard let write else { throw TorchError("there is no kernel") }
+        let connection =
+          isFused
+          ? FusedConnection(reading: write, weights, epsilon: 1e-5)
+          : FusedConnection(reading: write.state, weights, epsilon: 1e-5)
+        guard let connection else { throw TorchError("there is no kernel") }
+        return connection.write(connection.input).state.sum()
+      }
+    }
+    for (one, other) in try zip(slopes(isFused: true), slopes(isFused: false)) {
+      #expect(try relativeError(of: one, to: other) < 1e-6)
+    }
   }
 
   @Test func neighboursOfTwoShapesAreRefused() throws {

@@ -1,8 +1,8 @@
-import CKernels
 import TestSupport
-import Torch
+import WidebandCKernels
+import WidebandTorch
 
-/// Bytes at a multiple of 16 that C may keep.
+/// Bytes aligned to 16 at an address that C may keep.
 final class AlignedBytes {
   let pointer: UnsafeMutableRawPointer
 
@@ -15,7 +15,7 @@ final class AlignedBytes {
   deinit { pointer.deallocate() }
 }
 
-/// A random weight `[N, K]` in one of the kernels' forms, and the numbers that it stands for.
+/// A random weight `[N, K]` in one of the kernels' formats, and its values.
 final class EmulatedWeight {
   let matrix: ck_matrix
   /// `[N, K]`.
@@ -25,30 +25,35 @@ final class EmulatedWeight {
   private let elements: Elements?
 
   /// - Parameter isRounded: whether its floats are rounded to bfloat16 where they are multiplied.
-  init(_ form: ck_form, outputs: Int, inputs: Int, seed: UInt64, isRounded: Bool) throws {
+  init(_ format: ck_weight_format, outputs: Int, inputs: Int, seed: UInt64, isRounded: Bool) throws {
     let source = try Memory(RandomTensors(seed: seed).normal(outputs, inputs))
-    let isScaled = form == CK_INT8 || form == CK_INT4
-    let groups = form == CK_INT4 ? (inputs + 127) / 128 * 4 : (inputs + 31) / 32
+    let isScaled = format == CK_INT8 || format == CK_INT4
+    let groups = format == CK_INT4 ? (inputs + 127) / 128 * 4 : (inputs + 31) / 32
     if isScaled {
       let (values, scales) = (
         AlignedBytes(outputs * Swift.max(groups * 32, inputs)), AlignedBytes(outputs * groups * 2)
       )
       let factors = scales.pointer.assumingMemoryBound(to: UInt16.self)
-      guard ck_quantize(form, Int64(outputs), Int64(inputs), source.pointer, values.pointer, factors, 1) else {
-        throw TorchError("the weight cannot be quantised")
-      }
+      var args = ck_quantize_args(
+        format: format, outputs: Int64(outputs), inputs: Int64(inputs), weight: source.pointer, values: values.pointer,
+        scales: factors)
+      guard ck_quantize(&args, 1) else { throw TorchError("the weight cannot be quantised") }
       (self.values, self.scales, elements) = (values, scales, nil)
     } else {
-      let elements = Elements(source, bytes: form == CK_FLOAT32 ? 4 : 2)
+      let elements = Elements(source, bytes: format == CK_FLOAT32 ? 4 : 2)
       (self.values, scales, self.elements) = (AlignedBytes(0), nil, elements)
     }
-    var matrix = ck_matrix(
-      form: form, outputs: Int64(outputs), inputs: Int64(inputs), values: elements?.memory ?? values.pointer,
+    let matrix = ck_matrix(
+      format: format, outputs: Int64(outputs), inputs: Int64(inputs), values: elements?.memory ?? values.pointer,
       scales: scales.map { UnsafePointer($0.pointer.assumingMemoryBound(to: UInt16.self)) })
     let expanded = Memory(repeating: 0, count: outputs * inputs)
-    guard ck_expand(&matrix, 0, Int64(outputs), expanded.pointer, 1) else { throw TorchError("no such weight") }
+    let isDone = withUnsafePointer(to: matrix) { matrix in
+      var args = ck_dequantize_args(matrix: matrix, first: 0, count: Int64(outputs), y: expanded.pointer)
+      return ck_dequantize(&args, 1)
+    }
+    guard isDone else { throw TorchError("no such weight") }
     self.matrix = matrix
-    floats = isRounded && form == CK_FLOAT32 ? Elements(expanded, bytes: 2).floats : expanded.elements
+    floats = isRounded && format == CK_FLOAT32 ? Elements(expanded, bytes: 2).floats : expanded.elements
   }
 }
 
@@ -69,8 +74,8 @@ struct EmulatedRows {
   }
 }
 
-/// How far numbers are from what they should be, beside `scale`.
-func distance(_ found: [Float], _ expected: [Double], beside scale: Double) -> Double {
+/// The distance of results from the expected ones, relative to `scale`.
+func distance(_ found: [Float], _ expected: [Double], relativeTo scale: Double) -> Double {
   guard found.count == expected.count else { return .infinity }
   var sum = 0.0
   for (one, other) in zip(found, expected) { sum += (Double(one) - other) * (Double(one) - other) }

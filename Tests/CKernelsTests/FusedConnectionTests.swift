@@ -1,8 +1,8 @@
-import CKernels
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandCKernels
+import WidebandTorch
+import WidebandVirtualWidth
 
 /// One connection to compare: N tokens of n slots of C channels.
 struct ConnectionCase: CustomStringConvertible {
@@ -27,7 +27,7 @@ struct ConnectionCase: CustomStringConvertible {
     }
     // Many blocks.
     let large = [(2, 3, 128, 70), (1, 16, 40, 65), (4, 8, 64, 129), (1, 1, 256, 100)]
-    // Few slots of many channels, which are projected without being turned.
+    // Few slots of many channels, which are projected without a transposition.
     let long = [(2, 3, 135, 23), (3, 4, 130, 2), (1, 2, 65, 9)]
     return (mixed + large + long).flatMap { m, n, C, N in
       VirtualWidth.Connections.allCases.map { ConnectionCase(m: m, n: n, C: C, N: N, kind: $0) }
@@ -35,7 +35,7 @@ struct ConnectionCase: CustomStringConvertible {
   }()
 }
 
-/// The kernels behind autograd against `referenceConnection` in float64, on every vector code.
+/// The kernels with autograd against `referenceConnection` in float64, on every vector code.
 ///
 /// The vector code belongs to the process, so each runs in a process of its own, out of other tests' way.
 @Suite struct FusedConnectionTests {
@@ -119,9 +119,9 @@ extension FusedConnection.Weights {
   init(_ weights: [String: Tensor]) {
     let empty = Tensor.zeros([0])
     self.init(
-      staticAlpha: weights["static_alpha"] ?? empty, staticBeta: weights["static_beta"] ?? empty,
-      dynamicAlpha: weights["dynamic_alpha"], dynamicBeta: weights["dynamic_beta"],
-      alphaScale: weights["alpha_scale"], betaScale: weights["beta_scale"], gain: weights["norm.weight"])
+      staticReadCarry: weights["static_alpha"] ?? empty, staticWrite: weights["static_beta"] ?? empty,
+      dynamicReadCarry: weights["dynamic_alpha"], dynamicWrite: weights["dynamic_beta"],
+      readCarryScale: weights["alpha_scale"], writeScale: weights["beta_scale"], gain: weights["norm.weight"])
   }
 }
 

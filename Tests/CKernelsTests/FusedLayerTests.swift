@@ -1,7 +1,7 @@
-import CKernels
 import TestSupport
 import Testing
-import Torch
+import WidebandCKernels
+import WidebandTorch
 
 /// The fused parts of a transformer layer against their formulas in float64, on every vector code.
 @Suite struct FusedLayerTests {
@@ -13,7 +13,7 @@ import Torch
       try experts()
       try attention()
       try laterAttention()
-      try rotaryNorm()
+      try qkNormRoPE()
       try groupNorm()
       try crossEntropy()
     }
@@ -111,9 +111,9 @@ private func experts() throws {
     if E > 2, k < E {
       let columns = Tensor.range(0..<E).unsqueezed(0).expanded([N, E])
       let rows = Tensor.range(0..<N).unsqueezed(1).expanded([N, E])
-      scores = scores.masked(columns .< 2, -100).masked((columns + rows) .< 1, 100)
+      scores = scores.maskedFill(columns .< 2, -100).maskedFill((columns + rows) .< 1, 100)
     }
-    let chosen = scores.top(k).indices
+    let chosen = scores.topK(k).indices
     let shares = random.normal(N, k)
     try compare(
       "experts \(N) \(D) \(F) \(E) \(k)", [random.normal(N, D, deviation: 2), shares] + matrices,
@@ -122,7 +122,7 @@ private func experts() throws {
         (0..<E).map { e in
           let gate = leaves[0].matmul(leaves[3 * e + 2].transposed())
           let hidden = gate.silu() * leaves[0].matmul(leaves[3 * e + 3].transposed())
-          let share = Tensor.choose(chosen .== e, leaves[1], .zeros([N, k], .float64)).sum(1, keep: true)
+          let share = Tensor.where(chosen .== e, leaves[1], .zeros([N, k], .float64)).sum(1, keep: true)
           return hidden.matmul(leaves[3 * e + 4].transposed()) * share
         }.reduce(Tensor.zeros([N, D], .float64)) { $0 + $1 }
       })
@@ -142,13 +142,13 @@ private func attention() throws {
       exact: { leaves in
         let (q, k, v) = (leaves[0].reshaped(B, T, K, H / K, hd), leaves[1], leaves[2])
         let scores = Tensor.einsum("bqkgc,bskc->bkgqs", q, k) / Double(hd).squareRoot()
-        let shares = scores.masked(isLater, -.infinity).softmax(-1)
+        let shares = scores.maskedFill(isLater, -.infinity).softmax(-1)
         return Tensor.einsum("bkgqs,bskc->bqkgc", shares, v).reshaped(B, T, H, hd)
       })
   }
 }
 
-/// Queries behind earlier positions, whose keys and values are kept head by head with room behind the last one.
+/// Queries after earlier positions, whose keys and values are stored head by head with free capacity after the last one.
 private func laterAttention() throws {
   for (B, T, S, H, K, hd) in [(1, 2, 3, 1, 1, 2), (2, 3, 70, 4, 2, 7), (1, 65, 66, 6, 3, 32), (1, 70, 200, 2, 1, 64)] {
     let random = try RandomTensors(seed: UInt64(S))
@@ -168,7 +168,7 @@ private func laterAttention() throws {
   }
 }
 
-private func rotaryNorm() throws {
+private func qkNormRoPE() throws {
   for (B, T, H, hd) in [(1, 1, 1, 2), (2, 5, 3, 6), (2, 70, 2, 64), (1, 3, 4, 34), (3, 2, 1, 128), (2, 4, 5, 32)] {
     let random = try RandomTensors(seed: UInt64(hd + T))
     for rows in [1, B] {
@@ -177,11 +177,11 @@ private func rotaryNorm() throws {
       try compare(
         "rotary norm \(B) \(T) \(H) \(hd) with \(rows)",
         [random.normal(B, T, H, hd, deviation: 3), random.normal(hd, around: 1, deviation: 0.3)],
-        fused: { $0[0].fusedRotaryNorm($0[1], cosine: cosine, sine: sine, epsilon: 0.1) },
+        fused: { $0[0].fusedQKNormRoPE($0[1], cosine: cosine, sine: sine, epsilon: 0.1) },
         exact: { leaves in
           let x = leaves[0] / ((leaves[0] * leaves[0]).mean(-1, keep: true) + 0.1).squareRoot() * leaves[1]
-          let turned = Tensor.concatenate([-x.slice(-1, (hd / 2)...), x.slice(-1, 0..<(hd / 2))], axis: -1)
-          return x * cosine.to(.float64) + turned * sine.to(.float64)
+          let rotated = Tensor.concatenate([-x.slice(-1, (hd / 2)...), x.slice(-1, 0..<(hd / 2))], axis: -1)
+          return x * cosine.to(.float64) + rotated * sine.to(.float64)
         })
     }
   }
@@ -212,14 +212,14 @@ private func crossEntropy() throws {
     let random = try RandomTensors(seed: UInt64(V))
     let tokens = random.tokens(rows, below: V)
     let isIgnored = tokens .< Double(V > 1 && rows > 6 ? V / 3 : 0)
-    let targets = tokens.masked(isIgnored, -100)
+    let targets = tokens.maskedFill(isIgnored, -100)
     try compare(
       "cross entropy \(rows) \(D) \(V)", [random.normal(rows, D, deviation: 3), random.normal(V, D)],
       fused: { $0[0].fusedCrossEntropy(head: WeightMatrix($0[1]), targets: targets) },
       exact: { leaves in
         let scores = leaves[0].matmul(leaves[1].transposed()).logSoftmax(-1)
         let chosen = scores.gather(tokens.unsqueezed(-1), axis: -1).flattened()
-        let isScored = Tensor.ones([rows], .float64).masked(isIgnored, 0)
+        let isScored = Tensor.ones([rows], .float64).maskedFill(isIgnored, 0)
         return -(chosen * isScored).sum() / isScored.sum()
       })
   }
@@ -232,7 +232,7 @@ private func compare(
   func run(_ inputs: [Tensor], _ formula: ([Tensor]) -> Tensor?) throws -> [Tensor] {
     var result = Tensor.zeros([0])
     let slopes = try gradients(of: inputs) { leaves in
-      guard let found = formula(leaves) else { throw TorchError("\(name): there is no fused form") }
+      guard let found = formula(leaves) else { throw TorchError("\(name): there is no fused format") }
       result = found
       let weights = (Tensor.range(0..<found.shape.reduce(1, *), .float64) * 0.7).cos().reshaped(found.shape)
       return (found.to(.float64) * weights).sum()

@@ -1,9 +1,9 @@
-import CKernels
 import TestSupport
 import Testing
-import Torch
+import WidebandCKernels
+import WidebandTorch
 
-/// The fused norm behind autograd against its formula in float64, on every vector code.
+/// The fused norm with autograd against its formula in float64, on every vector code.
 @Suite struct FusedNormTests {
   @Test(arguments: ["avx512", "avx2", "portable"]) func kernelsFollowTheFormula(code: String) async {
     await #expect(processExitsWith: .success) { [code] in

@@ -1,7 +1,7 @@
-import CKernels
 import TestSupport
-import Torch
-import VirtualWidth
+import WidebandCKernels
+import WidebandTorch
+import WidebandVirtualWidth
 
 /// Float memory at an address that C may keep.
 final class Memory {
@@ -51,8 +51,8 @@ final class KernelArguments {
   ) -> ck_connection {
     ck_connection(
       fraction_rate: Int64(m ?? self.m), slots: Int64(n ?? self.n), slot_width: Int64(C ?? self.C), epsilon: 1e-5,
-      static_alpha: weights[0].pointer, static_beta: weights[1].pointer, dynamic_alpha: weights[2].pointer,
-      dynamic_beta: weights[3].pointer, alpha_scale: weights[4].pointer, beta_scale: weights[5].pointer,
+      static_read_carry: weights[0].pointer, static_write: weights[1].pointer, dynamic_read_carry: weights[2].pointer,
+      dynamic_write: weights[3].pointer, read_carry_scale: weights[4].pointer, write_scale: weights[5].pointer,
       gain: weights[6].pointer, projections: projections)
   }
 
@@ -65,8 +65,8 @@ final class KernelArguments {
 
   static func targets(_ memory: [Memory]) -> ck_connection_gradients {
     ck_connection_gradients(
-      static_alpha: memory[0].pointer, static_beta: memory[1].pointer, dynamic_alpha: memory[2].pointer,
-      dynamic_beta: memory[3].pointer, alpha_scale: memory[4].pointer, beta_scale: memory[5].pointer,
+      static_read_carry: memory[0].pointer, static_write: memory[1].pointer, dynamic_read_carry: memory[2].pointer,
+      dynamic_write: memory[3].pointer, read_carry_scale: memory[4].pointer, write_scale: memory[5].pointer,
       gain: memory[6].pointer)
   }
 }

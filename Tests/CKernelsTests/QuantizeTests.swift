@@ -1,5 +1,5 @@
-import CKernels
 import Testing
+import WidebandCKernels
 
 /// The bytes that weights become, which every vector code must give and which files already hold.
 @Suite struct QuantizeTests {
@@ -19,7 +19,7 @@ import Testing
       let words: [UInt32] = [
         0x9bc8_6614, 0x572a_009b, 0xf744_da90, 0x8888_8888, 0x581b_254e, 0x8888_8888, 0x36f9_cb42, 0x8888_8888,
       ]
-      // Of the four groups that lie together the last two are behind the row.
+      // Of the four interleaved groups the last two are after the row.
       let found = (0..<16).map { word in
         (0..<4).reduce(UInt32(0)) { $0 | UInt32(int4.values[word * 4 + $1]) << UInt32(8 * $1) }
       }
@@ -45,16 +45,26 @@ private struct Quantized {
 }
 
 /// Numbers without a pattern, and between them groups of nothing but -1, 0 and 1.
-private func quantized(_ form: ck_form, _ outputs: Int, _ inputs: Int) -> Quantized {
+private func quantized(_ format: ck_weight_format, _ outputs: Int, _ inputs: Int) -> Quantized {
   var state: UInt32 = 1
   let weights = (0..<(outputs * inputs)).map { index -> Float in
     state = state &* 1_664_525 &+ 1_013_904_223
     let number = Int(state >> 16)
     return index / 32 % 4 == 3 ? Float(number % 3 - 1) : Float(number - 32768) / 4096
   }
-  let perRow = form == CK_INT8 ? (inputs + 31) / 32 : (inputs + 127) / 128 * 4
-  var values = [UInt8](repeating: 1, count: outputs * (form == CK_INT8 ? inputs : perRow * 16))
+  let perRow = format == CK_INT8 ? (inputs + 31) / 32 : (inputs + 127) / 128 * 4
+  var values = [UInt8](repeating: 1, count: outputs * (format == CK_INT8 ? inputs : perRow * 16))
   var scales = [UInt16](repeating: 1, count: outputs * perRow)
-  #expect(ck_quantize(form, Int64(outputs), Int64(inputs), weights, &values, &scales, 2))
+  let isDone = weights.withUnsafeBufferPointer { weights in
+    values.withUnsafeMutableBytes { values in
+      scales.withUnsafeMutableBufferPointer { scales in
+        var args = ck_quantize_args(
+          format: format, outputs: Int64(outputs), inputs: Int64(inputs), weight: weights.baseAddress,
+          values: values.baseAddress, scales: scales.baseAddress)
+        return ck_quantize(&args, 2)
+      }
+    }
+  }
+  #expect(isDone)
   return Quantized(values: values, scales: scales)
 }

@@ -1,23 +1,23 @@
-// The kernel that attends over a cache of form WB_FORM with heads of WB_HEAD channels, and what runs it.
-#include "../../Sources/CKernels/CUDA/Source/DecodingLayout.cuh"
+// The kernel that attends over a cache of format WB_FORMAT with heads of WB_HEAD channels, and what runs it.
+#include "device/DecodingLayout.cuh"
 #include "Device.hpp"
-#include "../../Sources/CKernels/CUDA/Source/Numbers.cuh"
-#include "../../Sources/CKernels/CUDA/Source/CachedAttention.cuh"
+#include "device/Numbers.cuh"
+#include "device/CachedAttention.cuh"
 
 namespace ckernels {
 namespace cuda {
 
 inline bool runAttention(
-    const ck_attention_layer *layer, const ck_memory *texts, int count, const int64_t *starts, const float *projected,
+    const ck_attention_layer *layer, const ck_kv_view *sequences, int count, const int64_t *starts, const float *projected,
     const float *cosine, const float *sine, int splits, void *attended) {
   AttentionArguments arguments{};
   int tasks = 0;
   for (int each = 0; each < count; each++) {
-    const ck_memory &text = texts[each];
-    arguments.texts[each] = {text.keys, text.values, text.key_scales, text.value_scales,
-                             starts ? reinterpret_cast<const long long *>(starts + each) : nullptr, text.start,
-                             text.capacity, int(text.rows)};
-    tasks += ceiling(text.rows * (layer->heads / layer->key_value_heads), attention::queries) *
+    const ck_kv_view &sequence = sequences[each];
+    arguments.sequences[each] = {sequence.keys, sequence.values, sequence.key_scales, sequence.value_scales,
+                             starts ? reinterpret_cast<const long long *>(starts + each) : nullptr, sequence.start,
+                             sequence.capacity, int(sequence.rows)};
+    tasks += ceiling(sequence.rows * (layer->heads / layer->key_value_heads), attention::queries) *
              int(layer->key_value_heads);
   }
   // Nothing that was not written may be read.
@@ -42,14 +42,14 @@ inline bool runAttention(
   });
 }
 
-const emulation::AttentionProgram program{WB_HEAD, WB_FORM, WB_ELEMENT_BYTES, WB_QUERIES, runAttention};
+const emulation::AttentionProgram program{WB_HEAD, WB_FORMAT, WB_ELEMENT_BYTES, WB_QUERIES, runAttention};
 
 }  // namespace cuda
 }  // namespace ckernels
 
 #undef ckernels
 #undef WB_HEAD
-#undef WB_FORM
+#undef WB_FORMAT
 #undef WB_ELEMENT_BYTES
 #undef WB_QUERIES
 #undef WB_DEVICE

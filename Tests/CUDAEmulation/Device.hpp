@@ -83,7 +83,7 @@ WB_DEVICE Copies &copies() {
   thread_local std::map<int, Copies> all;
   return all[threadIndex()];
 }
-WB_DEVICE void copyAhead(void *shared, const void *global) { copies().groups[0].push_back({shared, global}); }
+WB_DEVICE void copyPrefetching(void *shared, const void *global) { copies().groups[0].push_back({shared, global}); }
 WB_DEVICE void endCopies() {
   auto &groups = copies().groups;
   groups[2].insert(groups[2].end(), groups[1].begin(), groups[1].end());

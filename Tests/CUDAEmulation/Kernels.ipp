@@ -3,31 +3,31 @@
 #define WB_FUSES_BACKWARD 1
 #define WB_SHARED_BYTES 232448
 
-#include "../../Sources/CKernels/CUDA/Source/Layout.cuh"
+#include "device/Layout.cuh"
 #include "Device.hpp"
-#include "../../Sources/CKernels/CUDA/Source/Numbers.cuh"
-#include "../../Sources/CKernels/CUDA/Source/Elements.cuh"
-#include "../../Sources/CKernels/CUDA/Source/PlainProducts.cuh"
-#include "../../Sources/CKernels/CUDA/Source/TensorProducts.cuh"
-#include "../../Sources/CKernels/CUDA/Source/Coefficients.cuh"
-#include "../../Sources/CKernels/CUDA/Source/Forward.cuh"
-#include "../../Sources/CKernels/CUDA/Source/Backward.cuh"
-#include "../../Sources/CKernels/CUDA/Source/Reduction.cuh"
-#include "../../Sources/CKernels/CUDA/Source/Kernels.cuh"
+#include "device/Numbers.cuh"
+#include "device/Elements.cuh"
+#include "device/PlainProducts.cuh"
+#include "device/TensorProducts.cuh"
+#include "device/Coefficients.cuh"
+#include "device/Forward.cuh"
+#include "device/Backward.cuh"
+#include "device/Reduction.cuh"
+#include "device/Kernels.cuh"
 
 namespace ckernels {
 namespace cuda {
 
 inline Weights weights(const ck_connection *c) {
   if (!c) return {};
-  return {c->static_alpha, c->static_beta, c->dynamic_alpha, c->dynamic_beta, c->alpha_scale, c->beta_scale,
+  return {c->static_read_carry, c->static_write, c->dynamic_read_carry, c->dynamic_write, c->read_carry_scale, c->write_scale,
           c->gain,         c->epsilon};
 }
 
 inline bool runForward(
     const ck_connection *writer, const ck_connection *reader, int64_t tokens, const void *state, const void *output,
-    void *nextState, void *beta, void *input, int blocks) {
-  const ForwardArguments arguments{weights(writer), weights(reader), state, output, nextState, beta, input, tokens};
+    void *nextState, void *savedWrite, void *input, int blocks) {
+  const ForwardArguments arguments{weights(writer), weights(reader), state, output, nextState, savedWrite, input, tokens};
   if (!reader)
     return emulation::run(blocks, threads, Forward<true, false>::layout.bytes, [&] { connectionWrite(arguments); });
   if (!writer)
@@ -37,23 +37,23 @@ inline bool runForward(
 
 inline bool runBackward(
     const ck_connection *connection, int64_t tokens, const void *state, const void *output, const void *inputGradient,
-    const void *nextStateGradient, const void *previousBeta, void *stateGradient, void *previousOutputGradient,
+    const void *nextStateGradient, const void *previousSavedWrite, void *stateGradient, void *previousOutputGradient,
     const ck_connection_gradients *g, int blocks) {
   const std::size_t count = std::size_t(shape.sumCount());
   std::vector<float> sums(count * std::size_t(blocks)), total(count);
-  const BackwardArguments arguments{weights(connection), state, output, inputGradient, nextStateGradient, previousBeta,
+  const BackwardArguments arguments{weights(connection), state, output, inputGradient, nextStateGradient, previousSavedWrite,
                                     stateGradient, previousOutputGradient, sums.data(), tokens};
   if (!connection)
     return emulation::run(
         blocks, threads, Backward<false, true>::layout.bytes, [&] { connectionWriteBackward(arguments); });
-  const bool isFused = previousBeta != nullptr;
+  const bool isFused = previousSavedWrite != nullptr;
   const int bytes = isFused ? Backward<true, true>::layout.bytes : Backward<true, false>::layout.bytes;
   const bool isWithin = emulation::run(blocks, threads, bytes, [&] {
     isFused ? connectionBackwardWriteBackward(arguments) : connectionBackward(arguments);
   });
-  const ReductionArguments reduction{weights(connection), sums.data(),      total.data(),   g->static_alpha,
-                                     g->static_beta,      g->dynamic_alpha, g->dynamic_beta, g->alpha_scale,
-                                     g->beta_scale,       g->gain,          blocks};
+  const ReductionArguments reduction{weights(connection), sums.data(),      total.data(),   g->static_read_carry,
+                                     g->static_write,      g->dynamic_read_carry, g->dynamic_write, g->read_carry_scale,
+                                     g->write_scale,       g->gain,          blocks};
   emulation::run(2, threads, 0, [&] { connectionAddBlocks(reduction); });
   emulation::run(2, threads, 0, [&] { connectionDeliver(reduction); });
   return isWithin;

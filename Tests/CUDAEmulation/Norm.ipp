@@ -3,11 +3,11 @@
 #define WB_SLOTS 1
 #define WB_DYNAMIC 0
 
-#include "../../Sources/CKernels/CUDA/Source/Layout.cuh"
+#include "device/Layout.cuh"
 #include "Device.hpp"
-#include "../../Sources/CKernels/CUDA/Source/Numbers.cuh"
-#include "../../Sources/CKernels/CUDA/Source/Elements.cuh"
-#include "../../Sources/CKernels/CUDA/Source/Norm.cuh"
+#include "device/Numbers.cuh"
+#include "device/Elements.cuh"
+#include "device/Norm.cuh"
 
 namespace ckernels {
 namespace cuda {

@@ -53,14 +53,8 @@
 namespace {
 
 const emulation::NormProgram *const programs[] = {
-    &norm0::cuda::program,
-    &norm1::cuda::program,
-    &norm2::cuda::program,
-    &norm3::cuda::program,
-    &norm4::cuda::program,
-    &norm5::cuda::program,
-    &norm6::cuda::program,
-    &norm7::cuda::program,
+    &norm0::cuda::program, &norm1::cuda::program, &norm2::cuda::program, &norm3::cuda::program,
+    &norm4::cuda::program, &norm5::cuda::program, &norm6::cuda::program, &norm7::cuda::program,
 };
 
 }  // namespace

@@ -1,9 +1,9 @@
-// The kernels that multiply up to WB_ROWS rows with a weight of form WB_FORM, and what runs them.
-#include "../../Sources/CKernels/CUDA/Source/DecodingLayout.cuh"
+// The kernels that multiply up to WB_ROWS rows with a weight of format WB_FORMAT, and what runs them.
+#include "device/DecodingLayout.cuh"
 #include "Device.hpp"
-#include "../../Sources/CKernels/CUDA/Source/Numbers.cuh"
-#include "../../Sources/CKernels/CUDA/Source/Weights.cuh"
-#include "../../Sources/CKernels/CUDA/Source/Product.cuh"
+#include "device/Numbers.cuh"
+#include "device/Weights.cuh"
+#include "device/Product.cuh"
 
 namespace ckernels {
 namespace cuda {
@@ -27,20 +27,20 @@ inline bool runProduct(
   arguments.epsilon = epsilon;
   const int bytes = product::shape.bytes(int(rows), arguments.slice);
   const bool isWithin = emulation::run(blocks, product::threads, bytes, [&] {
-    count == 1 ? product::narrowProduct(arguments)
-    : count == 2 ? product::narrowGates(arguments)
-                 : product::narrowProjections(arguments);
+    count == 1 ? product::skinnyGEMM(arguments)
+    : count == 2 ? product::skinnyGates(arguments)
+                 : product::skinnyProjections(arguments);
   });
   return isWithin && counter == 0 && bytes <= sharedBytes;
 }
 
-const emulation::ProductProgram program{WB_FORM, WB_ELEMENT_BYTES, WB_ROWS, runProduct};
+const emulation::ProductProgram program{WB_FORMAT, WB_ELEMENT_BYTES, WB_ROWS, runProduct};
 
 }  // namespace cuda
 }  // namespace ckernels
 
 #undef ckernels
-#undef WB_FORM
+#undef WB_FORMAT
 #undef WB_ELEMENT_BYTES
 #undef WB_ROWS
 #undef WB_DEVICE

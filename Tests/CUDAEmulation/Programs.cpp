@@ -190,22 +190,10 @@
 namespace {
 
 const emulation::Program *const programs[] = {
-    &program0::cuda::program,
-    &program1::cuda::program,
-    &program2::cuda::program,
-    &program3::cuda::program,
-    &program4::cuda::program,
-    &program5::cuda::program,
-    &program6::cuda::program,
-    &program7::cuda::program,
-    &program8::cuda::program,
-    &program9::cuda::program,
-    &program10::cuda::program,
-    &program11::cuda::program,
-    &program12::cuda::program,
-    &program13::cuda::program,
-    &program14::cuda::program,
-    &program15::cuda::program,
+    &program0::cuda::program,  &program1::cuda::program,  &program2::cuda::program,  &program3::cuda::program,
+    &program4::cuda::program,  &program5::cuda::program,  &program6::cuda::program,  &program7::cuda::program,
+    &program8::cuda::program,  &program9::cuda::program,  &program10::cuda::program, &program11::cuda::program,
+    &program12::cuda::program, &program13::cuda::program, &program14::cuda::program, &program15::cuda::program,
 };
 
 }  // namespace
@@ -216,15 +204,15 @@ cuda_emulation cuda_emulation_describe(int program) { return programs[program]->
 
 bool cuda_emulation_forward(
     int program, const ck_connection *writer, const ck_connection *reader, int64_t tokens, const void *state,
-    const void *output, void *next_state, void *beta, void *input, int blocks) {
-  return programs[program]->forward(writer, reader, tokens, state, output, next_state, beta, input, blocks);
+    const void *output, void *next_state, void *savedWrite, void *input, int blocks) {
+  return programs[program]->forward(writer, reader, tokens, state, output, next_state, savedWrite, input, blocks);
 }
 
 bool cuda_emulation_backward(
     int program, const ck_connection *connection, int64_t tokens, const void *state, const void *output,
-    const void *input_gradient, const void *next_state_gradient, const void *previous_beta, void *state_gradient,
+    const void *input_gradient, const void *next_state_gradient, const void *previous_saved_write, void *state_gradient,
     void *previous_output_gradient, const ck_connection_gradients *gradients, int blocks) {
   return programs[program]->backward(
-      connection, tokens, state, output, input_gradient, next_state_gradient, previous_beta, state_gradient,
+      connection, tokens, state, output, input_gradient, next_state_gradient, previous_saved_write, state_gradient,
       previous_output_gradient, gradients, blocks);
 }

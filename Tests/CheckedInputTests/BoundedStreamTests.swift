@@ -1,18 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 
-@testable import CheckedInput
+@testable import WidebandCheckedInput
 
-/// Reading what may be a pipe, and may have no end.
+/// Bounded reads of files and pipes.
 struct BoundedStreamTests {
-  private func sentence(_ body: () throws -> Void) -> String? {
-    do {
-      try body()
-      return nil
-    } catch { return "\(error)" }
-  }
-
-  @Test("A stream gives all its bytes up to the limit, and more is an error")
+  @Test("a stream is read up to the limit, and more bytes are an error")
   func stream_isBounded() throws {
     let file = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
     defer { try? FileManager.default.removeItem(at: file) }
@@ -20,31 +14,31 @@ struct BoundedStreamTests {
     try Data(bytes).write(to: file)
     #expect(try boundedContents(ofStream: file.path, limit: 200_000) == bytes)
     #expect(
-      sentence { _ = try boundedContents(ofStream: file.path, limit: 199_999) }
+      message { _ = try boundedContents(ofStream: file.path, limit: 199_999) }
         == "\(file.path): has more than 199999 bytes: expected at most as many")
   }
 
-  @Test("What cannot be read is named with the reason")
+  @Test("a stream that cannot be read is named with the reason")
   func stream_thatCannotBeRead_isReported() throws {
     let folder = FileManager.default.temporaryDirectory.path
-    #expect(sentence { _ = try boundedContents(ofStream: folder, limit: 9) } == "\(folder): is a folder: expected text")
+    #expect(message { _ = try boundedContents(ofStream: folder, limit: 9) } == "\(folder): is a folder: expected text")
     #expect(
-      sentence { _ = try boundedContents(ofStream: "/no\nwhere", limit: 9) }
+      message { _ = try boundedContents(ofStream: "/no\nwhere", limit: 9) }
         == "/no\\u{a}where: cannot be read: No such file or directory")
     #expect(
-      sentence { _ = try boundedContents(ofDescriptor: -1, name: "input", limit: 9) }
+      message { _ = try boundedContents(ofDescriptor: -1, name: "input", limit: 9) }
         == "input: cannot be read: it is closed")
   }
 
-  @Test("A FIFO is read once it has a writer, and without one it is an error rather than a wait for ever")
+  @Test("a FIFO without a writer is an error after a timeout, and is read with one")
   func fifo_needsAWriter() throws {
     let path = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path
     try #require(mkfifo(path, 0o600) == 0)
     defer { unlink(path) }
     #expect(
-      sentence { _ = try boundedContents(ofStream: path, limit: 9, patience: 50) }
+      message { _ = try boundedContents(ofStream: path, limit: 9, timeout: 50) }
         == "\(path): is a FIFO that nothing writes into: expected text")
-    // A writer that is there, but takes longer than the patience.
+    // A writer that is slower than the timeout.
     let both = open(path, O_RDWR)
     let writer = Thread {
       usleep(200_000)
@@ -52,6 +46,6 @@ struct BoundedStreamTests {
       close(both)
     }
     writer.start()
-    #expect(try boundedContents(ofStream: path, limit: 9, patience: 50) == Array("slow".utf8))
+    #expect(try boundedContents(ofStream: path, limit: 9, timeout: 50) == Array("slow".utf8))
   }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import CheckedInput
+@testable import WidebandCheckedInput
 
 @Suite struct FileURLTests {
   @Test(arguments: ["~", "~/x", "~root", "~root/x", "x/~", "x", "/tmp/~"]) func namesStandForThemselves(path: String) {

@@ -1,13 +1,12 @@
-import CheckedInput
+import TestSupport
 import Testing
+import WidebandCheckedInput
 
 @Suite struct JSONValueTests {
   private func parsed(_ text: String) throws -> JSONValue { try JSONValue(parsing: text.utf8, file: "f") }
 
   private func failure(_ text: String, line: Int? = nil) -> String {
-    do {
-      return "no error: \(try JSONValue(parsing: text.utf8, file: "f", line: line))"
-    } catch { return "\(error)" }
+    message { try JSONValue(parsing: text.utf8, file: "f", line: line) }
   }
 
   @Test("of equal keys the last counts, and keys are equal if their bytes are")
@@ -38,7 +37,7 @@ import Testing
     arguments: ["123456789012345678901234567890", "1e999", "-0.0", "NaN", "Infinity", "-Infinity", "1E+2"])
   func number_anySize(text: String) throws { #expect(try parsed(" \(text) ") == .number(JSONNumber(text))) }
 
-  @Test("a number is an integer only where nothing is lost")
+  @Test("a number is an integer only if the conversion is exact")
   func number_integer() {
     #expect(JSONNumber("9223372036854775807").integer == .max)
     #expect(JSONNumber("9223372036854775808").integer == nil)
@@ -52,7 +51,7 @@ import Testing
     #expect(JSONNumber("NaN").double == nil)
   }
 
-  @Test("half of a surrogate pair makes its own string unreadable and nothing else")
+  @Test("half of a surrogate pair makes only its own string unreadable")
   func string_surrogates() throws {
     #expect(
       try parsed(#"["\ud83d\ude00", "\ud83d", "\ude00x", "\ud83dA", "\ud83d\u0041"]"#)
@@ -60,7 +59,7 @@ import Testing
   }
 
   @Test(
-    "what is no JSON is refused with its place",
+    "malformed JSON is refused with its position",
     arguments: [
       ("", "f: line 1, column 1: malformed JSON: expected a value"),
       ("{\n \"a\" 1}", "f: line 2, column 6: malformed JSON: expected ':'"),
@@ -80,7 +79,7 @@ import Testing
     ])
   func document_malformed(text: String, expected: String) { #expect(failure(text) == expected) }
 
-  @Test("of a file with a document a line, messages name that line")
+  @Test("in a file with one document per line, messages name the line")
   func line_malformed() {
     #expect(failure("[", line: 7) == "f: line 7, column 2: malformed JSON: expected a value")
   }

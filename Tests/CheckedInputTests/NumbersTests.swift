@@ -1,15 +1,15 @@
-import CheckedInput
 import Foundation
 import Testing
+import WidebandCheckedInput
 
 @Suite struct NumbersTests {
-  @Test("a floating-point number becomes an integer only where it is one within bounds")
+  @Test("a floating-point number converts to an integer only if it is one within bounds")
   func integer_exact() {
     #expect(Int(3.0, in: 1...5) == 3)
     for number in [2.5, 6, 0, .nan, .infinity, 1e300] { #expect(Int(number, in: 1...5) == nil) }
   }
 
-  @Test("what is only shown is rounded and bounded")
+  @Test("displayed numbers are rounded and clamped")
   func integer_clamping() {
     #expect(Int(clamping: 2.5) == 3)
     #expect(Int(clamping: 1e300) == .max)
@@ -28,7 +28,7 @@ import Testing
     #expect(Int.sum(.max, 1) == nil)
   }
 
-  @Test("a message shows text on one line, without what a terminal would obey, and not endlessly")
+  @Test("a message shows text on one line, escaped and shortened")
   func text_printable() {
     #expect(quoted("a\u{1B}[31mb\nc") == "'a\\u{1b}[31mb\\u{a}c'")
     #expect(quoted("\u{202E}x") == "'\\u{202e}x'")
@@ -37,7 +37,7 @@ import Testing
     #expect(quoted("naïve 日本 👩‍👩‍👧") == "'naïve 日本 👩‍👩‍👧'")
   }
 
-  @Test("strings are exact if their bytes are")
+  @Test("exact strings are compared by their bytes")
   func exactString_bytes() {
     #expect(ExactString("\u{E9}") != ExactString("e\u{301}"))
     #expect(Set(["\u{E9}", "e\u{301}", "\u{E9}"].map(ExactString.init)).count == 2)

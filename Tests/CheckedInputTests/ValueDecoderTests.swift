@@ -1,5 +1,5 @@
-import CheckedInput
 import Testing
+import WidebandCheckedInput
 
 @Suite struct ValueDecoderTests {
   private enum Kind: String, Codable, CaseIterable { case one, two }
@@ -22,7 +22,7 @@ import Testing
     try ValueDecoder("f").decode(Settings.self, from: try JSONValue(parsing: text.utf8, file: "f"))
   }
 
-  @Test("every kind of value is read")
+  @Test("all kinds of values are decoded")
   func decode_values() throws {
     let text = """
       {"count": 3, "seed": 18446744073709551615, "rate": 1e-3, "kind": "two", "inner": {"list": [1, 2.0]}, "flag": true,
@@ -34,7 +34,7 @@ import Testing
   }
 
   @Test(
-    "what does not fit is one sentence with key, value and expectation",
+    "an error is one sentence with key, value and expectation",
     arguments: [
       ("[]", "f: the document is a list: expected an object"),
       ("{}", "f: count is missing"),

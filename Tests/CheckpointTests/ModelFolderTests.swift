@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
-@testable import Checkpoint
+@testable import WidebandCheckpoint
 
 @Suite struct ModelFolderTests {
   let parent: TemporaryFolder
@@ -10,13 +11,13 @@ import Torch
   let folder: ModelFolder
 
   static let configuration = Data(#"{"model_type": "qwen3"}"#.utf8)
-  static let tensors: [(name: String, tensor: Tensor)] = [
-    ("z", Tensor([1, 2, 3] as [Float])), ("a", Tensor([4, 5] as [Float])), ("m", Tensor([6] as [Int64])),
-  ]
+  static var tensors: [(name: String, tensor: Tensor)] {
+    [("z", Tensor([1, 2, 3] as [Float])), ("a", Tensor([4, 5] as [Float])), ("m", Tensor([6] as [Int64]))]
+  }
 
   init() throws {
     parent = try TemporaryFolder()
-    url = parent("model")
+    url = parent.url("model")
     folder = ModelFolder(url)
   }
 
@@ -38,7 +39,7 @@ import Torch
     get throws { try FileManager.default.contentsOfDirectory(atPath: url.path).sorted() }
   }
 
-  @Test func oneFileHoldsASmallModel() throws {
+  @Test func write_smallModel_isOneFile() throws {
     try write(maximumShardBytes: 28, extraFiles: ["tokenizer.json": Data("{}".utf8)])
     #expect(try content == ["config.json", "model.safetensors", "tokenizer.json"])
     #expect(try folder.configurationData() == Self.configuration)
@@ -49,7 +50,7 @@ import Torch
   @Test(arguments: [
     (27, [["z", "a"], ["m"]]), (19, [["z"], ["a", "m"]]), (8, [["z"], ["a"], ["m"]]), (-1, [["z"], ["a"], ["m"]]),
   ])
-  func shardsAreFilledInOrder(_ maximum: Int, _ expected: [[String]]) throws {
+  func write_shards_areFilledInOrder(_ maximum: Int, _ expected: [[String]]) throws {
     try write(maximumShardBytes: maximum)
     let shards = expected.indices.map { "model-0000\($0 + 1)-of-0000\(expected.count).safetensors" }
     #expect(try content == ["config.json"] + shards + ["model.safetensors.index.json"])
@@ -65,7 +66,7 @@ import Torch
     #expect(map == [String: String](uniqueKeysWithValues: zip(shards, expected).flatMap { s, n in n.map { ($0, s) } }))
   }
 
-  @Test(arguments: [1000, 8]) func realNumbersAreWrittenInTheTypeAskedFor(_ maximumShardBytes: Int) throws {
+  @Test(arguments: [1000, 8]) func write_dtype_convertsFloats(_ maximumShardBytes: Int) throws {
     let tensors = try withTorch { [("a", Tensor([Float(1.5), 2])), ("b", Tensor([Int64(7)]))] }
     try folder.write(
       configuration: Data("{}".utf8), tensors: tensors, dtype: .bfloat16, maximumShardBytes: maximumShardBytes)
@@ -76,25 +77,25 @@ import Torch
     #expect(try read["b"]?.elements(Int64.self) == [7])
   }
 
-  @Test("a folder with something in it is not replaced, whatever it holds and however it is named")
+  @Test("a folder that is not empty is never replaced")
   func write_neverReplaces() throws {
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
     try write()
     try Data("mine".utf8).write(to: url.appending(path: "notes.md"))
     let before = try content
-    try FileManager.default.createSymbolicLink(at: parent("link"), withDestinationURL: url)
+    try FileManager.default.createSymbolicLink(at: parent.url("link"), withDestinationURL: url)
     for path in ["model", "link", "model/../model/"] {
-      let other = ModelFolder(parent(path))
+      let other = ModelFolder(parent.url(path))
       #expect(
         message { try other.write(configuration: Data("{}".utf8), tensors: Self.tensors) }
           == "\(other.url.path): exists already and is not empty: expected the name of a new folder")
     }
     #expect(try content == before)
     try expectTensors()
-    #expect(try parent.content == ["link", "model"])
+    #expect(try parent.names() == ["link", "model"])
   }
 
-  @Test("a folder that fills while the new one is written stays")
+  @Test("a folder that is filled during the write is not replaced")
   func write_losesARace() throws {
     let found = message {
       try AtomicFolder.write(to: url) { _ in
@@ -104,21 +105,21 @@ import Torch
     }
     #expect(found == "\(url.path): exists already and is not empty: expected the name of a new folder")
     #expect(try content == ["notes.md"])
-    #expect(try parent.content == ["model"])
+    #expect(try parent.names() == ["model"])
   }
 
-  @Test("a link to an empty folder stays a link")
+  @Test("a link to an empty folder is followed")
   func write_followsALink() throws {
-    try FileManager.default.createDirectory(at: parent("disk"), withIntermediateDirectories: false)
-    try FileManager.default.createSymbolicLink(at: url, withDestinationURL: parent("disk"))
+    try FileManager.default.createDirectory(at: parent.url("disk"), withIntermediateDirectories: false)
+    try FileManager.default.createSymbolicLink(at: url, withDestinationURL: parent.url("disk"))
     try write()
-    #expect(try parent.content == ["disk", "model"])
-    #expect(try FileManager.default.contentsOfDirectory(atPath: parent("disk").path).count == 2)
+    #expect(try parent.names() == ["disk", "model"])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: parent("disk")).count == 2)
     try expectTensors()
   }
 
   @Test(
-    "a weight that is no finite number in the type it is written in is named",
+    "a weight that is not finite in the written type is named",
     arguments: [
       (3e38, DType.float16, "3e+38, which float16 cannot hold"), (Double.nan, .float16, "nan"),
       (-.infinity, .bfloat16, "-inf"), (3.4e38, .bfloat16, "3.4e+38, which bfloat16 cannot hold"),
@@ -135,11 +136,11 @@ import Torch
       }
       let file = maximum == 1 ? "model-00002-of-00002.safetensors" : "model.safetensors"
       #expect(text == "\(url.path)/\(file): tensor 'w': element \(place) is \(found): expected finite numbers")
-      #expect(try parent.content == [])
+      #expect(try parent.names() == [])
     }
   }
 
-  @Test("the largest number of a type is written, and integers are not asked")
+  @Test("the largest number of a type is finite, and integers are not checked")
   func write_largestNumbers() throws {
     try folder.write(
       configuration: Data("{}".utf8),
@@ -148,24 +149,24 @@ import Torch
   }
 
   @Test(arguments: ["config.json", "model.safetensors", "model.safetensors.index.json", "../x", "a/b", "", ".."])
-  func anExtraFileHasItsOwnPlainName(_ name: String) throws {
+  func write_extraFileName_isChecked(_ name: String) throws {
     let found = message { try write(extraFiles: [name: Data()]) }
     #expect(found == "\(url.path): '\(name)' cannot be the name of an extra file in a model folder")
-    #expect(try parent.content == [])
+    #expect(try parent.names() == [])
   }
 
   @Test(arguments: [1000, 1])
-  func aNameInTwoShardsIsRefused(_ maximumShardBytes: Int) throws {
+  func write_duplicateName_isRefused(_ maximumShardBytes: Int) throws {
     let found = message {
       try folder.write(
         configuration: Data(), tensors: [("a", .ones([1])), ("a", .ones([1]))], maximumShardBytes: maximumShardBytes)
     }
     let path = maximumShardBytes == 1 ? url.path : "\(url.path)/model.safetensors"
     #expect(found == "\(path): the tensor name 'a' is taken")
-    #expect(try parent.content == [])
+    #expect(try parent.names() == [])
   }
 
-  @Test func whatIsMissingIsNamed() throws {
+  @Test func read_missingParts_areNamed() throws {
     let missing = "\(url.path): there is no such model folder"
     #expect(message { _ = try folder.readTensors() } == missing)
     #expect(message { _ = try folder.configurationData() } == missing)
@@ -183,7 +184,26 @@ import Torch
     #expect(message { try write() } == file)
   }
 
-  /// An index, and what is said about it after the folder's path. Shard one holds a and b, shard two holds c.
+  @Test("errors are distinguished by their case")
+  func errors_cases() throws {
+    #expect(throws: CheckpointError.unreadable(url.path, "there is no such model folder")) { try folder.readTensors() }
+    try write()
+    #expect(
+      throws: CheckpointError.exists(url.path, "exists already and is not empty: expected the name of a new folder")
+    ) {
+      try write()
+    }
+    let weights = url.appending(path: "model.safetensors")
+    #expect(throws: CheckpointError.mismatch(weights.path, "has no tensor 'b'")) {
+      try SafetensorsFile(weights).tensor("b")
+    }
+    try Data("12345678".utf8).write(to: weights)
+    do { _ = try folder.readTensors() } catch CheckpointError.malformed(let path, let sentence) {
+      #expect(path == weights.path && sentence.hasPrefix("\(path): header length "))
+    }
+  }
+
+  /// An index, and the message after the folder's path. Shard one has a and b, shard two has c.
   @Test(arguments: [
     (
       #"{"weight_map": {"a": "one", "b": "one", "c": "three"}}"#,
@@ -212,13 +232,13 @@ import Torch
     (#"{"metadata": {"total_size": 1x}}"#, "line 1, column 30: malformed JSON: expected ',' or '}'"),
     (#"[1]"#, "the index is a list: expected an object"),
   ])
-  func anIndexThatLiesIsRefused(_ index: String, _ expected: String) throws {
+  func index_invalid_isRefused(_ index: String, _ expected: String) throws {
     try writeShards(index, ["one": ["a", "b"], "two": ["c"]])
     let found = message { _ = try folder.readTensors() }
     #expect(found == "\(url.path)/model.safetensors.index.json: \(expected)")
   }
 
-  @Test("what an index says of all shards together is no reason to refuse them")
+  @Test("the total size in an index is not checked")
   func index_otherTotal() throws {
     let map = #""weight_map": {"a": "one", "b": "two"}"#
     try writeShards("", ["one": ["a"], "two": ["b"]])
@@ -230,7 +250,7 @@ import Torch
     }
   }
 
-  @Test("a file that cannot be looked at is not called missing")
+  @Test("a file that cannot be examined is not reported as missing")
   func read_whatCannotBeLookedAt() throws {
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
     for name in ["config.json", "model.safetensors"] {
@@ -242,13 +262,13 @@ import Torch
     #expect(message { _ = try folder.readTensors() }.hasSuffix(reason))
   }
 
-  @Test func aTensorThatTheIndexDoesNotKnowIsNamed() throws {
+  @Test func index_unlistedTensor_isNamed() throws {
     try writeShards(#"{"weight_map": {"a": "one"}}"#, ["one": ["a", "b"]])
     let found = message { _ = try folder.readTensors() }
     #expect(found == "\(url.path)/one: tensor 'b' is absent from model.safetensors.index.json")
   }
 
-  @Test func aTensorInTwoShardsIsNamed() throws {
+  @Test func index_duplicateTensor_isNamed() throws {
     try writeShards(#"{"weight_map": {"a": "one", "b": "two"}}"#, ["one": ["a", "b"], "two": ["b"]])
     let found = message { _ = try folder.readTensors() }
     #expect(found == "\(url.path)/two: tensor 'b' is in the shard 'one' as well")

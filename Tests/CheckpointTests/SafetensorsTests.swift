@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
-@testable import Checkpoint
+@testable import WidebandCheckpoint
 
 @Suite struct SafetensorsTests {
   let folder: TemporaryFolder
@@ -10,11 +11,11 @@ import Torch
 
   init() throws {
     folder = try TemporaryFolder()
-    url = folder("model.safetensors")
+    url = folder.url("model.safetensors")
   }
 
   @Test(arguments: DType.allCases)
-  func everyDTypeReturnsBitForBit(_ dtype: DType) throws {
+  func roundTrip_everyDType_isBitIdentical(_ dtype: DType) throws {
     let tensor = try withTorch { Tensor([0, 1, 2.5, 100, 1, 0] as [Float], shape: [2, 3]).to(dtype) }
     try Safetensors.write([("tensor", tensor)], to: url)
     let file = try SafetensorsFile(url)
@@ -27,7 +28,7 @@ import Torch
     #expect(expected == found)
   }
 
-  @Test func scalarsAndEmptyTensorsReturn() throws {
+  @Test func roundTrip_scalarsAndEmptyTensors() throws {
     try Safetensors.write(
       [("scalar", Tensor([3.5] as [Float], shape: [])), ("empty", .zeros([2, 0, 3], .int64))], to: url)
     let tensors = try SafetensorsFile(url).tensors()
@@ -37,15 +38,15 @@ import Torch
     #expect(tensors["empty"]?.dtype == .int64)
   }
 
-  @Test func noTensorsAreAFileToo() throws {
+  @Test func write_noTensors() throws {
     try Safetensors.write([], metadata: [:], to: url)
     let file = try SafetensorsFile(url)
     #expect(file.names == [])
     #expect(file.metadata == [:])
-    #expect(try Data(contentsOf: url) == lyingFile("{}      "))
+    #expect(try Data(contentsOf: url) == safetensorsFile("{}      "))
   }
 
-  @Test func aTransposedTensorIsWrittenInRowMajorOrder() throws {
+  @Test func write_transposedTensor_isRowMajor() throws {
     let tensor = try withTorch { Tensor([1, 2, 3, 4, 5, 6] as [Float], shape: [2, 3]).transposed() }
     try Safetensors.write([("t", tensor)], to: url)
     let read = try SafetensorsFile(url).tensor("t")
@@ -54,7 +55,7 @@ import Torch
   }
 
   /// The bytes are those that the format's reference implementation writes for the same tensors.
-  @Test func theFileIsTheReferenceImplementations() throws {
+  @Test func write_equalsReferenceImplementation() throws {
     try Safetensors.write(
       [
         ("mask", Tensor([true, false, true])), ("b", Tensor([1, 2] as [Float])), ("a", Tensor([3] as [Float])),
@@ -71,10 +72,10 @@ import Torch
     let data: [UInt8] =
       [7, 0, 0, 0, 0, 0, 0, 0] + [0, 0, 0x40, 0x40] + [0, 0, 0x80, 0x3f, 0, 0, 0, 0x40] + [0x80, 0x3f] + [9]
       + [1, 0, 1]
-    #expect(try Data(contentsOf: url) == lyingFile(padded) + Data(data))
+    #expect(try Data(contentsOf: url) == safetensorsFile(padded) + Data(data))
   }
 
-  @Test func awkwardNamesAndMetadataReturn() throws {
+  @Test func roundTrip_unusualNamesAndMetadata() throws {
     let names = ["a\"b\\c/d", "новый\n\t", "", "😀"]
     try Safetensors.write(
       names.map { ($0, Tensor([1] as [Float])) }, metadata: ["key \"one\"": "line\nbreak", "z": ""], to: url)
@@ -83,7 +84,7 @@ import Torch
     #expect(file.metadata == ["key \"one\"": "line\nbreak", "z": ""])
   }
 
-  @Test func tensorsLieInsideTheMappingUntilTheLastIsGone() throws {
+  @Test func tensors_shareTheMapping() throws {
     weak var mapping: MappedFile?
     var tensor: Tensor?
     do {
@@ -104,11 +105,11 @@ import Torch
     #expect(mapping == nil)
   }
 
-  @Test func aMisalignedTensorIsCopied() throws {
+  @Test func read_misalignedTensor_isCopied() throws {
     let header =
       #"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"F32","shape":[2],"data_offsets":[1,9]}}"#
     let floats = [1.5, -2] as [Float]
-    try (lyingFile(header) + Data([5]) + floats.withUnsafeBytes { Data($0) }).write(to: url)
+    try (safetensorsFile(header) + Data([5]) + floats.withUnsafeBytes { Data($0) }).write(to: url)
     let file = try SafetensorsFile(url)
     #expect(try file.tensor("a").elements(UInt8.self) == [5])
     let tensor = try file.tensor("b")
@@ -116,7 +117,7 @@ import Torch
     #expect(try tensor.elements(Float.self) == [1.5, -2])
   }
 
-  @Test func aTensorThatIsNotThereIsNamed() throws {
+  @Test func read_missingTensor_isNamed() throws {
     try Safetensors.write([("t", .ones([1]))], to: url)
     let file = try SafetensorsFile(url)
     let expected = "\(url.path): has no tensor 'u'"
@@ -126,20 +127,20 @@ import Torch
   }
 
   @Test(arguments: [["same", "same"], ["__metadata__"]])
-  func aNameThatIsTakenIsRefused(_ names: [String]) throws {
+  func write_duplicateName_isRefused(_ names: [String]) throws {
     let found = message { try Safetensors.write(names.map { ($0, .ones([1])) }, to: url) }
     #expect(found == "\(url.path): the tensor name '\(names[0])' is taken")
-    #expect(try folder.content == [])
+    #expect(try folder.names() == [])
   }
 
-  @Test func aFailedTensorIsNamedAndNothingIsLeft() throws {
+  @Test func write_failedTensor_isNamed() throws {
     var failed: Tensor?
     #expect(throws: TorchError.self) { try withTorch { failed = Tensor.ones([2]) + Tensor.ones([3]) } }
     let tensor = try #require(failed)
     let found = message { try Safetensors.write([("good", .ones([4])), ("bad", tensor)], to: url) }
     #expect(
       found == "\(url.path): tensor 'bad' cannot be written: the tensor is the result of a failed operator")
-    #expect(try folder.content == [])
+    #expect(try folder.names() == [])
   }
 
   private func bytes(_ tensor: Tensor) throws -> [UInt8] { try tensor.withContiguousBytes { Array($0) } }

@@ -1,12 +1,13 @@
-import Checkpoint
 import Foundation
-import LanguageModel
 import Testing
-import Torch
+import WidebandCheckpoint
+import WidebandLanguageModel
+import WidebandTorch
 
-@testable import Decoding
+@testable import WidebandDecoding
+@testable import WidebandVerification
 
-/// Folders of adapters, held to what peft makes of the same ones.
+/// Folders of adapters, compared with what peft computes for them.
 @Suite struct AdapterFolderTests {
   private let temporary: TemporaryFolder
   private let base = Fixtures.url("huggingface/qwen3").path
@@ -35,11 +36,11 @@ import Torch
   }
 
   private func store() throws -> (ModelConfiguration, WeightStore) {
-    let stored = try StoredModel(ModelFolder(url))
+    let stored = try ModelSource(ModelFolder(url))
     let configuration = try ModelConfiguration(stored)
     let tensors = try stored.tensors(configuration)
     return (
-      configuration, WeightStore(stored: tensors, mutable: false, adapters: try stored.adapters(beside: tensors))
+      configuration, WeightStore(stored: tensors, mutable: false, adapters: try stored.adapters(for: tensors))
     )
   }
 
@@ -58,10 +59,10 @@ import Torch
     try FileManager.default.copyItem(
       at: Fixtures.url("adapters/\(fixture)/expected.safetensors"), to: url.appending(path: "expected.safetensors"))
     #expect(try Verification(url).passes)
-    let session = DecodingSession(model)
+    let session = try DecodingSession(model)
     let row = try tokens.elements(Int64.self).prefix(11).map(Int.init)
-    _ = try session.append(Array(row.dropLast()))
-    let last = try session.append([row[10]])
+    _ = try session.prefill(Array(row.dropLast()))
+    let last = try session.append(row[10])
     #expect(try relativeError(last, withTorch { logits.select(0, 0).select(0, 10) }) < 2e-6)
   }
 
@@ -70,9 +71,9 @@ import Torch
     try FileManager.default.createSymbolicLink(
       at: url.appending(path: "base"), withDestinationURL: URL(filePath: base))
     try change { $0["base_model_name_or_path"] = "base" }
-    #expect(try StoredModel(ModelFolder(url)).base.url.path == url.standardizedFileURL.path + "/base")
+    #expect(try ModelSource(ModelFolder(url)).base.url.path == url.standardizedFileURL.path + "/base")
     try change { $0["base_model_name_or_path"] = "./../\(url.lastPathComponent)/base/" }
-    #expect(try StoredModel(ModelFolder(url)).base.hasWeights)
+    #expect(try ModelSource(ModelFolder(url)).base.hasWeights)
   }
 
   @Test("adapters trained on the class without a head lack the prefix of its names")
@@ -92,22 +93,22 @@ import Torch
   func initialization_refused() throws {
     let file = url.standardizedFileURL.appending(path: "adapter_config.json").path
     let known =
-      "expected true, false, gaussian, orthogonal, eva, mica, pissa or olora; of others the weights that the "
-      + "adapters were trained beside cannot be made again, see peft's path_initial_model_for_weight_conversion"
+      "expected true, false, gaussian, orthogonal, eva, mica, pissa or olora; with others the weights that the "
+      + "adapters were trained on cannot be recomputed, see peft's path_initial_model_for_weight_conversion"
     for value in ["pissa_niter_4", "corda", "loftq", "lora_ga", "later\u{1b}[31m"] {
       try change { $0["init_lora_weights"] = value }
       let shown = value.replacing("\u{1b}", with: "\\u{1b}")
       #expect(
-        message { _ = try StoredModel(ModelFolder(url)) } == "\(file): init_lora_weights is '\(shown)': \(known)")
+        message { _ = try ModelSource(ModelFolder(url)) } == "\(file): init_lora_weights is '\(shown)': \(known)")
     }
     try change { $0["init_lora_weights"] = 1 }
-    #expect(message { _ = try StoredModel(ModelFolder(url)) } == "\(file): init_lora_weights is 1: \(known)")
+    #expect(message { _ = try ModelSource(ModelFolder(url)) } == "\(file): init_lora_weights is 1: \(known)")
     for value in ["gaussian", "eva", "orthogonal", "mica", true, false, NSNull()] as [Any] {
       try change { $0["init_lora_weights"] = value }
-      #expect(try StoredModel(ModelFolder(url)).adapter?.initialization == nil)
+      #expect(try ModelSource(ModelFolder(url)).adapter?.initialization == nil)
     }
     try change { $0["init_lora_weights"] = nil }
-    #expect(try StoredModel(ModelFolder(url)).adapter?.initialization == nil)
+    #expect(try ModelSource(ModelFolder(url)).adapter?.initialization == nil)
   }
 
   @Test("what is taken out of a weight has to fit it, and the module is named where it does not")
@@ -129,7 +130,7 @@ import Torch
       let old = try Data(contentsOf: URL(filePath: file))
       defer { try? old.write(to: URL(filePath: file)) }
       try change { $0[key] = value }
-      return message { _ = try StoredModel(ModelFolder(url)) }
+      return message { _ = try ModelSource(ModelFolder(url)) }
     }
     let plain = "expected none, as plain LoRA alone is supported"
     #expect(try refusal("r", 3) == nil)
@@ -154,10 +155,10 @@ import Torch
     )
     try Data("[".utf8).write(to: URL(filePath: file))
     #expect(
-      message { _ = try StoredModel(ModelFolder(url)) } == "\(file): line 1, column 2: malformed JSON: expected a value"
+      message { _ = try ModelSource(ModelFolder(url)) } == "\(file): line 1, column 2: malformed JSON: expected a value"
     )
     try Data("[]".utf8).write(to: URL(filePath: file))
-    #expect(message { _ = try StoredModel(ModelFolder(url)) } == "\(file): the document is a list: expected an object")
+    #expect(message { _ = try ModelSource(ModelFolder(url)) } == "\(file): the document is a list: expected an object")
   }
 
   @Test("adapters that their configuration leaves out are refused, where peft would load another model")
@@ -165,8 +166,8 @@ import Torch
     let file = url.appending(path: "adapter_model.safetensors").path
     func refusal() -> String? {
       message {
-        let stored = try StoredModel(ModelFolder(url))
-        _ = try stored.adapters(beside: stored.tensors(ModelConfiguration(stored)))
+        let stored = try ModelSource(ModelFolder(url))
+        _ = try stored.adapters(for: stored.tensors(ModelConfiguration(stored)))
       }
     }
     func expected(_ module: String, _ objection: String) -> String {
@@ -230,7 +231,7 @@ import Torch
 
   @Test func aFingerprintIsOfTheValuesInAnyType() throws {
     let random = Tensor([1, 2, 3, 4.5] as [Float], shape: [2, 2])
-    func print(_ tensors: [String: Tensor]) throws -> String { try StoredModel.fingerprint(of: tensors) }
+    func print(_ tensors: [String: Tensor]) throws -> String { try ModelSource.fingerprint(of: tensors) }
     let one = try print(["a": random])
     #expect(try print(["a": withTorch { random.to(.bfloat16) }]) == one)
     #expect(try print(["b": random]) != one)

@@ -1,11 +1,11 @@
 import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
-@testable import Decoding
-@testable import LanguageModel
+@testable import WidebandDecoding
+@testable import WidebandLanguageModel
 
-/// Several texts at a time against each by itself.
+/// Several sequences at a time against each by itself.
 @Suite struct BatchGenerationTests {
   private static let prompts = [
     "In the beginning", "God", "And the earth was without form", "a", "The", "And darkness", "Let there be", "And",
@@ -45,7 +45,7 @@ import Torch
         $0.maximumTokens = 3
       },
     ] as [@Sendable (inout GenerationOptions) -> Void])
-  func textsAreThoseThatTheyAreAlone(change: @Sendable (inout GenerationOptions) -> Void) throws {
+  func sequencesAreThoseThatTheyAreAlone(change: @Sendable (inout GenerationOptions) -> Void) throws {
     let model = try Fixtures.loaded(directDecoding: Self.split)
     let prompts = try Self.prompts.map(model.promptTokens)
     var ended: Set<Int> = []
@@ -57,21 +57,21 @@ import Torch
       var own = options(change)
       own.seed = 7 + UInt64(index)
       let alone = try model.generate(prompt, options: own)
-      #expect(found[index].tokens == alone.tokens, "text \(index)")
+      #expect(found[index].tokens == alone.tokens, "sequence \(index)")
       #expect(found[index].text == alone.text && found[index].finishReason == alone.finishReason)
       #expect(found[index].seed == alone.seed && found[index].promptTokenCount == alone.promptTokenCount)
       #expect(found[index].decodedTokenCount == alone.decodedTokenCount)
     }
   }
 
-  @Test func aTextJoinsWhereTheOthersBeginACycle() throws {
-    // What the thinking layers have not seen is never left behind by a text that came later.
+  @Test func aSequenceJoinsWhereTheOthersBeginACycle() throws {
+    // No pending states remain when another sequence joins.
     let model = try Fixtures.loaded(directDecoding: Self.split)
-    let texts = try (0..<2).map { _ in try DirectDecodingSession(model.model, cycle: 3) }
-    _ = try texts.map { try $0.read([1, 2]) }
+    let sequences = try (0..<2).map { _ in try DecodingSession(model.model, cycle: 3) }
+    _ = try sequences.map { try $0.prefill([1, 2]) }
     for step in 1...6 {
-      _ = try DirectDecodingSession.append([3, 4], to: texts)
-      #expect(texts.map(\.beginsCycle) == [step % 3 == 0, step % 3 == 0])
+      _ = try DecodingSession.append([3, 4], to: sequences)
+      #expect(sequences.map { $0.nextPhase == 0 } == [step % 3 == 0, step % 3 == 0])
     }
   }
 
@@ -85,26 +85,26 @@ import Torch
     }
     #expect(
       refusal([[1], long], options())
-        == "text 2 of 2: the prompt has \(long.count) tokens: expected at most \(long.count - 1), "
+        == "sequence 2 of 2: the prompt has \(long.count) tokens: expected at most \(long.count - 1), "
         + "as the model's context holds \(long.count) (max_position_embeddings)")
     #expect(
-      refusal([[1]], options { $0.drafter = .prediction }) == "drafts are for one text: expected none for several")
+      refusal([[1]], options { $0.draftMethod = .prediction })
+        == "drafts are for one sequence: expected none for several")
     #expect(refusal([[1]], options { $0.maximumTokens = 0 }).contains("max tokens is 0"))
     #expect(try model.generate(batch: [], options: options()).isEmpty)
   }
 
-  @Test func ordinaryTextsGoOnInOnePass() throws {
+  @Test func ordinarySequencesShareAPass() throws {
     let model = try Fixtures.loaded().model
-    let (one, other) = (DecodingSession(model), DecodingSession(model))
-    _ = try one.append([1, 2, 3])
-    _ = try other.append([4])
-    let (alone, beside) = (DecodingSession(model), DecodingSession(model))
-    _ = try alone.append([1, 2, 3])
-    _ = try beside.append([4])
-    let together = try DecodingSession.append([5, 6], to: [one, other])
-    for (row, (text, token)) in [(alone, 5), (beside, 6)].enumerated() {
-      let logits = try text.append([token])
-      #expect(try areIdentical(logits, withTorch { together.select(0, row) }))
+    let (one, other) = try (DecodingSession(model), DecodingSession(model))
+    _ = try one.prefill([1, 2, 3])
+    _ = try other.prefill([4])
+    let (first, second) = try (DecodingSession(model), DecodingSession(model))
+    _ = try first.prefill([1, 2, 3])
+    _ = try second.prefill([4])
+    let logits = try DecodingSession.append([5, 6], to: [one, other])
+    for (row, (sequence, token)) in [(first, 5), (second, 6)].enumerated() {
+      #expect(try areIdentical(sequence.append(token), withTorch { logits.select(0, row) }))
     }
     #expect(one.tokens == [1, 2, 3, 5] && other.tokens == [4, 6])
     let outside = model.configuration.vocabularySize
@@ -113,7 +113,7 @@ import Torch
         == "token id \(outside) at position 2: expected 0 to \(outside - 1), as vocab_size is \(outside)")
     #expect(
       message { _ = try DecodingSession.append([5, 6], to: [one, one]) }
-        == "2 tokens for 2 texts: expected one for each text of a model")
+        == "2 tokens for 2 sequences: expected one for each sequence of a model")
     #expect(one.tokens == [1, 2, 3, 5] && one.cache?.length == 4)
   }
 }

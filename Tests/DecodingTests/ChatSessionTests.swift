@@ -1,10 +1,10 @@
 import Foundation
-import LanguageModel
 import Testing
-import Tokenization
-import Torch
+import WidebandLanguageModel
+import WidebandTokenization
+import WidebandTorch
 
-@testable import Decoding
+@testable import WidebandDecoding
 
 private var options: GenerationOptions {
   var options = GenerationOptions()
@@ -18,13 +18,13 @@ private var options: GenerationOptions {
 
   init() throws { model = try Fixtures.loaded(contextLength: 160) }
 
-  /// The answer to a conversation that nobody has read before.
-  private func fresh(_ messages: [Message], _ prompt: AnswerPrompt) throws -> GenerationResult {
+  /// The answer to a conversation in a new session.
+  private func fresh(_ messages: [Message], _ prompt: ThinkingMode) throws -> GenerationResult {
     let tokens = try model.tokenizer.encode(try Conversation(messages), prompt: prompt).tokens.map(Int.init)
     return try model.generate(tokens, options: options)
   }
 
-  @Test(arguments: AnswerPrompt.allCases) func laterAnswersAreThoseOfTheWholeConversation(prompt: AnswerPrompt) throws {
+  @Test(arguments: ThinkingMode.allCases) func laterAnswersAreThoseOfTheWholeConversation(prompt: ThinkingMode) throws {
     let chat = try ChatSession(model, system: "Be kind.", prompt: prompt, options: options)
     for question in ["Hello", "What is light?", "And dark?"] {
       let before = chat.messages
@@ -34,7 +34,7 @@ private var options: GenerationOptions {
       #expect(result.tokens == expected.tokens)
       #expect(result.text == text && text == expected.text)
       #expect(chat.messages == before + [Message(.user, question), Message(.assistant, text)])
-      // All that came before the last answer was read already.
+      // Everything before the last answer is in the cache.
       #expect(before.count == 1 ? result.reusedTokenCount == 0 : result.reusedTokenCount >= 11 * (before.count - 1) / 2)
       #expect(result.promptTokenCount == expected.promptTokenCount)
     }
@@ -49,9 +49,9 @@ private var options: GenerationOptions {
       endOfTextTokens: [])
   }
 
-  /// Where answers are read anew their gate is open; where they stay as they were written they keep their phases, as a
-  /// session does that computes everything anew for every token.
-  @Test(arguments: AnswerPrompt.allCases) func directDecodingGoesOnFromTurnToTurn(prompt: AnswerPrompt) throws {
+  /// Answers that are prefilled again have an open gate; answers in the common prefix keep their phases, as in a session
+  /// without a cache.
+  @Test(arguments: ThinkingMode.allCases) func directDecodingContinuesFromTurnToTurn(prompt: ThinkingMode) throws {
     let model = try direct()
     var (options, slow) = (options, options)
     options.cycle = 3

@@ -1,8 +1,8 @@
-import LanguageModel
 import Testing
-import Torch
+import WidebandLanguageModel
+import WidebandTorch
 
-@testable import Decoding
+@testable import WidebandDecoding
 
 @Test func layersAndBytesPerTokenAreThoseOfTheFormula() throws {
   let model = try DirectModel(kind: .plain, encoding: 1, decoding: 1, gate: .add).model()
@@ -49,13 +49,13 @@ import Torch
 @Test func textsThatAreDecodedTogetherShareWhatTheyRead() throws {
   let plain = try DirectModel(kind: .plain, encoding: 1, decoding: 1, gate: .add).model()
   let (alone, three) = try (
-    DirectDecodingCost(plain, cycle: 4), DirectDecodingCost(plain, cycle: 4, texts: 3)
+    DirectDecodingCost(plain, cycle: 4), DirectDecodingCost(plain, cycle: 4, sequences: 3)
   )
   #expect(abs(three.bytesPerToken - alone.bytesPerToken / 3) < 1e-6)
   #expect(abs(three.bound - alone.bound) < 1e-9)
   // Of four experts one token chooses two, two tokens three on average.
   let experts = try DirectModel(kind: .experts, encoding: 1, decoding: 1, gate: .add).model()
-  let (one, two) = try (DirectDecodingCost(experts, cycle: nil), DirectDecodingCost(experts, cycle: nil, texts: 2))
+  let (one, two) = try (DirectDecodingCost(experts, cycle: nil), DirectDecodingCost(experts, cycle: nil, sequences: 2))
   let expert = 4.0 * Double(3 * 24 * 16)
   #expect(abs(2 * two.bytesPerToken - one.bytesPerToken - 5 * expert) < 1e-6)
 }

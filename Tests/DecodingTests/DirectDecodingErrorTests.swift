@@ -1,8 +1,8 @@
-import LanguageModel
 import Testing
-import Torch
+import WidebandLanguageModel
+import WidebandTorch
 
-@testable import Decoding
+@testable import WidebandDecoding
 
 private let kind = DirectModel(kind: .plain, encoding: 1, decoding: 2, gate: .add)
 
@@ -10,10 +10,10 @@ private let kind = DirectModel(kind: .plain, encoding: 1, decoding: 2, gate: .ad
   let model = try kind.model()
   for cycle in [0, -3, 7] {
     #expect(
-      message { _ = try DirectDecodingSession(model, cycle: cycle) }
+      message { _ = try DecodingSession(model, cycle: cycle) }
         == "cycle is \(cycle): expected 1 to 6, the longest that the model was tuned for (direct_decoding.cycle)")
   }
-  #expect(try DirectDecodingSession(model).cycle == 6)
+  #expect(try DirectDrafter(model, cycle: nil).limit == 5)
   var options = GenerationOptions()
   options.cycle = 7
   #expect(
@@ -24,14 +24,14 @@ private let kind = DirectModel(kind: .plain, encoding: 1, decoding: 2, gate: .ad
 @Test func aModelWithoutALayerSplitCannotDecodeDirectly() throws {
   let loaded = try Fixtures.loaded()
   #expect(
-    message { _ = try DirectDecodingSession(loaded.model, cycle: 2) }
+    message { _ = try DecodingSession(loaded.model, cycle: 2) }
       == "direct_decoding is missing: expected encoding_layers, decoding_layers, cycle and gate")
 }
 
 @Test func theContextMayEndInACycle() throws {
   let model = try kind.model(contextLength: 8)
-  let session = try DirectDecodingSession(model, cycle: 4)
-  _ = try session.read([1, 2, 3])
+  let session = try DecodingSession(model, cycle: 4)
+  _ = try session.prefill([1, 2, 3])
   for token in [4, 5, 6, 7, 8] { _ = try session.append(token) }
   let full = "9 tokens exceed the model's context, which holds 8 (max_position_embeddings)"
   #expect(message { _ = try session.append(9) } == full)
@@ -48,42 +48,46 @@ private let kind = DirectModel(kind: .plain, encoding: 1, decoding: 2, gate: .ad
 
 @Test func impossibleTokensAreRefusedAndChangeNothing() throws {
   let model = try kind.model(contextLength: 8)
-  let (one, other) = (try DirectDecodingSession(model, cycle: 3), try DirectDecodingSession(model, cycle: 3))
-  #expect(message { _ = try one.read([]) } == "no tokens to read: expected at least one")
+  let (one, other) = (try DecodingSession(model, cycle: 3), try DecodingSession(model, cycle: 3))
+  #expect(message { _ = try one.prefill([]) } == "no tokens to read: expected at least one")
   #expect(
-    message { _ = try one.replay([1, 2], phases: [0]) } == "1 phases for 2 tokens: expected one for each")
+    message { _ = try one.prefill([1, 2], phases: [0]) } == "1 phases for 2 tokens: expected one for each")
   #expect(
-    message { _ = try one.read([1, 61]) } == "token id 61 at position 1: expected 0 to 60, as vocab_size is 61")
+    message { _ = try one.prefill([1, 61]) } == "token id 61 at position 1: expected 0 to 60, as vocab_size is 61")
+  #expect(throws: GenerationError.unknownToken(61, position: 1, vocabularySize: 61)) { try one.prefill([1, 61]) }
   #expect(one.tokens.isEmpty)
-  _ = try one.read([1, 2])
-  _ = try other.read([3])
+  _ = try one.prefill([1, 2])
+  _ = try other.prefill([3])
   let expected = "token id 61 at position 1: expected 0 to 60, as vocab_size is 61"
-  #expect(message { _ = try DirectDecodingSession.append([5, 61], to: [one, other]) } == expected)
+  #expect(message { _ = try DecodingSession.append([5, 61], to: [one, other]) } == expected)
   #expect(one.tokens == [1, 2])
   #expect(one.cache?.length == 2)
   #expect(
-    message { _ = try DirectDecodingSession.append([5, 6], to: [one, one]) }
-      == "2 tokens for 2 texts: expected one for each text of a model")
+    message { _ = try DecodingSession.append([5, 6], to: [one, one]) }
+      == "2 tokens for 2 sequences: expected one for each sequence of a model")
   #expect(
-    message { _ = try DirectDecodingSession.append([5, 6], to: [one, .init(kind.model(), cycle: 3)]) }
-      == "2 tokens for 2 texts: expected one for each text of a model")
+    message { _ = try DecodingSession.append([5, 6], to: [one, .init(model)]) }
+      == "2 tokens for 2 sequences: expected one for each sequence of a model")
   #expect(
-    message { _ = try DirectDecodingSession.append([], to: []) }
-      == "0 tokens for 0 texts: expected one for each text of a model")
+    message { _ = try DecodingSession.append([5, 6], to: [one, .init(kind.model(), cycle: 3)]) }
+      == "2 tokens for 2 sequences: expected one for each sequence of a model")
+  #expect(
+    message { _ = try DecodingSession.append([], to: []) }
+      == "0 tokens for 0 sequences: expected one for each sequence of a model")
 }
 
 @Test func anInterruptedPromptEndsWithItsLastPassDirectly() throws {
   struct Stop: Error {}
   let model = try kind.model(contextLength: 1200)
-  let session = try DirectDecodingSession(model, cycle: 4)
+  let session = try DecodingSession(model, cycle: 4)
   var passes = 0
   #expect(throws: Stop.self) {
-    _ = try session.read(someTokens(1100)) {
+    _ = try session.prefill(someTokens(1100)) {
       passes += 1
       if passes == 3 { throw Stop() }
     }
   }
   #expect(session.tokens.count == 1024)
-  let logits = try session.read(someTokens(76, from: 1024))
-  #expect(try relativeError(logits, DirectDecodingSession(model).read(someTokens(1100))) <= 2e-5)
+  let logits = try session.prefill(someTokens(76, from: 1024))
+  #expect(try relativeError(logits, DecodingSession(model, cycle: 6).prefill(someTokens(1100))) <= 2e-5)
 }

@@ -1,10 +1,10 @@
-import LanguageModel
-import Torch
-import VirtualWidth
+import WidebandLanguageModel
+import WidebandTorch
+import WidebandVirtualWidth
 
-@testable import Decoding
+@testable import WidebandDecoding
 
-/// Small random models that decode directly, and what they compute when nothing is kept.
+/// Small random models for direct decoding.
 struct DirectModel: CustomStringConvertible, Sendable {
   enum Kind: String, CaseIterable { case plain, wide, experts }
 
@@ -15,7 +15,7 @@ struct DirectModel: CustomStringConvertible, Sendable {
 
   var description: String { "\(kind) E\(encoding) D\(decoding) \(gate)" }
 
-  /// A model of five layers, no weight of which stays where it starts.
+  /// A model of five layers, all of whose weights differ from their initial values.
   func model(contextLength: Int = 64, depth: Int = 0) throws -> LanguageModel {
     var configuration = ModelConfiguration(
       vocabularySize: 61, hiddenSize: 24, layerCount: 5, headCount: 4, headSize: 8, intermediateSize: 40)
@@ -55,12 +55,12 @@ func someTokens(_ count: Int, from start: Int = 0) -> [Int] {
   (start..<(start + count)).map { ($0 * 37 + $0 * $0 * 11 + 5) % 61 }
 }
 
-/// The logits `[T, V]` of a whole text with the given phases, in one pass.
+/// The logits `[T, V]` of a whole sequence with the given phases, in one pass without a cache.
 func teacherForced(_ model: LanguageModel, _ tokens: [Int], _ phases: [Int]) throws -> Tensor {
   let gate = try CycleGate(phases: Tensor(phases.map(Int64.init)).unsqueezed(0), model.configuration)
   return try withTorch {
     withoutGradients {
-      let pass = Pass(length: tokens.count, configuration: model.configuration, gate: gate)
+      let pass = ForwardContext(length: tokens.count, configuration: model.configuration, gate: gate)
       let row = Tensor(tokens.map(Int64.init), shape: [1, tokens.count])
       return model.logits(of: model.trunk(row, in: pass)).select(0, 0)
     }

@@ -1,8 +1,8 @@
-import LanguageModel
 import Testing
-import Torch
+import WidebandLanguageModel
+import WidebandTorch
 
-@testable import Decoding
+@testable import WidebandDecoding
 
 /// A model whose thinking layers change little, so that drafts are often right.
 private func easyModel(_ kind: DirectModel, contextLength: Int = 64, depth: Int = 0) throws -> LanguageModel {
@@ -34,13 +34,13 @@ func greedyTextIsTheSameWithDrafts(kind: DirectModel) throws {
   let model = try easyModel(kind, depth: 2)
   for prompt in [someTokens(1), someTokens(6)] {
     let ordinary = try greedy(model, prompt).tokens
-    let predicted = try greedy(model, prompt) { $0.drafter = .prediction }
+    let predicted = try greedy(model, prompt) { $0.draftMethod = .prediction }
     #expect(predicted.tokens == ordinary)
     #expect(predicted.drafts?.proposed.count == 2)
     let open = try kind.gate == .select ? ordinary : greedy(model, prompt) { $0.cycle = 1 }.tokens
     for cycle in [2, 4] {
       let direct = try greedy(model, prompt) {
-        $0.drafter = .direct
+        $0.draftMethod = .direct
         $0.cycle = cycle
       }
       #expect(direct.tokens == open, "cycle \(cycle)")
@@ -49,40 +49,40 @@ func greedyTextIsTheSameWithDrafts(kind: DirectModel) throws {
   }
 }
 
-@Test(arguments: Drafter.allCases) func whatWasDraftedCountsAsRepeated(drafter: Drafter) throws {
+@Test(arguments: DraftMethod.allCases) func draftsCountAsRepeated(method: DraftMethod) throws {
   let model = try easyModel(DirectModel(kind: .plain, encoding: 0, decoding: 2, gate: .select), depth: 2)
   let ordinary = try greedy(model, someTokens(6)) { $0.sampling.repetitionPenalty = 1.3 }
   #expect(try ordinary.tokens != greedy(model, someTokens(6)).tokens)
   let drafted = try greedy(model, someTokens(6)) {
     $0.sampling.repetitionPenalty = 1.3
-    $0.drafter = drafter
+    $0.draftMethod = method
   }
   #expect(drafted.tokens == ordinary.tokens)
 }
 
-/// What the tokenizer does not know is neither drafted nor chosen.
-@Test(arguments: Drafter.allCases) func draftsAreChosenAmongTheTokensThatThereAre(drafter: Drafter) throws {
+/// Tokens that are not allowed are neither drafted nor sampled.
+@Test(arguments: DraftMethod.allCases) func draftsAreAllowedTokens(method: DraftMethod) throws {
   let model = try easyModel(DirectModel(kind: .plain, encoding: 0, decoding: 2, gate: .select), depth: 2)
   let prompt = someTokens(6).map { $0 % 20 }
-  func tokens(_ drafter: Drafter?, choices: AllowedTokens?) throws -> [Int] {
+  func tokens(_ method: DraftMethod?, allowedTokens: AllowedTokens?) throws -> [Int] {
     var options = GenerationOptions()
     options.sampling = .greedy
     options.maximumTokens = 24
-    options.drafter = drafter
-    return try TokenGeneration(model: model, options: options, choices: choices).run(prompt: prompt).tokens
+    options.draftMethod = method
+    return try TokenGeneration(model: model, options: options, allowedTokens: allowedTokens).run(prompt: prompt).tokens
   }
-  #expect(try tokens(nil, choices: nil).contains { $0 >= 20 })
+  #expect(try tokens(nil, allowedTokens: nil).contains { $0 >= 20 })
   for allowed in [Array(0..<20), (0..<20).filter { $0 % 3 != 1 }] {
-    let ordinary = try tokens(nil, choices: AllowedTokens(allowed))
+    let ordinary = try tokens(nil, allowedTokens: AllowedTokens(allowed))
     #expect(ordinary.allSatisfy(allowed.contains))
-    #expect(try tokens(drafter, choices: AllowedTokens(allowed)) == ordinary)
+    #expect(try tokens(method, allowedTokens: AllowedTokens(allowed)) == ordinary)
   }
 }
 
 @Test func rightDraftsSavePasses() throws {
   let model = try easyModel(DirectModel(kind: .plain, encoding: 0, decoding: 2, gate: .select))
   let result = try greedy(model, someTokens(6)) {
-    $0.drafter = .direct
+    $0.draftMethod = .direct
     $0.cycle = 4
   }
   let drafts = try #require(result.drafts)
@@ -97,35 +97,35 @@ func greedyTextIsTheSameWithDrafts(kind: DirectModel) throws {
 @Test(arguments: DirectModel.some, [1, 2, 3])
 func proposalsAreThoseOfTheWholeText(kind: DirectModel, depth: Int) throws {
   let model = try kind.model(depth: depth)
-  let drafting = try PredictionDrafting(model)
-  _ = try drafting.read(someTokens(4), check: {})
-  // Rounds in which some drafts, all or none are kept.
-  for (round, kept) in [0, depth, 1, 0, 0, depth].enumerated() {
+  let drafter = try PredictionDrafter(model)
+  _ = try drafter.prefill(someTokens(4), check: {})
+  // Rounds in which some drafts, all or none are accepted.
+  for (round, accepted) in [0, depth, 1, 0, 0, depth].enumerated() {
     let next = (round * 23 + 7) % 61
     var found: [Tensor] = []
-    let drafts = try drafting.propose(depth, after: next) { logits, earlier in
+    let drafts = try drafter.propose(depth, after: next) { logits, earlier in
       found.append(logits)
       return Draft(token: (round * 5 + earlier.count * 31) % 61, distribution: logits)
     }
-    let tokens = drafting.tokens
+    let tokens = drafter.tokens
     let known = tokens.dropFirst() + [next] + drafts.map(\.token)
     for (k, logits) in found.enumerated() {
       let exact = try withTorch {
         withoutGradients {
-          let pass = Pass(length: tokens.count, configuration: model.configuration)
+          let pass = ForwardContext(length: tokens.count, configuration: model.configuration)
           var state = model.trunk(Tensor(tokens.map(Int64.init), shape: [1, tokens.count]), in: pass)
           for depth in 0...k {
             let row = known.dropFirst(depth).prefix(tokens.count).map(Int64.init)
-            state = model.deeperState(
+            state = model.mtpState(
               depth, from: state, knowing: Tensor(row, shape: [1, tokens.count]), in: pass)
           }
-          return model.deeperLogits(k, of: state).select(0, 0).select(0, tokens.count - 1)
+          return model.mtpLogits(k, of: state).select(0, 0).select(0, tokens.count - 1)
         }
       }
       #expect(try relativeError(logits, exact) <= 2e-5, "round \(round), depth \(k)")
     }
-    _ = try drafting.verify([next] + drafts.map(\.token))
-    drafting.keep(tokens.count + 1 + min(kept, depth))
+    _ = try drafter.verify([next] + drafts.map(\.token))
+    drafter.truncate(to: tokens.count + 1 + min(accepted, depth))
   }
 }
 
@@ -146,11 +146,11 @@ private func chiSquare(_ found: [Int], _ probabilities: [Double]) -> Double {
   var unverified = found
   for _ in 0..<6000 {
     let drafts = try (0..<2).map { _ in
-      Draft(token: try sampler.draw(from: Tensor(drafted)), distribution: Tensor(drafted))
+      Draft(token: try sampler.sample(from: Tensor(drafted)), distribution: Tensor(drafted))
     }
     let (accepted, following) = try sampler.verify(drafts) { Tensor(target[$0]) }
     var tokens = drafts[..<accepted].map(\.token) + [following]
-    while tokens.count < 3 { tokens.append(try sampler.draw(from: Tensor(target[tokens.count]))) }
+    while tokens.count < 3 { tokens.append(try sampler.sample(from: Tensor(target[tokens.count]))) }
     found[tokens[0] * 16 + tokens[1] * 4 + tokens[2]] += 1
     unverified[drafts[0].token * 16 + drafts[1].token * 4 + tokens[2]] += 1
   }
@@ -163,7 +163,7 @@ private func chiSquare(_ found: [Int], _ probabilities: [Double]) -> Double {
   #expect(chiSquare(unverified, probabilities) > 1000, "the test would see a wrong distribution")
 }
 
-@Test(arguments: Drafter.allCases) func drawnTextHasTheModelsDistribution(drafter: Drafter) throws {
+@Test(arguments: DraftMethod.allCases) func sampledTokensHaveTheModelsDistribution(method: DraftMethod) throws {
   var configuration = ModelConfiguration(
     vocabularySize: 4, hiddenSize: 16, layerCount: 3, headCount: 2, intermediateSize: 16)
   configuration.multiTokenPrediction = .init(depth: 2)
@@ -175,10 +175,10 @@ private func chiSquare(_ found: [Int], _ probabilities: [Double]) -> Double {
   let generator = try Generator(seed: 5)
   try withTorch { head.copy(from: .normal([4, 16], standardDeviation: 0.8, from: generator)) }
 
-  let session = DecodingSession(model)
+  let session = try DecodingSession(model)
   func distribution(_ tokens: [Int]) throws -> [Double] {
     session.truncate(to: 0)
-    let logits = try session.append(tokens)
+    let logits = try session.prefill(tokens)
     return try withTorch { try logits.to(.float64).softmax(0).elements() }
   }
   var probabilities: [Double] = []
@@ -194,7 +194,7 @@ private func chiSquare(_ found: [Int], _ probabilities: [Double]) -> Double {
   var drafts = DraftCounts()
   for seed in 0..<1200 {
     var options = GenerationOptions()
-    options.drafter = drafter
+    options.draftMethod = method
     options.maximumTokens = 3
     options.seed = UInt64(seed)
     let result = try TokenGeneration(model: model, options: options).run(prompt: [1, 2])
@@ -210,8 +210,8 @@ private func chiSquare(_ found: [Int], _ probabilities: [Double]) -> Double {
   let model = try easyModel(kind, contextLength: 16, depth: 2)
   let ordinary = try greedy(model, someTokens(3))
   #expect(ordinary.finishReason == .contextLength)
-  for drafter in Drafter.allCases {
-    let result = try greedy(model, someTokens(3)) { $0.drafter = drafter }
+  for method in DraftMethod.allCases {
+    let result = try greedy(model, someTokens(3)) { $0.draftMethod = method }
     #expect(result.tokens == ordinary.tokens)
     #expect(result.finishReason == .contextLength)
   }
@@ -223,14 +223,14 @@ private func chiSquare(_ found: [Int], _ probabilities: [Double]) -> Double {
     message { _ = try greedy(model, [1], change) }
   }
   #expect(
-    error { $0.drafter = .prediction }
+    error { $0.draftMethod = .prediction }
       == "multi_token_prediction is missing: expected a model with prediction depths to draft with")
   #expect(
-    error { ($0.drafter, $0.cycle) = (.prediction, 3) }
+    error { ($0.draftMethod, $0.cycle) = (.prediction, 3) }
       == "cycle is 3: expected none where multi-token prediction drafts")
   #expect(
-    error { ($0.drafter, $0.cycle) = (.direct, 1) }
+    error { ($0.draftMethod, $0.cycle) = (.direct, 1) }
       == "cycle is 1: expected at least 2 to draft by direct decoding")
   #expect(
-    error { ($0.drafter, $0.usesCache) = (.direct, false) } == "drafts need the cache: expected both, or neither")
+    error { ($0.draftMethod, $0.usesCache) = (.direct, false) } == "drafts need the cache: expected both, or neither")
 }

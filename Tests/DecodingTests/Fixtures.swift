@@ -1,12 +1,12 @@
 import Foundation
-import LanguageModel
-import Tokenization
-import Torch
-import VirtualWidth
+import WidebandLanguageModel
+import WidebandTokenization
+import WidebandTorch
+import WidebandVirtualWidth
 
-@testable import Decoding
+@testable import WidebandDecoding
 
-/// Model folders and tokenizers that lie beside the tests.
+/// Model folders and tokenizers of the tests.
 enum Fixtures {
   static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appending(path: "Fixtures")
@@ -23,7 +23,7 @@ enum Fixtures {
     try Tokenizer(contentsOf: url("tokenizers/qwen/tokenizer.json"))
   }
 
-  /// A small wide model with random weights that writes all tokens of the fixture tokenizer.
+  /// A small wide model with random weights for all tokens of the fixture tokenizer.
   static func loaded(
     contextLength: Int = 64, endOfTextTokens: [Int] = [], rows: Int? = nil,
     directDecoding: ModelConfiguration.DirectDecoding? = nil
@@ -41,7 +41,7 @@ enum Fixtures {
   }
 }
 
-/// A new folder, which is gone when the tests have run.
+/// A new folder, which is removed after the tests.
 struct TemporaryFolder {
   let url = root.appending(path: UUID().uuidString)
 
@@ -70,7 +70,7 @@ func relativeError(_ a: Tensor, _ b: Tensor) throws -> Double {
   }
 }
 
-/// The text of the error that `body` throws.
+/// The description of the error that `body` throws.
 func message(_ body: () throws -> Void) -> String? {
   do {
     try body()

@@ -1,13 +1,14 @@
-import CheckedInput
-import Checkpoint
 import Foundation
-import LanguageModel
 import Testing
-import Torch
+import WidebandCheckedInput
+import WidebandCheckpoint
+import WidebandLanguageModel
+import WidebandTorch
 
-@testable import Decoding
+@testable import WidebandDecoding
+@testable import WidebandVerification
 
-/// A folder with a small plain model whose vocabulary has `rows` tokens, and a tokenizer beside it.
+/// A folder with a small plain model whose vocabulary has `rows` tokens, and a tokenizer.
 private func folder(
   rows: Int, dtype: DType = .float32, endOfText: [Int] = [], generation: String? = nil, tokenizer: String = "qwen"
 ) throws -> TemporaryFolder {
@@ -49,8 +50,8 @@ func textsEndWhereTheGenerationDefaultsSay(generation: String) throws {
   #expect(sampling.temperature == 0.6 && sampling.topK == 20 && sampling.topP == 0.95)
   #expect(sampling.minP == 0.1 && sampling.repetitionPenalty == 1.2)
   let greedy = #"{"do_sample": false, "temperature": 0.6, "top_k": 0}"#
-  let chosen = try LoadedModel(folder(rows: 3100, generation: greedy).url).sampling
-  #expect(chosen.isGreedy)
+  let defaults = try LoadedModel(folder(rows: 3100, generation: greedy).url).sampling
+  #expect(defaults.isGreedy)
   let plain = try LoadedModel(folder(rows: 3100).url).sampling
   #expect(plain == .init())
 }
@@ -78,7 +79,7 @@ func brokenGenerationDefaultsAreRefused(json: String, error: String) throws {
 }
 
 @Test(
-  "Generation defaults that do not say where a text ends stop whoever generates, and nobody else",
+  "Invalid end-of-text tokens of the generation defaults are an error of generation alone",
   arguments: [
     ("[", "line 1, column 2: malformed JSON: expected a value"), ("[]", "the document is a list: expected an object"),
     (#"{"eos_token_id": [1, -1]}"#, "eos_token_id is -1: expected the id of a token, at least 0"),
@@ -133,7 +134,7 @@ func tiedHead_sameAsTable() throws {
   #expect(try Verification(swapped.url).passes)
 }
 
-@Test("a head that is not the table is kept, though the configuration says that it is tied")
+@Test("a head that is not the table stays separate, though the configuration says that it is tied")
 func tiedHead_differs() throws {
   let folder = try changed("models/plain") { _ in }
   let file = folder.url.appending(path: "config.json")

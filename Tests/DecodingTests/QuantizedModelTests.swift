@@ -1,13 +1,14 @@
-import Checkpoint
 import Foundation
-import LanguageModel
 import Testing
-import Torch
-import VirtualWidth
+import WidebandCheckpoint
+import WidebandLanguageModel
+import WidebandTorch
+import WidebandVirtualWidth
 
-@testable import Decoding
+@testable import WidebandDecoding
+@testable import WidebandVerification
 
-/// Folders of quantised models, beside folders that are quantised as they are loaded.
+/// Folders of quantised models, compared with folders that are quantised when they are loaded.
 @Suite struct QuantizedModelTests {
   /// A wide model in bfloat16 with a tokenizer.
   private func folder() throws -> TemporaryFolder {
@@ -25,7 +26,7 @@ import VirtualWidth
     let source = try folder()
     let loaded = try LoadedModel(source.url, dtype: dtype, quantizing: scheme)
     #expect(loaded.model.configuration.quantization == scheme)
-    #expect(KeyValueCache(loaded.model).form == .bfloat16)
+    #expect(SequenceKVCache(loaded.model).format == .bfloat16)
     let target = try TemporaryFolder()
     let made = try LoadedModel(source.url, quantizing: scheme).model
     try ModelFolder(target.url).write(

@@ -1,7 +1,7 @@
 import Testing
-import Torch
+import WidebandTorch
 
-@testable import Decoding
+@testable import WidebandDecoding
 
 private func sampler(seed: UInt64 = 1, _ change: (inout SamplingOptions) -> Void) throws -> Sampler {
   var options = SamplingOptions()
@@ -10,7 +10,7 @@ private func sampler(seed: UInt64 = 1, _ change: (inout SamplingOptions) -> Void
 }
 
 extension Sampler {
-  /// What the draw is made from.
+  /// The distribution that is sampled from.
   fileprivate func scores(_ logits: [Float], after tokens: [Int]) throws -> [Double] {
     try withTorch {
       try options.scores(Tensor(logits).unsqueezed(0), seen: seen(tokens, of: logits.count)).elements(Double.self)
@@ -18,8 +18,8 @@ extension Sampler {
   }
 }
 
-/// Which tokens can still be chosen.
-private func kept(
+/// The tokens that can be sampled.
+private func sampleable(
   _ logits: [Float], after tokens: [Int] = [], _ change: (inout SamplingOptions) -> Void
 ) throws -> [Int] {
   let scores = try sampler(change).scores(logits, after: tokens)
@@ -36,55 +36,55 @@ extension Float {
 }
 
 @Test func topKKeepsTheLargestAndTheirEquals() throws {
-  #expect(try kept(logits) { $0.topK = 1 } == [0])
-  #expect(try kept(logits) { $0.topK = 3 } == [0, 2, 4])
-  #expect(try kept(logits) { $0.topK = 9 } == [0, 1, 2, 3, 4])
-  #expect(try kept([1, 2, 2, 0]) { $0.topK = 1 } == [1, 2])
+  #expect(try sampleable(logits) { $0.topK = 1 } == [0])
+  #expect(try sampleable(logits) { $0.topK = 3 } == [0, 2, 4])
+  #expect(try sampleable(logits) { $0.topK = 9 } == [0, 1, 2, 3, 4])
+  #expect(try sampleable([1, 2, 2, 0]) { $0.topK = 1 } == [1, 2])
 }
 
 @Test func topPKeepsTheFewestThatReachTheShare() throws {
-  #expect(try kept(logits) { $0.topP = 0.01 } == [0])
-  #expect(try kept(logits) { $0.topP = 0.39 } == [0])
-  #expect(try kept(logits) { $0.topP = 0.41 } == [0, 4])
-  #expect(try kept(logits) { $0.topP = 0.64 } == [0, 4])
-  #expect(try kept(logits) { $0.topP = 0.66 } == [0, 2, 4])
-  #expect(try kept(logits) { $0.topP = 0.94 } == [0, 1, 2, 4])
-  #expect(try kept(logits) { $0.topP = 1 } == [0, 1, 2, 3, 4])
+  #expect(try sampleable(logits) { $0.topP = 0.01 } == [0])
+  #expect(try sampleable(logits) { $0.topP = 0.39 } == [0])
+  #expect(try sampleable(logits) { $0.topP = 0.41 } == [0, 4])
+  #expect(try sampleable(logits) { $0.topP = 0.64 } == [0, 4])
+  #expect(try sampleable(logits) { $0.topP = 0.66 } == [0, 2, 4])
+  #expect(try sampleable(logits) { $0.topP = 0.94 } == [0, 1, 2, 4])
+  #expect(try sampleable(logits) { $0.topP = 1 } == [0, 1, 2, 3, 4])
   // Of equal ones all stay or none. Top-k leaves two that are second, and with both of them the first has 0.576.
-  #expect(try kept([2, 1, 2, 2]) { $0.topP = 0.5 } == [0, 2, 3])
+  #expect(try sampleable([2, 1, 2, 2]) { $0.topP = 0.5 } == [0, 2, 3])
   for (share, tokens) in [(0.57, [2]), (0.6, [0, 2, 3])] {
     #expect(
-      try kept([2, 1, 3, 2, 0]) {
+      try sampleable([2, 1, 3, 2, 0]) {
         $0.topK = 2; $0.topP = share
       } == tokens)
   }
 }
 
 @Test func minPKeepsAShareOfTheLargest() throws {
-  #expect(try kept(logits) { $0.minP = 0.99 } == [0])
-  #expect(try kept(logits) { $0.minP = 0.49 } == [0, 2, 4])
-  #expect(try kept(logits) { $0.minP = 0.51 } == [0, 4])
-  #expect(try kept(logits) { $0.minP = 0.12 } == [0, 1, 2, 3, 4])
+  #expect(try sampleable(logits) { $0.minP = 0.99 } == [0])
+  #expect(try sampleable(logits) { $0.minP = 0.49 } == [0, 2, 4])
+  #expect(try sampleable(logits) { $0.minP = 0.51 } == [0, 4])
+  #expect(try sampleable(logits) { $0.minP = 0.12 } == [0, 1, 2, 3, 4])
 }
 
 @Test func filtersWorkOneAfterTheOther() throws {
   // Of the three that top-k leaves, the shares are 0.4, 0.25, 0.2 of 0.85: the first two have 0.76.
   #expect(
-    try kept(logits) {
+    try sampleable(logits) {
       $0.topK = 3; $0.topP = 0.7
     } == [0, 4])
-  #expect(try kept(logits) { $0.topP = 0.7 } == [0, 2, 4])
+  #expect(try sampleable(logits) { $0.topP = 0.7 } == [0, 2, 4])
   // Heat makes the distribution flatter before the share is taken.
   #expect(
-    try kept(logits) {
+    try sampleable(logits) {
       $0.temperature = 100; $0.topP = 0.7
     } == [0, 1, 2, 4])
   #expect(
-    try kept(logits) {
+    try sampleable(logits) {
       $0.temperature = 0.1; $0.topP = 0.7
     } == [0])
   #expect(
-    try kept(logits) {
+    try sampleable(logits) {
       $0.temperature = 100; $0.minP = 0.9
     } == [0, 1, 2, 3, 4])
 }
@@ -113,36 +113,36 @@ func tinyTemperaturesAreGreedy(temperature: Double) throws {
   #expect(try sampler.next(Tensor([Float(1), 5, 4.5, 2]), after: []) == 1)
 }
 
-@Test func drawsFollowTheDistribution() throws {
-  let draws = 6000
+@Test func samplesFollowTheDistribution() throws {
+  let samples = 6000
   let sampler = try sampler(seed: 11) {
     $0.temperature = 0.7; $0.topK = 4
   }
   var counts = [Double](repeating: 0, count: 5)
-  for _ in 0..<draws { counts[try sampler.next(Tensor(logits), after: [])] += 1 }
+  for _ in 0..<samples { counts[try sampler.next(Tensor(logits), after: [])] += 1 }
   let heated = try (Tensor([0.4, 0.1, 0.2, 0, 0.25]).power(1 / 0.7)).elements(Double.self)
   let sum = heated.reduce(0, +)
   #expect(counts[3] == 0)
   let chiSquare = [0, 1, 2, 4].reduce(0.0) { total, token in
-    let expected = heated[token] / sum * Double(draws)
+    let expected = heated[token] / sum * Double(samples)
     return total + (counts[token] - expected) * (counts[token] - expected) / expected
   }
   // Three degrees of freedom exceed 27.9 once in 260,000 times.
   #expect(chiSquare < 27.9)
 }
 
-@Test func drawsOfManyTokensFollowTheDistribution() throws {
-  // Three parts of a row, the last one short; in each some tokens that can be chosen and many that cannot.
-  let count = 1_300, draws = 4_000
+@Test func samplesOfManyTokensFollowTheDistribution() throws {
+  // Three parts of a row, the last one short; in each some tokens that can be sampled and many that cannot.
+  let count = 1_300, samples = 4_000
   var weights = [Double](repeating: 0, count: count)
   for (place, weight) in [(0, 0.1), (511, 0.2), (512, 0.05), (700, 0.3), (1_024, 0.15), (1_299, 0.2)] {
     weights[place] = weight
   }
   let sampler = try sampler(seed: 3) { _ in }
   var counts = [Double](repeating: 0, count: count)
-  for _ in 0..<draws { counts[try sampler.draw(from: Tensor(weights))] += 1 }
+  for _ in 0..<samples { counts[try sampler.sample(from: Tensor(weights))] += 1 }
   let chiSquare = weights.indices.filter { weights[$0] > 0 }.reduce(0.0) { total, token in
-    let expected = weights[token] * Double(draws)
+    let expected = weights[token] * Double(samples)
     return total + (counts[token] - expected) * (counts[token] - expected) / expected
   }
   // Five degrees of freedom exceed 32.3 once in 200,000 times.
@@ -150,11 +150,11 @@ func tinyTemperaturesAreGreedy(temperature: Double) throws {
   #expect(zip(counts, weights).allSatisfy { ($0 > 0) == ($1 > 0) })
 }
 
-@Test func numbersAtTheirEndsChooseWhatCanBeChosen() throws {
+@Test func numbersAtTheirEndsSampleWhatCanBeSampled() throws {
   func token(_ weights: [Double], _ number: Double) throws -> Int {
     try withTorch {
       Int(
-        try SamplingOptions.drawn(by: Tensor([number], shape: [1, 1]), from: Tensor(weights).unsqueezed(0)).item())
+        try SamplingOptions.sample(Tensor(weights).unsqueezed(0), by: Tensor([number], shape: [1, 1])).item())
     }
   }
   let largest = 1 - 0x1p-53
@@ -194,14 +194,14 @@ func tinyTemperaturesAreGreedy(temperature: Double) throws {
       let numbers = Tensor.uniform([rows, 1], .float64, from: generator)
       let seen = Tensor.uniform([rows, count], from: generator) .< 0.2
       for options in [options, greedy] {
-        let together = try options.choices(from: logits, numbers: numbers, seen: seen).elements(Int64.self)
+        let batch = try options.sample(from: logits, numbers: numbers, seen: seen).elements(Int64.self)
         for row in 0..<rows {
           let own = row..<(row + 1)
-          let alone = options.choices(
+          let alone = options.sample(
             from: logits.slice(0, own), numbers: numbers.slice(0, own), seen: seen.slice(0, own))
-          #expect(try alone.elements(Int64.self) == [together[row]])
+          #expect(try alone.elements(Int64.self) == [batch[row]])
         }
-        broken += together.count { $0 == -1 }
+        broken += batch.count { $0 == -1 }
       }
     }
   }
@@ -213,14 +213,14 @@ func tinyTemperaturesAreGreedy(temperature: Double) throws {
   likely.minP = 0.02
   shared.topP = 0.9
   let generator = try Generator(seed: 4)
-  for options in SamplingOptions.ways + [likely, shared] where !options.isGreedy {
+  for options in SamplingOptions.methods + [likely, shared] where !options.isGreedy {
     try withTorch {
       let logits = Tensor.normal([64, 5_000], standardDeviation: 3, from: generator)
       let numbers = Tensor.uniform([64, 1], .float64, from: generator)
       let seen = options.repetitionPenalty == 1 ? nil : Tensor.uniform([64, 5_000], from: generator) .< 0.2
       let weights = options.scores(logits, seen: seen).exp()
-      let expected = try SamplingOptions.drawn(by: numbers, from: weights).elements(Int64.self)
-      #expect(try options.choices(from: logits, numbers: numbers, seen: seen).elements(Int64.self) == expected)
+      let expected = try SamplingOptions.sample(weights, by: numbers).elements(Int64.self)
+      #expect(try options.sample(from: logits, numbers: numbers, seen: seen).elements(Int64.self) == expected)
       #expect(Set(expected).count > 8)
     }
   }
@@ -237,12 +237,12 @@ func tinyTemperaturesAreGreedy(temperature: Double) throws {
 }
 
 @Test func aSeedDecidesAllChoices() throws {
-  func choices(_ seed: UInt64) throws -> [Int] {
+  func samples(_ seed: UInt64) throws -> [Int] {
     let sampler = try sampler(seed: seed) { _ in }
     return try (0..<40).map { _ in try sampler.next(Tensor(logits), after: []) }
   }
-  #expect(try choices(5) == choices(5))
-  #expect(try choices(5) != choices(6))
+  #expect(try samples(5) == samples(5))
+  #expect(try samples(5) != samples(6))
 }
 
 @Test(arguments: [Float.nan, .infinity, -.infinity])
@@ -292,18 +292,18 @@ func ordinaryBounds_areAccepted(kernels: Kernels) throws {
     var values: [Float] = (0..<3000).map { Float($0 * 37 % 101) / 20 }
     values[1234] = 6
     let logits = Tensor(values)
-    func drawn(_ change: (inout SamplingOptions) -> Void) throws -> [Int] {
+    func sampled(_ change: (inout SamplingOptions) -> Void) throws -> [Int] {
       let sampler = try sampler(change)
       return try (0..<20).map { _ in try sampler.next(logits, after: [1234, 5]) }
     }
-    let free = try drawn { _ in }
+    let free = try sampled { _ in }
     #expect(Set(free).count > 10)
-    for k in [0, -1, 3000, .max] { #expect(try drawn { $0.topK = k } == free) }
+    for k in [0, -1, 3000, .max] { #expect(try sampled { $0.topK = k } == free) }
     let most = [Int](repeating: 1234, count: 20)
-    #expect(try drawn { $0.topP = 0 } == most)
-    #expect(try drawn { $0.minP = 1 } == most)
+    #expect(try sampled { $0.topP = 0 } == most)
+    #expect(try sampled { $0.minP = 1 } == most)
     #expect(
-      try drawn {
+      try sampled {
         $0.topP = 0
         $0.minP = 1
         $0.topK = 1
@@ -311,7 +311,7 @@ func ordinaryBounds_areAccepted(kernels: Kernels) throws {
     for penalty in [0.001, 1000] {
       for temperature in [1e-300, 1e-5, 1, 1e300] {
         #expect(
-          try drawn {
+          try sampled {
             $0.repetitionPenalty = penalty
             $0.temperature = temperature
           }.allSatisfy { $0 >= 0 })

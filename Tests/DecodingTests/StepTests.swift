@@ -1,11 +1,11 @@
 import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
-@testable import Decoding
-@testable import LanguageModel
+@testable import WidebandDecoding
+@testable import WidebandLanguageModel
 
-/// Sublayers in one call against the operators, over every form of weights and of kept keys and values.
+/// Sublayer kernels against composed operators, for every format of weights and of the cache.
 @Suite struct StepTests {
   struct Shape: Sendable, CustomTestStringConvertible {
     var hidden = 24
@@ -29,7 +29,7 @@ import Torch
     shape: Shape, scheme: QuantizationScheme?
   ) throws {
     let model = try model(shape, quantizing: scheme)
-    // Integer weights meet activations of sixteen bits, those of eight on some processors alone.
+    // Quantized weights are multiplied with activations of 16 bits, on some processors of 8.
     let bound = scheme == nil ? 5e-6 : 1e-4
     for cut in [1, 2, 5, 16] {
       let tokens = (0..<40).map { $0 * 7 % 19 }
@@ -40,25 +40,25 @@ import Torch
     }
   }
 
-  @Test(arguments: [(KeyValueCache.Form.bfloat16, 6e-3), (.int8, 2e-2)]) func keptFormsStayClose(
-    form: KeyValueCache.Form, bound: Double
+  @Test(arguments: [(KVCacheFormat.bfloat16, 6e-3), (.int8, 2e-2)]) func cacheFormatsStayClose(
+    format: KVCacheFormat, bound: Double
   ) throws {
     let model = try model(Shape(), quantizing: nil)
     let tokens = (0..<40).map { $0 * 5 % 19 }
     let exact = try logits(model, tokens, cut: 1, .fused, .float32)
-    let fused = try logits(model, tokens, cut: 1, .fused, form)
-    let composed = try logits(model, tokens, cut: 1, .composed, form)
+    let fused = try logits(model, tokens, cut: 1, .fused, format)
+    let composed = try logits(model, tokens, cut: 1, .composed, format)
     let error = try relativeError(of: fused, to: exact)
     #expect(error > 1e-6 && error < bound)
     #expect(try relativeError(of: composed, to: exact) < bound)
-    // What a prompt's pass has kept, single tokens go on with.
-    let session = DecodingSession(model, keyValueForm: form)
-    _ = try session.append(Array(tokens.dropLast()))
-    let mixed = try session.append([tokens[39]])
+    // Single tokens continue with the cache of a prompt's pass.
+    let session = try DecodingSession(model, cacheFormat: format)
+    _ = try session.prefill(Array(tokens.dropLast()))
+    let mixed = try session.append(tokens[39])
     #expect(try relativeError(of: mixed, to: withTorch { exact.select(0, 39) }) < bound)
   }
 
-  @Test func aLongTextIsSplitAmongThreads() throws {
+  @Test func aLongSequenceIsSplitAmongThreads() throws {
     // One head over more positions than a part has at least: with four threads in several parts.
     let model = try model(Shape(hidden: 8, heads: 1, keyValueHeads: 1, headSize: 8, inner: 8), quantizing: nil)
     let tokens = (0..<1100).map { $0 * 11 % 19 }
@@ -81,7 +81,7 @@ import Torch
     let start = try LanguageModel(
       dense, weights: WeightStore(seed: 4),
       start: .init(embedding: 1, linear: 1, reduce: .random, expand: .identityAndRandom))
-    // No norm stays as it starts.
+    // All norms differ from their initial values.
     let generator = try Generator(seed: 5)
     try withTorch {
       for weight in start.weights.tensors.values {
@@ -93,23 +93,23 @@ import Torch
       configuration, weights: WeightStore(stored: weights, mutable: false, quantizing: scheme))
   }
 
-  /// The logits `[T, V]` of a text that is read `cut` tokens at a time.
+  /// The logits `[T, V]` of a sequence that is processed `cut` tokens at a time.
   private func logits(
-    _ model: LanguageModel, _ tokens: [Int], cut: Int, _ kernels: Kernels, _ form: KeyValueCache.Form
+    _ model: LanguageModel, _ tokens: [Int], cut: Int, _ kernels: Kernels, _ format: KVCacheFormat
   ) throws -> Tensor {
     try Kernels.$selected.withValue(kernels) {
-      let session = DecodingSession(model, keyValueForm: form)
+      let session = try DecodingSession(model, cacheFormat: format)
       let rows = try stride(from: 0, to: tokens.count, by: cut).map {
-        try session.append(Array(tokens[$0..<min($0 + cut, tokens.count)]))
+        try session.prefill(Array(tokens[$0..<min($0 + cut, tokens.count)]))
       }
       return try withTorch { .concatenate(rows.map { $0.unsqueezed(0) }) }
     }
   }
 
-  /// The logits behind the last token, which comes alone.
+  /// The logits after the last token, which has a pass of its own.
   private func last(_ model: LanguageModel, _ tokens: [Int]) throws -> Tensor {
-    let session = DecodingSession(model, keyValueForm: .float32)
-    _ = try session.append(tokens.dropLast())
-    return try session.append([tokens[tokens.count - 1]])
+    let session = try DecodingSession(model, cacheFormat: .float32)
+    _ = try session.prefill(tokens.dropLast())
+    return try session.append(tokens[tokens.count - 1])
   }
 }

@@ -1,8 +1,8 @@
 import Testing
 
-@testable import Decoding
+@testable import WidebandDecoding
 
-/// What comes out of a text that arrives in pieces.
+/// The output for a text that arrives in pieces.
 private func passed(_ pieces: [String], _ strings: [String]) throws -> (text: String, stop: String?) {
   var stops = try StopStrings(strings)
   var text = ""
@@ -14,7 +14,7 @@ private func passed(_ pieces: [String], _ strings: [String]) throws -> (text: St
   return (text + stops.finish(), nil)
 }
 
-/// Every way to cut a text into pieces between its scalars.
+/// All partitions of a text into pieces between its scalars.
 private func cuts(_ text: String) -> [[String]] {
   let scalars = text.unicodeScalars.map(String.init)
   return (0..<(1 << (scalars.count - 1))).map { cut in

@@ -1,10 +1,10 @@
 import Foundation
-import LanguageModel
 import Testing
-import Tokenization
-import Torch
+import WidebandLanguageModel
+import WidebandTokenization
+import WidebandTorch
 
-@testable import Decoding
+@testable import WidebandDecoding
 
 private func options(_ change: (inout GenerationOptions) -> Void = { _ in }) -> GenerationOptions {
   var options = GenerationOptions()
@@ -14,7 +14,7 @@ private func options(_ change: (inout GenerationOptions) -> Void = { _ in }) -> 
   return options
 }
 
-/// Whether all of a text is whole characters.
+/// Whether a text has complete characters only.
 private func isWhole(_ text: String) -> Bool { !text.unicodeScalars.contains("\u{FFFD}") }
 
 @Test(
@@ -115,7 +115,7 @@ func textIsTheSameWithoutTheCache(change: @Sendable (inout GenerationOptions) ->
   let ids = try model.tokenizer.encode(text).map(Int.init)
   var decoder = StreamDecoder(model.tokenizer)
   #expect(try ids.map { try decoder.append(Int32($0)) }.allSatisfy(isWhole))
-  // Random weights write broken characters too: each of them is U+FFFD in the text just as in one piece.
+  // Random weights generate invalid UTF-8 too: it is U+FFFD in the pieces as in the complete text.
   let result = try model.generate(ids, options: options { $0.maximumTokens = 50 })
   #expect(result.text == (try model.tokenizer.decode(result.tokens.map(Int32.init), skipSpecialTokens: true)))
 }
@@ -126,8 +126,8 @@ func textIsTheSameWithoutTheCache(change: @Sendable (inout GenerationOptions) ->
   #expect(result.tokens.allSatisfy { $0 < model.tokenizer.vocabularySize })
 }
 
-@Test("An id that no token has is never drawn, on any way", arguments: [0, 50] as [Double])
-func idWithoutToken_isNeverDrawn(temperature: Double) throws {
+@Test("An id without a token is never sampled, with any method", arguments: [0, 50] as [Double])
+func idWithoutToken_isNeverSampled(temperature: Double) throws {
   let folder = try TemporaryFolder()
   let own = try String(contentsOf: Fixtures.url("tokenizers/qwen/tokenizer.json"), encoding: .utf8)
   // A fifth of the ids have no token.
@@ -139,7 +139,7 @@ func idWithoutToken_isNeverDrawn(temperature: Double) throws {
     vocabularySize: 4000, hiddenSize: 8, layerCount: 2, headCount: 2, intermediateSize: 8)
   configuration.directDecoding = .init(encodingLayers: 0, decodingLayers: 1, cycle: 3, gate: .select)
   let model = try LanguageModel(configuration, weights: weights)
-  // The holes' logits are those of other tokens, and larger.
+  // The logits of the gaps are those of other tokens, and larger.
   try withTorch {
     try withoutGradients {
       let head = try #require(weights.tensors["lm_head.weight"])
@@ -147,29 +147,29 @@ func idWithoutToken_isNeverDrawn(temperature: Double) throws {
     }
   }
   let loaded = LoadedModel(model: model, tokenizer: tokenizer, endOfTextTokens: [3900])
-  let ways: [@Sendable (inout GenerationOptions) -> Void] = [
+  let methods: [@Sendable (inout GenerationOptions) -> Void] = [
     { _ in }, { $0.usesCache = false }, { $0.cycle = 3 }, { $0.sampling.repetitionPenalty = 1.1 },
     { $0.sampling.topK = 2000 },
     {
-      $0.drafter = .direct
+      $0.draftMethod = .direct
       $0.cycle = 3
     },
   ]
-  for way in ways {
+  for method in methods {
     let options = options {
       $0.maximumTokens = 60
       $0.sampling.temperature = temperature
-      way(&$0)
+      method(&$0)
     }
     func areTokens(_ ids: [Int]) -> Bool { ids.allSatisfy { tokenizer.idToToken(Int32($0)) != nil } }
     #expect(areTokens(try loaded.generate("Hello", options: options).tokens))
-    guard options.drafter == nil, options.usesCache else { continue }
+    guard options.draftMethod == nil, options.usesCache else { continue }
     for result in try loaded.generate(batch: [[1], [2], [3]], options: options) { #expect(areTokens(result.tokens)) }
   }
 }
 
-@Test("A token that ends the text may be chosen even where it has no text")
-func endOfTextWithoutToken_isDrawn() throws {
+@Test("A token that ends the text may be sampled even where it has no text")
+func endOfTextWithoutToken_isSampled() throws {
   let model = try Fixtures.loaded(rows: 3100)
   let end = 3099
   let loaded = LoadedModel(model: model.model, tokenizer: model.tokenizer, endOfTextTokens: [end])

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
+import WidebandTorch
 
-@testable import Decoding
+@testable import WidebandDecoding
 
 // A test that waits gets its next turn when all others that wait have had theirs. None of these has a time limit, which
 // in a full run would be one on the others, and none computes on while its reader waits.
@@ -30,7 +31,7 @@ private func options(tokens: Int) -> GenerationOptions {
   #expect(result?.finishReason == .maximumTokens)
 }
 
-/// A stream that goes on behind its first piece when its reader has left. The lock guards the count.
+/// A stream that goes on after its first piece when its reader has left. The lock guards the count.
 private final class HeldStream: @unchecked Sendable {
   private let lock = NSLock()
   private let left = DispatchSemaphore(value: 0)
@@ -97,6 +98,15 @@ private final class HeldStream: @unchecked Sendable {
     for try await _ in model.stream([-5]) {}
   }
   #expect(error?.description.hasPrefix("token id -5 at position 0: expected 0 to ") == true)
+}
+
+@Test(arguments: Kernels.allCases) func aStreamIsComputedWithTheSelectedKernels(kernels: Kernels) async throws {
+  let selected = await Kernels.$selected.withValue(kernels) {
+    await withCheckedContinuation { continuation in
+      ComputeThread.shared.run { continuation.resume(returning: Kernels.selected) }
+    }
+  }
+  #expect(selected == kernels)
 }
 
 @Test func allStreamsAreComputedOnOneThread() async {

@@ -1,9 +1,10 @@
-import Checkpoint
 import Foundation
 import Testing
-import Torch
+import WidebandCheckpoint
+import WidebandTorch
 
-@testable import Decoding
+@testable import WidebandDecoding
+@testable import WidebandVerification
 
 @Test(arguments: Fixtures.models, Kernels.allCases) func fixturesPass(name: String, kernels: Kernels) throws {
   let verification = try Kernels.$selected.withValue(kernels) { try Verification(Fixtures.url(name)) }

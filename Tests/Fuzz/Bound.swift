@@ -1,14 +1,12 @@
 import ArgumentParser
-import Checkpoint
 import Foundation
-import LanguageModel
-import Training
+import Wideband
 
 @testable import WidebandCLI
 
-/// Which commands end within moments, whatever their flags say, as long as models and texts are those of the workspace.
+/// The choice of commands that end within seconds with any flags, given the small models and texts of the workspace.
 ///
-/// Benchmarks measure the machine first and are parsed and validated alone; so is training of more than a few steps.
+/// Benchmarks and training of more than a few steps are only parsed and validated.
 enum Bound {
   static func allows(_ command: any ParsableCommand) -> Bool {
     switch command {
@@ -18,7 +16,7 @@ enum Bound {
     }
   }
 
-  /// A recipe that cannot be read is no reason against: the command will refuse it as well.
+  /// A recipe that cannot be read is allowed: the command refuses it too.
   private static func allows(_ command: Train) -> Bool {
     guard let recipe = try? recipe(of: command) else { return true }
     let training = recipe.training

@@ -1,6 +1,6 @@
-/// Changes of bytes that know nothing of what they mean.
+/// Mutations of bytes, independent of their format.
 enum ByteMutation {
-  /// Sizes and offsets at which arithmetic goes wrong.
+  /// Sizes and offsets at the limits of integer arithmetic.
   static let integers: [UInt64] = [
     0, 1, 2, 7, 8, 255, 256, 65_535, 65_536, 1 << 31, 1 << 32, 1 << 40, 1 << 62, 1 << 63, .max, .max - 1, .max - 7,
     UInt64(Int64.max),

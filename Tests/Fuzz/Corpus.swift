@@ -1,11 +1,12 @@
 import Foundation
+import WidebandCheckedInput
 
-/// Inputs that once ended or misled a reader: each run reads them first.
+/// Inputs that revealed a defect in the past: each run reads them first.
 struct Corpus {
-  /// The folder with a folder `TARGET-NAME` of files for each.
+  /// The folder with a folder `TARGET-NAME` for each input.
   static let folder = Fixtures.folder.deletingLastPathComponent().appending(path: "Fuzz/Corpus")
 
-  /// The inputs of one target and what they are called, in the order of their names.
+  /// The inputs of one target and their names, sorted by name.
   let names: [String]
   let inputs: [Files]
 
@@ -16,11 +17,8 @@ struct Corpus {
       let root = Self.folder.appending(path: name)
       var files: Files = [:]
       for path in try FileManager.default.subpathsOfDirectory(atPath: root.path) {
-        var isFolder: ObjCBool = false
         let file = root.appending(path: path)
-        guard FileManager.default.fileExists(atPath: file.path, isDirectory: &isFolder), !isFolder.boolValue else {
-          continue
-        }
+        guard !isFolder(file.path) else { continue }
         files[path] = [UInt8](try Data(contentsOf: file))
       }
       return files

@@ -1,4 +1,4 @@
-/// Values of flags at which readers go wrong, by kind.
+/// Critical values of flags, by kind.
 enum FlagValues {
   static let numbers = [
     "0", "-1", "1", "2", "3", "-0", "+1", " 1", "", "0.5", "1.0", "1e3", "0x10", "1_000", "1,000", "½", "١٢", "１２",
@@ -62,7 +62,7 @@ enum FlagValues {
     "model.", ".", "", "training.steps.x", "é", "[0]",
   ]
 
-  /// A change of a recipe, as `--set` takes it.
+  /// A random value of `--set`.
   static func setting(_ random: inout Randomness) -> String {
     let value = random.once(in: 2) ? random.pick(TextMutation.words) : random.pick(numbers)
     return random.pick(keys) + (random.once(in: 20) ? "" : "=") + value
@@ -78,8 +78,8 @@ enum FlagValues {
     }
   }
 
-  /// A value in the place of another, behind a flag.
-  static func replacement(for value: String, behind flag: String, _ random: inout Randomness) -> String {
+  /// A replacement of a flag's value.
+  static func replacement(for value: String, of flag: String, _ random: inout Randomness) -> String {
     if random.once(in: 5) { return any(&random) }
     if flag == "--set" { return setting(&random) }
     if Double(value) != nil { return random.pick(random.once(in: 3) ? ["0", "1", "2", "3", "8"] : numbers) }

@@ -1,15 +1,15 @@
-/// Changes of command lines that know flags from values, and values by what they are of.
+/// Mutations of command lines, which distinguish flags from values, and kinds of values.
 enum FlagsMutation {
-  /// Arguments as the system keeps them: each ended by a zero.
+  /// The arguments as bytes, each terminated by a zero byte.
   static func bytes(_ arguments: [String]) -> [UInt8] { arguments.flatMap { Array($0.utf8) + [0] } }
 
-  /// The arguments that `bytes` were made of.
+  /// The arguments that `bytes` encode.
   static func arguments(_ bytes: [UInt8]) -> [String] {
     bytes.split(separator: 0, omittingEmptySubsequences: false).dropLast().map { String(decoding: $0, as: UTF8.self) }
   }
 
-  /// A line with one to three changes. No argument is an absolute path or one of a home folder, so that nothing outside is
-  /// written.
+  /// A command line with one to three mutations. No argument is an absolute path or in a home folder, so that commands
+  /// write only to the current folder.
   static func mutated(_ line: [String], _ random: inout Randomness) -> [String] {
     var line = line
     for _ in 0...(random.once(in: 2) ? 0 : random.below(3)) { change(&line, &random) }
@@ -17,7 +17,7 @@ enum FlagsMutation {
   }
 
   private static func change(_ line: inout [String], _ random: inout Randomness) {
-    // The command's own name less often than what follows it.
+    // Mutate the command's name less often than its arguments.
     let index = random.once(in: 12) || line.count < 3 ? random.below(line.count) : 1 + random.below(line.count - 1)
     switch random.below(16) {
     case 0: if line.count > 1 { line.remove(at: index) }
@@ -32,41 +32,41 @@ enum FlagsMutation {
       line[index] = String(decoding: bytes.filter { $0 != 0 }, as: UTF8.self)
     case 7: if index > 0 { line.replaceSubrange((index - 1)...index, with: [line[index - 1] + "=" + line[index]]) }
     default:
-      // A value, and of its own kind more often than not.
+      // Replace a value, usually by one of its kind.
       let values = line.indices.dropFirst().filter { !line[$0].hasPrefix("-") }
       guard !values.isEmpty else { return line.append(FlagValues.any(&random)) }
       let place = random.pick(Array(values))
-      line[place] = FlagValues.replacement(for: line[place], behind: line[place - 1], &random)
+      line[place] = FlagValues.replacement(for: line[place], of: line[place - 1], &random)
     }
     if line.isEmpty { line = ["info"] }
   }
 
-  /// An argument whose paths, wherever they begin in it, lead nowhere outside of the current folder.
+  /// The argument with all paths in it changed to paths inside the current folder.
   private static func relative(_ argument: String) -> String {
     let marks = Set("='\"{}[](), :\n\t")
-    var kept: [Character] = []
+    var result: [Character] = []
     var name: [Character] = []
     var depth = 0
     func endName(before character: Character?) {
-      if kept.last.map(marks.contains) ?? true { while name.first == "~" { name.removeFirst() } }
+      if result.last.map(marks.contains) ?? true { while name.first == "~" { name.removeFirst() } }
       if name == [".", "."] {
         depth -= 1
         if depth < 0 { (name, depth) = (["."], 0) }
       } else if !name.isEmpty, name != ["."] {
         depth += 1
       }
-      kept += name
+      result += name
       name = []
       // A slash at the beginning would lead to the root.
-      if character == "/", kept.last.map(marks.contains) ?? true { return }
-      if let character { kept.append(character) }
+      if character == "/", result.last.map(marks.contains) ?? true { return }
+      if let character { result.append(character) }
       if character.map(marks.contains) ?? true { depth = 0 }
     }
     for character in argument {
       if character == "/" || marks.contains(character) { endName(before: character) } else { name.append(character) }
     }
     endName(before: nil)
-    return String(kept)
+    return String(result)
   }
 
   /// Lines that succeed in the workspace.

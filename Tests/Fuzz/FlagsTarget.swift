@@ -1,10 +1,10 @@
 import ArgumentParser
 import Foundation
-import Torch
+import Wideband
 
 @testable import WidebandCLI
 
-/// Command lines, which are parsed, and run where that cannot take long, among files that they may read and spoil.
+/// Command lines. They are parsed, and run in a sandbox if that is fast.
 extension Targets {
   static func flags(_ workspace: Workspace) -> Target {
     Target(
@@ -16,7 +16,7 @@ extension Targets {
       },
       read: { folder in
         let bytes = [UInt8](try Data(contentsOf: folder.appending(path: "arguments")))
-        let sandbox = try Sandbox.shared(beside: folder, of: workspace)
+        let sandbox = try Sandbox.shared(for: folder, of: workspace)
         try sandbox.enter { try run(FlagsMutation.arguments(bytes), in: sandbox) }
       })
   }
@@ -36,11 +36,11 @@ extension Targets {
     let isRefused = failure.map { !$0.code.isSuccess } ?? false
     if let command = ranCommand { try sandbox.check(after: command, isRefused: isRefused) }
     guard isRefused, let text = failure?.text else { return }
-    // What follows the first line explains the usage, in the parser's words.
+    // The lines after the first are the parser's usage message.
     throw Refusal(description: text.split(separator: "\n").first.map(String.init) ?? "")
   }
 
-  /// What the command says when it refuses.
+  /// The error message of a refused command line.
   private struct Refusal: Error, CustomStringConvertible {
     let description: String
   }

@@ -1,7 +1,7 @@
-import CheckedInput
 import Synchronization
+import WidebandCheckedInput
 
-/// Parsed seeds, so that one is parsed once and not for every input.
+/// A cache of parsed seeds.
 enum JSONCache {
   private static let documents = Mutex<[[UInt8]: JSONValue]>([:])
 
@@ -15,7 +15,7 @@ enum JSONCache {
   }
 }
 
-/// Changes of a safetensors file: its header as JSON, the header's length, the data.
+/// Mutations of a safetensors file: its header as JSON, the header's length, the data.
 enum SafetensorsMutation {
   static func mutated(_ bytes: [UInt8], _ random: inout Randomness) -> [UInt8] {
     let length = bytes.prefix(8).enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) }
@@ -34,7 +34,7 @@ enum SafetensorsMutation {
   }
 }
 
-/// Changes of a file with a JSON document a line.
+/// Mutations of a file with one JSON document per line.
 enum LineMutation {
   static func mutated(_ bytes: [UInt8], _ random: inout Randomness) -> [UInt8] {
     var lines = bytes.split(separator: UInt8(ascii: "\n")).map(Array.init)

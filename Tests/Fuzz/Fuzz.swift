@@ -1,34 +1,35 @@
 import ArgumentParser
 import Foundation
-import Torch
+import Wideband
+import WidebandCheckedInput
 
-/// Feeds mutated files of every format to the code that reads it, in workers that may die.
+/// Reads mutated files of every format with the library, in worker processes that may crash.
 ///
 ///     swift run -c release Fuzz                          # every target for ten seconds
 ///     swift run -c release Fuzz --seconds 600 --seed 7
 ///     swift run -c release Fuzz --targets recipe,config --count 1000000
 ///     scripts/fuzz --libfuzzer tokenizer --seconds 300   # guided by coverage, with the address sanitizer
 ///
-/// An input is a function of seed, target and index; before them come those of Tests/Fuzz/Corpus. One at which a worker dies,
-/// hangs or grows is kept there, and the program ends with status 1; so it does for a refusal that is not one clear sentence,
-/// and for a file that a refusal left half-written.
+/// An input is a function of seed, target and index; the inputs of Tests/Fuzz/Corpus are read first. Faults are a
+/// worker that crashes, hangs or exceeds its memory limit, an error that is not one clear sentence, and an incomplete
+/// file after an error. Their inputs are stored in the corpus, and the program ends with status 1.
 @main
 struct Fuzz: ParsableCommand {
-  @Option(help: "Targets, separated by commas; all without it.")
+  @Option(help: "Targets, separated by commas; by default all.")
   var targets = ""
   @Option(help: "Inputs of each target.")
   var count = 1_000_000_000
   @Option(help: "Seconds for each target.")
   var seconds = 10.0
-  @Option(help: "What inputs are made from.")
+  @Option(help: "The seed of the inputs.")
   var seed: UInt64 = 1
   @Option(help: .hidden)
   var from = 0
   @Option(help: .hidden)
   var worker: String?
-  @Option(help: "Let libFuzzer make the inputs of this parser, in a build of scripts/fuzz --libfuzzer.")
+  @Option(help: "Generate the inputs of this parser with libFuzzer, in a build of scripts/fuzz --libfuzzer.")
   var libfuzzer: String?
-  @Option(help: "A folder with a workspace to use again, or to make.")
+  @Option(help: "A folder with a workspace, which is created if necessary.")
   var workspace: String?
 
   func run() throws {
@@ -36,7 +37,7 @@ struct Fuzz: ParsableCommand {
     if let worker { return try work(in: URL(filePath: worker)) }
     let folder = URL(filePath: workspace ?? NSTemporaryDirectory()).appending(
       path: workspace == nil ? "wideband-fuzz-\(getpid())" : "")
-    let isNew = !FileManager.default.fileExists(atPath: folder.appending(path: "shards").path)
+    let isNew = !isThere(folder.appending(path: "shards").path)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { if workspace == nil { try? FileManager.default.removeItem(at: folder) } }
     let made = isNew ? try Workspace.make(in: folder) : Workspace(folder: folder)

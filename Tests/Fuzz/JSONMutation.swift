@@ -1,8 +1,8 @@
-import CheckedInput
+import WidebandCheckedInput
 
-/// Changes of a JSON document that leave it one, more often than not.
+/// Mutations of a JSON document, most of which are valid JSON.
 enum JSONMutation {
-  /// A document with one to four changes, as bytes.
+  /// A document with one to four mutations, as bytes.
   static func mutated(_ document: JSONValue, _ random: inout Randomness) -> [UInt8] {
     var document = document
     for _ in 0...random.below(4) { change(&document, &random) }
@@ -50,7 +50,7 @@ enum JSONMutation {
     "", "x", "__metadata__", "type", "model", "dtype", "\u{E9}", "e\u{301}", "text", "messages",
   ]
 
-  /// Values at which readers go wrong.
+  /// Critical values.
   static let values: [JSONValue] =
     [
       "0", "-1", "1", "2", "3", "7", "0.5", "-0.0", "1e-320", "1e308", "1e400", "-1e400", "NaN", "Infinity",
@@ -67,7 +67,7 @@ enum JSONMutation {
     (0..<depth).reduce(.null) { value, _ in .array([value]) }
   }
 
-  /// Writes a value, now and then with a key that occurs twice.
+  /// Writes a value, sometimes with a key that occurs twice.
   static func write(_ value: JSONValue, to text: inout [UInt8], _ random: inout Randomness) {
     switch value {
     case .null: text += "null".utf8

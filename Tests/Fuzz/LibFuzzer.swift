@@ -2,11 +2,11 @@ import ArgumentParser
 import Foundation
 import Synchronization
 
-/// Parsers whose inputs libFuzzer makes, guided by the branches that they take.
+/// Coverage-guided fuzzing of parsers with libFuzzer.
 ///
-/// The program must be built as `scripts/fuzz --libfuzzer` does: instrumented, and with libFuzzer linked in.
+/// The program must be built by `scripts/fuzz --libfuzzer`: instrumented, and linked with libFuzzer.
 enum LibFuzzer {
-  /// The file of a target that libFuzzer writes; the others of the seed stay as they are.
+  /// The file of each target that libFuzzer mutates; the other files of the seed stay unchanged.
   private static let files = [
     "safetensors": "model.safetensors", "index": "model.safetensors.index.json", "config": "config.json",
     "generation": "generation_config.json", "tokenizer": "tokenizer.json", "recipe": "recipe.yaml", "text": "a.txt",
@@ -15,7 +15,7 @@ enum LibFuzzer {
 
   private struct Parser {
     let folder: URL
-    /// The name of the file, and the files beside it.
+    /// The name of the mutated file, and all files of the seed.
     let file: String
     let seed: Files
     let read: @Sendable (URL) throws -> Void
@@ -30,7 +30,7 @@ enum LibFuzzer {
       UnsafeMutablePointer<CInt>, UnsafeMutablePointer<Arguments?>, Callback
     ) -> CInt
 
-  /// Runs libFuzzer on a parser. It ends the process at a fault, and keeps the input in the current folder.
+  /// Runs libFuzzer on a parser. At a fault it writes the input to the current folder and ends the process.
   static func run(_ name: String, _ workspace: Workspace, seconds: Double, seed: UInt64) throws {
     guard let symbol = dlsym(nil, "LLVMFuzzerRunDriver") else {
       throw ValidationError("this build has no libFuzzer: expected scripts/fuzz --libfuzzer")

@@ -1,8 +1,8 @@
 import Foundation
-import Tokenization
-import Training
+import Wideband
+import WidebandCheckedInput
 
-/// Text and conversations on their way to tokens.
+/// Preparation of text and conversations.
 extension Targets {
   static func text(_ workspace: Workspace) -> Target {
     Target(
@@ -17,7 +17,7 @@ extension Targets {
       }, mutate: Target.mutateOneFile, read: { try prepare($0, "tokenizer", workspace) })
   }
 
-  /// Two members of gzip's form.
+  /// Two gzip members.
   private static let members =
     "H4sIAAAAAAACA/PMUyjJSFVISk3PzMvLzEvncs9PUUguSk0sSU0By2SkJpal5nEBAFbOkTgoAAAAH4sIAAAAAAACA0vMS1EoyUhVSE0sKsngAgD16E/1DgAAAA=="
 
@@ -30,40 +30,18 @@ extension Targets {
       }, mutate: Target.mutateOneFile, read: { try prepare($0, "chat-tokenizer", workspace) })
   }
 
-  /// Prepares a folder, and opens what came of it: nothing half-written may be left after a refusal.
+  /// Prepares a folder and opens the result; after a refusal no incomplete folder may exist.
   private static func prepare(_ folder: URL, _ tokenizer: String, _ workspace: Workspace) throws {
-    let encoder = try Encoder(Tokenizer(contentsOf: workspace.folder.appending(path: "\(tokenizer)/tokenizer.json")))
+    let encoder = try Tokenizer(contentsOf: workspace.folder.appending(path: "\(tokenizer)/tokenizer.json"))
     let output = folder.appending(path: "prepared").path
     var options = DataPreparation.Options()
     options.validationFraction = 0.5
     do {
       _ = try DataPreparation([folder.path], encoder: encoder, options: options).run(into: output)
     } catch {
-      if FileManager.default.fileExists(atPath: output) { throw Fault("a half-written folder") }
+      if isThere(output) { throw Fault("a half-written folder") }
       throw error
     }
     for split in [TokenDataset.Split.train, .validation] { _ = try TokenDataset(folder: output, split: split) }
-  }
-
-  private struct Encoder: TextEncoder {
-    let tokenizer: Tokenizer
-    let endOfText: Int32
-    let endOfAnswer: Int32?
-    let fingerprint = "fuzz"
-
-    init(_ tokenizer: Tokenizer) throws {
-      self.tokenizer = tokenizer
-      endOfText = tokenizer.tokenToID("<|endoftext|>") ?? 0
-      endOfAnswer = try? tokenizer.endOfTurn
-    }
-
-    var vocabularySize: Int { tokenizer.vocabularySize }
-    func encode(bytes: [UInt8]) throws -> [Int32] { try tokenizer.encode(bytes: bytes, parsingAddedTokens: false) }
-    func byteLengths() -> [Int] { (0..<Int32(clamping: vocabularySize)).map { tokenizer.idToToken($0)?.count ?? 0 } }
-
-    func encode(conversation json: [UInt8], file: String, line: Int) throws -> EncodedDocument {
-      let encoded = try tokenizer.encode(Conversation(json: json, file: file, line: line))
-      return EncodedDocument(tokens: encoded.tokens, byteCount: json.count, answers: encoded.answers)
-    }
   }
 }

@@ -1,8 +1,8 @@
-/// SplitMix64: the same numbers for the same seed on every machine.
+/// SplitMix64: a generator with the same sequence on every machine.
 struct Randomness: RandomNumberGenerator {
   private var state: UInt64
 
-  /// The generator of one input: numbers depend on the seed, the target and the input's index alone.
+  /// The generator of one input, determined by the seed, the target and the input's index.
   init(seed: UInt64, target: String, index: Int) {
     state = seed &* 0x9E37_79B9_7F4A_7C15
     for byte in target.utf8 { state = (state ^ UInt64(byte)) &* 0x100_0000_01B3 }
@@ -17,10 +17,10 @@ struct Randomness: RandomNumberGenerator {
     return z ^ (z >> 31)
   }
 
-  /// An integer from 0 below `count`, which must be positive.
+  /// An integer from 0 to `count` - 1; `count` must be positive.
   mutating func below(_ count: Int) -> Int { Int.random(in: 0..<count, using: &self) }
 
-  /// True once in `count` times.
+  /// True with probability 1/`count`.
   mutating func once(in count: Int) -> Bool { below(count) == 0 }
 
   /// One of the elements.

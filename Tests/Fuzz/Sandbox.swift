@@ -4,21 +4,21 @@ import Synchronization
 
 @testable import WidebandCLI
 
-/// A copy of the workspace, with what commands stumble over, in which they run and which is as new for each.
+/// A copy of the workspace with additional critical files, in which commands run. It is restored after each command.
 final class Sandbox: Sendable {
   private let folder: URL
   private let workspace: Workspace
   private let before = Mutex<[String: Entry]>([:])
   private static let made = Mutex<Sandbox?>(nil)
 
-  /// What tells a file that was not touched.
+  /// The attributes by which a changed file is detected.
   private struct Entry: Equatable {
     let kind: mode_t
     var size, node, seconds, nanoseconds: Int
   }
 
-  /// The one of this process.
-  static func shared(beside input: URL, of workspace: Workspace) throws -> Sandbox {
+  /// The sandbox of this process, in the folder that contains the input.
+  static func shared(for input: URL, of workspace: Workspace) throws -> Sandbox {
     try made.withLock { made in
       if let made { return made }
       let folder = input.deletingLastPathComponent().appending(path: "sandbox")
@@ -34,7 +34,7 @@ final class Sandbox: Sendable {
     self.workspace = workspace
   }
 
-  /// Runs `body` with the sandbox as the current folder, and puts in order what it left.
+  /// Runs `body` with the sandbox as the current folder, and restores the sandbox.
   func enter(_ body: () throws -> Void) throws {
     let manager = FileManager.default
     guard manager.changeCurrentDirectoryPath(folder.path) else { throw Fault("the sandbox is gone") }
@@ -43,20 +43,20 @@ final class Sandbox: Sendable {
     try result.get()
   }
 
-  /// Fails if a command left what it should not.
+  /// Fails if a command changed files that it must not change.
   func check(after command: any ParsableCommand, isRefused: Bool) throws {
     let before = before.withLock { $0 }
     let after = try entries()
-    // A run's lock names the process that had it last.
+    // A run's lock file contains the number of the last process.
     let changed = Set(before.keys).union(after.keys).filter {
       before[$0] != after[$0] && !($0.hasSuffix("/.lock") && before[$0] != nil)
     }
     if let name = changed.first(where: { $0.contains(".wideband-") }) { throw Fault("a temporary file: \(name)") }
-    // Training alone deletes: checkpoints that it need not keep.
+    // Only training deletes files: old checkpoints.
     if !(command is Train), let name = before.keys.first(where: { after[$0] == nil }) { throw Fault("\(name) is gone") }
     guard isRefused, !changed.isEmpty else { return }
     guard let train = command as? Train else { throw Fault("refused, but changed \(changed.sorted().prefix(3))") }
-    // A run that began, and failed, keeps what it can be judged by or continued from.
+    // A run that has started and failed keeps its folder, so that it can be continued.
     let run = URL(filePath: train.output).standardizedFileURL
     let metrics = run.appending(path: "metrics.jsonl").path
     let hasBegun = ((try? FileManager.default.attributesOfItem(atPath: metrics)[.size]) as? Int ?? 0) > 0
@@ -92,7 +92,7 @@ final class Sandbox: Sendable {
       var status = stat()
       guard lstat(folder.path + "/" + name, &status) == 0 else { continue }
       var entry = Entry(kind: status.st_mode, size: 0, node: 0, seconds: 0, nanoseconds: 0)
-      // A folder's own times change where a file in it is replaced by itself.
+      // A folder's times change when a file in it is replaced by an identical one.
       if status.st_mode & S_IFMT != S_IFDIR {
         entry.size = Int(status.st_size)
         entry.node = Int(clamping: status.st_ino)

@@ -1,27 +1,27 @@
 import Foundation
 
-/// Runs workers on one target until all inputs were read, and keeps the inputs at which one died, hung or grew.
+/// Runs workers on one target until all inputs were read, and stores the inputs of faults.
 struct Supervisor {
   let target: Target
   let seed: UInt64
-  /// Seconds that one input may take.
-  let patience = 20.0
-  /// Bytes that a worker may hold.
+  /// The time limit of one input in seconds.
+  let timeout = 20.0
+  /// The memory limit of a worker in bytes.
   let memoryLimit = 4 << 30
-  /// What is read first, and where inputs with a fault are kept.
+  /// Inputs that are read first; inputs of faults are added to it.
   let corpus: Corpus
 
-  /// What a run came to.
+  /// The result of a run.
   struct Outcome {
     var counts = Worker.Counts()
     var faults: [String] = []
-    /// Inputs that were tried.
+    /// The number of inputs that were read.
     var inputs: Int { counts.read + counts.refused }
   }
 
   func run(count: Int, until deadline: Date) throws -> Outcome {
     var outcome = Outcome()
-    // A worker holds what libtorch and the allocator keep, so it is replaced now and then.
+    // Workers are replaced regularly, because libtorch and the allocator retain memory.
     let portion = 20_000
     var next = -corpus.inputs.count
     while next < count, Date() < deadline, outcome.faults.count < 20 {
@@ -31,12 +31,12 @@ struct Supervisor {
         outcome.counts.read += counts.read
         outcome.counts.refused += counts.refused
         for (index, message) in counts.messages.sorted(by: { $0.key < $1.key }) {
-          outcome.faults.append("\(try keep(index)): refused with \(message)")
+          outcome.faults.append("\(try store(index)): refused with \(message)")
         }
       }
       if let fault {
         outcome.counts.refused += reached - next
-        outcome.faults.append("\(try keep(reached)): \(fault)")
+        outcome.faults.append("\(try store(reached)): \(fault)")
         next = reached + 1
       } else {
         next = end
@@ -45,7 +45,9 @@ struct Supervisor {
     return outcome
   }
 
-  /// The index that was reached, what the worker counted, and why it ended if it did so before the end of its range.
+  /// Runs a worker.
+  ///
+  /// - Returns: the index that was reached, the worker's counts, and the fault that ended it, if any.
   private func runWorker(_ range: Range<Int>, until deadline: Date) throws -> (Int, Worker.Counts?, String?) {
     let manager = FileManager.default
     let memory = URL(filePath: "/dev/shm")
@@ -79,7 +81,7 @@ struct Supervisor {
         last = index
         lastChange = Date()
       }
-      if Date().timeIntervalSince(lastChange) > patience { reason = "no end after \(Int(clamping: patience)) s" }
+      if Date().timeIntervalSince(lastChange) > timeout { reason = "no end after \(Int(clamping: timeout)) s" }
       if Self.residentBytes(process.processIdentifier) > memoryLimit {
         reason = "more than \(memoryLimit) bytes of memory"
       }
@@ -105,8 +107,10 @@ struct Supervisor {
     return fields.count > 1 ? (Int(fields[1]) ?? 0) * 4096 : 0
   }
 
-  /// Writes an input into the corpus, and says what it is called there.
-  private func keep(_ index: Int) throws -> String {
+  /// Writes an input to the corpus.
+  ///
+  /// - Returns: its name in the corpus.
+  private func store(_ index: Int) throws -> String {
     if index < 0 { return corpus.names[corpus.names.count + index] }
     let name = "\(target.name)-\(seed)-\(index)"
     let input = try target.input(index, seed: seed, of: target.seeds(), corpus: corpus)

@@ -3,18 +3,19 @@ import Foundation
 /// Files by name: what a target reads.
 typealias Files = [String: [UInt8]]
 
-/// Something of Wideband's that reads what others wrote.
+/// A part of Wideband that reads untrusted files.
 struct Target: Sendable {
   /// The name on the command line and in the corpus.
   let name: String
-  /// Well-formed inputs that are mutated; made once in a worker.
+  /// Valid inputs that are mutated; called once in each worker.
   let seeds: @Sendable () throws -> [Files]
-  /// Changes one of them.
+  /// Mutates a seed.
   let mutate: @Sendable (Files, inout Randomness) -> Files
-  /// Reads the files in a folder; whatever it throws is a refusal.
+  /// Reads the files in a folder; throws if they are refused.
   let read: @Sendable (_ folder: URL) throws -> Void
 
-  /// The input of an index: one of the seeds changed, or below 0 one of the corpus, whose last has -1.
+  /// The input of an index: a mutated seed, or for a negative index an input of the corpus, whose last has the index
+  /// -1.
   func input(_ index: Int, seed: UInt64, of seeds: [Files], corpus: Corpus) -> Files {
     if index < 0 { return corpus.inputs[corpus.inputs.count + index] }
     var random = Randomness(seed: seed, target: name, index: index)
@@ -24,7 +25,7 @@ struct Target: Sendable {
 }
 
 extension Target {
-  /// Mutates one file of an input by what its name says of its form.
+  /// Mutates one file of an input according to the format that its name indicates.
   @Sendable static func mutateOneFile(_ files: Files, _ random: inout Randomness) -> Files {
     var files = files
     let name = random.pick(files.keys.sorted())

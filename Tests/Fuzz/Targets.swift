@@ -1,12 +1,7 @@
-import Checkpoint
-import Decoding
 import Foundation
-import LanguageModel
-import Tokenization
-import Torch
-import Training
+import Wideband
 
-/// All that is fuzzed, each with the library's own way of reading it.
+/// All targets, with the library's function that reads each.
 enum Targets {
   static func all(_ workspace: Workspace) -> [Target] {
     [
@@ -28,7 +23,7 @@ enum Targets {
       read: { folder in
         for name in try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() {
           let tensors = try SafetensorsFile(folder.appending(path: name)).tensors()
-          // What was accepted can be read to its last byte.
+          // All data of an accepted file must be readable.
           for tensor in tensors.values { try withTorch { _ = tensor.to(.float32).sum() } }
         }
       })
@@ -113,7 +108,7 @@ enum Targets {
         let lines = String(decoding: changes, as: UTF8.self).split(separator: "\n").map(String.init)
         let recipe = try Recipe(
           yaml: String(decoding: text, as: UTF8.self), name: "recipe.yaml", changes: lines, vocabularySize: 320)
-        // What was accepted can be written down and read again as the same.
+        // An accepted recipe must be the same after writing and reading.
         let again = try Recipe(yaml: recipe.yaml(), name: "written")
         guard again == recipe else { throw Fault("the written recipe differs") }
         for step in [1, recipe.training.steps / 2, recipe.training.steps] {
@@ -129,7 +124,7 @@ enum Targets {
       seeds: { [try workspace.files("adapters/best", except: ["tokenizer.json", "optimizer.safetensors"])] },
       mutate: Target.mutateOneFile,
       read: { folder in
-        let stored = try StoredModel(ModelFolder(folder))
+        let stored = try ModelSource(ModelFolder(folder))
         _ = try LoadedModel.model(stored.folder.url)
       })
   }

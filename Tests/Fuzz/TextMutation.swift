@@ -1,4 +1,4 @@
-/// Changes of a text of lines: words, numbers and lines are replaced, moved and repeated.
+/// Mutations of a text of lines: words, numbers and lines are replaced, moved and repeated.
 enum TextMutation {
   static func mutated(_ text: [UInt8], _ random: inout Randomness) -> [UInt8] {
     var lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map(Array.init)
@@ -36,7 +36,7 @@ enum TextMutation {
     }
     guard !words.isEmpty else { return line + random.pick(Self.words).utf8 }
     var line = line
-    // The value behind a key more often than the key.
+    // Replace the value of a key more often than the key.
     let word = random.once(in: 3) ? random.pick(words) : words[words.count - 1]
     line.replaceSubrange(word, with: random.pick(Self.words).utf8)
     return line

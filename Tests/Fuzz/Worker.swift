@@ -1,29 +1,29 @@
 import Foundation
 
-/// What a reader did that it must never do, though it neither trapped nor hung.
+/// A fault of a reader other than a crash or a hang.
 struct Fault: Error {
   let description: String
 
   init(_ description: String) { self.description = description }
 }
 
-/// Feeds a range of inputs to one target in this process, and leaves word of where it is for whoever watches.
+/// Reads a range of inputs with one target in this process, and writes its progress for the supervisor.
 struct Worker {
   let target: Target
   let corpus: Corpus
   let seed: UInt64
   let range: Range<Int>
-  /// When to end early.
+  /// The time at which to end early.
   let deadline: Date
   let folder: URL
-  /// Where the index of the current input is written, as eight bytes.
+  /// The file for the index of the current input, as eight bytes.
   let progress: URL
 
-  /// What a range came to.
+  /// The result of a range.
   struct Counts: Codable {
     var read = 0
     var refused = 0
-    /// Indices of inputs that were refused with a sentence that is none, and the sentence.
+    /// The faulty error messages by the index of the input.
     var messages: [Int: String] = [:]
   }
 
@@ -50,7 +50,7 @@ struct Worker {
     return counts
   }
 
-  /// Makes a folder of exactly these files.
+  /// Creates a folder with exactly these files.
   static func write(_ files: Files, to folder: URL) throws {
     try? FileManager.default.removeItem(at: folder)
     for (name, bytes) in files {
@@ -60,7 +60,7 @@ struct Worker {
     }
   }
 
-  /// What is wrong with how an input was refused; nil for one clear line of Wideband's own.
+  /// The fault of an error message; nil if it is one clear line of Wideband's own.
   static func fault(in error: any Error) -> String? {
     if let fault = error as? Fault { return fault.description }
     let text = "\(error)"

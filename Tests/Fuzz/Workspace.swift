@@ -1,7 +1,7 @@
 import Foundation
 
-/// What is mutated: a tokenizer, prepared text and conversations, finished runs and folders of this very version, made by
-/// the command that is built next to this program.
+/// The seeds: tokenizers, prepared data, finished runs and model folders of the current version, created by the command
+/// that is built next to this program.
 struct Workspace: Sendable {
   let folder: URL
 
@@ -18,7 +18,7 @@ struct Workspace: Sendable {
     return files
   }
 
-  /// Makes the workspace in a folder by running the command.
+  /// Creates the workspace in a folder by running the command.
   static func make(in folder: URL) throws -> Workspace {
     let workspace = Workspace(folder: folder)
     func write(_ name: String, _ text: String) throws {
@@ -116,7 +116,7 @@ enum Command {
     .appending(path: "wideband")
 }
 
-/// Why fuzzing could not begin.
+/// An error of the setup.
 struct FuzzError: Error, CustomStringConvertible {
   let description: String
 

@@ -4,9 +4,9 @@
 #include <thread>
 #include <vector>
 
-#include "Contention.hpp"
-#include "Threads.hpp"
 #include "kernelinternals.h"
+#include "Runtime/Contention.hpp"
+#include "Runtime/Threads.hpp"
 
 using namespace ckernels;
 
@@ -36,6 +36,12 @@ struct Count {
 struct Jobs {
   int threads, jobs, slow, microseconds;
   std::int64_t wrong = 0;
+
+  void runOnTeam() {
+    const bool hasTeam = beginWorkerTeam(threads);
+    run();
+    if (hasTeam) endWorkerTeam();
+  }
 
   void run() {
     Count count{{}, std::this_thread::get_id(), slow, microseconds};
@@ -74,23 +80,20 @@ struct Jobs {
 bool ki_are_cores_shared_after(const double *shares, int count) {
   CoreSharing sharing;
   bool areShared = false;
-  for (int i = 0; i < count; i++) areShared = sharing.note(shares[i]);
+  for (int i = 0; i < count; i++) areShared = sharing.add(shares[i]);
   return areShared;
 }
 
 int64_t ki_wrongly_done(int threads, int jobs, int slow, int microseconds) {
   Jobs call{threads, jobs, slow, microseconds};
-  standBy(threads, [](void *context) { static_cast<Jobs *>(context)->run(); }, &call);
+  call.runOnTeam();
   return call.wrong;
 }
 
 int64_t ki_wrongly_done_by_two(int threads, int jobs) {
   Jobs one{threads, jobs, 0, 0}, other = one;
-  auto stand = [threads](Jobs &call) {
-    standBy(threads, [](void *context) { static_cast<Jobs *>(context)->run(); }, &call);
-  };
-  std::thread second([&] { stand(other); });
-  stand(one);
+  std::thread second([&] { other.runOnTeam(); });
+  one.runOnTeam();
   second.join();
   return one.wrong + other.wrong;
 }

@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
-@testable import LanguageModel
+@testable import WidebandLanguageModel
 
 @Suite struct CausalityTests {
   private let length = 12
@@ -26,7 +26,7 @@ import Torch
   }
 
   @Test(arguments: ModelConfiguration.variety.map(\.name), [0, 1, 7, 11])
-  func nothingIsSeenBeforeItsTime(name: String, position: Int) throws {
+  func logits_doNotDependOnLaterTokens(name: String, position: Int) throws {
     let model = try model(name)
     for kernels in Kernels.allCases {
       try Kernels.$selected.withValue(kernels) {
@@ -36,15 +36,16 @@ import Torch
     }
   }
 
-  /// Depth k knows, at position t, the targets up to t + k.
+  /// At position t, depth k is given the targets up to t + k.
   @Test(arguments: ["depths", "everything"], [3, 7, 11])
-  func depthsDoNotSeeTheFuture(name: String, position: Int) throws {
+  func depths_doNotDependOnLaterTargets(name: String, position: Int) throws {
     let model = try model(name)
     let (before, after) = try withTorch {
-      let state = model.trunk(ids(), in: Pass(length: length, configuration: model.configuration))
+      let state = model.trunk(ids(), in: ForwardContext(length: length, configuration: model.configuration))
       func outputs(_ targets: Tensor) -> [Tensor] {
-        model.deeperOutputs(
-          from: state, tokens: ids(), targets: targets, in: Pass(length: length, configuration: model.configuration))
+        model.mtpOutputs(
+          from: state, tokens: ids(), targets: targets,
+          in: ForwardContext(length: length, configuration: model.configuration))
       }
       return (outputs(ids()), outputs(ids(changing: position)))
     }
@@ -54,13 +55,13 @@ import Torch
     }
   }
 
-  /// The trunk's token at t + 1 reaches depth 0 at t only as a target.
-  @Test func depthsReadTheStateOfTheirOwnPosition() throws {
+  /// The token at t + 1 reaches depth 0 at position t as a target alone.
+  @Test("depths read the state of their own position") func depths_state() throws {
     let model = try model("depths")
     func outputs(_ tokens: Tensor) throws -> [Tensor] {
       try withTorch {
-        let pass = Pass(length: length, configuration: model.configuration)
-        return model.deeperOutputs(from: model.trunk(tokens, in: pass), tokens: tokens, targets: ids(), in: pass)
+        let context = ForwardContext(length: length, configuration: model.configuration)
+        return model.mtpOutputs(from: model.trunk(tokens, in: context), tokens: tokens, targets: ids(), in: context)
       }
     }
     for (one, other) in try zip(outputs(ids()), outputs(ids(changing: 6))) {
@@ -74,8 +75,8 @@ import Torch
       let weights = Array(model.weights.tensors.values)
       return try withTorch {
         weights.forEach { $0.requiringGradient() }
-        let pass = Pass(length: length, configuration: model.configuration)
-        let losses = model.losses(ids(), targets: ids(changing: 3), in: pass)
+        let context = ForwardContext(length: length, configuration: model.configuration)
+        let losses = model.losses(ids(), targets: ids(changing: 3), in: context)
         losses.total.backward()
         return losses.named.map { $0.value.detached() } + weights.map { $0.gradient ?? .zeros($0.shape) }
       }
@@ -91,7 +92,7 @@ import Torch
       let half = try LanguageModel(configuration, weights: WeightStore(seed: 3), computingIn: .bfloat16)
       let found = try withTorch { half.logits(ids()) }
       #expect(found.dtype == .float32)
-      // Routers may send a token elsewhere when its channels are rounded.
+      // Rounded channels may change the routing of a token.
       let tolerance = configuration.experts == nil ? 0.03 : 0.3
       #expect(try relativeError(of: found, to: exact) < tolerance, "\(name)")
     }

@@ -1,14 +1,14 @@
-import CheckedInput
 import Foundation
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandCheckedInput
+import WidebandTorch
+import WidebandVirtualWidth
 
-@testable import LanguageModel
+@testable import WidebandLanguageModel
 
 @Suite struct ConfigurationCodingTests {
-  /// The keys that every file has, and more.
+  /// The required keys and `more`.
   private func decoded(_ more: String) throws -> ModelConfiguration {
     let json = """
       {"vocab_size": 61, "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -21,7 +21,7 @@ import VirtualWidth
     try ValueDecoder("f").decode(ModelConfiguration.self, from: JSONValue(parsing: json, file: "f"))
   }
 
-  @Test func whatAFileLeavesOutHasAValue() throws {
+  @Test("omitted keys have defaults") func defaults_ofOmittedKeys() throws {
     let configuration = try decoded("")
     #expect(
       configuration
@@ -85,11 +85,20 @@ import VirtualWidth
       "rope_parameters.full_attention is present: expected one rope_theta for all layers"
     ),
   ])
-  func whatIsNotSupportedIsRefusedByName(more: String, error: String) {
+  func features_unsupported_areRejected(more: String, error: String) {
     #expect(message { _ = try decoded(more) } == error)
   }
 
-  @Test(arguments: [QuantizationScheme.int8, .int4]) func aSchemeIsKept(scheme: QuantizationScheme) throws {
+  @Test("an unsupported feature is distinguished from an invalid value")
+  func error_kind() throws {
+    #expect {
+      _ = try decoded(#""attention_bias": true"#)
+    } throws: {
+      if case .unsupported? = $0 as? ConfigurationError { true } else { false }
+    }
+  }
+
+  @Test(arguments: [QuantizationScheme.int8, .int4]) func quantization_readsBack(scheme: QuantizationScheme) throws {
     var configuration = try decoded("")
     configuration.quantization = scheme
     let json = String(decoding: try configuration.json(), as: UTF8.self)
@@ -104,7 +113,7 @@ import VirtualWidth
     #expect(try decoded(Data(json.utf8)) == configuration)
   }
 
-  @Test func whatIsOffIsAccepted() throws {
+  @Test("unsupported features that are off are accepted") func features_off() throws {
     let off = """
       "model_type": "qwen3", "hidden_act": "silu", "attention_bias": false, "use_sliding_window": false,
       "quantization_config": null, "rope_scaling": null, "sliding_window": null, "unheard_of": {"a": [1]}
@@ -126,12 +135,11 @@ import VirtualWidth
     (#""rope_scaling": {"rope_type": "default", "rope_theta": 3e5}"#, 3e5),
     (#""rope_theta": 5e5, "rope_scaling": {"type": "default"}"#, 5e5),
   ])
-  func rotaryBaseInOldAndNewSpelling(more: String, theta: Double) throws {
+  func ropeTheta_inOldAndNewSpelling(more: String, theta: Double) throws {
     #expect(try decoded(more).ropeTheta == theta)
   }
 
-  /// The values are those of transformers' own classes, not of ours.
-  @Test func whatQwensFilesLeaveOutIsWhatTransformersMakesOfIt() throws {
+  @Test("keys omitted in Qwen3's files have the defaults of transformers") func defaults_ofQwenFiles() throws {
     let dense = try decoded(#""model_type": "qwen3""#)
     #expect(dense.headSize == 128)
     #expect(dense.contextLength == 32_768)
@@ -182,7 +190,7 @@ import VirtualWidth
     }
   }
 
-  @Test(arguments: ModelConfiguration.variety.map(\.name)) func nothingIsLostOnTheWay(name: String) throws {
+  @Test(arguments: ModelConfiguration.variety.map(\.name)) func configuration_readsBackEqual(name: String) throws {
     var configuration = try #require(ModelConfiguration.variety.first { $0.name == name }).configuration
     configuration.endOfTextTokens = [60, 2]
     configuration.ropeTheta = 1e6
@@ -196,13 +204,13 @@ import VirtualWidth
     #expect(one == configuration)
   }
 
-  @Test(arguments: Fixtures.models) func fixturesComeBackAsTheyWere(name: String) throws {
+  @Test(arguments: Fixtures.models) func fixtures_readBackEqual(name: String) throws {
     let configuration = try Fixtures.configuration(name)
     let again = try decoded(JSONEncoder().encode(configuration))
     #expect(again == configuration)
   }
 
-  @Test func plainModelsKeepQwensNames() throws {
+  @Test("plain models are written with Qwen3's names") func modelType_written() throws {
     func written(_ configuration: ModelConfiguration) throws -> [String: Any] {
       try #require(try JSONSerialization.jsonObject(with: JSONEncoder().encode(configuration)) as? [String: Any])
     }

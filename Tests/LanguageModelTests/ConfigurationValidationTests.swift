@@ -1,11 +1,11 @@
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandTorch
+import WidebandVirtualWidth
 
-@testable import LanguageModel
+@testable import WidebandLanguageModel
 
-/// A change that no model can be made of, and what is said about it.
+/// A change that makes a configuration invalid, and its error message.
 struct BadConfiguration: Sendable, CustomTestStringConvertible {
   let message: String
   let change: @Sendable (inout ModelConfiguration) -> Void
@@ -32,7 +32,7 @@ struct BadConfiguration: Sendable, CustomTestStringConvertible {
       $0.keyValueHeadCount = 8
     },
     .init("head_dim is 0: expected an integer from 1 to 65536") { $0.headSize = 0 },
-    .init("head_dim is 7: expected an even number, as rotary positions turn pairs") { $0.headSize = 7 },
+    .init("head_dim is 7: expected an even number, as rotary positions rotate pairs") { $0.headSize = 7 },
     .init("intermediate_size is 0: expected an integer from 1 to 16777216") { $0.intermediateSize = 0 },
     .init("max_position_embeddings is 0: expected an integer from 1 to 1073741824") { $0.contextLength = 0 },
     .init("rope_theta is 0.0: expected a number from 1.0 to 1e+30") { $0.ropeTheta = 0 },
@@ -137,13 +137,13 @@ struct BadConfiguration: Sendable, CustomTestStringConvertible {
 
 @Suite struct ConfigurationValidationTests {
   @Test(arguments: BadConfiguration.sizes + BadConfiguration.expertsOfAllKinds + BadConfiguration.others)
-  func impossibleModelsAreRefused(bad: BadConfiguration) throws {
+  func configuration_invalid_isRejected(bad: BadConfiguration) throws {
     let configuration = ModelConfiguration.small(bad.change)
     let error = #expect(throws: ConfigurationError.self) { try configuration.validate() }
     #expect(error?.description == bad.message)
     let store = WeightStore(seed: 1)
     #expect(message { _ = try LanguageModel(configuration, weights: store) } == bad.message)
-    #expect(store.tensors.isEmpty, "refused before any weight is made")
+    #expect(store.tensors.isEmpty, "rejected before any weight is initialised")
   }
 
   @Test func possibleModelsPass() throws {

@@ -1,10 +1,10 @@
 import Foundation
-import LanguageModel
 import Testing
-import Torch
-import VirtualWidth
+import WidebandLanguageModel
+import WidebandTorch
+import WidebandVirtualWidth
 
-/// The example of README.md, run, and held to what README.md prints.
+/// The first example of docs/library.md, run and compared with the text of the page.
 struct LibraryExampleTests {
   @Test func learnsTheSentence() throws {
     // example
@@ -17,7 +17,8 @@ struct LibraryExampleTests {
     let (tokens, targets) = (text.slice(1, 0..<29), text.slice(1, 1...))
     for _ in 0..<40 {
       try withTorch {
-        model.losses(tokens, targets: targets, in: Pass(length: 29, configuration: configuration)).total.backward()
+        model.losses(tokens, targets: targets, in: ForwardContext(length: 29, configuration: configuration)).total
+          .backward()
         for weight in weights {
           if let gradient = weight.gradient { withoutGradients { weight.copy(from: weight - 0.2 * gradient) } }
           weight.clearGradient()
@@ -30,8 +31,8 @@ struct LibraryExampleTests {
     #expect(String(decoding: learned, as: UTF8.self) == "n the beginning was the Word.")
   }
 
-  /// README.md heads the example with the imports that stand at the top of this file.
-  @Test func readmeShowsTheSame() throws {
+  /// The page shows the example. Wideband re-exports the modules that this file imports.
+  @Test func pageShowsTheSame() throws {
     let file = URL(filePath: #filePath)
     let source = try String(contentsOf: file, encoding: .utf8).components(separatedBy: "\n")
     let start = try #require(source.firstIndex { $0.hasSuffix("// example") })
@@ -39,12 +40,12 @@ struct LibraryExampleTests {
     let example = source[(start + 1)..<end].map { String($0.dropFirst(4)) }
 
     let root = file.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
+    let page = try String(contentsOf: root.appending(path: "docs/library.md"), encoding: .utf8)
       .components(separatedBy: "\n")
-    let fence = try #require(readme.firstIndex(of: "```swift"))
-    let block = readme[(fence + 1)...].prefix { $0 != "```" }
+    let fence = try #require(page.firstIndex(of: "```swift"))
+    let block = page[(fence + 1)...].prefix { $0 != "```" }
     let imports = block.prefix { $0.hasPrefix("import ") }
     #expect(Array(block.dropFirst(imports.count + 1)) == example)
-    #expect(!imports.isEmpty && imports.allSatisfy(source.contains))
+    #expect(!imports.isEmpty && imports.allSatisfy { $0 == "import Wideband" || source.contains($0) })
   }
 }

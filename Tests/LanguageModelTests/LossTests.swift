@@ -1,16 +1,16 @@
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandTorch
+import WidebandVirtualWidth
 
-@testable import LanguageModel
+@testable import WidebandLanguageModel
 
 @Suite struct LossTests {
   private let depths = ModelConfiguration.small { $0.multiTokenPrediction = .init(depth: 3, lossWeight: 0.6) }
 
   private func losses(_ model: LanguageModel, _ tokens: Tensor, _ targets: Tensor) throws -> [String: Double] {
-    let pass = Pass(length: tokens.size(1), configuration: model.configuration)
-    let named = try withTorch { model.losses(tokens, targets: targets, in: pass).named }
+    let context = ForwardContext(length: tokens.size(1), configuration: model.configuration)
+    let named = try withTorch { model.losses(tokens, targets: targets, in: context).named }
     return try Dictionary(uniqueKeysWithValues: named.map { try ($0.name, $0.value.item()) })
   }
 
@@ -19,7 +19,7 @@ import VirtualWidth
     return (random.tokens(rows, length, below: 61), random.tokens(rows, length, below: 61))
   }
 
-  /// The mean of -log p[target] over the positions that count, by hand.
+  /// The mean of -log p[target] over the targets that are not ignored, computed in float64.
   private func mean(_ logits: Tensor, _ targets: Tensor) throws -> Double {
     let logs = try withTorch { logits.to(.float64).logSoftmax(-1).flattened(0, -2) }
     let ids = try targets.elements(Int64.self)
@@ -46,38 +46,39 @@ import VirtualWidth
     let model = try LanguageModel(depths, weights: WeightStore(seed: 1))
     let (tokens, all) = try random(2, 9)
     let ignored = Tensor((0..<18).map { [2, 8, 9, 14].contains($0) }, shape: [2, 9])
-    let targets = try withTorch { all.masked(ignored, -100) }
+    let targets = try withTorch { all.maskedFill(ignored, -100) }
     let found = try losses(model, tokens, targets)
     let logits = try withTorch { model.logits(tokens) }
     #expect(try abs(#require(found["next_token"]) - mean(logits, targets)) < 1e-5)
-    // Depth k scores what stands k + 1 places further, and sees the row's next token where a target is ignored.
-    let deeper = try withTorch {
-      let pass = Pass(length: 9, configuration: depths)
-      let known = Tensor.choose(ignored, tokens.rolled(-1, axis: 1), all)
-      return model.deeperOutputs(from: model.trunk(tokens, in: pass), tokens: tokens, targets: known, in: pass)
-        .map(model.scores)
+    // The targets of depth k are k + 1 positions later. Where a target is ignored, depths are given the row's next
+    // token.
+    let depthLogits = try withTorch {
+      let context = ForwardContext(length: 9, configuration: depths)
+      let known = Tensor.where(ignored, tokens.rolled(-1, axis: 1), all)
+      return model.mtpOutputs(from: model.trunk(tokens, in: context), tokens: tokens, targets: known, in: context)
+        .map(model.headLogits)
     }
-    for (k, logits) in deeper.enumerated() {
+    for (k, logits) in depthLogits.enumerated() {
       let expected = try mean(
         withTorch { logits.slice(1, 0..<(8 - k)) }, withTorch { targets.slice(1, (k + 1)...).contiguous() })
       #expect(try abs(#require(found["next_\(k + 2)_token"]) - expected) < 1e-5)
     }
   }
 
-  @Test(arguments: Kernels.allCases) func withoutTargetsThereIsNothingToLearn(kernels: Kernels) throws {
+  @Test(arguments: Kernels.allCases) func losses_withoutTargets_areZero(kernels: Kernels) throws {
     let model = try LanguageModel(depths, weights: WeightStore(seed: 1))
     for weight in model.weights.tensors.values { weight.requiringGradient() }
     let (tokens, all) = try random(2, 5)
-    // Of the first row's only target the deeper depths see nothing.
+    // The only target is the first one of a row, which no depth predicts.
     let counted = Tensor((0..<10).map { $0 == 0 }, shape: [2, 5])
     try Kernels.$selected.withValue(kernels) {
-      let targets = try withTorch { Tensor.choose(counted, all, .full([2, 5], -100, .int64)) }
+      let targets = try withTorch { Tensor.where(counted, all, .full([2, 5], -100, .int64)) }
       let found = try losses(model, tokens, targets)
       #expect(try #require(found["total"]) > 1)
       #expect(found["total"] == found["next_token"])
       for k in 2...4 { #expect(found["next_\(k)_token"] == 0) }
       try withTorch {
-        model.losses(tokens, targets: targets, in: Pass(length: 5, configuration: depths)).total.backward()
+        model.losses(tokens, targets: targets, in: ForwardContext(length: 5, configuration: depths)).total.backward()
         for (name, weight) in model.weights.tensors {
           let sum = try weight.gradient?.abs().sum().item() ?? 0
           #expect(sum.isFinite, "\(name)")
@@ -86,24 +87,24 @@ import VirtualWidth
     }
   }
 
-  @Test func portionsOfAStepMakeTheWhole() throws {
+  @Test("scaled losses of a step's parts add up to the losses of the step") func scaledLosses_sum() throws {
     let model = try LanguageModel(depths, weights: WeightStore(seed: 1))
     let (tokens, all) = try random(4, 9)
     let ignored = Tensor((0..<36).map { $0 % 9 < 2 * ($0 / 9) + 1 }, shape: [4, 9])
-    let targets = try withTorch { all.masked(ignored, -100) }
-    let whole = try losses(model, tokens, targets)
+    let targets = try withTorch { all.maskedFill(ignored, -100) }
+    let expected = try losses(model, tokens, targets)
     var sums: [String: Double] = [:]
     for range in [0..<1, 1..<4] {
       let part = try withTorch { targets.slice(0, range) }
-      let shares = try LossShares(of: .init(part, depths), in: .init(targets, depths))
+      let fractions = try LossFractions(of: .init(part, depths), in: .init(targets, depths))
       try withTorch {
-        let pass = Pass(length: 9, configuration: depths)
-        let losses = model.losses(tokens.slice(0, range), targets: part, in: pass).portion(shares, depths)
+        let context = ForwardContext(length: 9, configuration: depths)
+        let losses = model.losses(tokens.slice(0, range), targets: part, in: context).scaled(by: fractions, depths)
         for (name, value) in losses.named { sums[name, default: 0] += try value.item() }
       }
     }
-    #expect(sums.keys == whole.keys)
-    for (name, value) in whole { #expect(try abs(#require(sums[name]) - value) < 1e-5, "\(name)") }
+    #expect(sums.keys == expected.keys)
+    for (name, value) in expected { #expect(try abs(#require(sums[name]) - value) < 1e-5, "\(name)") }
   }
 
   @Test(arguments: [(1, 0), (2, 1), (3, 2), (4, 3), (9, 3)])
@@ -116,7 +117,7 @@ import VirtualWidth
   }
 
   @Test(arguments: ModelConfiguration.variety.map(\.name), Kernels.allCases)
-  func tokensOutOfRangeAreRecorded(name: String, kernels: Kernels) throws {
+  func tokens_outOfRange_areReported(name: String, kernels: Kernels) throws {
     let configuration = try #require(ModelConfiguration.variety.first { $0.name == name }).configuration
     let model = try LanguageModel(configuration, weights: WeightStore(seed: 1))
     let table = try #require(model.weights.tensors["model.embed_tokens.weight"])
@@ -124,7 +125,9 @@ import VirtualWidth
     let bad = Tensor([Int64(1), 61, 3], shape: [1, 3])
     func text(_ tokens: Tensor, _ targets: Tensor) -> String {
       Kernels.$selected.withValue(kernels) {
-        message { _ = model.losses(tokens, targets: targets, in: Pass(length: 3, configuration: configuration)) }
+        message {
+          _ = model.losses(tokens, targets: targets, in: ForwardContext(length: 3, configuration: configuration))
+        }
       }
     }
     #expect(text(bad, good) == "embedding(float32\(table.shape), int64[1, 3]): index out of range in self")
@@ -142,7 +145,7 @@ import VirtualWidth
       let model = try LanguageModel(configuration, weights: WeightStore(seed: 1))
       let text = message {
         let broken = Tensor.ones([6]).reshaped(7)
-        _ = model.losses(broken, targets: broken, in: Pass(length: 3, configuration: configuration))
+        _ = model.losses(broken, targets: broken, in: ForwardContext(length: 3, configuration: configuration))
       }
       #expect(text == first, "\(name)")
     }

@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
-@testable import LanguageModel
+@testable import WidebandLanguageModel
 
 @Suite struct MixtureOfExpertsTests {
   private let D = 10
@@ -20,16 +20,16 @@ import Torch
     return weights
   }
 
-  /// What the layer's input is normalised with.
+  /// The weight of the layer's input norm.
   private let norm = Tensor((0..<10).map { 1 + Float($0) / 16 }, shape: [10])
 
   private func run(
     _ experts: ModelConfiguration.Experts, _ weights: [String: Tensor], _ x: Tensor
-  ) throws -> (output: Tensor, pass: Pass) {
+  ) throws -> (output: Tensor, context: ForwardContext) {
     let layer = try MixtureOfExperts(
       experts, norm: norm, epsilon: 1e-6, start: .standard, in: WeightStore(stored: weights, mutable: false).root)
-    let pass = Pass(length: x.size(1), configuration: rotary)
-    return (try withTorch { layer(x, in: pass) }, pass)
+    let context = ForwardContext(length: x.size(1), configuration: rotary)
+    return (try withTorch { layer(x, in: context) }, context)
   }
 
   /// Every expert on every token in float64, weighted by the router's probability where it is among the k largest.
@@ -42,14 +42,14 @@ import Torch
         input.matmul(try #require(weights[name]).to(.float64).transposed())
       }
       let probabilities = try map(flat, "gate.weight").softmax(-1)
-      let kth = probabilities.top(experts.perToken).values.min(-1, keep: true)
-      var shares = probabilities.masked(probabilities .< kth, 0)
-      if experts.isRenormalized { shares = shares / shares.sum(-1, keep: true) }
+      let kth = probabilities.topK(experts.perToken).values.min(-1, keep: true)
+      var routing = probabilities.maskedFill(probabilities .< kth, 0)
+      if experts.isRenormalized { routing = routing / routing.sum(-1, keep: true) }
       var sum = Tensor.zeros(flat.shape, .float64)
       for expert in 0..<experts.count {
         let scope = "experts.\(expert)"
         let hidden = try map(flat, "\(scope).gate_proj.weight").silu() * map(flat, "\(scope).up_proj.weight")
-        sum = sum + (try map(hidden, "\(scope).down_proj.weight")) * shares.slice(1, expert..<(expert + 1))
+        sum = sum + (try map(hidden, "\(scope).down_proj.weight")) * routing.slice(1, expert..<(expert + 1))
       }
       return sum.reshaped(x.shape)
     }
@@ -61,10 +61,10 @@ import Torch
       count: shape.0, perToken: shape.1, intermediateSize: 7, isRenormalized: isRenormalized)
     let weights = try weights(experts)
     let x = try RandomTensors(seed: 12).normal(2, 9, D)
-    let (output, pass) = try run(experts, weights, x)
+    let (output, context) = try run(experts, weights, x)
     #expect(try relativeError(of: output, to: dense(experts, weights, x)) < 2e-6)
-    let loads = try #require(pass.expertLoads.first).elements(Int64.self)
-    #expect(pass.expertLoads.count == 1)
+    let loads = try #require(context.expertLoads.first).elements(Int64.self)
+    #expect(context.expertLoads.count == 1)
     #expect(loads.count == experts.count)
     #expect(loads.reduce(0, +) == Int64(18 * experts.perToken))
     #expect(loads.allSatisfy { $0 <= 18 })
@@ -74,9 +74,9 @@ import Torch
     let experts = ModelConfiguration.Experts(count: 6, perToken: 2, intermediateSize: 7)
     let weights = try weights(experts)
     let x = try withTorch { try RandomTensors(seed: 12).normal(2, 9, D).to(.bfloat16) }
-    let (output, pass) = try run(experts, weights, x)
+    let (output, context) = try run(experts, weights, x)
     #expect(output.dtype == .bfloat16)
-    let logits = try #require(pass.routerLogits.first)
+    let logits = try #require(context.routerLogits.first)
     #expect(logits.dtype == .float32)
     let router = try #require(weights["gate.weight"])
     let exact = try withTorch {
@@ -91,7 +91,7 @@ import Torch
     let weights = try weights(experts)
     let order = [4, 2, 0, 5, 1, 3]
     var permuted = weights
-    permuted["gate.weight"] = try withTorch { weights["gate.weight"]?.rows(Tensor(order.map(Int64.init))) }
+    permuted["gate.weight"] = try withTorch { weights["gate.weight"]?.indexSelect(Tensor(order.map(Int64.init))) }
     for (place, expert) in order.enumerated() {
       for name in ["gate_proj", "up_proj", "down_proj"] {
         permuted["experts.\(place).\(name).weight"] = weights["experts.\(expert).\(name).weight"]
@@ -114,18 +114,18 @@ import Torch
       (0..<4).flatMap { Array(repeating: Float($0 == 2 ? 1 : -1), count: D) }, shape: [4, D])
     let store = WeightStore(stored: weights, mutable: true)
     let layer = try MixtureOfExperts(experts, norm: norm, epsilon: 1e-6, start: .standard, in: store.root)
-    let pass = Pass(length: 5, configuration: rotary)
+    let context = ForwardContext(length: 5, configuration: rotary)
     try withTorch {
       store.tensors.values.forEach { $0.requiringGradient() }
-      layer(x, in: pass).power(2).sum().backward()
+      layer(x, in: context).power(2).sum().backward()
     }
-    #expect(try pass.expertLoads[0].elements(Int64.self) == [0, 0, 5, 0])
+    #expect(try context.expertLoads[0].elements(Int64.self) == [0, 0, 5, 0])
     let norms = try (0..<4).map { expert in
       try withTorch { try store.tensors["experts.\(expert).up_proj.weight"]?.gradient?.norm().item() ?? 0 }
     }
     #expect(norms[2] > 0)
     #expect([0, 1, 3].allSatisfy { norms[$0] == 0 })
-    let output = try withTorch { withoutGradients { layer(x, in: pass) } }
+    let output = try withTorch { withoutGradients { layer(x, in: context) } }
     #expect(try relativeError(of: output, to: dense(experts, weights, x)) < 2e-6)
   }
 
@@ -134,43 +134,43 @@ import Torch
     // No preference: probabilities of 1/4, and every token counts twice.
     #expect(
       try abs(withTorch { MixtureOfExperts.balanceLoss([.zeros([5, 4])], experts) }.item() - 2) < 1e-6)
-    // All tokens to the first two experts alike: 4 (1 · 1/2 + 1 · 1/2).
+    // All tokens are routed to the first two experts: 4 (1 · 1/2 + 1 · 1/2).
     let logits = Tensor((0..<5).flatMap { _ in [Float(50), 50, 0, 0] }, shape: [5, 4])
     #expect(try abs(withTorch { MixtureOfExperts.balanceLoss([logits], experts) }.item() - 4) < 1e-5)
-    // The layers count together: the other half of the tokens makes up for the first.
+    // The loss is over all layers together: a second layer with the other experts balances the first.
     let others = Tensor((0..<5).flatMap { _ in [Float(0), 0, 50, 50] }, shape: [5, 4])
     #expect(try abs(withTorch { MixtureOfExperts.balanceLoss([logits, others], experts) }.item() - 2) < 1e-5)
   }
 
-  @Test("padding counts neither in the balance nor in what experts were sent")
-  func paddingIsNotCounted() throws {
+  @Test("padding counts neither in the balance loss nor in the expert loads")
+  func padding_isNotCounted() throws {
     let experts = ModelConfiguration.Experts(count: 4, perToken: 2, intermediateSize: 7)
     let logits = Tensor((0..<10).flatMap { $0 < 5 ? [Float(50), 50, 0, 0] : [0, 0, 50, 50] }, shape: [10, 4])
     let padding = Tensor((0..<10).map { $0 >= 5 }, shape: [1, 10])
     let balance = try withTorch { MixtureOfExperts.balanceLoss([logits], experts, without: padding) }
     #expect(try abs(balance.item() - 4) < 1e-5)
-    // A row that ends before its length is the row that is as short as its text.
+    // A padded row equals the row without its padding.
     let configuration = ModelConfiguration.small {
       $0.experts = .init(count: 6, perToken: 2, intermediateSize: 16, balanceLossWeight: 0.01)
     }
     let model = try LanguageModel(configuration, weights: WeightStore(seed: 2))
     let tokens = try RandomTensors(seed: 3).tokens(1, 9, below: 61)
     let targets = Tensor((0..<9).map { $0 < 6 ? Int64($0) : -100 }, shape: [1, 9])
-    func measure(_ length: Int, _ pass: Pass) throws -> (balance: Double, loads: [[Int64]]) {
+    func measure(_ length: Int, _ context: ForwardContext) throws -> (balance: Double, loads: [[Int64]]) {
       let losses = try withTorch {
-        model.losses(tokens.slice(1, 0..<length), targets: targets.slice(1, 0..<length), in: pass)
+        model.losses(tokens.slice(1, 0..<length), targets: targets.slice(1, 0..<length), in: context)
       }
-      return try (#require(losses.balance).item(), pass.expertLoads.map { try $0.elements(Int64.self) })
+      return try (#require(losses.balance).item(), context.expertLoads.map { try $0.elements(Int64.self) })
     }
     let padded = try measure(
       9,
       withTorch {
-        Pass(
+        ForwardContext(
           positions: Tensor([Int64(0), 1, 2, 3, 4, 5, 0, 0, 0], shape: [1, 9]),
           documents: Tensor([Int64](repeating: 0, count: 6) + [-1, -1, -1], shape: [1, 9]),
           configuration: configuration)
       })
-    let short = try measure(6, Pass(length: 6, configuration: configuration))
+    let short = try measure(6, ForwardContext(length: 6, configuration: configuration))
     #expect(abs(padded.balance - short.balance) < 1e-5)
     #expect(padded.loads == short.loads && short.loads.allSatisfy { $0.reduce(0, +) == 12 })
   }
@@ -179,9 +179,9 @@ import Torch
     let configuration = ModelConfiguration.everything
     let model = try LanguageModel(configuration, weights: WeightStore(seed: 2))
     let tokens = try RandomTensors(seed: 3).tokens(3, 7, below: 61)
-    let pass = Pass(length: 7, configuration: configuration)
-    _ = try withTorch { model.losses(tokens, targets: tokens, in: pass) }
-    #expect(pass.expertLoads.count == 4, "two layers and two depths")
-    for loads in pass.expertLoads { #expect(try loads.sum().item() == 3 * 7 * 2) }
+    let context = ForwardContext(length: 7, configuration: configuration)
+    _ = try withTorch { model.losses(tokens, targets: tokens, in: context) }
+    #expect(context.expertLoads.count == 4, "two layers and two depths")
+    for loads in context.expertLoads { #expect(try loads.sum().item() == 3 * 7 * 2) }
   }
 }

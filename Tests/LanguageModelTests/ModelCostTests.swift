@@ -1,9 +1,9 @@
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandTorch
+import WidebandVirtualWidth
 
-@testable import LanguageModel
+@testable import WidebandLanguageModel
 
 @Suite struct ModelCostTests {
   @Test(arguments: Fixtures.models) func parametersAreThoseOfTheFile(name: String) throws {
@@ -23,7 +23,8 @@ import VirtualWidth
     #expect(ModelCost(configuration, contextLength: 16).parameters == store.parameterCount)
   }
 
-  /// 42 D for norm, maps and width and 6 D for depth at (2,3), as arXiv 2511.11238, section 5.1, has it.
+  /// At (m, n) = (2, 3): 42 D for norm, maps and width connection, 6 D for the depth connection. Source: arXiv
+  /// 2511.11238, section 5.1.
   @Test func aConnectionCostsWhatThePaperSays() throws {
     func operations(_ m: Int, _ n: Int, _ kind: VirtualWidth.Connections = .dynamic) throws -> Double {
       let configuration = ModelConfiguration.small {
@@ -45,7 +46,7 @@ import VirtualWidth
     let cost = ModelCost(.small { $0.layerCount = 1 }, contextLength: 10)
     func part(_ name: String) throws -> ModelCost.Part { try #require(cost.parts.first { $0.name == name }) }
     #expect(try part("feed-forward").operations == 2 * 3 * 48 * 56)
-    // Projections, then scores and values over half of ten positions for 4 heads of 8 channels.
+    // Projections, then products with keys and values of five positions on average, for 4 heads of 8 channels.
     let projections = 48 * 32 * 2 + 48 * 16 * 2
     let products = 4 * 32 * 5
     #expect(try part("attention").operations == Double(2 * projections + products))
@@ -63,7 +64,7 @@ import VirtualWidth
     #expect(part.activeParameters == 2 * (2 * 3 * 48 * 16 + 6 * 48))
   }
 
-  @Test func ofAPromptOnlyTheLastTokenMeetsReduceAndHead() throws {
+  @Test("reduce and head of a prompt count for its last token alone") func prompt_operations() throws {
     let configuration = ModelConfiguration.small {
       $0.virtualWidth = VirtualWidth(fractionRate: 4, slots: 8)
     }
@@ -72,10 +73,10 @@ import VirtualWidth
     let last = try part("reduce") + part("output head")
     let expected = 10 * (cost.operations - last) + last
     #expect(abs(ModelCost.operations(ofPrompt: 10, configuration) - expected) < 1e-6 * expected)
-    // Prediction depths write nothing, so they cost nothing.
-    var deeper = configuration
-    deeper.multiTokenPrediction = .init(depth: 1, lossWeight: 0.3)
-    #expect(ModelCost.operations(ofPrompt: 10, deeper) == ModelCost.operations(ofPrompt: 10, configuration))
+    // Prediction depths are not part of a prefill.
+    var withDepth = configuration
+    withDepth.multiTokenPrediction = .init(depth: 1, lossWeight: 0.3)
+    #expect(ModelCost.operations(ofPrompt: 10, withDepth) == ModelCost.operations(ofPrompt: 10, configuration))
   }
 
   @Test("sizes that multiply past 2^63 are counted without a trap, and the largest that are valid to the unit")

@@ -1,12 +1,12 @@
 import Foundation
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandTorch
+import WidebandVirtualWidth
 
-@testable import LanguageModel
+@testable import WidebandLanguageModel
 
-/// Models whose matrices are whole numbers.
+/// Models with quantized matrices.
 @Suite struct QuantizedModelTests {
   private func model(
     _ configuration: ModelConfiguration, _ scheme: QuantizationScheme?
@@ -17,7 +17,7 @@ import VirtualWidth
   }
 
   @Test(arguments: ModelConfiguration.variety.map(\.name), QuantizationScheme.allCases)
-  func aModelComputesWithWhatItsNumbersStandFor(name: String, scheme: QuantizationScheme) throws {
+  func quantizedModel_equalsDequantizedModel(name: String, scheme: QuantizationScheme) throws {
     let configuration = try #require(ModelConfiguration.variety.first { $0.name == name }).configuration
     let quantized = try model(configuration, scheme)
     let tensors = try withTorch {
@@ -25,7 +25,7 @@ import VirtualWidth
         (name, quantized.weights.matrices[name]?.floats ?? tensor)
       }
     }
-    let expanded = try LanguageModel(
+    let dequantized = try LanguageModel(
       configuration, weights: WeightStore(stored: Dictionary(uniqueKeysWithValues: tensors), mutable: false))
     let random = try RandomTensors(seed: 1)
     let tokens = random.tokens(2, 9, below: configuration.vocabularySize)
@@ -33,48 +33,49 @@ import VirtualWidth
     func outputs(_ model: LanguageModel) throws -> (Tensor, [Double]) {
       try withTorch {
         try withoutGradients {
-          let losses = model.losses(tokens, targets: targets, in: Pass(length: 9, configuration: configuration))
+          let losses = model.losses(
+            tokens, targets: targets, in: ForwardContext(length: 9, configuration: configuration))
           return (model.logits(tokens), try losses.named.map { try $0.value.item() })
         }
       }
     }
-    let (found, expected) = try (outputs(quantized), outputs(expanded))
+    let (found, expected) = try (outputs(quantized), outputs(dequantized))
     #expect(try relativeError(of: found.0, to: expected.0) < 1e-6)
     #expect(zip(found.1, expected.1).allSatisfy { abs($0 - $1) < 1e-5 })
-    #expect(quantized.weights.parameterCount == expanded.weights.parameterCount)
+    #expect(quantized.weights.parameterCount == dequantized.weights.parameterCount)
   }
 
-  @Test func routersNormsAndConnectionsStayAsTheyAre() throws {
+  @Test("routers, norms and connections are not quantized") func vectors_notQuantized() throws {
     let weights = try model(.everything, .int8).weights
-    let kept = weights.tensors.keys.filter { weights.matrices[$0] == nil && !$0.hasSuffix(".weight_scale") }
+    let floats = weights.tensors.keys.filter { weights.matrices[$0] == nil && !$0.hasSuffix(".weight_scale") }
     #expect(
-      kept.allSatisfy {
+      floats.allSatisfy {
         $0.contains("norm") || $0.contains("_connection.") || $0.hasSuffix("mlp.gate.weight")
       })
     #expect(weights.matrices.values.allSatisfy { $0.scheme == .int8 })
-    #expect(kept.allSatisfy { weights.tensors[$0]?.dtype == .float32 })
+    #expect(floats.allSatisfy { weights.tensors[$0]?.dtype == .float32 })
     for name in [
       "model.embed_tokens", "lm_head", "model.reduce", "model.mtp.1.proj", "model.mtp.0.reduce",
       "model.layers.1.self_attn.q_proj", "model.layers.0.mlp.experts.5.down_proj",
     ] { #expect(weights.matrices[name + ".weight"] != nil, "\(name)") }
   }
 
-  @Test func theConfigurationHasToSayIt() throws {
+  @Test("weights not quantized as configured are rejected") func quantization_mismatch() throws {
     var configuration = ModelConfiguration.small()
-    let refused = { (scheme: QuantizationScheme?) in
+    let error = { (scheme: QuantizationScheme?) in
       message { _ = try LanguageModel(configuration, weights: WeightStore(seed: 1, quantizing: scheme)) }
     }
     #expect(
-      refused(.int8) == "there is no quantization_config, but tensor 'model.embed_tokens.weight' is in int8")
+      error(.int8) == "there is no quantization_config, but tensor 'model.embed_tokens.weight' is in int8")
     configuration.quantization = .int4
     #expect(
-      refused(.int8) == "quantization_config says int4, but tensor 'model.embed_tokens.weight' is in int8")
+      error(.int8) == "quantization_config says int4, but tensor 'model.embed_tokens.weight' is in int8")
     #expect(
-      refused(nil) == "quantization_config says int4, but tensor 'model.embed_tokens.weight' is of floats")
-    #expect(refused(.int4) == "no error")
+      error(nil) == "quantization_config says int4, but tensor 'model.embed_tokens.weight' is of floats")
+    #expect(error(.int4) == "no error")
   }
 
-  /// All widths are multiples of 128 here, so that nothing is padded.
+  /// All widths are multiples of 128, so that no group is padded.
   @Test(arguments: [QuantizationScheme?.none, .int8, .int4]) func bytesAreThoseOfTheStore(
     scheme: QuantizationScheme?
   ) throws {
@@ -85,7 +86,7 @@ import VirtualWidth
     let weights = try model(configuration, scheme).weights
     configuration.quantization = scheme
     let parts = ModelCost(configuration, contextLength: 16).parts
-    // Of the embedding a token reads one row.
+    // A token reads one row of the embedding.
     let unread = 69 * 128 * (scheme?.bytesPerWeight ?? 4)
     #expect(parts.reduce(0) { $0 + $1.bytes - 4 * $1.traffic } == Double(weights.byteCount) - unread)
   }

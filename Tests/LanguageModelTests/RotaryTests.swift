@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
-@testable import LanguageModel
+@testable import WidebandLanguageModel
 
-/// The angles of a few positions, formed at once, against tensor operators.
+/// The fused tables of a few positions compared to composed operators.
 @Test func rotaryTablesOfFewPositionsAreThoseOfMany() throws {
   let places: [Int64] = [0, 1, 2, 3, 17, 511, 4096, 40_959, 131_071, 1_000_003, 5, 6, 7, 8, 9, 10]
   for count in [1, 3, 16] {
@@ -16,7 +16,7 @@ import Torch
       }
       for (found, expected) in [(fused.cos, composed.cos), (fused.sin, composed.sin)] {
         #expect(found.shape == [1, count, 1, headSize] && expected.shape == found.shape)
-        // Both round to float32 what two libraries make of the same angle in float64.
+        // Both round the cosine of the same float64 angle to float32, computed by different libraries.
         #expect(try withTorch { try (found - expected).abs().max().item() } <= 6e-8, "\(count) \(headSize)")
       }
     }

@@ -1,12 +1,12 @@
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandTorch
+import WidebandVirtualWidth
 
-@testable import LanguageModel
+@testable import WidebandLanguageModel
 
 @Suite struct WeightTests {
-  /// The weights of a fresh model, changed, and what loading them says.
+  /// The error message of loading a model's changed weights.
   private func loading(
     _ configuration: ModelConfiguration = .everything, _ change: (inout [String: Tensor]) throws -> Void
   ) throws -> String {
@@ -83,7 +83,7 @@ import VirtualWidth
     #expect(Set(store.tensors.keys) == Set(expected))
   }
 
-  @Test func expertsStandWhereTheConfigurationSays() throws {
+  @Test("experts are in the configured layers") func experts_layers() throws {
     let configuration = ModelConfiguration.small {
       $0.layerCount = 6
       $0.experts = .init(count: 2, perToken: 1, intermediateSize: 8, layerStep: 2, denseLayers: [3])

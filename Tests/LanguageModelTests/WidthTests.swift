@@ -1,11 +1,11 @@
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandTorch
+import WidebandVirtualWidth
 
-@testable import LanguageModel
+@testable import WidebandLanguageModel
 
-/// At the initial values a model of any width carries the plain model inside it.
+/// At the initial values the first slots of a wide model are the state of the plain model.
 @Suite struct WidthTests {
   struct Pair {
     let plain: LanguageModel
@@ -28,7 +28,9 @@ import VirtualWidth
     func states(_ tokens: Tensor) throws -> (plain: Tensor, wide: Tensor) {
       func state(_ model: LanguageModel) throws -> Tensor {
         try withTorch {
-          withoutGradients { model.trunk(tokens, in: Pass(length: tokens.size(1), configuration: model.configuration)) }
+          withoutGradients {
+            model.trunk(tokens, in: ForwardContext(length: tokens.size(1), configuration: model.configuration))
+          }
         }
       }
       return try (state(plain), state(wide))
@@ -44,7 +46,7 @@ import VirtualWidth
     let (plain, wide) = try pair.states(tokens)
     let stream = try withTorch { wide.slice(-2, 0..<m).flattened(-2).unsqueezed(-2) }
     #expect(try stream.elements(Float.self) == plain.elements(Float.self), comment)
-    // All that the sublayers wrote into block j mod m of the stream, slot j has received as well.
+    // Slot j has received the same sublayer outputs as block j mod m of the stream.
     let table = try #require(pair.wide.weights.tensors["model.embed_tokens.weight"])
     let embedded = try withTorch {
       let rows = table.embedding(tokens)
@@ -84,7 +86,7 @@ import VirtualWidth
     try check(pair, width, comment: "experts")
   }
 
-  /// Without a group norm, and reading nothing but the first slots, the wide model is the plain one to its logits.
+  /// Without a group norm, and with a reduce that reads the first slots alone, the logits are those of the plain model.
   @Test(arguments: [(2, 3), (3, 8)]) func anIdentityReduceGivesThePlainLogits(m: Int, n: Int) throws {
     var start = InitialValues.standard
     start.reduce = .identity

@@ -21,8 +21,8 @@ inline void require(bool holds, const std::string &what) {
   failures++;
 }
 
-/// Memory at the end of an allocation, aligned like a float and no better. What is before it, but for four bytes, and
-/// behind it may not be touched.
+/// Memory at the end of an allocation, aligned only like a float. Accesses after it, and before it but for four bytes, are
+/// errors.
 class Bytes {
  public:
   explicit Bytes(int64_t count)
@@ -36,7 +36,7 @@ class Bytes {
   }
 
   operator uint8_t *() const { return data; }
-  /// As whole numbers of another type.
+  /// As integers of another type.
   template <typename Number>
   Number *as() const {
     return reinterpret_cast<Number *>(data);
@@ -84,8 +84,9 @@ class Floats {
 
 using Outputs = std::vector<Floats *>;
 
-/// Runs a kernel twice and looks at what it left behind. Sums start at zero, other outputs at NaN.
-inline void check(const std::string &name, const Outputs &outputs, const Outputs &sums, const std::function<bool()> &run) {
+/// Runs a kernel twice and checks its results. Sums start at zero, other outputs at NaN.
+inline void check(
+    const std::string &name, const Outputs &outputs, const Outputs &sums, const std::function<bool()> &run) {
   std::vector<std::vector<float>> before;
   for (int round = 0; round < 2; round++) {
     for (Floats *output : outputs) output->clear();

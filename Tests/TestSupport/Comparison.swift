@@ -1,6 +1,6 @@
-import Torch
+import WidebandTorch
 
-/// ‖found − expected‖ / ‖expected‖ in float64; where nothing but zero is expected, ‖found‖.
+/// ‖found − expected‖ / ‖expected‖ in float64; ‖found‖ if all expected elements are zero.
 ///
 /// - Throws: `TorchError` if the shapes differ.
 public func relativeError(of found: Tensor, to expected: Tensor) throws -> Double {
@@ -32,12 +32,4 @@ public func gradients(of inputs: [Tensor], _ loss: ([Tensor]) throws -> Tensor) 
     try loss(leaves).backward()
     return leaves.map { $0.gradient ?? .zeros($0.shape, $0.dtype) }
   }
-}
-
-/// The text of the error that `body` throws, in a scope of its own; "no error" if it throws none.
-public func message(_ body: () throws -> Void) -> String {
-  do {
-    try withTorch(body)
-    return "no error"
-  } catch { return "\(error)" }
 }

@@ -1,10 +1,10 @@
-import CheckedInput
-import Checkpoint
 import Foundation
-import LanguageModel
-import Torch
+import WidebandCheckedInput
+import WidebandCheckpoint
+import WidebandLanguageModel
+import WidebandTorch
 
-/// The model folders that lie beside the tests, with the outputs that a reference gave on the same weights.
+/// The files in `Tests/Fixtures`, such as model folders with a reference's outputs on the same weights.
 public enum Fixtures {
   /// `Tests/Fixtures`.
   public static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -16,7 +16,7 @@ public enum Fixtures {
     return names.sorted().map { "\(kind)/\($0)" }
   }
 
-  /// Where the fixture of this name lies.
+  /// The URL of a fixture.
   public static func url(_ name: String) -> URL { folder.appending(path: name) }
 
   /// The configuration of a model folder.

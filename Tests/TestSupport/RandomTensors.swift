@@ -1,19 +1,19 @@
-import Torch
-import VirtualWidth
+import WidebandTorch
+import WidebandVirtualWidth
 
-/// Tensors that a seed determines, one after the other.
+/// A sequence of random tensors that a seed determines.
 public struct RandomTensors {
   private let generator: Generator
 
   /// The sequence of a seed.
   public init(seed: UInt64) throws { generator = try Generator(seed: seed) }
 
-  /// Independent normal numbers.
+  /// Independent samples of a normal distribution.
   public func normal(_ shape: Int..., around mean: Double = 0, deviation: Double = 1) -> Tensor {
     .normal(shape, mean: mean, standardDeviation: deviation, from: generator)
   }
 
-  /// Whole numbers from 0 to `end` - 1.
+  /// Random integers from 0 to `end` - 1.
   public func tokens(_ shape: Int..., below end: Int) -> Tensor { .integers(shape, in: 0..<end, from: generator) }
 
   /// The weights of a hyper-connection by name, far from their initial values.

@@ -1,5 +1,5 @@
-import LanguageModel
-import VirtualWidth
+import WidebandLanguageModel
+import WidebandVirtualWidth
 
 extension ModelConfiguration {
   /// A model that runs in milliseconds: V 61, D 48 unless told otherwise, two layers, four heads on two key heads.
@@ -21,7 +21,7 @@ extension ModelConfiguration {
     $0.multiTokenPrediction = MultiTokenPrediction(depth: 2, lossWeight: 0.4)
   }
 
-  /// One configuration for each part that a model may have, and `everything`.
+  /// One configuration for each optional part of a model, and `everything`.
   public static let variety: [(name: String, configuration: ModelConfiguration)] = [
     ("plain", small()),
     ("tied", small { $0.isHeadTied = true }),

@@ -1,24 +1,26 @@
-import Torch
+import WidebandTorch
 
-/// A processor in the place of a GPU: what would be recorded is done anew each time, on the same tensors. What reads
-/// tensors or makes them of numbers fails as on a GPU.
+/// A substitute for CUDA graphs on the CPU: the captured work is executed at each replay, on the same tensors. Reading
+/// tensors and creating them from numbers fail, as during a capture on a GPU.
 public final class StandInRecorder {
-  /// How often something was to be recorded.
+  /// The number of captures.
   public private(set) var records = 0
-  /// How often what was recorded has run.
+  /// The number of replays.
   public private(set) var runs = 0
   private let refuses: Bool
 
-  /// - Parameter refuses: whether nothing can be recorded.
+  /// A recorder.
+  ///
+  /// - Parameter refuses: whether all captures fail.
   public init(refuses: Bool = false) { self.refuses = refuses }
 
-  /// `RecordedWork.Recorder`.
+  /// `CUDAGraph.Recorder`.
   public func record(_: Device, _ work: @escaping () -> Bool) -> (() throws -> Void)? {
     records += 1
     guard !refuses else { return nil }
     return { [self] in
       runs += 1
-      guard try RecordedWork.$isRecording.withValue(true, operation: { try withTorch(work) }) else {
+      guard try CUDAGraph.$isCapturing.withValue(true, operation: { try withTorch(work) }) else {
         throw TorchError("what was recorded refuses")
       }
     }

@@ -1,30 +1,31 @@
 import Foundation
+import TestSupport
 import Testing
 
-@testable import Tokenization
+@testable import WidebandTokenization
 
-/// Each thing that can be wrong with a tokenizer file, and the sentence about it.
+/// Errors of tokenizer files.
 @Suite struct BadFileTests {
-  private func failure(_ change: (inout SmallFile) -> Void) -> String? {
+  private func failure(_ change: (inout SmallFile) -> Void) -> String {
     var file = SmallFile()
     change(&file)
     return file.failure()
   }
 
-  private func failure(json: String) -> String? {
-    failureOf { try Tokenizer(json: Data(json.utf8), name: "t.json") }
+  private func failure(json: String) -> String {
+    message { try Tokenizer(json: Data(json.utf8), name: "t.json") }
   }
 
-  @Test func theSmallFileIsGood() {
-    #expect(SmallFile().failure() == nil)
+  @Test func smallFile_isValid() {
+    #expect(SmallFile().failure() == "no error")
   }
 
-  @Test func missingFile() {
+  @Test func file_missing() {
     let url = URL(fileURLWithPath: "/no/such/tokenizer.json")
     #expect(
-      failureOf { try Tokenizer(contentsOf: url) }
+      message { try Tokenizer(contentsOf: url) }
         == "/no/such/tokenizer.json: cannot be read: No such file or directory")
-    #expect(failureOf { try Tokenizer(contentsOf: URL(fileURLWithPath: "/")) } == "/: is a folder: expected a file")
+    #expect(message { try Tokenizer(contentsOf: URL(fileURLWithPath: "/")) } == "/: is a folder: expected a file")
   }
 
   @Test(arguments: [
@@ -43,13 +44,13 @@ import Testing
     ("{\"a\":1} x", "line 1, column 9: text after the end of the document"),
     ("{\"a\":" + String(repeating: "[", count: 200), "line 1, column 134: more than 128 levels"),
   ])
-  func malformed(json: String, message: String) {
+  func file_malformed(json: String, message: String) {
     #expect(
       failure(json: json)
         == "t.json: \(message.replacing(/^line 1, column \d+|^line 2, column \d+/) { "\($0.output): malformed JSON" })")
   }
 
-  @Test("what nobody reads may have any form, and of equal keys the last counts")
+  @Test("unread keys may have any value, and the last of equal keys counts")
   func file_unreadKeys() throws {
     var file = SmallFile()
     file.model += #""x":123456789012345678901234567890,"y":1e999,"z":"\ud800","\udfff":NaN,"type":"BPE","#
@@ -60,13 +61,13 @@ import Testing
     #expect(file.failure() == "small.json: model.type is 7: expected a string")
     file.vocabulary.append("\"\\ud800\":5")
     file.model = ""
-    #expect(file.failure()?.contains("half of a surrogate pair in a token of model.vocab") == true)
+    #expect(file.failure().contains("half of a surrogate pair in a token of model.vocab"))
   }
 
-  @Test("no escape sequence of a file reaches the terminal, and no message is longer than a few lines")
+  @Test("messages escape control characters and have a bounded length")
   func message_escapes() throws {
     let long = String(repeating: "x", count: 1_000_000)
-    let sentence = try #require(failure { $0.model = "\"type\":\"\\u001b[31m\(long)\"," })
+    let sentence = failure({ $0.model = "\"type\":\"\\u001b[31m\(long)\"," })
     #expect(sentence.hasPrefix("small.json: model.type is '\\u{1b}[31mxxx"))
     #expect(sentence.utf8.count < 300)
     for change in [
@@ -75,17 +76,17 @@ import Testing
         $0.preTokenizer = "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\\u001b\(long)\"},\"behavior\":\"Isolated\"}"
       },
     ] as [(inout SmallFile) -> Void] {
-      let sentence = try #require(failure(change))
+      let sentence = failure(change)
       #expect(!sentence.contains("\u{1b}") && sentence.utf8.count < 400, "\(sentence.prefix(400))")
     }
   }
 
-  @Test func notUTF8() {
+  @Test func file_notUTF8() {
     let data = Data([0x7B, 0x22, 0xFF])
-    #expect(failureOf { try Tokenizer(json: data, name: "t.json") } == "t.json: not UTF-8 at byte 2")
+    #expect(message { try Tokenizer(json: data, name: "t.json") } == "t.json: not UTF-8 at byte 2")
   }
 
-  @Test func missingParts() {
+  @Test func file_missingParts() {
     #expect(failure(json: "{}") == "t.json: model is missing")
     #expect(failure(json: #"{"model":{"merges":[]}}"#) == "t.json: model.vocab is missing")
     #expect(failure(json: #"{"model":{"vocab":{}}}"#) == "t.json: model.merges is missing")
@@ -93,7 +94,7 @@ import Testing
     #expect(failure(json: #"{"model":{"vocab":{"a":0},"merges":[]}}"#) == "t.json: pre_tokenizer is missing")
   }
 
-  @Test func unsupportedModels() {
+  @Test func model_unsupported() {
     #expect(
       failure(json: #"{"model":{"type":"Unigram","vocab":[["a",0.5]]}}"#)
         == #"t.json: model.type is 'Unigram': expected 'BPE'"#)
@@ -117,7 +118,7 @@ import Testing
       failure { $0.model = #""ignore_merges":1,"# } == "small.json: model.ignore_merges is 1: expected true or false")
   }
 
-  @Test func unsupportedStages() {
+  @Test func stages_unsupported() {
     #expect(
       failure { $0.normalizer = #"{"type":"Lowercase"}"# }
         == #"small.json: normalizer.type is 'Lowercase': expected 'NFC', 'Sequence' or no normalizer"#)
@@ -149,7 +150,7 @@ import Testing
         == #"small.json: decoder.type is 'Metaspace': expected 'ByteLevel'"#)
   }
 
-  @Test func lyingVocabularies() {
+  @Test func vocabulary_invalid() {
     #expect(
       failure { $0.vocabulary[1] = "\"b\":0" } == #"small.json: id 0 is given to two tokens, 'a' and 'b'"#)
     #expect(
@@ -173,7 +174,7 @@ import Testing
         == #"small.json: model.merges[0] is 'ab': expected two tokens and a space between"#)
   }
 
-  @Test func lyingAddedTokens() {
+  @Test func addedTokens_invalid() {
     #expect(
       failure { $0.addedTokens = #"[{"id":9,"content":"ab"}]"# }
         == #"small.json: added token 'ab' has id 9, but model.vocab gives it 3"#)
@@ -193,7 +194,7 @@ import Testing
     #expect(failure { $0.addedTokens = "{}" } == "small.json: added_tokens is an object: expected a list")
   }
 
-  @Test func lyingTemplates() {
+  @Test func template_invalid() {
     let special = #""special_tokens":{"<x>":{"ids":[77]}}"#
     let name = #"{"SpecialToken":{"id":"<x>"}}"#
     let text = #"{"Sequence":{"id":"A"}}"#

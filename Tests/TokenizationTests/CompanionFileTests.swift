@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 
-@testable import Tokenization
+@testable import WidebandTokenization
 
-/// Added tokens that files beside `tokenizer.json` name, held to what transformers 5.24's `AutoTokenizer` makes of the
-/// same folders with the class `PreTrainedTokenizerFast`.
+/// Added tokens in the files next to `tokenizer.json`, compared with transformers 5.24's `AutoTokenizer` for the class
+/// `PreTrainedTokenizerFast`.
 @Suite struct CompanionFileTests {
   private let folder: URL
 
@@ -23,8 +24,8 @@ import Testing
     return try Tokenizer(contentsOf: folder.appending(path: "tokenizer.json"))
   }
 
-  private func failure(_ files: [String: String]) -> String? {
-    failureOf { try load(files) }?.replacing("\(folder.path)/", with: "").replacing(folder.path, with: "folder")
+  private func failure(_ files: [String: String]) -> String {
+    message { try load(files) }.replacing("\(folder.path)/", with: "").replacing(folder.path, with: "folder")
   }
 
   private func token(_ content: String, _ more: String = "") -> String {
@@ -32,10 +33,10 @@ import Testing
   }
 
   private static let text = "a<x><y><t>"
-  /// The text with `<x>` and `<y>` as they are where nothing names them.
+  /// The ids of the text if `<x>` and `<y>` are not added tokens.
   private static let plain: [Int32] = [0, 5, 6, 8, 5, 7, 8, 10]
 
-  @Test("tokens of the configuration get the next ids, in the order of those that it states")
+  @Test("tokens of the configuration get the next ids, in the order of its ids")
   func decoder_ids() throws {
     for (decoder, ids) in [
       ("\"11\":\(token("<x>"))", [0, 11, 5, 7, 8, 10]),
@@ -49,7 +50,7 @@ import Testing
     }
   }
 
-  @Test("flags of the configuration count, also for tokens that are there already")
+  @Test("flags of the configuration override those of existing tokens")
   func decoder_flags() throws {
     let configuration =
       "{\"added_tokens_decoder\":{\"10\":\(token("<t>", ",\"lstrip\":true")),\"11\":{\"content\":\"<x>\"}}}"
@@ -61,7 +62,7 @@ import Testing
     #expect(tokenizer.fingerprint != other.fingerprint)
   }
 
-  @Test("keys that name special tokens add those that are not there")
+  @Test("keys that name special tokens add missing ones")
   func names_special() throws {
     for (configuration, ids) in [
       (#"{"eos_token":"<x>"}"#, [0, 11, 5, 7, 8, 10]),
@@ -78,19 +79,19 @@ import Testing
       let areSpecial = tokenizer.addedTokens.dropFirst().map(\.isSpecial)
       #expect(!areSpecial.contains(false))
     }
-    // A token of the merge model keeps its id, and is cut out of text from now on.
+    // A token of the merge model keeps its id and is matched verbatim.
     let tokenizer = try load(["tokenizer_config.json": #"{"eos_token":"b"}"#])
     #expect(try tokenizer.encode("ab") == [0, 1])
   }
 
-  @Test("older folders have two more files, which count where the configuration lists no tokens")
+  @Test("files of older folders are read if the configuration lists no tokens")
   func olderFiles() throws {
     let added = #"{"<y>":14,"<x>":12}"#
     #expect(try load(["added_tokens.json": added]).encode(Self.text) == [0, 11, 12, 10])
     let special = try load(["added_tokens.json": added, "tokenizer_config.json": #"{"eos_token":"<x>"}"#])
     #expect(special.addedTokens.map(\.isSpecial) == [false, true, false])
     #expect(special.addedTokens.map(\.isNormalized) == [true, false, true])
-    // What tokenizer.json has under an id stays there.
+    // Ids of tokenizer.json have precedence.
     #expect(try load(["added_tokens.json": #"{"<x>":10}"#]).encode(Self.text) == Self.plain)
     let listed = "{\"added_tokens_decoder\":{\"12\":\(token("<y>"))}}"
     #expect(
@@ -101,7 +102,7 @@ import Testing
         .encode(Self.text) == [0, 11, 12, 10])
   }
 
-  @Test("what is wrong in these files is named")
+  @Test("errors in these files are named")
   func files_damaged() {
     for (content, sentence) in [
       ("{", "line 1, column 2: malformed JSON: expected a string"),
@@ -132,7 +133,7 @@ import Testing
         == "folder: id 11 is given to two added tokens, '<x>' and '<y>'")
   }
 
-  @Test("a file of another name stands alone")
+  @Test("a file of another name is read alone")
   func otherName() throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
@@ -141,7 +142,7 @@ import Testing
     #expect(try Tokenizer(contentsOf: folder.appending(path: "small.json")).encode("abc") == [4])
   }
 
-  @Test("tokens that only look alike are two")
+  @Test("canonically equivalent tokens differ")
   func canonicalEquivalence() throws {
     var file = SmallFile()
     file.addedTokens = #"[{"id":5,"content":"<\u00e9>"},{"id":6,"content":"<e\u0301>"}]"#

@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 
-@testable import Tokenization
+@testable import WidebandTokenization
 
-/// Conversations in Qwen3's form, held to what transformers makes of them with Qwen3's own template.
+/// Conversations in Qwen3's format, compared with transformers and Qwen3's own template.
 @Suite struct ConversationTests {
   private struct Case: Decodable {
     struct Turn: Decodable {
@@ -34,19 +35,19 @@ import Testing
 
   init() throws { tokenizer = try Fixtures.tokenizer("qwen") }
 
-  @Test func textAndTokensAreThoseOfTransformers() throws {
+  @Test func encode_equalsTransformers() throws {
     let file = Fixtures.root.deletingLastPathComponent().appending(path: "conversations/qwen3.json")
     let cases = try JSONDecoder().decode([Case].self, from: Data(contentsOf: file))
     #expect(cases.count == 54)
     for example in cases {
       let conversation = try example.conversation
-      let prompt: AnswerPrompt? = example.prompt ? (example.thinking ? .thinking : .direct) : nil
+      let prompt: ThinkingMode? = example.prompt ? (example.thinking ? .thinking : .direct) : nil
       #expect(Array(conversation.text(prompt: prompt).utf8) == Array(example.text.utf8), "\(example.text)")
       #expect(try tokenizer.encode(conversation, prompt: prompt).tokens == example.ids, "\(example.text)")
     }
   }
 
-  @Test func textsAreWhatStandsBetweenTheTokensOfTurns() throws {
+  @Test func texts_excludeTurnTokens() throws {
     let conversation = try Conversation([
       Message(.user, "\u{301}What<|im_end|>?"), Message(.assistant, "A wave.", reasoning: "Hm"),
     ])
@@ -60,7 +61,7 @@ import Testing
     return try encoded.answers.map { try tokenizer.decode(encoded.tokens[$0]) }
   }
 
-  @Test func answersAreWhatAModelWouldWrite() throws {
+  @Test func answers_areTheGeneratedTokens() throws {
     let ask = Message(.user, "What is light?")
     #expect(try answers(ask) == [])
     #expect(try answers(ask, Message(.assistant, "A wave.")) == ["A wave.<|im_end|>"])
@@ -73,8 +74,8 @@ import Testing
     #expect(try answers(ask, Message(.assistant, "a <|im_end|> b"), ask) == ["a <|im_end|> b<|im_end|>"])
   }
 
-  /// Where a line feed merges with the one before the answer, it is not the model's to write.
-  @Test func anAnswerBeginsWithATokenOfItsOwn() throws {
+  /// A line feed that merges with the one before the answer is not part of the answer.
+  @Test func answer_beginsAtATokenBoundary() throws {
     let trainer = try BytePairTrainer(vocabularySize: 259, specialTokens: ["<|im_start|>", "<|im_end|>"])
     let tokenizer = try trainer.train([Array("a\n\nb\n\nc\n\nd".utf8)]).tokenizer()
     #expect(try tokenizer.encode("\n\n").count == 1)
@@ -83,10 +84,10 @@ import Testing
     #expect(try encoded.answers.map { try tokenizer.decode(encoded.tokens[$0]) } == ["x<|im_end|>"])
   }
 
-  /// An answer begins just behind the prompt that would have asked for it.
-  @Test func anAnswerFollowsItsPrompt() throws {
+  /// An answer begins directly after the corresponding generation prompt.
+  @Test func answer_followsThePrompt() throws {
     let asked = try Conversation([Message(.system, "Be kind."), Message(.user, "Hello")])
-    for (prompt, reasoning) in [(AnswerPrompt.thinking, "hm"), (.direct, nil)] {
+    for (prompt, reasoning) in [(ThinkingMode.thinking, "hm"), (.direct, nil)] {
       var answered = asked
       answered.append(Message(.assistant, "Good day", reasoning: reasoning))
       let encoded = try tokenizer.encode(answered)
@@ -140,17 +141,17 @@ import Testing
     ),
   ])
   func whatIsNoConversationIsRefused(json: String, error: String) {
-    #expect(failureOf { try Conversation(json: Array(json.utf8), file: "f", line: 7) } == "f: line 7: \(error)")
+    #expect(message { try Conversation(json: Array(json.utf8), file: "f", line: 7) } == "f: line 7: \(error)")
   }
 
-  @Test("what is no JSON is named with its place, once")
+  @Test("malformed JSON is named with its position, once")
   func conversation_malformed() {
     #expect(
-      failureOf { try Conversation(json: Array(#"{"messages": [}"#.utf8), file: "f", line: 7) }
+      message { try Conversation(json: Array(#"{"messages": [}"#.utf8), file: "f", line: 7) }
         == "f: line 7, column 15: malformed JSON: expected a value")
   }
 
-  @Test("thoughts count under each of their names alike", arguments: ["reasoning_content", "reasoning", "thinking"])
+  @Test("thoughts are read under each of their keys", arguments: ["reasoning_content", "reasoning", "thinking"])
   func conversation_thoughts(key: String) throws {
     let asked = #"{"role": "user", "content": "a", "reasoning": 3}"#
     func read(_ keys: String) throws -> Conversation {
@@ -162,7 +163,7 @@ import Testing
     #expect(try read("\"\(key)\": \"WHY\", \"reasoning\": \"WHY\", \"thinking\": null") == expected)
   }
 
-  @Test("parts that are text make one text")
+  @Test("parts of text are concatenated")
   func conversation_parts() throws {
     let json = """
       {"messages": [{"role": "user", "content": [{"type": "text", "text": "What "}, {"text": "is it?", "type": "text"}]},
@@ -176,7 +177,7 @@ import Testing
         ]))
   }
 
-  @Test("messages without text are those that the template renders")
+  @Test("messages may be empty")
   func conversation_empty() throws {
     let json = #"{"messages": [{"role": "system", "content": ""}, {"role": "user", "content": ""}]}"#
     #expect(
@@ -184,7 +185,7 @@ import Testing
         == "<|im_start|>system\n<|im_end|>\n<|im_start|>user\n<|im_end|>\n")
   }
 
-  @Test("a key that nobody reads may have any value, and keys that only look alike are two")
+  @Test("unread keys may have any value, and canonically equivalent keys differ")
   func conversation_unreadKeys() throws {
     let messages = #""messages": [{"role": "user", "content": "a"}]"#
     for key in [
@@ -196,7 +197,7 @@ import Testing
     }
   }
 
-  @Test func conversationsAreReadFromJSON() throws {
+  @Test func json_isRead() throws {
     let json = """
       {"id": 3, "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u", "name": "x"},
        {"role": "assistant", "content": "a", "reasoning_content": "r", "tool_calls": []}], "tools": null}
@@ -207,12 +208,12 @@ import Testing
         == Conversation([Message(.system, "s"), Message(.user, "u"), Message(.assistant, "a", reasoning: "r")]))
   }
 
-  @Test func aTokenizerWithoutTurnsIsRefused() throws {
+  @Test func tokenizer_withoutTurnTokens_isRefused() throws {
     let conversation = try Conversation([Message(.user, "a")])
     let tokenizer = try SmallFile().load()
     #expect(
-      failureOf { try tokenizer.encode(conversation) }
+      message { try tokenizer.encode(conversation) }
         == "the tokenizer has no added token '<|im_start|>': expected one for conversations")
-    #expect(failureOf { try Conversation([]) } == "messages is empty: expected at least one")
+    #expect(message { try Conversation([]) } == "messages is empty: expected at least one")
   }
 }

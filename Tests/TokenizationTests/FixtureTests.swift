@@ -1,12 +1,12 @@
 import Foundation
 import Testing
 
-@testable import Tokenization
+@testable import WidebandTokenization
 
 /// Every case of every fixture, token for token and byte for byte.
 @Suite struct FixtureTests {
   @Test(arguments: Fixtures.families)
-  func encodes(family: String) throws {
+  func encode_equalsReference(family: String) throws {
     let tokenizer = try Fixtures.tokenizer(family)
     for item in try Fixtures.cases(family) {
       let ids = try tokenizer.encode(bytes: [UInt8](item.text), addingSpecialTokens: item.addsSpecialTokens ?? false)
@@ -17,7 +17,7 @@ import Testing
   }
 
   @Test(arguments: Fixtures.families)
-  func decodes(family: String) throws {
+  func decode_equalsReference(family: String) throws {
     let tokenizer = try Fixtures.tokenizer(family)
     for item in try Fixtures.cases(family) {
       #expect(Data(try tokenizer.decode(item.ids).utf8) == item.decoded)
@@ -28,7 +28,7 @@ import Testing
   }
 
   @Test(arguments: Fixtures.families)
-  func streamsTheSameText(family: String) throws {
+  func stream_equalsDecode(family: String) throws {
     let tokenizer = try Fixtures.tokenizer(family)
     for item in try Fixtures.cases(family) {
       var decoder = StreamDecoder(tokenizer)
@@ -39,12 +39,12 @@ import Testing
     }
   }
 
-  @Test func familiesAreComplete() throws {
+  @Test func fixtures_areComplete() throws {
     #expect(Fixtures.families.count >= 18)
     for family in ["gpt2", "llama3", "qwen"] { #expect(try Fixtures.cases(family).count == 200) }
   }
 
-  @Test func fingerprintsDiffer() throws {
+  @Test func fingerprint_differs() throws {
     let fingerprints = try Fixtures.families.map { try Fixtures.tokenizer($0).fingerprint }
     #expect(Set(fingerprints).count == Fixtures.families.count)
   }

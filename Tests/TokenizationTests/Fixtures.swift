@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 
-@testable import Tokenization
+@testable import WidebandTokenization
 
-/// A text with the ids and decoded forms the Hugging Face library gives for it.
+/// A text with its ids and decoded texts by the Hugging Face library.
 struct Case: Decodable {
   let text: Data
   let ids: [Int32]
@@ -19,7 +20,7 @@ struct Case: Decodable {
   }
 }
 
-/// The tokenizer fixtures beside the tests.
+/// The tokenizer fixtures.
 enum Fixtures {
   static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fixtures/tokenizers")
@@ -42,7 +43,7 @@ enum Fixtures {
   }
 }
 
-/// A tokenizer file in few words: single bytes, "ab" and "abc", with parts replaced or added.
+/// A small tokenizer file with single bytes, "ab" and "abc", whose parts can be replaced.
 struct SmallFile {
   var vocabulary: [String] = ["\"a\":0", "\"b\":1", "\"c\":2", "\"ab\":3", "\"abc\":4"]
   var merges = #"[["a","b"],["ab","c"]]"#
@@ -65,18 +66,8 @@ struct SmallFile {
     try Tokenizer(json: Data(json.utf8), name: "small.json")
   }
 
-  /// The message loading fails with.
-  func failure() -> String? {
-    failureOf { try load() }
-  }
-}
-
-/// The description of the tokenization error `body` throws, or nil.
-func failureOf<Result>(_ body: () throws -> Result) -> String? {
-  do {
-    _ = try body()
-    return nil
-  } catch {
-    return (error as? TokenizationError)?.description ?? "unexpected: \(error)"
+  /// The error message of loading.
+  func failure() -> String {
+    message { try load() }
   }
 }

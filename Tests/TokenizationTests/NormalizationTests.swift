@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Tokenization
+@testable import WidebandTokenization
 
 @Suite struct NormalizationTests {
   private func compose(_ scalars: [UInt32]) -> [UInt32] {
@@ -44,13 +44,13 @@ import Testing
     #expect(compose([0x23] + input + [0x79]) == [0x23] + expected + [0x79])
   }
 
-  @Test func composedTextIsNotCopied() {
+  @Test func composed_isNotCopied() {
     for text in ["plain", "é ü ß", "日本語 한국어", "👩‍👩‍👧‍👦", ""] {
       #expect(Array(text.utf8).withUnsafeBufferPointer { CanonicalComposition.composed($0) } == nil)
     }
   }
 
-  @Test func manyMarksAreSortedStably() {
+  @Test func marks_areSortedStably() {
     let marks: [UInt32] = Array(repeatElement([0x301, 0x323], count: 500).joined())
     let result = compose([0x62] + marks)
     #expect(result.count == 1000)

@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 
-@testable import Tokenization
+@testable import WidebandTokenization
 
 @Suite struct TokenizerTests {
-  @Test func everyByteAloneReadsAsPythonWould() throws {
+  @Test func encode_singleBytes() throws {
     let tokenizer = try Fixtures.tokenizer("gpt2")
     for byte in UInt8.min...UInt8.max {
       let ids = try tokenizer.encode(bytes: [byte])
@@ -20,14 +21,14 @@ import Testing
       ([0xF4, 0x90, 0x80, 0x80], "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"), ([0xF0, 0x90, 0xE6, 0x97, 0xA5], "\u{FFFD}日"),
       ([0xFF, 0x31, 0xFE], "\u{FFFD}1\u{FFFD}"),
     ] as [([UInt8], String)])
-  func replacesMaximalIllFormedSubsequences(bytes: [UInt8], text: String) throws {
+  func encode_illFormedBytes_areReplaced(bytes: [UInt8], text: String) throws {
     for family in ["gpt2", "qwen"] {
       let tokenizer = try Fixtures.tokenizer(family)
       #expect(try tokenizer.encode(bytes: bytes) == tokenizer.encode(text))
     }
   }
 
-  @Test func streamsBytesThatAreNotText() throws {
+  @Test func stream_incompleteCharacters() throws {
     let tokenizer = try Fixtures.tokenizer("gpt2")
     var decoder = StreamDecoder(tokenizer)
     let pieces = try tokenizer.encode("👍").map { try decoder.append($0) }
@@ -41,7 +42,7 @@ import Testing
     #expect(try decoder.append(try #require(tokenizer.tokenToID("a"))) == "\u{FFFD}a")
   }
 
-  @Test func addedTokensCanBeLeftAlone() throws {
+  @Test func encode_withoutParsingAddedTokens() throws {
     let tokenizer = try Fixtures.tokenizer("qwen")
     let text = "<|im_start|>"
     #expect(try tokenizer.encode(text) == [3001])
@@ -50,7 +51,7 @@ import Testing
     #expect(try tokenizer.decode(plain) == text)
   }
 
-  @Test func looksTokensUp() throws {
+  @Test func lookUp_byTokenAndID() throws {
     let tokenizer = try Fixtures.tokenizer("qwen")
     #expect(tokenizer.vocabularySize == 3005)
     #expect(tokenizer.tokenToID("<|im_end|>") == 3002)
@@ -62,25 +63,38 @@ import Testing
     #expect(tokenizer.addedTokens.filter(\.isSpecial).map(\.id) == [3000, 3001, 3002])
   }
 
-  @Test func refusesIDsThatAreNotThere() throws {
+  @Test func decode_unknownIDs_areRefused() throws {
     let tokenizer = try Fixtures.tokenizer("qwen")
     #expect(
-      failureOf { try tokenizer.decode([1, 3005]) }
+      message { try tokenizer.decode([1, 3005]) }
         == "token id 3005 is out of range: the vocabulary has 3005 ids, 0 to 3004")
     #expect(
-      failureOf { try tokenizer.decode([-7]) }
+      message { try tokenizer.decode([-7]) }
         == "token id -7 is out of range: the vocabulary has 3005 ids, 0 to 3004")
     var file = SmallFile()
     file.vocabulary[4] = "\"abc\":9"
     let sparse = try file.load()
     #expect(sparse.vocabularySize == 10)
-    #expect(failureOf { try sparse.decode([5]) } == "token id 5 belongs to no token of the vocabulary")
+    #expect(message { try sparse.decode([5]) } == "token id 5 belongs to no token of the vocabulary")
     var decoder = StreamDecoder(tokenizer)
     #expect(
-      failureOf { try decoder.append(3005) } == "token id 3005 is out of range: the vocabulary has 3005 ids, 0 to 3004")
+      message { try decoder.append(3005) } == "token id 3005 is out of range: the vocabulary has 3005 ids, 0 to 3004")
   }
 
-  @Test func dropsOrReplacesBytesWithoutToken() throws {
+  @Test("errors are distinguished by their case")
+  func errors_cases() throws {
+    let tokenizer = try SmallFile().load()
+    let sentence = "token id 7 is out of range: the vocabulary has 5 ids, 0 to 4"
+    #expect(throws: TokenizationError.unknownToken(sentence)) { try tokenizer.decode([7]) }
+    #expect(throws: TokenizationError.malformed("t.json: model is missing")) {
+      try Tokenizer(json: Data("{}".utf8), name: "t.json")
+    }
+    #expect(throws: TokenizationError.unreadable("/no: cannot be read: No such file or directory")) {
+      try Tokenizer(contentsOf: URL(filePath: "/no"))
+    }
+  }
+
+  @Test func encode_bytesWithoutToken() throws {
     #expect(try SmallFile().load().encode("azzb") == [3])
     var file = SmallFile()
     file.model = #""type":"BPE","unk_token":"c","#
@@ -89,7 +103,7 @@ import Testing
     #expect(try file.load().encode("azzb") == [0, 2, 1])
   }
 
-  @Test func mergesByRankOnly() throws {
+  @Test func merge_followsRanks() throws {
     var file = SmallFile()
     #expect(try file.load().encode("abc") == [4])
     file.merges = #"["a b"]"#
@@ -98,7 +112,7 @@ import Testing
     #expect(try file.load().encode("abc abcc") == [4, 3, 2, 2])
   }
 
-  @Test func longPiecesStayFastAndExact() throws {
+  @Test func encode_longPieces_areExact() throws {
     let tokenizer = try Fixtures.tokenizer("llama3")
     let word = String(repeating: "abcdefghij", count: 20_000)
     for text in [word, String(repeating: " ", count: 200_000) + "x", String(repeating: "\n", count: 100_000)] {
@@ -106,7 +120,7 @@ import Testing
     }
   }
 
-  @Test func longPiecesMergeInTheSameOrder() throws {
+  @Test func merge_longPieces_equalShortOnes() throws {
     var file = SmallFile()
     file.vocabulary = ["a", "b", "c", "d", "bc", "ab", "bcd", "abc"].enumerated().map { "\"\($1)\":\($0)" }
     // "bc" comes first and makes the pair "a b" of rank 1 void; "a bc" must then wait for "bc d".
@@ -120,7 +134,7 @@ import Testing
     #expect(try tokenizer.encode("abcd") == [0, 6])
   }
 
-  @Test func manyThreadsGiveTheSameIDs() async throws {
+  @Test func encode_concurrently() async throws {
     let tokenizer = try Fixtures.tokenizer("qwen")
     let texts = try Fixtures.cases("qwen").map { [UInt8]($0.text) }
     let expected = try texts.map { try tokenizer.encode(bytes: $0) }
@@ -130,7 +144,7 @@ import Testing
     }
   }
 
-  @Test func fingerprintFollowsMeaningNotForm() throws {
+  @Test func fingerprint_ignoresFormatting() throws {
     let base = try SmallFile().load().fingerprint
     var reordered = SmallFile()
     reordered.vocabulary.reverse()
@@ -145,7 +159,7 @@ import Testing
     #expect(Set(try changes.map { try $0.load().fingerprint } + [base]).count == 6)
   }
 
-  @Test func hashIsSHA256() {
+  @Test func fingerprint_isSHA256() {
     // Length-prefixed fields, checked against an independent implementation.
     var hash = Fingerprint()
     hash.add("abc".utf8)

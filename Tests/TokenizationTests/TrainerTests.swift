@@ -1,7 +1,8 @@
 import Foundation
+import TestSupport
 import Testing
 
-@testable import Tokenization
+@testable import WidebandTokenization
 
 @Suite struct TrainerTests {
   private struct Expected: Decodable {
@@ -30,7 +31,7 @@ import Testing
 
   private let text = Array("the cat and the hat and the bat sat on the mat with the cat".utf8)
 
-  @Test func equalsTheReferenceTrainer() throws {
+  @Test func train_equalsReference() throws {
     let data = try Data(contentsOf: Fixtures.root.appendingPathComponent("extra/trained/expected.json"))
     let decoder = JSONDecoder()
     decoder.dataDecodingStrategy = .base64
@@ -45,7 +46,7 @@ import Testing
     #expect(!trained.isSmallerThanRequested)
   }
 
-  @Test func trainsTheSameTwiceAndWritesWhatItIs() throws {
+  @Test func train_isDeterministic() throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
@@ -66,52 +67,52 @@ import Testing
     #expect(values["tokenizer_class"] as? String == "PreTrainedTokenizerFast")
   }
 
-  @Test func stopsEarlyAndSaysSo() throws {
+  @Test func train_smallCorpus_stopsEarly() throws {
     let trained = try BytePairTrainer(vocabularySize: 5000).train([text])
     #expect(trained.isSmallerThanRequested)
     #expect(trained.vocabularySize < 300)
     #expect(trained.requestedSize == 5000)
   }
 
-  @Test func knowsEveryByte() throws {
+  @Test func train_coversAllBytes() throws {
     let tokenizer = try BytePairTrainer(vocabularySize: 257).train([[0x61]]).tokenizer()
     let all = (0...0x10FFFF).filter { $0 % 997 == 0 }.compactMap(Unicode.Scalar.init)
     let sample = String(String.UnicodeScalarView(all)) + "\u{0}\u{7F}\u{7FF}"
     #expect(try tokenizer.decode(tokenizer.encode(sample)).unicodeScalars.elementsEqual(sample.unicodeScalars))
   }
 
-  @Test func countsIllFormedBytesAsReplacements() throws {
+  @Test func train_illFormedBytes() throws {
     let trained = try BytePairTrainer(vocabularySize: 260).train([[0xFF, 0xFF, 0xFF, 0xFF]])
     #expect(trained.tokens.contains([0xEF, 0xBF, 0xBD]))
   }
 
-  @Test func quotesSpecialTokens() throws {
+  @Test func train_quotesSpecialTokens() throws {
     let special = ["<\"\\\n>", "the"]
     let tokenizer = try BytePairTrainer(vocabularySize: 270, specialTokens: special).train([text]).tokenizer()
     #expect(try tokenizer.encode("a<\"\\\n>") == [try #require(tokenizer.tokenToID("a")), 0])
     #expect(tokenizer.tokenToID("the") == 1)
   }
 
-  @Test func badRequests() throws {
+  @Test func train_invalidArguments() throws {
     let trainer = try BytePairTrainer(vocabularySize: 300)
     let empty = "the corpus is empty: there is nothing to train on"
-    #expect(failureOf { try trainer.train([]) } == empty)
-    #expect(failureOf { try trainer.train([[], []]) } == empty)
+    #expect(message { try trainer.train([]) } == empty)
+    #expect(message { try trainer.train([[], []]) } == empty)
     #expect(
-      failureOf { try BytePairTrainer(vocabularySize: 256) }
+      message { try BytePairTrainer(vocabularySize: 256) }
         == "vocabulary size 256 is out of range: expected 257 (256 bytes and 1 special tokens) to 16777216")
     #expect(
-      failureOf { try BytePairTrainer(vocabularySize: .max) }
+      message { try BytePairTrainer(vocabularySize: .max) }
         == "vocabulary size \(Int.max) is out of range: expected 257 (256 bytes and 1 special tokens) to 16777216")
-    #expect(failureOf { try BytePairTrainer(vocabularySize: 300, specialTokens: [""]) } == "a special token is empty")
+    #expect(message { try BytePairTrainer(vocabularySize: 300, specialTokens: [""]) } == "a special token is empty")
     #expect(
-      failureOf { try BytePairTrainer(vocabularySize: 300, specialTokens: ["<x>", "<x>"]) }
+      message { try BytePairTrainer(vocabularySize: 300, specialTokens: ["<x>", "<x>"]) }
         == "special token '<x>' is given twice")
     #expect(
-      failureOf { try BytePairTrainer(vocabularySize: 300, specialTokens: ["é"]) }
+      message { try BytePairTrainer(vocabularySize: 300, specialTokens: ["é"]) }
         == "special token 'é' is the token of a single byte")
     #expect(
-      failureOf { try BytePairTrainer(vocabularySize: 300, pattern: "[") }
+      message { try BytePairTrainer(vocabularySize: 300, pattern: "[") }
         == "pattern '[' has an unclosed character class")
   }
 }

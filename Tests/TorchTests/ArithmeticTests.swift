@@ -1,6 +1,6 @@
 import Foundation
 import Testing
-import Torch
+import WidebandTorch
 
 @Suite struct ArithmeticTests {
   let a = vector(1, -2, 3)
@@ -28,12 +28,12 @@ import Torch
     try expect([2, 4, 6, 8], shape: [2, 2]) { matrix([[1, 2], [3, 4]]) * Tensor([Float(2)], shape: []) }
   }
 
-  @Test func wholeNumbersStayWhole() throws {
+  @Test("integer arithmetic keeps the dtype") func integers_dtype() throws {
     let c = integers(-7, 7, 9)
     try expect([-4, 10, 12]) { c + 3 }
     #expect((c + 3).dtype == .int64)
-    try expect([-4, 3, 4]) { c.dividedDown(by: 2) }
-    #expect(c.dividedDown(by: 2).dtype == .int64)
+    try expect([-4, 3, 4]) { c.floorDivide(by: 2) }
+    #expect(c.floorDivide(by: 2).dtype == .int64)
     try expect([1, 3, 1]) { c.remainder(by: 4) }
   }
 
@@ -58,8 +58,8 @@ import Torch
     try expect([1e4, 100, 1], within: 1e-2) { .power(10_000, vector(1, 0.5, 0)) }
   }
 
-  @Test func addingProduct() throws {
-    try expect([1 + 8, -2 + 10, 3 - 16]) { a.addingProduct(b, vector(2)) }
+  @Test func addcmul() throws {
+    try expect([1 + 8, -2 + 10, 3 - 16]) { a.addcmul(b, vector(2)) }
   }
 
   @Test func comparisons() throws {
@@ -74,10 +74,10 @@ import Torch
     try expect([0, 1, 0]) { (a .== c).not() }
   }
 
-  @Test func choicesAndMasks() throws {
+  @Test func whereAndMasks() throws {
     let mask = Tensor([true, false, true])
-    try expect([1, 5, 3]) { .choose(mask, a, b) }
-    try expect([-9, -2, -9]) { a.masked(mask, -9) }
+    try expect([1, 5, 3]) { .where(mask, a, b) }
+    try expect([-9, -2, -9]) { a.maskedFill(mask, -9) }
     try expect([1, 0, 0]) { vector(1, .infinity, .nan).isFinite() }
   }
 

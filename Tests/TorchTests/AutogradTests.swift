@@ -1,5 +1,5 @@
 import Testing
-import Torch
+import WidebandTorch
 
 @Suite struct AutogradTests {
   @Test func derivativeByHand() throws {
@@ -57,7 +57,7 @@ import Torch
     try expect([7, 7]) { x }
   }
 
-  @Test func nothingIsRecordedWithoutGradients() throws {
+  @Test("results without gradients require none") func withoutGradients_results() throws {
     let x = try withTorch { vector(2).requiringGradient() }
     let y = try withTorch { withoutGradients { x * x } }
     #expect(!y.requiresGradient)
@@ -68,7 +68,7 @@ import Torch
     }
   }
 
-  @Test func theSwitchReturnsAfterAnError() throws {
+  @Test("autograd is on again after an error") func withoutGradients_error() throws {
     let x = try withTorch { vector(2).requiringGradient() }
     #expect(throws: TorchError.self) { try withoutGradients { throw TorchError("stop") } }
     #expect((x * x).requiresGradient)
@@ -90,7 +90,7 @@ import Torch
     try expect([3, 3]) { found }
   }
 
-  @Test func backwardNeedsAScalarThatIsRecorded() {
+  @Test("backward needs a scalar that requires a gradient") func backward_invalid() {
     expectError("backward(float32[2]): grad can be implicitly created only for scalar outputs") {
       vector(1, 2).requiringGradient().backward()
     }
@@ -99,7 +99,7 @@ import Torch
     }
   }
 
-  @Test func wholeNumbersHaveNoGradient() {
+  @Test("integer tensors have no gradient") func requiringGradient_integers() {
     expectError("requires_grad(int64[2]): Only Tensors of floating point and complex dtype can require gradients") {
       integers(1, 2).requiringGradient()
     }

@@ -1,5 +1,5 @@
 import Testing
-import Torch
+import WidebandTorch
 
 @Suite struct CreationTests {
   @Test func constants() throws {
@@ -31,13 +31,13 @@ import Torch
     #expect(abs(try uniform.mean().item() - 1) < 0.04)
     #expect(try uniform.max().item() < 3)
     #expect(try uniform.min(0).item() >= -1)
-    let whole = try withTorch { Tensor.integers([7_000], in: 3..<10, from: generator) }
-    let counts = try whole.counts(10).elements(Int64.self)
+    let sampled = try withTorch { Tensor.integers([7_000], in: 3..<10, from: generator) }
+    let counts = try sampled.bincount(10).elements(Int64.self)
     #expect(counts[0..<3] == [0, 0, 0])
     #expect(counts[3...].allSatisfy { $0 > 850 && $0 < 1150 })
   }
 
-  @Test(arguments: DType.allCases) func everyDTypeHoldsSmallWholeNumbers(_ dtype: DType) throws {
+  @Test(arguments: DType.allCases) func dtypes_representSmallIntegers(_ dtype: DType) throws {
     let tensor = try withTorch { vector(0, 1, 1).to(dtype) }
     #expect(tensor.dtype == dtype)
     try expect([0, 1, 1]) { tensor }

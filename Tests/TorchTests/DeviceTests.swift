@@ -1,5 +1,5 @@
 import Testing
-import Torch
+import WidebandTorch
 
 @Suite struct DeviceTests {
   @Test func theProcessor() throws {
@@ -22,6 +22,7 @@ import Torch
     let error = #expect(throws: TorchError.self) { try Device(name) }
     #expect(error?.description.hasPrefix("device '\(name)' is not available: ") == true)
     #expect(error?.description.contains("\n") == false)
+    #expect(error?.kind == .device)
   }
 
   #if os(Linux)

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Torch
+@testable import WidebandTorch
 
 @Suite struct ErrorTests {
   let a = Tensor.zeros([2, 3])
@@ -43,7 +43,7 @@ import Testing
     #expect((empty + a).isEmpty)
     #expect((2.0 * empty).tanh().softmax(-1).isEmpty)
     #expect(Tensor.concatenate([a, empty]).isEmpty)
-    #expect(empty.top(1).indices.isEmpty)
+    #expect(empty.topK(1).indices.isEmpty)
     #expect(empty.rmsNorm(vector(1), epsilon: 0).isEmpty)
     #expect(empty.to(.float64).to(.cpu).isEmpty)
     #expect(empty.requiringGradient().gradient == nil)
@@ -86,8 +86,9 @@ import Testing
     }
   }
 
-  @Test func outsideOfScopesTheLastErrorIsReported() {
+  @Test("outside of scopes the last error is reported") func rootScope_error() {
     Thread.detachAndWait {
+      let a = Tensor.zeros([2, 3])
       _ = a.reshaped(7)
       let empty = a.reshaped(8)
       let error = #expect(throws: TorchError.self) { try empty.elements(Float.self) }
@@ -95,9 +96,9 @@ import Testing
     }
   }
 
-  @Test func threadsHaveScopesOfTheirOwn() throws {
+  @Test("each thread has its own scopes") func scopes_perThread() throws {
     try withTorch {
-      Thread.detachAndWait { _ = a.reshaped(7) }
+      Thread.detachAndWait { _ = Tensor.zeros([2, 3]).reshaped(7) }
     }
   }
 
@@ -130,7 +131,7 @@ import Testing
 }
 
 extension Thread {
-  /// Runs `body` on a thread of its own, which has no scope.
+  /// Runs `body` on a new thread, which has no scope.
   static func detachAndWait(_ body: @escaping @Sendable () -> Void) {
     let done = DispatchSemaphore(value: 0)
     Thread.detachNewThread {

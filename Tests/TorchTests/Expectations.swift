@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-@testable import Torch
+@testable import WidebandTorch
 
-/// Expects the elements of `make()`, in row-major order, to lie within `tolerance` of `expected`.
+/// Expects the elements of `make()`, in row-major order, to equal `expected` within `tolerance`.
 func expect(
   _ expected: [Double], shape: [Int]? = nil, within tolerance: Double = 1e-6,
   sourceLocation: SourceLocation = #_sourceLocation, _ make: () throws -> Tensor
@@ -30,7 +30,7 @@ func expectEqual(
   #expect(error <= tolerance, "relative error \(error)", sourceLocation: sourceLocation)
 }
 
-/// Expects `body` to fail in a scope of its own, with exactly this message.
+/// Expects `body` to fail in a new scope with exactly this message.
 func expectError(
   _ message: String, sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void
 ) {
@@ -38,7 +38,7 @@ func expectError(
   if let error { #expect(error.description == message, sourceLocation: sourceLocation) }
 }
 
-/// Normal float32 numbers that the seed determines.
+/// Samples of the standard normal distribution in float32.
 func random(_ shape: Int..., seed: UInt64 = 1) throws -> Tensor {
   let generator = try Generator(seed: seed)
   return try withTorch { .normal(shape, from: generator) }

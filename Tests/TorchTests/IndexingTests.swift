@@ -1,5 +1,5 @@
 import Testing
-import Torch
+import WidebandTorch
 
 @Suite struct IndexingTests {
   let table = matrix([[0, 1], [10, 11], [20, 21]])
@@ -26,9 +26,9 @@ import Torch
     try expect([0, 0, 0, 0, 30, 33]) { Tensor.zeros([3, 2]).scatterAdd(.full([3, 2], 2, .int64), axis: 0, table) }
   }
 
-  @Test func rows() throws {
-    try expect([20, 21, 0, 1, 20, 21], shape: [3, 2]) { table.rows(integers(2, 0, 2)) }
-    try expect([1, 11, 21], shape: [3, 1]) { table.rows(integers(1), axis: 1) }
+  @Test func indexSelect() throws {
+    try expect([20, 21, 0, 1, 20, 21], shape: [3, 2]) { table.indexSelect(integers(2, 0, 2)) }
+    try expect([1, 11, 21], shape: [3, 1]) { table.indexSelect(integers(1), axis: 1) }
   }
 
   @Test func addingRows() throws {

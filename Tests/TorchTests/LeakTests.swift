@@ -1,9 +1,9 @@
 import Foundation
 import Testing
-import Torch
+import WidebandTorch
 
 #if os(Linux)
-  /// In a process of its own, so that other tests do not disturb the resident size.
+  /// Each test runs in a separate process, so that other tests do not change the resident size.
   @Suite struct LeakTests {
     @Test func trainingStepsKeepTheResidentSize() async {
       await #expect(processExitsWith: .success) {
@@ -14,7 +14,7 @@ import Torch
         let before = try residentBytes()
         for _ in 0..<2_000 { try run.step() }
         let growth = try residentBytes() - before
-        // One tensor of 8 KiB forgotten a step would be 16 MB, one handle of 64 bytes for each operator 6 MB.
+        // A leak of one tensor of 8 KiB per step would be 16 MB, of one handle of 64 bytes per operator 6 MB.
         #expect(growth < 3_000_000, "grew by \(growth) bytes")
       }
     }
@@ -33,7 +33,7 @@ import Torch
     }
   }
 
-  /// A step with most of what training uses: embedding, norms, attention, experts' indexing, losses, an update.
+  /// A training step with embedding, norms, attention, indexing of experts, losses and an update.
   private struct TinyRun {
     let table: Tensor
     let gain: Tensor
@@ -51,7 +51,7 @@ import Torch
         let x = table.embedding(tokens).rmsNorm(gain, epsilon: 1e-6)
         let heads = x.linear(weight).reshaped(1, 32, 4, 16).transposed(1, 2)
         let mixed = Tensor.attention(heads, heads, heads, causal: true).transposed(1, 2).reshaped(32, 64)
-        let (share, chosen) = (x + mixed).softmax(-1).top(2)
+        let (share, chosen) = (x + mixed).softmax(-1).topK(2)
         let sums = Tensor.zeros([64, 2]).addingRows(chosen.select(1, 0), share)
         let normal = mixed.groupNorm(groups: 4, weight: gain, bias: gain, epsilon: 1e-6)
         let logits = Tensor.concatenate([normal, mixed.silu()]).linear(table)

@@ -1,10 +1,10 @@
 import Testing
 
-@testable import Torch
+@testable import WidebandTorch
 
 @Suite struct LibtorchMessageTests {
   @Test(
-    "libtorch's words for memory that is not there become ours",
+    "libtorch's messages of failed allocations are shortened",
     arguments: [
       (
         "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
@@ -30,9 +30,10 @@ import Testing
     #expect(!message.isOutOfMemory)
   }
 
-  @Test("the operator that asked for memory says nothing more")
+  @Test("the error of a failed allocation does not name the operator")
   func allocation_fails() {
     let error = #expect(throws: TorchError.self) { try withTorch { Tensor.zeros([1 << 42, 1 << 14]) } }
     #expect(error?.description == "cannot allocate \(1 << 58) bytes of memory")
+    #expect(error?.kind == .outOfMemory)
   }
 }

@@ -1,13 +1,13 @@
 import TestSupport
 import Testing
 
-@testable import Torch
+@testable import WidebandTorch
 
-/// Linear maps with adapters, and ones that are not trained, against their formula.
+/// Linear maps with adapters, and with frozen weights, compared to their formula.
 @Suite struct LowRankAdapterTests {
   private static let types: [DType] = [.float32, .bfloat16, .float16]
 
-  /// x, W, A and B, with W in a type of its own.
+  /// x, W, A and B in float32, with W in the given dtype.
   private func operands(_ dtype: DType, rows: Int, _ inputs: Int = 33, _ outputs: Int = 65) throws -> [Tensor] {
     let random = try RandomTensors(seed: UInt64(rows))
     return try withTorch {
@@ -42,7 +42,7 @@ import Testing
       for (place, one) in [0, 2, 3].enumerated() {
         #expect(try relativeError(of: found[place], to: expected[one]) < 1e-5, "\(rows) rows, operand \(one)")
       }
-      // Without a derivative the same numbers come out.
+      // The output is the same without autograd.
       let plain = try Kernels.$selected.withValue(kernels) {
         try withTorch {
           withoutGradients {
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  @Test(arguments: types) func aMapThatIsNotTrainedGivesItsInputAGradient(dtype: DType) throws {
+  @Test(arguments: types) func frozenMap_propagatesGradients(dtype: DType) throws {
     for rows in [1, 70, 2048] {
       let all = try operands(dtype, rows: rows)
       let found = try gradients(of: [all[0]]) { ($0[0].linear(all[1]) * $0[0].linear(all[1])).sum() }
@@ -67,7 +67,7 @@ import Testing
     }
   }
 
-  @Test(arguments: types) func aHeadThatIsNotTrainedIsReadAsItIs(dtype: DType) throws {
+  @Test(arguments: types) func frozenHead_keepsItsDType(dtype: DType) throws {
     let random = try RandomTensors(seed: 3)
     let (x, head) = (random.normal(9, 16), try withTorch { random.normal(40, 16).to(dtype) })
     let targets = Tensor([1, -100, 3, 39, 0, 5, 6, -100, 8] as [Int64])
@@ -82,12 +82,12 @@ import Testing
     }
   }
 
-  @Test(arguments: QuantizationScheme.allCases) func wholeNumbersAreReadAsWhatTheyStandFor(
+  @Test(arguments: QuantizationScheme.allCases) func quantizedMap_equalsDequantizedMap(
     scheme: QuantizationScheme
   ) throws {
     for rows in [2, 70] {
       let all = try operands(.float32, rows: rows)
-      let whole = try WeightMatrix(all[1]).quantized(scheme)
+      let quantized = try WeightMatrix(all[1]).quantized(scheme)
       func run(_ matrix: (LowRankAdapter) -> WeightMatrix) throws -> [Tensor] {
         try gradients(of: [all[0], all[2], all[3]]) { leaves in
           let y = leaves[0].linear(matrix(.init(down: leaves[1], up: leaves[2], scale: 0.7)))
@@ -95,14 +95,14 @@ import Testing
         }
       }
       let found = try run { adapter in
-        var matrix = whole
+        var matrix = quantized
         matrix.adapter = adapter
         return matrix
       }
-      let floats = try withTorch { whole.floats }
+      let floats = try withTorch { quantized.floats }
       let expected = try run { WeightMatrix(floats, adapter: $0) }
       for (one, other) in zip(found, expected) { #expect(try relativeError(of: one, to: other) < 1e-6) }
-      let alone = try gradients(of: [all[0]]) { ($0[0].linear(whole) * $0[0].linear(whole)).sum() }
+      let alone = try gradients(of: [all[0]]) { ($0[0].linear(quantized) * $0[0].linear(quantized)).sum() }
       let exact = try gradients(of: [all[0]]) { ($0[0].linear(floats) * $0[0].linear(floats)).sum() }
       #expect(try relativeError(of: alone[0], to: exact[0]) < 1e-6)
     }
@@ -157,19 +157,21 @@ import Testing
     }
   }
 
-  @Test(arguments: QuantizationScheme.allCases) func fusedWholeNumbersAreFloats(scheme: QuantizationScheme) throws {
+  @Test(arguments: QuantizationScheme.allCases) func fusedQuantizedMatrix_isDequantized(scheme: QuantizationScheme)
+    throws
+  {
     let all = try operands(.float32, rows: 1)
-    let whole = try WeightMatrix(all[1]).quantized(scheme)
+    let quantized = try WeightMatrix(all[1]).quantized(scheme)
     let adapters = LowRankAdapters(
       rank: 3, scale: 0.7,
       weights: WeightStore(stored: ["m.lora_A.weight": all[2], "m.lora_B.weight": all[3]], mutable: false)
     ) { $0 == "m" }
-    let stored = try ["m.weight": whole.values, "m.weight_scale": #require(whole.scales)]
+    let stored = try ["m.weight": quantized.values, "m.weight_scale": #require(quantized.scales)]
     let store = WeightStore(stored: stored, mutable: false, adapters: adapters)
     _ = try store.root["m"].matrix("weight", 65, 33, .zeros)
     let fused = try store.fused()
     #expect(fused.map(\.name) == ["m.weight"])
-    #expect(try areIdentical(fused[0].tensor, withTorch { whole.floats + all[3].matmul(all[2]) * 0.7 }))
+    #expect(try areIdentical(fused[0].tensor, withTorch { quantized.floats + all[3].matmul(all[2]) * 0.7 }))
   }
 
   @Test func adaptersThatDoNotFitAreNamed() throws {

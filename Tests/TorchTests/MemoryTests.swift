@@ -1,10 +1,10 @@
 import Foundation
 import Testing
-import Torch
+import WidebandTorch
 
 @Suite struct MemoryTests {
-  /// Owns memory and says when it is let go.
-  private final class Owner: @unchecked Sendable {
+  /// Owns memory and calls a closure when it is released.
+  private final class Owner {
     let memory: UnsafeMutableRawPointer
     let released: () -> Void
 
@@ -21,11 +21,13 @@ import Torch
     }
   }
 
-  @Test func whatIsRecordedNeitherReadsNorGives() throws {
+  @Test("captured work can neither read elements nor create tensors from arrays") func capture_hostMemory() throws {
     let tensor = try withTorch { Tensor.ones([2]) }
-    RecordedWork.$isRecording.withValue(true) {
-      expectError("reading float32[2] cannot be recorded") { _ = try tensor.elements(Double.self) }
-      expectError("Tensor: int64[1] from the processor's memory cannot be recorded") { _ = Tensor([Int64(1)]) }
+    CUDAGraph.$isCapturing.withValue(true) {
+      expectError("reading float32[2] cannot be captured in a graph") { _ = try tensor.elements(Double.self) }
+      expectError("Tensor: int64[1] from the processor's memory cannot be captured in a graph") {
+        _ = Tensor([Int64(1)])
+      }
     }
     #expect(try tensor.elements(Double.self) == [1, 1])
   }
@@ -102,7 +104,7 @@ import Torch
     #expect(try vector(2.5).item() == 2.5)
   }
 
-  @Test func elementsOfRecordedTensors() throws {
+  @Test("the elements of a tensor that requires a gradient can be read") func elements_withAutograd() throws {
     let x = try withTorch { vector(1, 2).requiringGradient() }
     #expect(try withTorch { try (x * 2.0).transposed(0, 0).elements(Double.self) } == [2, 4])
   }

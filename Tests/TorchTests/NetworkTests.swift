@@ -1,6 +1,6 @@
 import Foundation
 import Testing
-import Torch
+import WidebandTorch
 
 @Suite struct NetworkTests {
   @Test func products() throws {
@@ -108,7 +108,7 @@ func composedAttention(_ q: Tensor, _ k: Tensor, _ v: Tensor, mask: Tensor?) thr
       x.unsqueezed(2).expanded([-1, -1, shared, -1, -1]).flattened(1, 2)
     }
     var score = q.matmul(repeated(k).transposed()) / Double(q.size(-1)).squareRoot()
-    if let mask { score = score.masked(mask.not(), -.infinity) }
+    if let mask { score = score.maskedFill(mask.not(), -.infinity) }
     return score.softmax(-1).matmul(repeated(v))
   }
 }

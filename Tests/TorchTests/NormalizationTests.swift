@@ -1,5 +1,5 @@
 import Testing
-import Torch
+import WidebandTorch
 
 @Suite struct NormalizationTests {
   let epsilon = 1e-5

@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-@testable import Torch
+@testable import WidebandTorch
 
-/// Weights as whole numbers, against the form that ckernels_decoding.h lays down, read number by number.
+/// Quantized weights compared to the documented packing, value by value.
 @Suite struct QuantizationTests {
   @Test(
     arguments: QuantizationScheme.allCases,
@@ -22,11 +22,11 @@ import Testing
     }
   }
 
-  @Test func int4ChangesLessThanPlainRounding() throws {
+  @Test("int4 has a smaller error than plain rounding") func int4_error() throws {
     let weight = try random(64, 512)
     let reference = try Reference(WeightMatrix(weight).quantized(.int4))
     let weights = try weight.elements(Float.self).map(Double.init)
-    var (ours, plain) = (0.0, 0.0)
+    var (total, plain) = (0.0, 0.0)
     for group in reference.groups {
       let group = (group, weights: Array(weights[group.places]))
       let squares = group.0.squares(group.weights)
@@ -35,11 +35,11 @@ import Testing
       let rounded = group.weights.map { min(max(($0 / scale).rounded(.toNearestOrEven), -8), 7) * scale }
       let plainSquares = zip(rounded, group.weights).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
       #expect(squares <= plainSquares * (1 + 1e-5))
-      ours += squares
+      total += squares
       plain += plainSquares
     }
-    // Normal numbers: 8.6 % of their norm for plain rounding.
-    #expect((ours / plain).squareRoot() < 0.95)
+    // Plain rounding of normal samples has an error of 8.6 % of their norm.
+    #expect((total / plain).squareRoot() < 0.95)
     #expect(abs((plain / weights.reduce(0) { $0 + $1 * $1 }).squareRoot() - 0.0865) < 0.001)
   }
 
@@ -62,14 +62,14 @@ import Testing
       #expect(isZero || found.problem(group.map(Double.init), scheme) == nil)
       #expect(reference.floats.allSatisfy { isZero ? $0 == 0 : $0.isFinite })
     }
-    // A power of two is a factor of the scales alone.
+    // A factor of a power of two changes the scales alone.
     let weight = try random(2, 64)
     let doubled = try WeightMatrix(withTorch { weight * 1024 }).quantized(scheme)
     try expectEqual(
       doubled.values.to(.float32), try WeightMatrix(weight).quantized(scheme).values.to(.float32), within: 0)
   }
 
-  @Test(arguments: [Float.infinity, -.infinity, .nan, 0x1p126]) func whatHasNoFormIsRefused(number: Float) {
+  @Test(arguments: [Float.infinity, -.infinity, .nan, 0x1p126]) func quantization_outOfRange_isRejected(number: Float) {
     for place in [0, 40, 65] {
       var weights = [Float](repeating: 1, count: 66)
       weights[place] = number
@@ -82,7 +82,9 @@ import Testing
     }
   }
 
-  @Test(arguments: QuantizationScheme.allCases) func neitherThreadsNorTheTypeMatter(scheme: QuantizationScheme) throws {
+  @Test(arguments: QuantizationScheme.allCases) func quantization_isIndependentOfThreadsAndDType(
+    scheme: QuantizationScheme
+  ) throws {
     let weight = try withTorch { try random(700, 300).to(.bfloat16) }
     let bytes = try [DType.bfloat16, .float32, .float64].flatMap { dtype in
       try [1, 2].map { threads in
@@ -97,24 +99,26 @@ import Testing
     #expect(bytes[0][1].count == 700 * 2 * (scheme == .int8 ? 10 : 12))
   }
 
-  @Test(arguments: QuantizationScheme.allCases) func rowsAreThoseOfTheFloats(scheme: QuantizationScheme) throws {
+  @Test(arguments: QuantizationScheme.allCases) func indexSelect_equalsDequantizedRows(scheme: QuantizationScheme)
+    throws
+  {
     let matrix = try WeightMatrix(random(9, 70)).quantized(scheme)
     let places = Tensor([8, 0, 3, 3] as [Int64], shape: [2, 2])
-    let rows = try withTorch { matrix.rows(places) }
+    let rows = try withTorch { matrix.indexSelect(places) }
     #expect(rows.shape == [2, 2, 70] && rows.dtype == .float32)
     try expectEqual(rows, try withTorch { matrix.floats.embedding(places) }, within: 0)
   }
 
-  /// The last is made floats in two parts.
+  /// The last matrix is dequantized in two parts.
   @Test(arguments: QuantizationScheme.allCases, [(1, 70, 9), (3, 129, 40), (40, 64, 33), (2, 1100, 5000)])
-  func productsAreThoseOfTheFloats(scheme: QuantizationScheme, sizes: (Int, Int, Int)) throws {
+  func linear_equalsDequantizedProduct(scheme: QuantizationScheme, sizes: (Int, Int, Int)) throws {
     let (rows, inputs, outputs) = sizes
     let matrix = try WeightMatrix(random(outputs, inputs)).quantized(scheme)
     let x = try random(rows, inputs, seed: 2)
     let exact = try withTorch { x.to(.float64).linear(matrix.floats.to(.float64)) }
     for kernels in [Kernels.fused, .composed] {
       try Kernels.$selected.withValue(kernels) {
-        // The kernel for a few rows takes activations as 16 bits: for weights of eight on some processors alone.
+        // The kernel for a few rows converts activations to int16; for int8 weights on some processors only.
         let isRounded = kernels == .fused && rows <= 16
         try expectEqual(try withTorch { x.linear(matrix) }, exact, within: isRounded ? 3e-5 : 1e-6)
         let half = try withTorch { x.to(.bfloat16).linear(matrix) }
@@ -129,10 +133,10 @@ import Testing
   }
 }
 
-/// A quantised matrix read number by number.
+/// A quantized matrix decoded value by value.
 private struct Reference {
   struct Group {
-    /// Which of all weights, row after row.
+    /// The indices of the weights in row-major order.
     let places: Range<Int>
     let scale: Double
     let numbers: [Int]
@@ -144,7 +148,7 @@ private struct Reference {
       }
     }
 
-    /// What is wrong with the numbers of some weights.
+    /// The violated bound of the group's quantized values, if any.
     func problem(_ weights: [Double], _ scheme: QuantizationScheme) -> String? {
       let peak = weights.map(abs).max() ?? 0
       let range = scheme == .int8 ? -127...127 : -8...7

@@ -1,15 +1,17 @@
 import Testing
 
-@testable import Torch
+@testable import WidebandTorch
 
-/// Stores that quantise, and stores of what was quantised.
+/// Stores that quantize, and stores of quantized checkpoints.
 @Suite struct QuantizedStoreTests {
   private func ask(_ store: WeightStore) throws -> WeightMatrix {
     _ = try store.root.tensor("norm", [40], .ones)
     return try store.root["map"].matrix("weight", 6, 40, .normal(0.5))
   }
 
-  @Test(arguments: QuantizationScheme.allCases) func onTheWayInIsAsFromAFile(scheme: QuantizationScheme) throws {
+  @Test(arguments: QuantizationScheme.allCases) func quantizingStore_equalsQuantizedCheckpoint(
+    scheme: QuantizationScheme
+  ) throws {
     let floats = WeightStore(seed: 1)
     let weight = try ask(floats)
     let stored = Dictionary(uniqueKeysWithValues: floats.tensors.map { ($0.key, $0.value) })
@@ -36,8 +38,7 @@ import Testing
     #expect(try ask(again).values.shape == reread.values.shape)
   }
 
-  /// A file that was mapped can be let go.
-  @Test func whatWasQuantisedIsNotKept() throws {
+  @Test("a quantizing store releases the mapped file") func mappedFile_isReleased() throws {
     final class Owner {}
     let elements = [Float](repeating: 1, count: 280)
     weak var owner: Owner?
@@ -57,7 +58,7 @@ import Testing
     #expect(try store.tensors["norm"]?.elements(Float.self) == Array(repeating: 1, count: 40))
   }
 
-  @Test func whatDoesNotFit() throws {
+  @Test("mismatched quantized tensors are rejected") func quantizedTensors_mismatched() throws {
     func store(_ values: Tensor, _ scales: Tensor?, mutable: Bool = false) -> WeightStore {
       var tensors = ["norm": Tensor.ones([40]), "map.weight": values]
       tensors["map.weight_scale"] = scales

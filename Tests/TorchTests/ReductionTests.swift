@@ -1,6 +1,6 @@
 import Foundation
 import Testing
-import Torch
+import WidebandTorch
 
 @Suite struct ReductionTests {
   let t = matrix([[1, 5, 3], [4, 2, 6]])
@@ -35,11 +35,11 @@ import Torch
   }
 
   @Test func largest() throws {
-    let (values, indices) = try withTorch { t.top(2) }
+    let (values, indices) = try withTorch { t.topK(2) }
     try expect([5, 3, 6, 4], shape: [2, 2]) { values }
     try expect([1, 2, 2, 0]) { indices }
     #expect(indices.dtype == .int64)
-    try expect([4, 5, 6], shape: [1, 3]) { t.top(1, axis: 0).values }
+    try expect([4, 5, 6], shape: [1, 3]) { t.topK(1, axis: 0).values }
   }
 
   @Test func sorting() throws {
@@ -55,6 +55,6 @@ import Torch
   @Test func normsAndCounts() throws {
     try expect([5]) { vector(3, -4).norm() }
     try expect([5], shape: []) { matrix([[3], [4]]).norm() }
-    try expect([1, 0, 2, 0, 1]) { integers(2, 0, 4, 2).counts(5) }
+    try expect([1, 0, 2, 0, 1]) { integers(2, 0, 4, 2).bincount(5) }
   }
 }

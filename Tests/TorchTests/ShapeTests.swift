@@ -1,5 +1,5 @@
 import Testing
-import Torch
+import WidebandTorch
 
 @Suite struct ShapeTests {
   /// 0…23 as [2, 3, 4].

@@ -1,11 +1,11 @@
 import Foundation
 import Testing
 
-@testable import Torch
+@testable import WidebandTorch
 
-/// How many threads compute, in made-up `/proc` and `/sys` folders.
+/// The default number of threads, with fake `/proc` and `/sys` folders.
 @Suite struct ThreadChoiceTests {
-  /// A folder with the given files, for the time of `body`.
+  /// The quota in a temporary root folder with the given files.
   private func quota(_ files: [String: String]) throws -> Double? {
     let root = FileManager.default.temporaryDirectory.appending(path: "quota-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: root) }
@@ -41,7 +41,7 @@ import Testing
       try quota([
         "proc/self/cgroup": "0::/\n", "proc/self/mountinfo": unified, "sys/fs/cgroup/cpu.max": "50000 100000\n",
       ]) == 0.5)
-    // A group outside what is mounted: the mount point is all there is to see.
+    // A group outside of the mounted part: only the mount point is visible.
     #expect(
       try quota([
         "proc/self/cgroup": "0::/../../other\n", "proc/self/mountinfo": unified,
@@ -62,7 +62,7 @@ import Testing
       "sys/fs/cgroup/memory/docker/m/cpu.cfs_period_us": "100000\n",
     ]
     #expect(try quota(files) == 2.5)
-    // Where a container has only its own part of the hierarchy, that part's top is the mount point.
+    // In a container that mounts a part of the hierarchy, the top of that part is the mount point.
     files["proc/self/mountinfo"] =
       "40 25 0:28 /docker/a /sys/fs/cgroup/my\\040cpu ro master:12 - cgroup cgroup rw,cpu,cpuacct\n"
     files["sys/fs/cgroup/my cpu/cpu.cfs_quota_us"] = "75000\n"
@@ -104,8 +104,8 @@ import Testing
   func choice_asked() {
     #expect(choose(asked: 3, found: 5, environment: true, quota: 1) == .init(count: 3, reason: .asked))
     #expect(choose(found: 5, environment: true, quota: 1) == .init(count: 5, reason: .environment))
-    #expect(choose(asked: 1024, processors: 2) == .init(count: 8, reason: .most(asked: 1024)))
-    #expect(choose(found: 512, environment: true, processors: 2) == .init(count: 8, reason: .most(asked: 512)))
+    #expect(choose(asked: 1024, processors: 2) == .init(count: 8, reason: .maximum(asked: 1024)))
+    #expect(choose(found: 512, environment: true, processors: 2) == .init(count: 8, reason: .maximum(asked: 512)))
     #expect(choose(asked: 8, processors: 2) == .init(count: 8, reason: .asked))
   }
 

@@ -1,5 +1,5 @@
 import Testing
-import Torch
+import WidebandTorch
 
 @Suite struct WeightStoreTests {
   @Test func freshWeightsDependOnSeedAndNameOnly() throws {
@@ -60,7 +60,7 @@ import Torch
     try expect([5, 5]) { stored["w"] ?? .zeros([]) }
   }
 
-  @Test func whatDoesNotFit() {
+  @Test("missing, misshapen and unexpected tensors are rejected") func tensors_mismatched() {
     let store = WeightStore(stored: ["w": vector(1, 2), "tokens": integers(1), "x": vector(1)], mutable: false)
     expectError("missing tensor 'a.w': the configuration expects it with shape [2]") {
       _ = try store.root["a"].tensor("w", [2], .zeros)
@@ -71,6 +71,8 @@ import Torch
     expectError("tensor 'tokens' has dtype int64: expected float32, float64, bfloat16 or float16") {
       _ = try store.root.tensor("tokens", [1], .zeros)
     }
+    let error = #expect(throws: TorchError.self) { try store.requireNothingLeft() }
+    #expect(error?.kind == .weights)
     expectError("unexpected tensor 'tokens' (and 2 more): the configuration has no place for it") {
       try store.requireNothingLeft()
     }

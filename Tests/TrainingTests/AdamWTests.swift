@@ -1,9 +1,9 @@
 import OrderedCollections
 import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
-@testable import Training
+@testable import WidebandTraining
 
 struct AdamWTests {
   private static let settings = Recipe.Optimizer(
@@ -22,7 +22,7 @@ struct AdamWTests {
     }
   }
 
-  /// What backward leaves in step `step` (from 1): different in every weight, element and step.
+  /// The gradient of a weight in a step, from 1: different in every weight, element and step.
   private func gradient(_ name: String, _ step: Int) -> [Double] {
     let seed = Double(name.utf8.count)
     let count = Self.start[name]?.count ?? 0
@@ -43,11 +43,11 @@ struct AdamWTests {
   private func expected(_ name: String, rates: [Double], scales: [Double]) -> [Double] {
     let settings = Self.settings
     let isDecayed = name == "layer.weight" || name.hasSuffix("dynamic_alpha")
-    let share = name.contains("_connection.") ? settings.connectionRate : 1
+    let factor = name.contains("_connection.") ? settings.connectionRate : 1
     var weight = Self.start[name] ?? []
     var (first, second) = (weight.map { _ in 0.0 }, weight.map { _ in 0.0 })
     for step in 1...rates.count {
-      let rate = rates[step - 1] * share
+      let rate = rates[step - 1] * factor
       for (i, raw) in gradient(name, step).enumerated() {
         let g = raw / scales[step - 1]
         first[i] = settings.beta1 * first[i] + (1 - settings.beta1) * g
@@ -71,7 +71,7 @@ struct AdamWTests {
     let (rates, scales) = ([0.1, 0.05, 0.2, 0.01], [1.0, 4, 2.5, 1])
     for step in 1...rates.count {
       try setGradients(weights, step: step)
-      try withTorch { optimizer.step(learningRate: rates[step - 1], scale: scales[step - 1]) }
+      try withTorch { optimizer.step(learningRate: rates[step - 1], divisor: scales[step - 1]) }
     }
     let found = try #require(weights[name]).detached().elements(Float.self).map(Double.init)
     for (found, expected) in zip(found, expected(name, rates: rates, scales: scales)) {
@@ -79,15 +79,15 @@ struct AdamWTests {
     }
   }
 
-  @Test func aStepForgetsTheGradients() throws {
+  @Test("a step clears all gradients") func gradients_afterStep() throws {
     let weights = weights()
     let optimizer = try AdamW(weights, Self.settings)
     try setGradients(weights, step: 1)
-    try withTorch { optimizer.step(learningRate: 0.1, scale: 1) }
+    try withTorch { optimizer.step(learningRate: 0.1, divisor: 1) }
     #expect(weights.values.allSatisfy { $0.gradient == nil })
   }
 
-  @Test func theNormIsThatOfAllGradientsTogether() throws {
+  @Test("the gradient norm is that of all gradients together") func gradientNorm_value() throws {
     let weights = weights()
     let optimizer = try AdamW(weights, Self.settings)
     try setGradients(weights, step: 3)
@@ -99,7 +99,7 @@ struct AdamWTests {
   @Test func aWeightWithoutGradientOnlyDecays() throws {
     let weights = weights()
     let optimizer = try AdamW(weights, Self.settings)
-    try withTorch { optimizer.step(learningRate: 0.1, scale: 1) }
+    try withTorch { optimizer.step(learningRate: 0.1, divisor: 1) }
     #expect(try weights["layer.norm.weight"]?.detached().elements(Float.self) == [1, -0.75])
     let decayed = try #require(weights["layer.weight"]).detached().elements(Float.self)
     for (found, start) in zip(decayed, Self.start["layer.weight"] ?? []) {
@@ -107,21 +107,21 @@ struct AdamWTests {
     }
   }
 
-  @Test func goesOnFromStoredMomentsBitForBit() throws {
+  @Test("stored moments continue the run bit for bit") func moments_stored() throws {
     let (whole, parts) = (weights(), weights())
     let uninterrupted = try AdamW(whole, Self.settings)
     let before = try AdamW(parts, Self.settings)
     for step in 1...2 {
       for (weights, optimizer) in [(whole, uninterrupted), (parts, before)] {
         try setGradients(weights, step: step)
-        try withTorch { optimizer.step(learningRate: 0.1, scale: 1) }
+        try withTorch { optimizer.step(learningRate: 0.1, divisor: 1) }
       }
     }
     let stored = Dictionary(uniqueKeysWithValues: before.moments.map { ($0.key, $0.value.cloned()) })
     let after = try AdamW(parts, Self.settings, step: 2, stored: stored)
     for (weights, optimizer) in [(whole, uninterrupted), (parts, after)] {
       try setGradients(weights, step: 3)
-      try withTorch { optimizer.step(learningRate: 0.1, scale: 1) }
+      try withTorch { optimizer.step(learningRate: 0.1, divisor: 1) }
     }
     for (name, weight) in whole {
       #expect(try areIdentical(weight.detached(), #require(parts[name]).detached()), "\(name)")
@@ -129,7 +129,7 @@ struct AdamWTests {
     #expect(uninterrupted.moments.keys == after.moments.keys)
   }
 
-  @Test func momentsThatDoNotBelongToTheWeightsAreRefused() throws {
+  @Test("missing, misshapen and unexpected moments are rejected") func moments_mismatched() throws {
     let weights = weights()
     var stored = Dictionary(uniqueKeysWithValues: try AdamW(weights, Self.settings).moments.map { ($0.key, $0.value) })
     stored["first_moment.layer.weight"] = nil

@@ -1,10 +1,10 @@
-import LanguageModel
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandLanguageModel
+import WidebandTorch
+import WidebandVirtualWidth
 
-@testable import Training
+@testable import WidebandTraining
 
 struct ConnectionStatisticsTests {
   private let tokens = Tensor((0..<14).map { Int64($0 * 5 % 61) }, shape: [2, 7])
@@ -26,7 +26,7 @@ struct ConnectionStatisticsTests {
   }
 
   @Test(arguments: VirtualWidth.Connections.allCases)
-  func atTheInitialValuesNothingGrowsAndNothingDependsOnTheToken(_ kind: VirtualWidth.Connections) throws {
+  func initialValues_haveGainOneAndNoDynamicPart(_ kind: VirtualWidth.Connections) throws {
     let statistics = try #require(try ConnectionStatistics(model(kind), tokens: tokens))
     #expect(statistics.largestCarryGain == 1)
     #expect(statistics.dynamicShare == 0)
@@ -37,7 +37,7 @@ struct ConnectionStatisticsTests {
     #expect(try ConnectionStatistics(plain, tokens: tokens) == nil)
   }
 
-  @Test func theGainIsThatOfTheProductOverDepth() throws {
+  @Test("the gain is that of the product of all carries") func gain_overDepth() throws {
     let model = try model()
     // Two layers of two connections each, every carry 1.5 times the identity.
     try change(model, "static_alpha") { .concatenate([$0.slice(1, 0..<2), $0.slice(1, 2...) * 1.5], axis: 1) }
@@ -45,14 +45,14 @@ struct ConnectionStatisticsTests {
     #expect(abs(statistics.largestCarryGain - 1.5 * 1.5 * 1.5 * 1.5) < 1e-5)
   }
 
-  @Test func aCarryThatShrinksKeepsTheGainOfTheFirstLayer() throws {
+  @Test("with shrinking carries the gain is that of the first") func gain_ofShrinkingCarries() throws {
     let model = try model()
     try change(model, "static_alpha") { .concatenate([$0.slice(1, 0..<2), $0.slice(1, 2...) * 0.5], axis: 1) }
     let statistics = try #require(try ConnectionStatistics(model, tokens: tokens))
     #expect(abs(statistics.largestCarryGain - 0.5) < 1e-6)
   }
 
-  @Test func bothRowsAndColumnsCount() throws {
+  @Test("the gain is the maximum over row and column sums") func gain_rowsAndColumns() throws {
     // Two more ones in a row, then in a column.
     for places in [[1, 2], [4, 8]] {
       let model = try model(.static)

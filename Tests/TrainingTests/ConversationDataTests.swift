@@ -1,19 +1,20 @@
 import Foundation
-import LanguageModel
 import TestSupport
 import Testing
-import Torch
+import WidebandLanguageModel
+import WidebandTorch
 
-@testable import Training
+@testable import WidebandData
+@testable import WidebandTraining
 
-/// Conversations from lines of JSON to rows that they share.
+/// Conversations from lines of JSON to packed rows.
 @Suite struct ConversationDataTests {
   private let folder: TemporaryFolder
   private var data: String { folder("data") }
 
   init() throws { folder = try TemporaryFolder() }
 
-  /// Writes conversations, each some questions and answers by turns, and prepares them.
+  /// Writes and prepares conversations, each of alternating questions and answers.
   private func prepare(
     _ conversations: [[String]], fraction: Double = 0, tokensPerShard: Int = 100
   ) throws -> DataDescription {
@@ -36,9 +37,9 @@ import Torch
     return stride(from: 0, to: values.count, by: tensor.size(1)).map { Array(values[$0..<($0 + tensor.size(1))]) }
   }
 
-  @Test func rowsSayWhatIsLearnedAndWhereAnswersBegin() throws {
+  @Test("a batch of conversations has targets and anchors in answers alone") func batch_ofConversations() throws {
     let dataset = try dataset([["ab", "cd", "e", "f"], ["xy", "z"]])
-    #expect(dataset.description.form == .conversations)
+    #expect(dataset.description.documentKind == .conversations)
     #expect(dataset.description.endOfText == 256)
     #expect(dataset.description.train.documents == 2)
     #expect(dataset.description.train.bytes == 9)
@@ -55,7 +56,8 @@ import Torch
     #expect(try rows(batch.packing?.anchors) == [[-1, -1, 2, 2, 2, -1, 6, -1, -1, 9, -1, -1]])
   }
 
-  @Test func aLongConversationIsCutAndOneWithoutAnAnswerInReachLeftOut() throws {
+  @Test("a long conversation is truncated, and one whose answer begins after the row is left out")
+  func conversations_long() throws {
     let dataset = try dataset([["ab", "cdefghij"], ["abcdefgh", "i"]])
     let batch = try #require(Array(dataset.validationBatches(rows: 9, length: 5)).first)
     #expect(try rows(batch.tokens) == [[97, 98, 99, 100, 101]])
@@ -69,7 +71,7 @@ import Torch
     (0..<50).map { ["q\($0)" + String(repeating: "?", count: $0 % 7), "a" + String(repeating: "!", count: $0 % 11)] }
   }
 
-  @Test func everyConversationComesOnceAnEpoch() throws {
+  @Test("every conversation occurs once per epoch") func epoch_conversations() throws {
     let dataset = try dataset(many)
     #expect(dataset.description.train.shards.count > 3)
     let count = try dataset.windowCount(length: 32)
@@ -89,8 +91,8 @@ import Torch
     }
   }
 
-  /// What a conversation gives does not depend on its neighbours in the row.
-  @Test(arguments: ModelConfiguration.variety.map(\.name)) func documentsDoNotSeeEachOther(name: String) throws {
+  /// The logits of a conversation do not depend on the other conversations of its row.
+  @Test(arguments: ModelConfiguration.variety.map(\.name)) func packedDocuments_areIndependent(name: String) throws {
     var configuration = try #require(ModelConfiguration.variety.first { $0.name == name }).configuration
     configuration.vocabularySize = 257
     let model = try LanguageModel(configuration, weights: WeightStore(seed: 2))
@@ -98,7 +100,7 @@ import Torch
     let batch = try dataset.batch(step: 0, rows: 2, length: 32, seed: 3)
     try withTorch {
       try withoutGradients {
-        let packed = model.logits(of: model.trunk(batch.tokens, in: batch.pass(configuration)))
+        let packed = model.logits(of: model.trunk(batch.tokens, in: batch.context(configuration)))
         let documents = try rows(batch.packing?.documents)
         for (row, numbers) in documents.enumerated() {
           for number in Set(numbers) {
@@ -113,7 +115,7 @@ import Torch
     }
   }
 
-  @Test func aModelLearnsTheAnswersAlone() throws {
+  @Test("only the tokens of answers are trained on and evaluated") func training_onAnswers() throws {
     _ = try prepare(many, fraction: 0.2, tokensPerShard: 100_000)
     let recipe = try Recipe(
       yaml: RecipeTests.text("wide"), name: "wide", changes: ["training.steps=4"], vocabularySize: 257)
@@ -130,7 +132,7 @@ import Torch
     #expect(after.tokenCount == scored.count)
   }
 
-  /// However a step's rows are dealt out, each of its answers' tokens counts alike.
+  /// All target tokens of a step have the same weight, however its rows are divided into batches.
   @Test(arguments: ["plain", "wide"]) func accumulatedRowsAreOneBatch(_ name: String) throws {
     let uneven = (0..<40).map { ["q\($0)", "a" + String(repeating: "!", count: $0 % 4 == 0 ? 27 : $0 % 3)] }
     _ = try prepare(uneven, fraction: 0.2, tokensPerShard: 100_000)
@@ -151,12 +153,12 @@ import Torch
         return step.losses.map(\.value) + [step.gradientNorm]
       }
     }
-    let whole = try steps(4)
-    #expect(whole[0].count == 7)
+    let one = try steps(4)
+    #expect(one[0].count == 7)
     for rows in [1, 2] {
       let parts = try steps(rows)
       #expect(parts == (try steps(rows)))
-      for (one, other) in zip(whole.joined(), parts.joined()) { #expect(abs(one - other) <= 1e-4 * one) }
+      for (expected, found) in zip(one.joined(), parts.joined()) { #expect(abs(expected - found) <= 1e-4 * expected) }
     }
   }
 
@@ -165,7 +167,7 @@ import Torch
     try folder.write("text.txt", text: "e f")
     func texts(_ json: [UInt8], _ file: String, _ number: Int) throws -> [[UInt8]] {
       guard let line = try? JSONDecoder().decode([String: [String]].self, from: Data(json)) else {
-        throw DataError("\(file): line \(number): is no conversation")
+        throw DataError.malformed(path: file, sentence: "\(file): line \(number): is no conversation")
       }
       return line["messages", default: []].map { Array($0.utf8) }
     }
@@ -177,7 +179,7 @@ import Torch
     #expect(corpus.failure.map { "\($0)" } == "\(folder("chat.jsonl")): line 3: is no conversation")
   }
 
-  @Test func whatCannotBePrepared() throws {
+  @Test("malformed and mixed input is rejected") func preparation_rejects() throws {
     func refusal(_ lines: String, _ more: [String] = [], encoder: ByteEncoder = ByteEncoder()) throws -> String {
       try folder.write("chat.jsonl", text: lines)
       return message {

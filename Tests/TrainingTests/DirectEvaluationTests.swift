@@ -1,10 +1,11 @@
 import Foundation
-import LanguageModel
 import TestSupport
 import Testing
-import Torch
+import WidebandLanguageModel
+import WidebandTorch
 
-@testable import Training
+@testable import WidebandData
+@testable import WidebandTraining
 
 struct DirectEvaluationTests {
   private let model: LanguageModel
@@ -26,10 +27,10 @@ struct DirectEvaluationTests {
       start: .init(embedding: 1, linear: 2, reduce: .random, expand: .random))
   }
 
-  @Test func everyTokenIsMeasuredAtEveryPhase() throws {
+  @Test("every token after the prompt is measured at every phase") func phases_measured() throws {
     let evaluation = try DirectEvaluation(
       model, cycles: [1, 3], untuned: model, on: batches, byteLengths: Tensor(byteLengths))
-    // Prompts of 6, and the third token of a cycle behind it at the earliest.
+    // The prompt has 6 tokens; the first measured token is the third one after it.
     let places = batches.flatMap { batch in (0..<batch.tokens.size(0)).map { (batch, $0) } }
     var bits = [0.0, 0, 0]
     var bytes = 0.0
@@ -44,10 +45,10 @@ struct DirectEvaluationTests {
           let gate = try CycleGate(phases: Tensor(phases, shape: [1, 12]), model.configuration)
           let loss = try withTorch {
             try withoutGradients {
-              let pass = Pass(length: 12, configuration: model.configuration, gate: gate)
-              let state = model.trunk(batch.tokens.slice(0, row..<(row + 1)), in: pass)
-              let scores = model.logits(of: state).logSoftmax(-1).select(0, 0).select(0, position)
-              return try -scores.select(0, Int(target[position])).item()
+              let context = ForwardContext(length: 12, configuration: model.configuration, gate: gate)
+              let state = model.trunk(batch.tokens.slice(0, row..<(row + 1)), in: context)
+              let logProbabilities = model.logits(of: state).logSoftmax(-1).select(0, 0).select(0, position)
+              return try -logProbabilities.select(0, Int(target[position])).item()
             }
           }
           bits[phase] += loss / log(2)
@@ -68,7 +69,7 @@ struct DirectEvaluationTests {
     #expect(try abs(#require(cycle.retention) - untuned.bitsPerByte / cycle.mean.bitsPerByte) < 1e-12)
   }
 
-  @Test func aSelectGateLosesNothingAtACycleOfOne() throws {
+  @Test("with a select gate and cycles of one token nothing is lost") func selectGate_cycleOfOne() throws {
     var configuration = model.configuration
     configuration.directDecoding?.gate = .select
     let select = try LanguageModel(
@@ -81,14 +82,14 @@ struct DirectEvaluationTests {
     #expect(try abs(#require(evaluation.cycles[1].retention) - 1) > 1e-3)
   }
 
-  @Test func cyclesThatDoNotFitAreRefused() throws {
+  @Test("cycles longer than half a row are rejected") func cycles_tooLong() throws {
     for cycles in [[1, 7], [0]] {
       #expect(
         message {
           _ = try DirectEvaluation(model, cycles: cycles, on: batches, byteLengths: Tensor(byteLengths))
         }
           == "cycles of \(cycles.map(String.init).joined(separator: ", ")) tokens: "
-          + "expected 1 to 6, what is left of 12 tokens behind a prompt of half")
+          + "expected 1 to 6, what is left of 12 tokens after a prompt of half")
     }
   }
 }

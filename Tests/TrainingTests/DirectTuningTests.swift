@@ -1,11 +1,12 @@
-import Checkpoint
 import Foundation
-import LanguageModel
 import TestSupport
 import Testing
-import Torch
+import WidebandCheckpoint
+import WidebandLanguageModel
+import WidebandTorch
 
-@testable import Training
+@testable import WidebandData
+@testable import WidebandTraining
 
 struct DirectTuningTests {
   private static let tuning = [
@@ -13,7 +14,7 @@ struct DirectTuningTests {
     "direct_decoding.cycles=[2,3]", "direct_decoding.objective=cross_entropy", "direct_decoding.frozen=[]",
   ]
 
-  /// A run that tunes what another run trained, in the folder of the other.
+  /// A run that tunes the model of another run, in the same folder.
   private func fixture(_ name: String = "wide", _ changes: String...) throws -> TrainerFixture {
     let start = try TrainerFixture(name, "training.steps=4", "checkpoint.interval=4")
     try start.run("start")
@@ -36,7 +37,7 @@ struct DirectTuningTests {
     }
   }
 
-  @Test func startsFromTheFolderAndSaysHowItIsDecoded() throws {
+  @Test("tuning starts from the folder's weights and writes the layer split") func tuning_start() throws {
     let fixture = try fixture()
     let trainer = try fixture.trainer()
     let start = try ModelFolder(URL(filePath: try #require(fixture.recipe.from))).readTensors()
@@ -69,13 +70,13 @@ struct DirectTuningTests {
     #expect(none.named.isEmpty)
   }
 
-  @Test func theModelLearnsFromItsUntunedSelf() throws {
+  @Test("distillation learns from the untuned model") func distillation_teacher() throws {
     let tuned = try fixture("plain", "direct_decoding.objective=distillation").trainer()
     let first = try tuned.step()
     #expect(first.losses.map(\.name).prefix(3) == ["total", "next_token", "distillation"])
     #expect(first.losses[0].value == first.losses[2].value)
     #expect(first.losses[2].value > 0)
-    // With the select gate and a cycle of one, the model is the one that it learns from.
+    // With the select gate and cycles of one token, the model equals its teacher.
     let same = try fixture("plain", "direct_decoding.objective=distillation", "direct_decoding.cycles=[1]").trainer()
     let step = try same.step()
     #expect(abs(step.losses[2].value) < 1e-6)
@@ -84,21 +85,21 @@ struct DirectTuningTests {
     #expect(abs(ordinary.losses[0].value - step.losses[1].value) < 1e-5)
   }
 
-  @Test func frozenWeightsStayAsTheyAre() throws {
+  @Test("frozen weights do not change and have no moments") func frozenWeights_unchanged() throws {
     let trainer = try fixture("plain", "direct_decoding.frozen=[embedding, head]").trainer()
     let frozen = ["model.embed_tokens.weight", "lm_head.weight"]
     let before = try frozen.map { try #require(trainer.model.weights.tensors[$0]).cloned() }
     let other = "model.layers.0.mlp.up_proj.weight"
-    let moving = try #require(trainer.model.weights.tensors[other]).detached().cloned()
+    let start = try #require(trainer.model.weights.tensors[other]).detached().cloned()
     for _ in 0..<2 { _ = try trainer.step() }
     for (name, tensor) in zip(frozen, before) {
       #expect(try areIdentical(try #require(trainer.model.weights.tensors[name]), tensor))
       #expect(trainer.optimizer.moments["first_moment.\(name)"] == nil)
     }
-    #expect(try !areIdentical(try #require(trainer.model.weights.tensors[other]).detached(), moving))
+    #expect(try !areIdentical(try #require(trainer.model.weights.tensors[other]).detached(), start))
   }
 
-  @Test func aGateIsAFunctionOfSeedStepAndRow() throws {
+  @Test("a gate is a function of seed, step and row") func gate_sampling() throws {
     let recipe = try fixture("plain").recipe
     let tuning = try DirectTuning(try #require(recipe.directDecoding), recipe, on: .cpu)
     func phases(_ step: Int, _ range: Range<Int>) throws -> [[Int64]] {
@@ -125,7 +126,7 @@ struct DirectTuningTests {
     #expect(prompts.count > 12)
   }
 
-  @Test func cyclesBeginWithEveryAnswer() throws {
+  @Test("cycles begin with every answer") func gate_ofConversations() throws {
     let recipe = try fixture("plain", "direct_decoding.cycles=[2]").recipe
     let tuning = try DirectTuning(try #require(recipe.directDecoding), recipe, on: .cpu)
     let row = Tensor.zeros([1, 9], .int64)
@@ -135,7 +136,7 @@ struct DirectTuningTests {
     #expect(phases == [-1, -1, 0, 1, 0, -1, 0, 1, -1])
   }
 
-  @Test func recipesThatCannotBeTunedAreRefused() throws {
+  @Test("recipes that cannot be tuned are rejected") func recipe_invalid() throws {
     func error(_ changes: String...) -> String {
       message {
         _ = try Recipe(
@@ -167,7 +168,7 @@ struct DirectTuningTests {
         + "the nearest is 'direct_decoding.cycles'")
   }
 
-  @Test func aModelOtherThanTheFoldersIsRefused() throws {
+  @Test("a model other than the folder's is rejected") func recipe_otherModel() throws {
     let text = try RecipeTests.text("plain")
     var model = try Recipe(yaml: text, name: "r", vocabularySize: 257).model
     let bare = text.replacing(/model:\n(  .*\n)+/, with: "").replacing(/initial_values:\n(  .*\n)+/, with: "")

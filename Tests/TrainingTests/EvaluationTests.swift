@@ -1,14 +1,15 @@
 import Foundation
-import LanguageModel
 import TestSupport
 import Testing
-import Torch
+import WidebandLanguageModel
+import WidebandTorch
 
-@testable import Training
+@testable import WidebandData
+@testable import WidebandTraining
 
 struct EvaluationTests {
   private let model: LanguageModel
-  /// Bytes of each of 61 tokens: some special, some of several bytes.
+  /// The number of bytes of each of 61 tokens; 0 for special ones.
   private let byteLengths = (0..<61).map { $0 % 5 == 0 ? 0 : Int64($0 % 4 + 1) }
 
   init() throws {
@@ -52,24 +53,24 @@ struct EvaluationTests {
     #expect(abs(evaluation.bitsPerByte - bits) < 1e-6)
   }
 
-  @Test func deeperLossesAreWeighedByRows() throws {
+  @Test("the losses of prediction depths are weighted by the number of rows") func mtpLosses_weighted() throws {
     let batches = [batch(rows: 3, offset: 0), batch(rows: 1, offset: 4)]
     let evaluation = try Evaluation(model, on: batches, byteLengths: Tensor(byteLengths))
     let parts = try batches.map { batch in
       try withTorch {
         try withoutGradients {
-          let pass = Pass(length: 9, configuration: model.configuration)
-          return try model.losses(batch.tokens, targets: batch.targets, in: pass).deeper.map { try $0.item() }
+          let context = ForwardContext(length: 9, configuration: model.configuration)
+          return try model.losses(batch.tokens, targets: batch.targets, in: context).mtp.map { try $0.item() }
         }
       }
     }
-    #expect(evaluation.deeperLosses.count == 2)
-    for (k, loss) in evaluation.deeperLosses.enumerated() {
+    #expect(evaluation.mtpLosses.count == 2)
+    for (k, loss) in evaluation.mtpLosses.enumerated() {
       #expect(abs(loss - (3 * parts[0][k] + parts[1][k]) / 4) < 1e-6)
     }
   }
 
-  @Test func leavesNoGradientsBehind() throws {
+  @Test("an evaluation computes no gradients") func gradients_afterEvaluation() throws {
     model.weights.tensors.values.forEach { $0.requiringGradient() }
     _ = try Evaluation(model, on: [batch(rows: 1, offset: 0)], byteLengths: Tensor(byteLengths))
     #expect(model.weights.tensors.values.allSatisfy { $0.gradient == nil })

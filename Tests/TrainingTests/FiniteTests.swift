@@ -1,11 +1,11 @@
 import Foundation
 import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
-@testable import Training
+@testable import WidebandTraining
 
-/// Weights that overflow: nothing of them is saved, and a checkpoint is called intact only if it is.
+/// Weights that overflow are not saved, and only a checkpoint with finite values is reported as intact.
 struct FiniteTests {
   private func poison(_ trainer: Trainer, _ name: String = "model.embed_tokens.weight") throws {
     let weight = try #require(trainer.model.weights.tensors[name])
@@ -18,7 +18,7 @@ struct FiniteTests {
         trainer.recipe, logPath: directory.logPath, isTerminal: false, operationsPerToken: 1, peakOperations: 1)
       let run = try TrainingRun(trainer, in: directory, console: console)
       _ = try run.run {
-        // Called between the update of a step and what is saved of it.
+        // Called after the update of a step and before the checkpoint is written.
         if trainer.stepsTaken == step { try? poison(trainer) }
         return false
       }

@@ -2,28 +2,28 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import Training
+@testable import WidebandTraining
 
-/// Loss curves that a change which should not change the computation must reproduce.
+/// Loss curves that must not change unless the computation does.
 ///
-/// After one that should, `WIDEBAND_WRITE_GOLDEN=1 swift test --filter GoldenTests` writes them anew; the difference
-/// belongs to the change.
+/// After such a change, `WIDEBAND_WRITE_GOLDEN=1 swift test --filter GoldenTests` overwrites the expected curves;
+/// commit them with the change.
 struct GoldenTests {
-  @Test(arguments: ["plain", "wide", "mixture"]) func theLossCurveIsTheOneThatIsKept(_ name: String) throws {
-    // The curves were kept when a cosine would have reached its floor one step after the last: these are those rates.
+  @Test(arguments: ["plain", "wide", "mixture"]) func lossCurve_equalsTheStoredOne(_ name: String) throws {
+    // 21 steps in the recipe, as the stored curves are of a schedule that reaches its floor one step after the last.
     let losses = try TrainerFixture(name, "training.steps=21").losses(steps: 20)
     let file = Fixtures.url("golden/\(name).txt")
     if ProcessInfo.processInfo.environment["WIDEBAND_WRITE_GOLDEN"] != nil {
       let lines = losses.enumerated().map { "\($0 + 1) \($1)\n" }
       try lines.joined().write(to: file, atomically: true, encoding: .utf8)
     }
-    let kept = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").map { line in
+    let stored = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").map { line in
       try #require(Double(line.split(separator: " ")[1]))
     }
-    #expect(losses.count == 20 && kept.count == 20)
-    // Processors round differently; the same one computes the same bits.
-    for (step, (loss, kept)) in zip(losses, kept).enumerated() {
-      #expect(abs(loss - kept) <= 1e-4 * kept, "step \(step + 1): \(loss), kept \(kept)")
+    #expect(losses.count == 20 && stored.count == 20)
+    // Processors round differently; the same processor computes the same bits.
+    for (step, (loss, expected)) in zip(losses, stored).enumerated() {
+      #expect(abs(loss - expected) <= 1e-4 * expected, "step \(step + 1): \(loss), expected \(expected)")
     }
     #expect(losses[19] < 0.85 * losses[0], "the model learns")
   }

@@ -1,13 +1,13 @@
 import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
 /// Training through the fused kernels and through composed operators: the same curve, to rounding.
 struct KernelCurveTests {
   @Test func bothGiveTheSameCurve() throws {
     func losses(_ kernels: Kernels) throws -> [Double] {
       try Kernels.$selected.withValue(kernels) {
-        // A rate at which differences of rounding do not grow.
+        // A learning rate at which rounding differences do not grow.
         try TrainerFixture("wide", "optimizer.learning_rate=5e-4", "training.steps=200").losses(steps: 200)
       }
     }

@@ -1,11 +1,11 @@
-import Checkpoint
 import Foundation
-import LanguageModel
 import TestSupport
 import Testing
-import Torch
+import WidebandCheckpoint
+import WidebandLanguageModel
+import WidebandTorch
 
-@testable import Training
+@testable import WidebandTraining
 
 struct LowRankTuningTests {
   private static let lora = ["lora={rank: 2, alpha: 3, targets: [attention, feed_forward]}"]
@@ -14,7 +14,7 @@ struct LowRankTuningTests {
       + "objective: distillation, frozen: []}"
   ]
 
-  /// A run that adapts what another run trained, in the folder of the other.
+  /// A run that adapts the model of another run, in the same folder.
   private func fixture(_ name: String = "wide", _ changes: [String] = []) throws -> TrainerFixture {
     let start = try TrainerFixture(name, "training.steps=4", "checkpoint.interval=4")
     try start.run("start")
@@ -35,7 +35,7 @@ struct LowRankTuningTests {
     #expect(trainer.optimizer.moments.count == 2 * adapters.tensors.count)
     let names = Set(adapters.tensors.keys.map { $0.split(separator: ".").dropLast(2).last.map(String.init) ?? "" })
     #expect(names == ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
-    // Nothing is added at first, so that the first loss is the untuned model's.
+    // New adapters change nothing, so the first loss is the untuned model's.
     let ordinary = try TrainerFixture(in: fixture.folder, name, ["from=\(try #require(fixture.recipe.from))"]).trainer()
     let (first, other) = try (trainer.step().losses[0].value, ordinary.step().losses[0].value)
     #expect(abs(first - other) < 1e-5 * other)
@@ -56,13 +56,13 @@ struct LowRankTuningTests {
     #expect(last < 0.985 * first)
   }
 
-  /// With what is frozen taken to be a constant, gradients are those of the fused weight times B or A.
+  /// The gradients of A and B are those of the merged weight times B or A.
   @Test(arguments: ["plain", "wide", "mixture"], [false, true])
-  func gradientsAreThoseOfTheFusedWeight(_ name: String, _ recomputes: Bool) throws {
+  func adapterGradients_followFromMergedWeight(_ name: String, _ recomputes: Bool) throws {
     let trainer = try fixture(name, ["training.activation_checkpointing=\(recomputes)"]).trainer()
     let store = trainer.model.weights
     let adapters = try #require(store.adapters)
-    // A fresh B is zero, and so is then the gradient of A.
+    // A new B is zero, and then the gradient of A is zero.
     let random = try RandomTensors(seed: 4)
     for (name, tensor) in adapters.weights.tensors where name.hasSuffix("lora_B.weight") {
       withoutGradients { tensor.copy(from: random.normal(tensor.shape[0], tensor.shape[1])) }
@@ -71,9 +71,9 @@ struct LowRankTuningTests {
     let (tokens, targets) = (random.tokens(2, 17, below: 257), random.tokens(2, 17, below: 257))
     func run(_ model: LanguageModel) throws {
       try withTorch {
-        let pass = Pass(length: 17, configuration: configuration)
-        pass.recomputesLayers = recomputes
-        model.losses(tokens, targets: targets, in: pass).total.backward()
+        let context = ForwardContext(length: 17, configuration: configuration)
+        context.recomputesLayers = recomputes
+        model.losses(tokens, targets: targets, in: context).total.backward()
       }
     }
     try run(trainer.model)
@@ -85,7 +85,7 @@ struct LowRankTuningTests {
     for (name, a) in adapters.weights.tensors where name.hasSuffix("lora_A.weight") {
       let module = name.dropLast("lora_A.weight".count)
       let b = try #require(adapters.weights.tensors[module + "lora_B.weight"])
-      // An expert that no token was sent to has no gradient.
+      // An expert without tokens has no gradient.
       guard let gradient = fused.tensors[module + "weight"]?.gradient else { continue }
       let (down, up) = (a.detached(), b.detached())
       let expected = try withTorch {
@@ -117,7 +117,7 @@ struct LowRankTuningTests {
     }
   }
 
-  @Test func theUntunedModelIsTheOneBelowTheAdapters() throws {
+  @Test("the teacher of a LoRA distillation is the model without adapters") func distillation_teacher() throws {
     let trainer = try fixture("plain", Self.direct + ["direct_decoding.cycles=[1]"]).trainer()
     let first = try trainer.step()
     #expect(first.losses[2].name == "distillation")
@@ -127,8 +127,8 @@ struct LowRankTuningTests {
     #expect(divergences[9] < divergences[0])
   }
 
-  /// A bfloat16 model stays one, where its file is mapped.
-  @Test func theModelIsNotCopied() throws {
+  /// The frozen weights keep the dtype of their mapped file.
+  @Test("frozen weights keep their dtype") func frozenWeights_dtype() throws {
     let fixture = try fixture("plain")
     let folder = URL(filePath: fixture.folder("half"), directoryHint: .isDirectory)
     let source = ModelFolder(URL(filePath: try #require(fixture.recipe.from)))
@@ -146,7 +146,7 @@ struct LowRankTuningTests {
     }
   }
 
-  @Test func recipesThatCannotBeFollowedAreRefused() throws {
+  @Test("invalid settings are rejected") func recipe_invalid() throws {
     func error(_ changes: String...) -> String {
       message {
         _ = try Recipe(
@@ -167,11 +167,11 @@ struct LowRankTuningTests {
     #expect(error("lora.alpha=null") == "r: lora.alpha is missing")
   }
 
-  @Test func theModelMustBeThereAndTheSame() throws {
+  @Test("a missing or changed model is rejected") func model_changed() throws {
     let fixture = try fixture("plain")
     try fixture.run("run", shouldStop: { $0 == 2 })
     let from = try #require(fixture.recipe.from)
-    // Adapters are no model to start from.
+    // A run cannot start from adapters.
     let checkpoint = fixture.folder("run/checkpoints/step-00000002")
     let again = try TrainerFixture(in: fixture.folder, "plain", ["from=\(checkpoint)"])
     #expect(

@@ -1,7 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
+import WidebandCheckpoint
 
-@testable import Training
+@testable import WidebandData
+@testable import WidebandTraining
 
 @Suite struct MetricsWriterTests {
   private let folder: TemporaryFolder
@@ -9,7 +12,7 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  @Test func linesAreExact() throws {
+  @Test("lines have the documented form") func lines_form() throws {
     let writer = try MetricsWriter(path, after: 0)
     try writer.write(
       step: 1, [("loss", 0.1), ("tokens", 4096), ("rate", .number(1e-5)), ("note", "a \"b\"\n\u{1}é\\")])
@@ -49,16 +52,16 @@ import Testing
     #expect(MetricsValue.text("nancy").number == nil)
   }
 
-  @Test func resumingDropsLaterStepsAndATornLine() throws {
-    let kept = "{\"step\":1,\"loss\":3}\n{\"step\":2,\"loss\":2.5}\n{\"step\":2,\"validation\":2.75}\n"
-    try folder.write("metrics.jsonl", text: kept + "{\"step\":3,\"loss\":2}\n{\"step\":4,\"lo")
+  @Test("resuming drops later steps and an incomplete line") func resuming_truncates() throws {
+    let remaining = "{\"step\":1,\"loss\":3}\n{\"step\":2,\"loss\":2.5}\n{\"step\":2,\"validation\":2.75}\n"
+    try folder.write("metrics.jsonl", text: remaining + "{\"step\":3,\"loss\":2}\n{\"step\":4,\"lo")
     let writer = try MetricsWriter(path, after: 2)
-    #expect(try folder.read("metrics.jsonl") == kept)
+    #expect(try folder.read("metrics.jsonl") == remaining)
     try writer.write(step: 3, [("loss", 2)])
-    #expect(try folder.read("metrics.jsonl") == kept + "{\"step\":3,\"loss\":2}\n")
-    try folder.write("metrics.jsonl", text: kept + "{\"step\":3")
+    #expect(try folder.read("metrics.jsonl") == remaining + "{\"step\":3,\"loss\":2}\n")
+    try folder.write("metrics.jsonl", text: remaining + "{\"step\":3")
     _ = try MetricsWriter(path, after: 5)
-    #expect(try folder.read("metrics.jsonl") == kept)
+    #expect(try folder.read("metrics.jsonl") == remaining)
   }
 
   @Test func damageIsNamed() throws {
@@ -78,7 +81,7 @@ import Testing
   @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
   func aFullDiskIsNamed() throws {
     try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "/dev/full")
-    let file = try DataFileWriter(path)
+    let file = try FileWriter(path)
     #expect(message { try file.append("0123456789") } == "\(path): cannot write 10 bytes: No space left on device")
   }
 }

@@ -1,13 +1,13 @@
-import LanguageModel
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandLanguageModel
+import WidebandTorch
+import WidebandVirtualWidth
 
-@testable import Training
+@testable import WidebandTraining
 
 struct ParameterGroupsTests {
-  /// A model of one layer with everything that has weights of its own kind.
+  /// A model of one layer with all kinds of weights.
   private func groups() throws -> (weights: [String], groups: [ParameterGroups.Group]) {
     let configuration = ModelConfiguration.small {
       $0.layerCount = 1

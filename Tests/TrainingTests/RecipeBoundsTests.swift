@@ -1,10 +1,11 @@
-import CheckedInput
 import Foundation
+import TestSupport
 import Testing
+import WidebandCheckedInput
 
-@testable import Training
+@testable import WidebandTraining
 
-/// Numbers that no run can be made of, and YAML that is no recipe: one sentence, and nothing else happens.
+/// Values out of bounds and YAML that is no recipe are rejected with one sentence.
 struct RecipeBoundsTests {
   private func error(_ changes: [String], of text: String? = nil) -> String {
     message {
@@ -60,7 +61,7 @@ struct RecipeBoundsTests {
   }
 
   @Test(arguments: ["lora={rank: 1, alpha: 1, targets: [attention]}", "direct_decoding.gate=add"])
-  func sizesOfTheModelAreHeldToFirst(_ tuning: String) {
+  func modelSizes_areCheckedFirst(_ tuning: String) {
     for change in ["model.hidden_size=0", "model.num_hidden_layers=-3"] {
       let sentence = error(
         [

@@ -1,8 +1,9 @@
+import TestSupport
 import Testing
 
-@testable import Training
+@testable import WidebandTraining
 
-/// What a recipe says when it cannot be used.
+/// The error messages of invalid recipes.
 struct RecipeErrorTests {
   private func error(_ changes: [String], of text: String? = nil, vocabularySize: Int? = 257) -> String {
     message {

@@ -1,13 +1,14 @@
 import Foundation
-import LanguageModel
 import TestSupport
 import Testing
-import VirtualWidth
+import WidebandLanguageModel
+import WidebandVirtualWidth
 
-@testable import Training
+@testable import WidebandData
+@testable import WidebandTraining
 
 struct RecipeTests {
-  /// A recipe that lies beside the tests, as text.
+  /// The text of a recipe among the fixtures.
   static func text(_ name: String = "wide") throws -> String {
     try String(contentsOf: Fixtures.url("golden/\(name).yaml"), encoding: .utf8)
   }
@@ -29,7 +30,7 @@ struct RecipeTests {
 
   @Test(arguments: presets) func aPresetLoads(_ url: URL) throws {
     let text = try String(contentsOf: url, encoding: .utf8)
-    // Tuning starts from a folder, which says what the model is.
+    // Tuning starts from a model folder, which determines the model.
     let start: ModelConfiguration? =
       text.contains("\ndirect_decoding:") || text.contains("\nlora:")
       ? .init(vocabularySize: 4096, hiddenSize: 32, layerCount: 12, headCount: 4, intermediateSize: 64) : nil
@@ -96,7 +97,7 @@ struct RecipeTests {
     #expect(try recipe("sample.prompt=\"null\"").sample.prompt == "null")
   }
 
-  @Test func theDataDecideTheVocabularyOnlyWhereTheRecipeDoesNot() throws {
+  @Test("the data determine the vocabulary size if the recipe does not") func vocabularySize_default() throws {
     #expect(try recipe().model.vocabularySize == 257)
     #expect(try recipe("model.vocab_size=512").model.vocabularySize == 512)
   }
@@ -114,7 +115,7 @@ struct RecipeTests {
     recipe.data = "a folder/with: odd # name's \"quotes\""
     recipe.sample.prompt = "null\n\t'καὶ' 123"
     recipe.training.seed = .max
-    // Numbers whose shortest decimal form takes 17 digits, large and small: a resumed run must see the same ones.
+    // Numbers whose shortest decimal form has 17 digits, large and small: a resumed run must read the same values.
     recipe.optimizer.learningRate = 0.1 + 0.2
     recipe.optimizer.weightDecay = 1.0 / 3
     recipe.optimizer.epsilon = 1.2345678901234567e-8

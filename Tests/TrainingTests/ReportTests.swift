@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-@testable import Training
+@testable import WidebandReporting
+@testable import WidebandTraining
 
 @Suite struct ReportTests {
   private func run(_ name: String, _ final: Double) -> Report.Run {
@@ -29,7 +30,7 @@ import Testing
     #expect(html.contains("wide &lt;8&gt;") && !html.contains("wide <8>"))
   }
 
-  @Test func nothingIsFetched() {
+  @Test("a report loads no other files") func report_selfContained() {
     for word in ["http", "src=", "@import", "<link", "<script"] { #expect(!html.contains(word)) }
   }
 
@@ -47,13 +48,13 @@ import Testing
     #expect(html.contains(">bits per byte</text>") && html.contains(">loss, nats per token</text>"))
   }
 
-  @Test func rowsThatDifferStandOut() {
+  @Test("rows in which runs differ are highlighted") func configuration_differences() {
     #expect(html.contains("<tr class=\"differs\"><th scope=\"row\"><code>model.width</code>"))
     #expect(html.contains("<tr><th scope=\"row\"><code>training.steps</code></th><td>600</td><td>600</td></tr>"))
   }
 
   @Test func itIsWellFormed() {
-    // Every element that is opened is closed, in order; the ones that never close are left out.
+    // Every element is closed in order, except for void elements.
     var open: [Substring] = []
     for match in html.matches(of: /<(\/?)([a-zA-Z0-9]+)((?:[^>"]|"[^"]*")*)>/) {
       let name = match.2

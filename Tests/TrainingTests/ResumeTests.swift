@@ -2,9 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import Training
+@testable import WidebandData
+@testable import WidebandTraining
 
-/// What a run may be continued with.
+/// The changes with which a run can be resumed.
 struct ResumeTests {
   private let fixture: TrainerFixture
 
@@ -31,7 +32,7 @@ struct ResumeTests {
     "training.steps=8", "training.rows_per_batch=1", "training.activation_checkpointing=true",
     "validation.interval=2", "checkpoint.keep=5", "sample.prompt=Light", "data=elsewhere",
   ])
-  func whatComputesTheSameMayChange(_ change: String) throws {
+  func changes_withoutEffectOnSteps_areAccepted(_ change: String) throws {
     let changed = try fixture.changed(change)
     try changed.run("run")
     #expect(try fixture.metrics("run").count == changed.recipe.training.steps)
@@ -60,7 +61,7 @@ struct ResumeTests {
     #expect(try fixture.metrics("run").count == 6)
   }
 
-  @Test func withoutItsFolderOfCheckpointsARunIsNotBegunAgain() throws {
+  @Test("a run whose checkpoints are missing is not started again") func checkpoints_missing() throws {
     let path = fixture.folder("run")
     try FileManager.default.removeItem(atPath: "\(path)/checkpoints")
     let before = try fixture.bytes("run/metrics.jsonl")
@@ -75,7 +76,7 @@ struct ResumeTests {
     let path = fixture.folder("new")
     try RunDirectory(creating: path).discardUnbegunRun()
     #expect(!FileManager.default.fileExists(atPath: path))
-    // What was there before stays.
+    // Other files are left alone.
     try fixture.folder.write("new/note.txt", text: "mine")
     let directory = try RunDirectory(creating: path)
     try fixture.folder.write("new/recipe.yaml", text: "")

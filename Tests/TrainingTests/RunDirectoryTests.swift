@@ -1,7 +1,8 @@
 import Foundation
+import TestSupport
 import Testing
 
-@testable import Training
+@testable import WidebandTraining
 
 @Suite struct RunDirectoryTests {
   private let folder: TemporaryFolder
@@ -21,17 +22,20 @@ import Testing
     }
   }
 
-  @Test func onlyOneProcessIsIn() throws {
+  @Test("one process at a time locks the folder") func lock_exclusive() throws {
     var run: RunDirectory? = try start()
     let refusal = "\(path): another process (pid \(getpid())) is training here"
     #expect(message { _ = try RunDirectory(resuming: path) } == refusal)
     #expect(message { _ = try RunDirectory(creating: path) } == refusal)
+    #expect(throws: RunDirectoryError.inUse(path: path, process: "\(getpid())")) {
+      _ = try RunDirectory(creating: path)
+    }
     #expect(run?.path == path)
     run = nil
     #expect(try RunDirectory(resuming: path).path == path)
   }
 
-  @Test func aDeadProcessLocksNobodyOut() throws {
+  @Test("the lock of a dead process is released") func lock_ofDeadProcess() throws {
     _ = try start()
     try folder.write("run/.lock", text: "1")
     #expect(try RunDirectory(resuming: path).path == path)
@@ -131,7 +135,7 @@ import Testing
     #expect(try folder.names("run/checkpoints") == ["step-00000001"])
   }
 
-  @Test func theNewestAndTheBestAreKept() throws {
+  @Test("the newest checkpoints and the best one are not deleted") func checkpoints_deleted() throws {
     let run = try start()
     try write([1, 2, 3, 4, 5], in: run)
     #expect(try run.best() == nil)
@@ -148,9 +152,9 @@ import Testing
     #expect(message { try run.markBest(step: 9) } == "\(path)/checkpoints: there is no checkpoint of step 9")
   }
 
-  @Test func whatAKilledProcessLeftIsRemoved() throws {
+  @Test("temporary files of a killed process are removed") func temporaryFiles_removed() throws {
     try write([1], in: start())
-    // No process has this number: it is beyond what systems hand out.
+    // No process has this id: it is above the system's maximum.
     try folder.write("run/.wideband-2000000000-x-y", text: "half")
     try folder.write("run/checkpoints/.wideband-2000000000-x-z/state", text: "half")
     try folder.write("run/checkpoints/.deleted/state", text: "half")

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Training
+@testable import WidebandTraining
 
 @Suite struct ScheduleTests {
   private func factors(
@@ -28,11 +28,11 @@ import Testing
     #expect(factors(.warmupStableDecay, at: [5, 14, 15, 16, 18, 19, 50]) == [1, 1, 0.82, 0.64, 0.28, 0.1, 0.1])
     #expect(factors(.warmupStableDecay, decay: 0, at: [19]) == [1])
     #expect(factors(.warmupStableDecay, warmup: 0, floor: 0, decay: 1, at: [0, 9, 19]) == [0.95, 0.5, 0])
-    // Two steps of decay are two steps below the highest rate.
+    // With two decay steps, two steps are below the maximum rate.
     #expect(
       factors(.warmupStableDecay, warmup: 2, floor: 0, decay: 0.2, steps: 10, at: Array(0..<10))
         == [0.5, 1, 1, 1, 1, 1, 1, 1, 0.5, 0])
-    // A decay that was asked for takes at least the last step.
+    // A positive decay fraction decays at least the last step.
     #expect(factors(.warmupStableDecay, decay: 0.01, at: [18, 19]) == [1, 0.1])
   }
 

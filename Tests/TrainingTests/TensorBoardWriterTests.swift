@@ -1,7 +1,8 @@
 import Foundation
+import TestSupport
 import Testing
 
-@testable import Training
+@testable import WidebandTraining
 
 @Suite struct TensorBoardWriterTests {
   @Test func checksumsAreThoseOfTheStandard() {
@@ -14,7 +15,7 @@ import Testing
       TensorBoardRecord.maskedChecksum([UInt8](repeating: 0, count: 32)) == (zeros >> 15 | zeros << 17) &+ 0xA282_EAD8)
   }
 
-  /// Takes a file of records apart, holding every checksum against the data.
+  /// Parses a file of records and checks every checksum.
   private func events(_ path: String) throws -> [TensorBoardEvent] {
     var rest = [UInt8](try #require(FileManager.default.contents(atPath: path)))[...]
     func word(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }

@@ -1,23 +1,24 @@
 import Foundation
-import LanguageModel
 import TestSupport
-import Torch
+import WidebandLanguageModel
+import WidebandTorch
 
-@testable import Training
+@testable import WidebandData
+@testable import WidebandTraining
 
-/// A little text, prepared byte by byte, and trainers on it.
+/// A short text, tokenized by bytes, and trainers on it.
 struct TrainerFixture {
-  /// Where everything is written.
+  /// The folder of all files.
   let folder: TemporaryFolder
-  /// The recipe that trainers follow.
+  /// The recipe of the trainers.
   private(set) var recipe: Recipe
   private var train: TokenDataset
   private var validation: TokenDataset
 
-  /// Training by a recipe that lies beside the tests: "plain", "wide" or "mixture".
+  /// Training with a recipe of the fixtures: "plain", "wide" or "mixture".
   init(_ name: String, _ changes: String...) throws { try self.init(in: TemporaryFolder(), name, changes) }
 
-  /// The same, with everything written to a folder that there is.
+  /// The same, in an existing folder.
   init(in folder: TemporaryFolder, _ name: String, _ changes: [String]) throws {
     self.folder = folder
     var options = DataPreparation.Options()
@@ -31,7 +32,7 @@ struct TrainerFixture {
     recipe = try Recipe(yaml: RecipeTests.text(name), name: name, changes: changes, vocabularySize: 257)
   }
 
-  /// The same data with a recipe that is changed once more.
+  /// The same data with a changed recipe.
   func changed(_ changes: String...) throws -> TrainerFixture {
     var other = self
     other.recipe = try Recipe(yaml: recipe.yaml(), name: "changed", changes: changes)
@@ -50,7 +51,7 @@ struct TrainerFixture {
     try Trainer(recipe, train: train, validation: validation, from: checkpoint)
   }
 
-  /// All of one loss in `steps` steps of a fresh trainer.
+  /// The values of one loss in the first steps of a new trainer.
   func losses(_ name: String = "total", steps: Int? = nil) throws -> [Double] {
     let trainer = try trainer()
     return try (0..<(steps ?? recipe.training.steps)).map { _ in
@@ -58,7 +59,7 @@ struct TrainerFixture {
     }
   }
 
-  /// A run in the folder `name`, new or continued, up to its end or until `shouldStop` says so.
+  /// Starts or resumes a run in the folder `name`, up to its end or until `shouldStop` returns true for a step.
   func run(_ name: String, shouldStop: (Int) -> Bool = { _ in false }, sample: ((Int) throws -> Void)? = nil) throws {
     let path = folder(name)
     let isNew = !FileManager.default.fileExists(atPath: path)
@@ -69,7 +70,7 @@ struct TrainerFixture {
     let console = try TrainingConsole(
       recipe, logPath: directory.logPath, isTerminal: false, operationsPerToken: 1, peakOperations: 1)
     let run = try TrainingRun(
-      trainer, in: directory, progress: checkpoint?.progress, files: ["note.txt": Data("beside the model".utf8)],
+      trainer, in: directory, progress: checkpoint?.progress, files: ["note.txt": Data("next to the model".utf8)],
       console: console
     ) { _ in
       try sample?(trainer.stepsTaken)
@@ -78,7 +79,7 @@ struct TrainerFixture {
     _ = try run.run { shouldStop(trainer.stepsTaken) }
   }
 
-  /// What each step of a run computed, by name, without what depends on the machine's speed.
+  /// The metrics of each step of a run, without those that depend on the machine.
   func metrics(_ name: String) throws -> [[String: MetricsValue]] {
     try MetricsFile.read(folder("\(name)/metrics.jsonl")).map { line in
       line.values.filter { $0.key != "tokens_per_second" && $0.key != "peak_bytes" }

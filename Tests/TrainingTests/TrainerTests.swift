@@ -1,10 +1,11 @@
 import Foundation
-import LanguageModel
 import TestSupport
 import Testing
-import Torch
+import WidebandLanguageModel
+import WidebandTorch
 
-@testable import Training
+@testable import WidebandData
+@testable import WidebandTraining
 
 struct TrainerTests {
   @Test(arguments: ["plain", "wide"]) func accumulatedRowsAreOneBatch(_ name: String) throws {

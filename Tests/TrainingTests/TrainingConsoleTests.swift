@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Training
+@testable import WidebandTraining
 
 struct TrainingConsoleTests {
   private let summary = ProgressSummary(parts: [

@@ -2,7 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import Training
+@testable import WidebandData
+@testable import WidebandTraining
 
 struct TrainingRunTests {
   private struct Crash: Error {}
@@ -10,7 +11,7 @@ struct TrainingRunTests {
   private let fixture: TrainerFixture
 
   init() throws {
-    // Measured at 4, 8 and the end; saved at 3, 6, 9 and the end.
+    // Evaluations at steps 4, 8 and 10; checkpoints at steps 3, 6, 9 and 10.
     fixture = try TrainerFixture("wide", "training.steps=10", "validation.interval=4", "sample.interval=5")
   }
 
@@ -32,7 +33,7 @@ struct TrainingRunTests {
 
   @Test func aRunThatDiedBetweenCheckpointsGoesOnBitForBit() throws {
     try fixture.run("whole")
-    // Dies after step 5 was written down, with step 3 as the last checkpoint.
+    // Fails after the metrics of step 5, with a last checkpoint of step 3.
     #expect(throws: Crash.self) { try fixture.run("died", sample: { _ in throw Crash() }) }
     #expect(try fixture.metrics("died").count == 5)
     #expect(try fixture.folder.names("died/checkpoints") == ["step-00000003"])
@@ -40,11 +41,12 @@ struct TrainingRunTests {
     try expectSameResult("whole", "died")
   }
 
-  @Test func aRunThatDiedBeforeItsFirstCheckpointStartsAnew() throws {
+  @Test("a run that failed before its first checkpoint is due starts from the beginning")
+  func run_beforeFirstCheckpoint() throws {
     try fixture.run("whole")
     #expect(throws: Crash.self) { try fixture.run("died", shouldStop: { _ in false }, sample: { _ in throw Crash() }) }
     try FileManager.default.removeItem(atPath: fixture.folder("died/checkpoints/step-00000003"))
-    // As one is due every third step, it was there: what is known of the steps is not dropped for nothing.
+    // A checkpoint is due every third step, so it must have existed: the metrics are not dropped.
     let before = try fixture.bytes("died/metrics.jsonl")
     #expect(
       message { try fixture.run("died") }
@@ -141,7 +143,7 @@ struct TrainingRunTests {
           == "\(path): is a checkpoint of a step that no run takes: expected one from 1 to 1000000000000")
       try FileManager.default.removeItem(atPath: path)
     }
-    // Other spellings are no names of checkpoints.
+    // Other spellings are not names of checkpoints.
     for name in ["step-+12", "step--1", "step-12", "step-"] {
       try fixture.folder.write("run/checkpoints/\(name)/training.json", text: "{\"step\": 12}")
     }

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandTorch
+import WidebandVirtualWidth
 
 /// What does not fit a connection is recorded for the scope; nothing traps and nothing is read out of bounds.
 @Suite struct ConnectionErrorTests {

@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
-@testable import VirtualWidth
+@testable import WidebandVirtualWidth
 
 @Suite struct ConnectionTests {
   private let epsilon = 1e-5
@@ -26,7 +26,7 @@ import Torch
         var plain = start.slice(-2, 0..<m).flattened(-2).unsqueezed(-2)
         var wide = start
         for (layer, map) in maps.enumerated() {
-          // A product's rounding depends on how its operand lies in memory.
+          // A product's rounding depends on the memory layout of its operand.
           let sublayer = { (x: Tensor) in x.contiguous().linear(map).tanh() }
           let fresh = try GeneralizedHyperConnection(
             VirtualWidth(fractionRate: m, slots: n, connections: kind), slotWidth: C, epsilon: epsilon,
@@ -72,10 +72,10 @@ import Torch
       var carried = Tensor.identity(n, n, .float64)
       var sum = Tensor.zeros(start.shape, .float64)
       for layer in (0..<depth).reversed() {
-        let alpha = try #require(weights[layer]["static_alpha"]).to(.float64)
-        let beta = try #require(weights[layer]["static_beta"]).to(.float64)
-        sum = sum + carried.matmul(beta).matmul(outputs[layer].reshaped(1, 3, m, C))
-        carried = carried.matmul(alpha.slice(1, m...).transposed())
+        let readCarry = try #require(weights[layer]["static_alpha"]).to(.float64)
+        let write = try #require(weights[layer]["static_beta"]).to(.float64)
+        sum = sum + carried.matmul(write).matmul(outputs[layer].reshaped(1, 3, m, C))
+        carried = carried.matmul(readCarry.slice(1, m...).transposed())
       }
       return sum + carried.matmul(start)
     }
@@ -111,8 +111,8 @@ import Torch
     // The coefficients are those of float32, rounded once.
     let rounded = try withTorch { connection.coefficients(of: state) }
     let wide = try withTorch { connection.coefficients(of: state.to(.float32)) }
-    #expect(try areIdentical(rounded.alpha, withTorch { wide.alpha.to(.bfloat16) }))
-    #expect(try areIdentical(rounded.beta, withTorch { wide.beta.to(.bfloat16) }))
+    #expect(try areIdentical(rounded.readCarry, withTorch { wide.readCarry.to(.bfloat16) }))
+    #expect(try areIdentical(rounded.writeTransposed, withTorch { wide.writeTransposed.to(.bfloat16) }))
   }
 
   /// A sublayer that does not look at its input cuts neither the carry nor the read off from the derivative.

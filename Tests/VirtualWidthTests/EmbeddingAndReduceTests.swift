@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
-import Torch
-import VirtualWidth
+import WidebandTorch
+import WidebandVirtualWidth
 
 @Suite struct EmbeddingAndReduceTests {
   private let tokens = Tensor([Int64(3), 0, 4, 3], shape: [1, 4])

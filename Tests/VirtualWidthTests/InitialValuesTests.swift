@@ -1,14 +1,14 @@
 import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
-@testable import VirtualWidth
+@testable import WidebandVirtualWidth
 
 @Suite struct InitialValuesTests {
   static let shapes = [(1, 1), (1, 4), (2, 3), (4, 4), (4, 16), (8, 64), (3, 8), (5, 7)]
 
   /// [A° | Â] as published: the m read columns and the n carry columns are identities.
-  private func publishedAlpha(_ m: Int, _ n: Int) -> [Float] {
+  private func publishedReadCarry(_ m: Int, _ n: Int) -> [Float] {
     (0..<n).flatMap { row in (0..<(m + n)).map { $0 < m ? ($0 == row ? 1 : 0) : ($0 - m == row ? 1 : 0) } }
   }
 
@@ -18,9 +18,9 @@ import Torch
     let connection = try GeneralizedHyperConnection(
       VirtualWidth(fractionRate: m, slots: n), slotWidth: C, epsilon: 1e-6, in: store.root)
     func values(_ name: String) throws -> [Float] { try #require(store.tensors[name]).elements() }
-    #expect(try values("static_alpha") == publishedAlpha(m, n))
-    let beta = (0..<n).flatMap { slot in (0..<m).map { Float($0 == slot % m ? 1 : 0) } }
-    #expect(try values("static_beta") == beta)
+    #expect(try values("static_alpha") == publishedReadCarry(m, n))
+    let cyclicWrite = (0..<n).flatMap { slot in (0..<m).map { Float($0 == slot % m ? 1 : 0) } }
+    #expect(try values("static_beta") == cyclicWrite)
     #expect(try values("dynamic_alpha") == Array(repeating: 0, count: (m + n) * C))
     #expect(try values("dynamic_beta") == Array(repeating: 0, count: m * C))
     #expect(try values("alpha_scale") == Array(repeating: 1, count: n * (m + n)))
@@ -33,10 +33,10 @@ import Torch
       ])
     // The maps are zero: whatever the state, a fresh dynamic connection is the static one.
     let state = try RandomTensors(seed: 2).normal(1, 2, n, C)
-    let (alpha, write) = try withTorch { connection.coefficients(of: state) }
+    let coefficients = try withTorch { connection.coefficients(of: state) }
     for token in 0..<2 {
-      #expect(try alpha.select(0, 0).select(0, token).elements(Float.self) == publishedAlpha(m, n))
-      #expect(try write.select(0, 0).select(0, token).elements(Float.self) == beta)
+      #expect(try coefficients.readCarry.select(0, 0).select(0, token).elements(Float.self) == publishedReadCarry(m, n))
+      #expect(try coefficients.writeTransposed.select(0, 0).select(0, token).elements(Float.self) == cyclicWrite)
     }
   }
 
@@ -62,7 +62,7 @@ import Torch
     // Two and a half groups of four channels: a mean over 2.5.
     #expect(
       try reduce(.average, wide: 10, 4) == (0..<4).map { row in (0..<10).map { Float($0 % 4 == row ? 0.4 : 0) } })
-    // The same random numbers as the random start, behind an identity.
+    // The same random numbers as the random start, after an identity.
     #expect(
       try reduce(.identityAndRandom, wide: 10, 4)
         == zip(identity, random).map { Array($0[0..<4]) + Array($1[4...]) })

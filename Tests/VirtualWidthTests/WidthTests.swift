@@ -1,5 +1,5 @@
 import Testing
-import VirtualWidth
+import WidebandVirtualWidth
 
 @Suite struct WidthTests {
   static let table: [(Int, Int, Int, Int, Double, Bool)] = [

@@ -1,6 +1,7 @@
 import Foundation
+import TestSupport
 import Testing
-import Training
+import Wideband
 
 /// Text, tokens and tokenizers that cannot be used.
 struct BadDataTests {
@@ -17,8 +18,8 @@ struct BadDataTests {
       "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "out", name, in: folder.url)
   }
 
-  @Test func anEmptyCorpus() throws {
-    try folder.write("empty.txt", "")
+  @Test func corpus_empty() throws {
+    try folder.write("empty.txt", text: "")
     expectError(try prepare("empty.txt"), "empty.txt: the corpus is empty: there is no text in it")
     expectError(
       try Executable.run("tokenizer", "train", "--output", "out", "empty.txt", in: folder.url),
@@ -26,7 +27,7 @@ struct BadDataTests {
     #expect(!folder.exists("out"))
   }
 
-  @Test func textThatIsNotUTF8() throws {
+  @Test func text_notUTF8() throws {
     try folder.write("latin.txt", [0x49, 0x6E, 0x20, 0xE9, 0x74, 0xE9])
     expectError(try prepare("latin.txt"), "latin.txt: byte 3 is 0xE9, which is not UTF-8")
     expectError(
@@ -35,8 +36,8 @@ struct BadDataTests {
     #expect(!folder.exists("out"))
   }
 
-  @Test func aCorpusShorterThanOneSequence() throws {
-    try folder.write("short.txt", "In the beginning")
+  @Test func corpus_shorterThanSequence() throws {
+    try folder.write("short.txt", text: "In the beginning")
     #expect(try prepare("short.txt").status == 0)
     let result = try Executable.run(
       "train", "--recipe", workspace("recipe.yaml"), "--data", "out", "--output", "run", in: folder.url)
@@ -46,11 +47,11 @@ struct BadDataTests {
     #expect(!folder.exists("run"))
   }
 
-  @Test func textThatIsNotThere() throws {
+  @Test func text_missing() throws {
     expectError(try prepare("nowhere.txt"), "nowhere.txt: no such file or folder")
   }
 
-  @Test func idsOutOfRange() throws {
+  @Test func decode_idsOutOfRange() throws {
     let tokenizer = workspace("tokenizer")
     expectError(
       try Executable.run("tokenizer", "decode", "--tokenizer", tokenizer, "12", "320"),
@@ -63,19 +64,19 @@ struct BadDataTests {
       "'99999999999' is not a token id: expected an integer")
   }
 
-  @Test func aMalformedTokenizer() throws {
-    let file = try folder.write("tokenizer.json", "{\"model\": ")
+  @Test func tokenizer_malformed() throws {
+    let file = try folder.write("tokenizer.json", text: "{\"model\": ")
     expectError(
-      try Executable.run("tokenizer", "encode", "--tokenizer", folder.url.path, "text"),
-      "\(file.path): line 1, column 11: malformed JSON: expected '{'")
+      try Executable.run("tokenizer", "encode", "--tokenizer", folder.path, "text"),
+      "\(file): line 1, column 11: malformed JSON: expected '{'")
     expectError(
       try Executable.run("tokenizer", "encode", "--tokenizer", "nowhere.json", "text", in: folder.url),
-      "\(folder("nowhere.json").path): cannot be read: No such file or directory")
+      "\(folder("nowhere.json")): cannot be read: No such file or directory")
   }
 
-  @Test func aTokenInTheDataThatIsNotInTheVocabulary() throws {
-    try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder("tokens").path)
-    let shard = folder("tokens/train-00000.npy")
+  @Test func data_tokenOutOfVocabulary() throws {
+    try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder("tokens"))
+    let shard = folder.url("tokens/train-00000.npy")
     var bytes = try Data(contentsOf: shard)
     bytes.replaceSubrange((bytes.count - 4000)..., with: Data(repeating: 0xFF, count: 4000))
     try bytes.write(to: shard)
@@ -86,17 +87,17 @@ struct BadDataTests {
     #expect(result.errors.hasSuffix(" is 65535, expected an id less than the vocabulary's 320\n"))
   }
 
-  @Test func aFolderOfOtherTextIsNotOverwritten() throws {
-    try folder.write("a.txt", "In the beginning")
-    try folder.write("b.txt", "God created")
+  @Test func prepare_otherData_isRefused() throws {
+    try folder.write("a.txt", text: "In the beginning")
+    try folder.write("b.txt", text: "God created")
     #expect(try prepare("a.txt").status == 0)
     expectError(try prepare("b.txt"), "out: holds data prepared from other text; remove it or choose another folder")
     #expect(try prepare("a.txt").output.contains("out (up to date): "))
   }
 
-  @Test("An output without a name is refused, and the current folder, whose path that is, stays as it was")
-  func anOutputWithoutAName() throws {
-    try folder.write("a.txt", "In the beginning")
+  @Test("an empty output is refused, and the current folder is not changed")
+  func prepare_emptyOutput() throws {
+    try folder.write("a.txt", text: "In the beginning")
     expectError(
       try Executable.run(
         "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "", "a.txt", in: folder.url),
@@ -104,9 +105,9 @@ struct BadDataTests {
     #expect(try folder.read("a.txt") == "In the beginning")
   }
 
-  @Test func outputThatCannotBeWritten() throws {
-    try folder.write("file", "a file")
-    try folder.write("a.txt", "In the beginning")
+  @Test func output_notWritable() throws {
+    try folder.write("file", text: "a file")
+    try folder.write("a.txt", text: "In the beginning")
     let prepared = try Executable.run(
       "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "file/out", "a.txt", in: folder.url)
     expectError(prepared, "file/out: the folder above it cannot be created: File exists")
@@ -116,12 +117,12 @@ struct BadDataTests {
     #expect(try folder.read("file") == "a file")
   }
 
-  /// Enough for what is quadratic in them to take more than a minute.
+  /// Enough that a quadratic algorithm takes more than a minute.
   private static let many = 40_000
 
-  @Test("as many files as a command line holds are looked for at once", .timeLimit(.minutes(1)))
+  @Test("as many files as fit on a command line are accepted quickly", .timeLimit(.minutes(1)))
   func prepare_manyFiles() throws {
-    try folder.write("a b.txt", "In the beginning")
+    try folder.write("a b.txt", text: "In the beginning")
     let names = (0..<Self.many).map { "\($0).txt" }
     for command in [
       ["data", "prepare", "--tokenizer", workspace("tokenizer")], ["tokenizer", "train", "--size", "257"],
@@ -133,11 +134,11 @@ struct BadDataTests {
       "data", "prepare", "a b.txt", "--tokenizer", workspace("tokenizer"), "a b.txt", "a b.txt", "--output", "out",
       in: folder.url)
     #expect(made.status == 0, "\(made.errors)")
-    let inputs = try DataDescription.read(from: folder("out").path).inputs
+    let inputs = try DataDescription.read(from: folder("out")).inputs
     #expect(inputs.map(\.name) == ["a b.txt", "a b.txt", "a b.txt"])
   }
 
-  @Test("as many ids as a command line holds are decoded at once", .timeLimit(.minutes(1)))
+  @Test("as many ids as fit on a command line are decoded quickly", .timeLimit(.minutes(1)))
   func decode_manyIDs() throws {
     let tokenizer = workspace("tokenizer")
     let ids = try Executable.run("tokenizer", "encode", "--tokenizer", tokenizer, "In the beginning").output
@@ -156,7 +157,7 @@ struct BadDataTests {
       "'x' is not a token id: expected an integer")
   }
 
-  @Test("data without a held-out part can be trained on, and evaluating on it says so")
+  @Test("data without a held-out part can be trained on but not evaluated")
   func train_withoutHeldOutText() throws {
     let prepared = try Executable.run(
       "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "all", "--validation-fraction", "0",
@@ -172,15 +173,15 @@ struct BadDataTests {
       "all: the validation split has 0 tokens: expected at least 2 to measure a loss")
   }
 
-  @Test("what cannot be read of a tokenizer is not left out in silence, and a file of another name goes alone")
+  @Test("an unreadable file of a tokenizer is an error, and a file of another name is read alone")
   func tokenizerFiles_areAllOrNone() throws {
-    try FileManager.default.createDirectory(at: folder("own"), withIntermediateDirectories: false)
+    try FileManager.default.createDirectory(at: folder.url("own"), withIntermediateDirectories: false)
     try FileManager.default.copyItem(
-      atPath: workspace("tokenizer/tokenizer.json"), toPath: folder("own/tokenizer.json").path)
-    try folder.write("own/tokenizer_config.json", #"{"added_tokens_decoder": {}}"#)
-    try FileManager.default.createDirectory(at: folder("own/added_tokens.json"), withIntermediateDirectories: false)
-    try folder.write("text.txt", "In the beginning")
-    let reason = "\(folder("own/added_tokens.json").path): is a folder: expected a file"
+      atPath: workspace("tokenizer/tokenizer.json"), toPath: folder("own/tokenizer.json"))
+    try folder.write("own/tokenizer_config.json", text: #"{"added_tokens_decoder": {}}"#)
+    try FileManager.default.createDirectory(at: folder.url("own/added_tokens.json"), withIntermediateDirectories: false)
+    try folder.write("text.txt", text: "In the beginning")
+    let reason = "\(folder("own/added_tokens.json")): is a folder: expected a file"
     func prepare(_ tokenizer: String) throws -> Executable.Result {
       try Executable.run(
         "data", "prepare", "--tokenizer", tokenizer, "--output", "out", "text.txt", in: folder.url)
@@ -192,23 +193,23 @@ struct BadDataTests {
         "init", "--config", "\(workspace.model)/config.json", "--tokenizer", "own", "--output", "model", in: folder.url),
       reason)
     #expect(!folder.exists("model"))
-    try FileManager.default.moveItem(at: folder("own/tokenizer.json"), to: folder("own/other.json"))
-    try FileManager.default.removeItem(at: folder("out"))
+    try FileManager.default.moveItem(at: folder.url("own/tokenizer.json"), to: folder.url("own/other.json"))
+    try FileManager.default.removeItem(at: folder.url("out"))
     #expect(try prepare("own/other.json").status == 0)
     #expect(folder.exists("out/tokenizer.json") && !folder.exists("out/tokenizer_config.json"))
   }
 
-  @Test("bytes of tokens that the tokenizer does not confirm are refused")
+  @Test("byte lengths that contradict the tokenizer are refused")
   func evaluate_damagedByteLengths() throws {
-    try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder("tokens").path)
-    let file = folder("tokens/token_bytes.npy")
+    try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder("tokens"))
+    let file = folder.url("tokens/token_bytes.npy")
     let good = try Data(contentsOf: file)
     func evaluate(_ id: Int, _ length: Int64) throws -> Executable.Result {
       var bytes = good
       withUnsafeBytes(of: length.littleEndian) { bytes.replaceSubrange((128 + 8 * id)..<(136 + 8 * id), with: $0) }
       try bytes.write(to: file)
       return try Executable.run(
-        "evaluate", "--model", workspace.model, "--data", folder("tokens").path, "--length", "16")
+        "evaluate", "--model", workspace.model, "--data", folder("tokens"), "--length", "16")
     }
     expectError(try evaluate(7, -1), "\(file.path): token 7 stands for -1 bytes: expected 0 to 2147483647")
     expectError(
@@ -216,9 +217,9 @@ struct BadDataTests {
     #expect(try evaluate(7, 1).status == 0)
   }
 
-  @Test("an endless pattern, a FIFO and fractions out of range end at once")
+  @Test("an endless pattern, a FIFO and fractions out of range are errors")
   func prepare_endless() throws {
-    try folder.write("text.txt", "text")
+    try folder.write("text.txt", text: "text")
     func hold(out fraction: String) throws -> Executable.Result {
       try Executable.run(
         "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "fraction \(fraction)",
@@ -235,7 +236,7 @@ struct BadDataTests {
           && result.output.hasPrefix("nothing is held out: there is too little text to take \(fraction) of it\n"),
         "\(result.output)\(result.errors)")
     }
-    #expect(mkfifo(folder("fifo.txt").path, 0o600) == 0)
+    #expect(mkfifo(folder("fifo.txt"), 0o600) == 0)
     expectError(try prepare("fifo.txt"), "fifo.txt: is a FIFO: expected a file or a folder")
     let found = try prepare(".")
     #expect(found.status == 0 && found.output.hasPrefix("./fifo.txt: skipped, a FIFO\n"), "\(found.output)")

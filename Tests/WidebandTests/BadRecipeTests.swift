@@ -1,6 +1,7 @@
+import TestSupport
 import Testing
 
-/// Training that cannot begin: one sentence, status 1, and no run folder.
+/// Recipes that are refused: one sentence, status 1, and no run folder.
 struct BadRecipeTests {
   private let workspace: Workspace
   private let folder: TemporaryFolder
@@ -21,23 +22,23 @@ struct BadRecipeTests {
     #expect(!folder.exists("run"))
   }
 
-  @Test func aMissingRecipe() throws {
-    let path = folder("nowhere.yaml").path
+  @Test func recipe_missing() throws {
+    let path = folder("nowhere.yaml")
     try expectError("\(path): cannot be read: No such file or directory", recipe: "nowhere.yaml")
   }
 
-  @Test func aMalformedRecipe() throws {
-    try folder.write("bad.yaml", "model: [16\n")
+  @Test func recipe_malformed() throws {
+    try folder.write("bad.yaml", text: "model: [16\n")
     try expectError(
       "bad.yaml: line 2: malformed YAML: did not find expected ',' or ']'", recipe: "bad.yaml")
   }
 
-  @Test func aWrongKey() throws {
+  @Test func recipe_wrongKey() throws {
     try expectError(
       "--set training.stepz=3: there is no key 'training.stepz'; the nearest is 'training.steps'", "training.stepz=3")
   }
 
-  @Test("a sample that cannot be written is refused before the first step")
+  @Test("a sample that cannot be generated is refused before the first step")
   func aSampleThatDoesNotFit() throws {
     let recipe = workspace("recipe.yaml")
     let result = try Executable.run(
@@ -48,39 +49,39 @@ struct BadRecipeTests {
     #expect(!folder.exists("run"))
   }
 
-  @Test func fewerSlotsThanTheFractionRate() throws {
+  @Test func slots_fewerThanFractionRate() throws {
     let name = workspace("recipe.yaml")
     try expectError(
       "\(name): model.virtual_width.slots is 1: expected at least fraction_rate, which is 2",
       "model.virtual_width.slots=1")
   }
 
-  @Test func aFractionRateThatDoesNotDivideTheWidth() throws {
+  @Test func fractionRate_notADivisor() throws {
     let name = workspace("recipe.yaml")
     try expectError(
       "\(name): model.virtual_width.fraction_rate is 3: expected a divisor of hidden_size, which is 16",
       "model.virtual_width.fraction_rate=3")
   }
 
-  @Test func headsThatDoNotDivide() throws {
+  @Test func heads_notDivisible() throws {
     let name = workspace("recipe.yaml")
     try expectError(
       "\(name): model.num_key_value_heads is 3: expected a divisor of num_attention_heads, which is 2",
       "model.num_key_value_heads=3")
   }
 
-  @Test func aVocabularySmallerThanTheTokenizers() throws {
+  @Test func vocabulary_tooSmall() throws {
     try expectError(
       "\(workspace("tokens")): has a vocabulary of 320 tokens, the model has 100", "model.vocab_size=100")
   }
 
-  @Test func dataThatAreNotThere() throws {
+  @Test func data_missing() throws {
     try expectError("\(workspace("nowhere")): holds no prepared data: there is no data.json", data: "nowhere")
     let result = try Executable.run("train", "--recipe", workspace("recipe.yaml"), "--output", "run", in: folder.url)
     WidebandTests.expectError(result, "\(workspace("recipe.yaml")): no data: expected --data or a key 'data'")
   }
 
-  @Test func anUnknownDevice() throws {
+  @Test func device_unknown() throws {
     let result = try Executable.run(
       "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", "run", "--device",
       "tpu",
@@ -89,8 +90,8 @@ struct BadRecipeTests {
     #expect(!folder.exists("run"))
   }
 
-  @Test func aDeviceThatThisMachineLacks() throws {
-    // No machine has this many.
+  @Test func device_missing() throws {
+    // No machine has this many devices.
     let result = try Executable.run(
       "evaluate", "--model", workspace.model, "--data", workspace("tokens"), "--device", "cuda:99")
     #expect(result.status == 1)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Many prompts through the command.
+/// `generate --batch`.
 struct BatchTests {
   private let folder: TemporaryFolder
   private let model: String
@@ -13,8 +13,8 @@ struct BatchTests {
   }
 
   private func file(_ name: String, _ text: String) throws -> String {
-    try Data(text.utf8).write(to: folder(name))
-    return folder(name).path
+    try Data(text.utf8).write(to: folder.url(name))
+    return folder(name)
   }
 
   private func generate(_ arguments: String...) throws -> Executable.Result {
@@ -22,7 +22,7 @@ struct BatchTests {
   }
 
   @Test(arguments: [[], ["--cycle", "2", "--decoding-layers", "1"]])
-  func aLineForEachDocumentInOrder(direct: [String]) throws {
+  func batch_lineForEachDocument(direct: [String]) throws {
     struct Line: Decodable {
       let index: Int
       let prompt, text, finish_reason: String
@@ -47,7 +47,7 @@ struct BatchTests {
     #expect(result.errors.hasPrefix("4 texts · "))
   }
 
-  @Test("An empty text is continued like an empty prompt, and a text's index and seed are those of its line")
+  @Test("an empty text is an empty prompt, and index and seed are those of the line")
   func emptyText_keepsItsPlace() throws {
     struct Line: Decodable {
       let index: Int
@@ -70,12 +70,12 @@ struct BatchTests {
     }
   }
 
-  @Test func badBatchesAreRefused() throws {
+  @Test func batch_invalid_isRefused() throws {
     let path = try file("prompts.jsonl", "{\"text\": \"a\"}\n{\"prompt\": \"b\"}\n")
     expectError(try generate("--batch", path), "\(path): line 2: there is no key 'text'")
     let empty = try file("empty.txt", "")
     expectError(try generate("--batch", empty), "\(empty): no text found: expected at least one document")
-    expectError(try generate("--batch", folder("none.txt").path), "\(folder("none.txt").path): no such file or folder")
+    expectError(try generate("--batch", folder("none.txt")), "\(folder("none.txt")): no such file or folder")
     for (more, error) in [
       (["--prompt", "a"], "--prompt and --batch are both given: expected one of them"),
       (["--draft", "direct"], "--draft is for one text: expected none with --batch"),
@@ -88,6 +88,6 @@ struct BatchTests {
       "long.jsonl", "{\"text\": \"a\"}\n{\"text\": \"\(String(repeating: "And God ", count: 4000))\"}\n")
     let result = try generate("--batch", long)
     #expect(
-      result.status == 1 && result.output.isEmpty && result.errors.hasPrefix("Error: text 2 of 2: the prompt has "))
+      result.status == 1 && result.output.isEmpty && result.errors.hasPrefix("Error: sequence 2 of 2: the prompt has "))
   }
 }

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 
 struct BenchTests {
   private let small = ["bench", "connections", "--hidden-size", "16", "--tokens", "8"]
 
-  @Test func connectionsAreCheckedAndTimed() throws {
+  @Test func connections_areCheckedAndTimed() throws {
     let text = try Executable.run(small + ["--widths", "2:3,4:4"])
     #expect(text.status == 0)
     #expect(text.errors == "")
@@ -18,7 +19,7 @@ struct BenchTests {
     #expect(json.output.contains("{\"m\": 2, \"n\": 3, \"right\": true, \"read, write\": {\"seconds\": "))
   }
 
-  @Test(arguments: ["2", "2:x", "3:2", "0:1", "2:3:4", "2:99999"]) func widthsThatAreNoneAreRefused(_ text: String)
+  @Test(arguments: ["2", "2:x", "3:2", "0:1", "2:3:4", "2:99999"]) func widths_invalid_areRefused(_ text: String)
     throws
   {
     expectError(
@@ -26,15 +27,15 @@ struct BenchTests {
       "--widths has '\(text)': expected m:n with 1 ≤ m ≤ n ≤ 1024, as in 4:16", status: 64)
   }
 
-  @Test("sizes that multiply past what an integer holds are refused with the file's name")
+  @Test("sizes whose product overflows are refused")
   func config_overflow() throws {
     let folder = try TemporaryFolder()
     try folder.write(
       "config.json",
-      """
-      {"model_type": "qwen3", "vocab_size": 300, "hidden_size": 1048576, "num_hidden_layers": 10000,
-       "num_attention_heads": 65536, "num_key_value_heads": 65536, "head_dim": 65536, "intermediate_size": 16777216}
-      """)
+      text: """
+        {"model_type": "qwen3", "vocab_size": 300, "hidden_size": 1048576, "num_hidden_layers": 10000,
+         "num_attention_heads": 65536, "num_key_value_heads": 65536, "head_dim": 65536, "intermediate_size": 16777216}
+        """)
     for arguments in [["bench", "step"], ["bench", "decode"], ["init", "--output", "x"], ["info"]] {
       let result = try Executable.run(
         arguments + (arguments == ["info"] ? ["config.json"] : ["--config", "config.json"]), in: folder.url)
@@ -45,7 +46,7 @@ struct BenchTests {
     #expect(!folder.exists("x"))
   }
 
-  @Test func sizesThatDoNotFitAreRefused() throws {
+  @Test func sizes_outOfRange_areRefused() throws {
     expectError(
       try Executable.run(small + ["--widths", "3:4"]), "--hidden-size is 16: expected a multiple of m = 3", status: 64)
     expectError(

@@ -2,27 +2,18 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `chat`, and training on conversations, as people use them.
+/// `chat`, and training on conversations.
 struct ChatTests {
   private let folder: TemporaryFolder
 
   init() throws {
     folder = try TemporaryFolder()
-    try folder.write(
-      "small.json",
-      """
-      {"model_type": "qwen3", "vocab_size": 3005, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
-       "num_key_value_heads": 1, "head_dim": 4, "intermediate_size": 12, "max_position_embeddings": 4096}
-      """)
-    let made = try Executable.run(
-      "init", "--config", "small.json", "--output", "model", "--dtype", "float32", "--tokenizer",
-      Fixtures.url("tokenizers/qwen").path, in: folder.url)
-    #expect(made.status == 0, "\(made.errors)")
+    try folder.initializeChatModel(contextLength: 4096)
   }
 
   private let arguments = ["chat", "--model", "model", "--temperature", "0", "--max-tokens", "6"]
 
-  @Test func aConversation() throws {
+  @Test func chat_conversation() throws {
     let result = try Executable.run(
       arguments + ["--no-thinking", "--system", "Be kind."],
       input: "Hello\nAnd more\n/reset\n\nHello\n/what\n/exit\nnever asked\n", in: folder.url)
@@ -37,17 +28,17 @@ struct ChatTests {
     #expect(result.output.count > 2 * once.output.count)
   }
 
-  @Test func directDecoding() throws {
+  @Test func chat_directDecoding() throws {
     let result = try Executable.run(
       arguments + ["--cycle", "2", "--decoding-layers", "1"], input: "Hello\nAnd more\n", in: folder.url)
     #expect(result.status == 0, "\(result.errors)")
     #expect(!result.output.isEmpty)
     expectError(
       try Executable.run(arguments + ["--cycle", "2"], in: folder.url),
-      "model/config.json has no direct_decoding: expected --decoding-layers beside --cycle")
+      "model/config.json has no direct_decoding: expected --decoding-layers with --cycle")
   }
 
-  @Test func aQuestionTooLongIsNoEnd() throws {
+  @Test func chat_longQuestion_continues() throws {
     let long = String(repeating: "long ", count: 5000)
     let result = try Executable.run(arguments, input: "\(long)\nHello\n", in: folder.url)
     #expect(result.status == 0)
@@ -56,7 +47,7 @@ struct ChatTests {
     #expect(!result.output.isEmpty)
   }
 
-  @Test func anInterruptEndsTheAnswerAlone() throws {
+  @Test func chat_interrupt_endsAnswer() throws {
     let running = try Executable.start(
       "chat", "--model", "model", "--temperature", "0", "--max-tokens", "4000", input: "Hello\n/exit\n", in: folder.url)
     while running.process.isRunning, running.outputSize == 0 { usleep(1000) }
@@ -66,11 +57,11 @@ struct ChatTests {
     #expect(result.errors == "stopped\n")
   }
 
-  @Test func fromConversationsToAModelThatTalks() throws {
+  @Test func conversations_trainAndChat() throws {
     let lines = (0..<40).map { index in
       #"{"messages": [{"role": "user", "content": "Say \#(index)"}, {"role": "assistant", "content": "It is \#(index)."}]}"#
     }
-    try folder.write("chat.jsonl", lines.joined(separator: "\n"))
+    try folder.write("chat.jsonl", text: lines.joined(separator: "\n"))
     let prepared = try Executable.run(
       "data", "prepare", "--tokenizer", "model", "--output", "data", "--validation-fraction", "0.2", "chat.jsonl",
       in: folder.url)
@@ -90,11 +81,12 @@ struct ChatTests {
     #expect(talk.status == 0, "\(talk.errors)")
   }
 
-  /// Of a tokenizer of one's own.
-  @Test func aTokenizerForConversations() throws {
-    try folder.write("text.txt", "Say it. It is said.")
+  /// A tokenizer that is trained on conversations.
+  @Test func tokenizer_forConversations() throws {
+    try folder.write("text.txt", text: "Say it. It is said.")
     try folder.write(
-      "chat.jsonl", #"{"messages": [{"role": "user", "content": "Say"}, {"role": "assistant", "content": "It"}]}"#)
+      "chat.jsonl", text: #"{"messages": [{"role": "user", "content": "Say"}, {"role": "assistant", "content": "It"}]}"#
+    )
     func prepare() throws -> Executable.Result {
       try Executable.run("data", "prepare", "--tokenizer", "own", "--output", "data", "chat.jsonl", in: folder.url)
     }
@@ -110,8 +102,8 @@ struct ChatTests {
     #expect(try prepare().output.contains("data (written): "))
   }
 
-  @Test func whatCannotBe() throws {
-    try folder.write("tool.jsonl", #"{"messages": [{"role": "tool", "content": "x"}]}"#)
+  @Test func conversations_invalid() throws {
+    try folder.write("tool.jsonl", text: #"{"messages": [{"role": "tool", "content": "x"}]}"#)
     expectError(
       try Executable.run("tokenizer", "train", "--output", "own", "tool.jsonl", in: folder.url),
       "tool.jsonl: line 1: messages[0].role is 'tool': expected 'system', 'user' or 'assistant'")

@@ -1,7 +1,8 @@
 import Foundation
+import TestSupport
 import Testing
 
-/// `bench decode`: what it says, not how fast it is.
+/// The report of `bench decode`.
 @Suite(.serialized) struct DecodeBenchTests {
   private let folder: TemporaryFolder
 
@@ -9,11 +10,11 @@ import Testing
     folder = try TemporaryFolder()
     try folder.write(
       "small.json",
-      """
-      {"model_type": "qwen3", "vocab_size": 61, "hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4,
-       "num_key_value_heads": 2, "head_dim": 8, "intermediate_size": 56, "max_position_embeddings": 64,
-       "tie_word_embeddings": true}
-      """)
+      text: """
+        {"model_type": "qwen3", "vocab_size": 61, "hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4,
+         "num_key_value_heads": 2, "head_dim": 8, "intermediate_size": 56, "max_position_embeddings": 64,
+         "tie_word_embeddings": true}
+        """)
   }
 
   private func bench(_ arguments: String...) throws -> Executable.Result {
@@ -24,7 +25,7 @@ import Testing
   private let layer = Double(2 * (48 * (32 + 16 + 16) + 32 * 48 + 3 * 48 * 56 + 2 * 48 + 2 * 8))
   private let head = Double(2 * (61 * 48 + 48))
 
-  @Test func textsOfARandomModelDecodedDirectly() throws {
+  @Test func directDecoding_randomModel() throws {
     let result = try bench(
       "--config", "small.json", "--prompt", "9", "--tokens", "8", "--runs", "1", "--cycle", "4", "--encoding-layers",
       "1", "--decoding-layers", "1", "--batch", "3", "--threads", "1", "--json")
@@ -41,25 +42,25 @@ import Testing
     #expect(abs(try number("share_of_bound") / share - 1) < 1e-9)
     #expect(abs(try number("prefill_tokens_per_s") * number("prefill_s") - 27) < 1e-6)
     for key in ["product_peak", "prefill_share", "tokens_per_s"] { #expect(try number(key) > 0) }
-    // The array that is read for comparison is not counted.
+    // The array of the bandwidth measurement is not counted.
     #expect(try number("peak_bytes") > 1e7)
     #expect(try number("peak_bytes") < 1e9)
   }
 
-  @Test func quantisedWeightsCountAsTheyAreKept() throws {
+  @Test func bytes_ofQuantizedWeights() throws {
     let result = try bench(
       "--config", "small.json", "--prompt", "3", "--tokens", "2", "--runs", "1", "--quantize", "int8", "--json")
     let report = try #require(
       JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any], "\(result.errors)")
     #expect(report["weights"] as? String == "int8")
-    // A number each, and two bytes for every 32 in a row; norms stay floats, in the type that the model computes in.
+    // One byte per weight, and two bytes per group of 32; norms are floats in the compute type.
     func bytes(_ rows: Int, _ columns: Int) -> Int { rows * columns + 2 * rows * ((columns + 31) / 32) }
     let attention = bytes(32, 48) + 2 * bytes(16, 48) + bytes(48, 32)
     let layer = attention + 2 * bytes(56, 48) + bytes(48, 56) + 4 * (2 * 48 + 2 * 8)
     #expect(report["bytes_per_token"] as? Double == Double(4 * layer + bytes(61, 48) + 4 * 48))
   }
 
-  @Test func aFolderWithoutATokenizerForPeople() throws {
+  @Test func text_ofFolderWithoutTokenizer() throws {
     let made = try Executable.run("init", "--config", "small.json", "--output", "model", in: folder.url)
     #expect(made.status == 0, "\(made.errors)")
     let result = try bench("--model", "model", "--prompt", "5", "--tokens", "2", "--runs", "1")
@@ -73,7 +74,7 @@ import Testing
     #expect(lines[4].hasSuffix(" MB at most"))
   }
 
-  @Test func sizesThatDoNotFitAreRefused() throws {
+  @Test func sizes_outOfRange_areRefused() throws {
     expectError(
       try bench("--config", "small.json", "--prompt", "60", "--tokens", "5"),
       "--prompt is 60 and --tokens 5: expected together at most the 64 tokens of the model's context "
@@ -83,13 +84,13 @@ import Testing
       "--prompt is 9 and --tokens 1000000: expected together at most the 64 tokens of the model's context "
         + "(max_position_embeddings)")
     let limits = [("--prompt", 1 << 30), ("--tokens", 1 << 30), ("--batch", 1 << 20), ("--runs", 1_000_000)]
-    for (name, most) in limits {
+    for (name, maximum) in limits {
       expectError(
-        try bench("--config", "small.json", name, "0"), "\(name) is 0: expected from 1 to \(most)", status: 64)
+        try bench("--config", "small.json", name, "0"), "\(name) is 0: expected from 1 to \(maximum)", status: 64)
     }
   }
 
-  @Test func textsThatAreDecodedOrdinarily() throws {
+  @Test func ordinaryDecoding_batch() throws {
     let result = try bench(
       "--config", "small.json", "--prompt", "9", "--tokens", "8", "--runs", "1", "--batch", "3", "--json")
     #expect(result.status == 0, "\(result.errors)")
@@ -98,7 +99,7 @@ import Testing
     #expect(report["batch"] as? Double == 3 && report["cycle"] == nil)
   }
 
-  @Test func whatContradictsItselfIsRefused() throws {
+  @Test func flags_contradictory_areRefused() throws {
     expectError(try bench(), "--model and --config are both missing: expected one", status: 64)
     expectError(
       try bench("--config", "small.json", "--model", "m"), "--model and --config are both given: expected one",
@@ -108,10 +109,10 @@ import Testing
       "--unaligned is given without --cycle: expected both", status: 64)
     expectError(
       try bench("--config", "small.json", "--cycle", "2"),
-      "small.json has no direct_decoding: expected --decoding-layers beside --cycle")
-    try folder.write("odd.json", folder.read("small.json").replacing("\"head_dim\": 8", with: "\"head_dim\": 7"))
+      "small.json has no direct_decoding: expected --decoding-layers with --cycle")
+    try folder.write("odd.json", text: folder.read("small.json").replacing("\"head_dim\": 8", with: "\"head_dim\": 7"))
     expectError(
       try bench("--config", "odd.json"),
-      "odd.json: head_dim is 7: expected an even number, as rotary positions turn pairs")
+      "odd.json: head_dim is 7: expected an even number, as rotary positions rotate pairs")
   }
 }

@@ -5,7 +5,7 @@ import Testing
 /// Direct decoding through the command.
 struct DirectDecodingTests {
   private let folder: TemporaryFolder
-  private var path: String { folder.url.path }
+  private var path: String { folder.path }
 
   init() throws { folder = try Workspace.shared().copyOfModel() }
 
@@ -14,16 +14,16 @@ struct DirectDecodingTests {
       ["generate", "--model", path, "--prompt", "And God", "--temperature", "0", "--max-tokens", "12"] + arguments)
   }
 
-  /// Puts a layer split into the folder.
+  /// Adds a layer split to the folder's configuration.
   private func tune(_ split: String) throws {
-    let file = folder("config.json")
+    let file = folder.url("config.json")
     let text = try String(contentsOf: file, encoding: .utf8)
     let brace = try #require(text.firstIndex(of: "{"))
     let changed = text.replacingCharacters(in: brace...brace, with: "{\"direct_decoding\": \(split),")
     try Data(changed.utf8).write(to: file)
   }
 
-  @Test func aSplitMayBeGivenOrKeptInTheFolder() throws {
+  @Test func split_fromFlagsOrFolder() throws {
     let given = try generate("--cycle", "3", "--decoding-layers", "1", "--gate", "add")
     #expect(given.status == 0)
     try tune("{\"encoding_layers\": 0, \"decoding_layers\": 1, \"cycle\": 3, \"gate\": \"add\"}")
@@ -33,11 +33,11 @@ struct DirectDecodingTests {
     #expect(try generate("--cycle", "3", "--gate", "add", "--decoding-layers", "1").output == given.output)
   }
 
-  @Test func aCycleOfOneWithTheSelectGateIsOrdinary() throws {
+  @Test func cycleOfOne_equalsOrdinaryDecoding() throws {
     #expect(try generate("--cycle", "1", "--decoding-layers", "1").output == generate().output)
   }
 
-  @Test func statisticsSayWhatATokenReads() throws {
+  @Test func stats_printsWeights() throws {
     let direct = try generate("--cycle", "4", "--decoding-layers", "1", "--stats")
     let lines = direct.errors.split(separator: "\n")
     #expect(lines.count == 3)
@@ -50,7 +50,7 @@ struct DirectDecodingTests {
     #expect(ordinary[1].hasPrefix("reads 100.0 % of the layers a token, "))
   }
 
-  @Test func draftsLeaveTheTextAsItIs() throws {
+  @Test func draft_doesNotChangeTheText() throws {
     let drafted = try generate("--draft", "direct", "--cycle", "3", "--decoding-layers", "1", "--stats")
     #expect(try drafted.output == generate().output)
     let lines = drafted.errors.split(separator: "\n")
@@ -63,13 +63,13 @@ struct DirectDecodingTests {
       "multi_token_prediction is missing: expected a model with prediction depths to draft with")
     expectError(
       try generate("--draft", "direct"),
-      "\(path)/config.json has no direct_decoding: expected --decoding-layers and --cycle beside --draft direct")
+      "\(path)/config.json has no direct_decoding: expected --decoding-layers and --cycle with --draft direct")
   }
 
-  @Test func splitsThatCannotBeAreRefused() throws {
+  @Test func split_invalid_isRefused() throws {
     expectError(
       try generate("--cycle", "2"),
-      "\(path)/config.json has no direct_decoding: expected --decoding-layers beside --cycle")
+      "\(path)/config.json has no direct_decoding: expected --decoding-layers with --cycle")
     expectError(
       try generate("--cycle", "2", "--encoding-layers", "1", "--decoding-layers", "2"),
       "--encoding-layers is 1 and --decoding-layers 2: expected together at most the model's 2 layers")
@@ -79,7 +79,7 @@ struct DirectDecodingTests {
       try generate("--gate", "add"), "--gate is given without --cycle: expected both, or neither")
   }
 
-  @Test func aSplitAgainstTheFoldersIsRefused() throws {
+  @Test func split_contradictingFolder_isRefused() throws {
     try tune("{\"encoding_layers\": 0, \"decoding_layers\": 1, \"cycle\": 3, \"gate\": \"add\"}")
     expectError(
       try generate("--cycle", "3", "--decoding-layers", "2"),

@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
-import Training
+import Wideband
 
 /// Tuning a trained model for direct decoding, through the command.
 struct DirectTuningTests {
@@ -13,16 +13,16 @@ struct DirectTuningTests {
     tune = try Tuning("direct-select.yaml", "direct_decoding.decoding_layers=1", "direct_decoding.cycles=[2,3]")
   }
 
-  @Test func aTunedModelIsMeasuredAndWrites() throws {
+  @Test func tuned_evaluateAndGenerate() throws {
     let result = try tune()
     #expect(result.status == 0)
-    let best = folder("run/best").path
-    let metrics = try MetricsFile.read(folder("run/metrics.jsonl").path)
+    let best = folder("run/best")
+    let metrics = try MetricsFile.read(folder("run/metrics.jsonl"))
     #expect(metrics.count == 12)
     #expect(metrics.last?.values["train/phase_0"] != nil)
     #expect(metrics.last?.values["train/distillation"] != nil)
     #expect(metrics.last?.values["validation/phase_2"] != nil)
-    let saved = try String(contentsOf: folder("run/recipe.yaml"), encoding: .utf8)
+    let saved = try String(contentsOf: folder.url("run/recipe.yaml"), encoding: .utf8)
     #expect(saved.contains(URL(filePath: workspace.model).standardizedFileURL.path))
     #expect(saved.contains("hidden_size: 16"))
 
@@ -51,7 +51,7 @@ struct DirectTuningTests {
       "cycle is 4: expected 1 to 3, the longest that the model was tuned for (direct_decoding.cycle)")
   }
 
-  @Test func aModelThatWasNeverTunedIsMeasuredWithASplit() throws {
+  @Test func untuned_evaluateWithSplit() throws {
     func evaluate(_ arguments: String...) throws -> Executable.Result {
       try Executable.run(
         ["evaluate", "--model", workspace.model, "--data", workspace("tokens"), "--length", "32"] + arguments)
@@ -61,7 +61,7 @@ struct DirectTuningTests {
     #expect(itself.output.split(separator: "\n")[2].contains(" 100.00 % "))
     expectError(
       try evaluate("--cycle", "1,2"),
-      "\(workspace.model)/config.json has no direct_decoding: expected --decoding-layers beside --cycle")
+      "\(workspace.model)/config.json has no direct_decoding: expected --decoding-layers with --cycle")
     expectError(
       try evaluate("--cycle", "1,two", "--decoding-layers", "1"),
       "--cycle is 1,two: expected numbers from 1 to 1024 with commas between them")
@@ -72,11 +72,11 @@ struct DirectTuningTests {
       try evaluate("--untuned", workspace.model), "--untuned is given without --cycle: expected both")
     expectError(
       try evaluate("--cycle", "17", "--decoding-layers", "1"),
-      "cycles of 17 tokens: expected 1 to 16, what is left of 32 tokens behind a prompt of half")
+      "cycles of 17 tokens: expected 1 to 16, what is left of 32 tokens after a prompt of half")
   }
 
-  @Test func aFolderToStartFromIsNeeded() throws {
-    let nowhere = folder("nowhere").path
+  @Test func tuning_needsStart() throws {
+    let nowhere = folder("nowhere")
     expectError(try tune(from: nowhere), "\(nowhere): there is no such model folder")
     expectError(
       try tune("model.hidden_size=32"),
@@ -85,6 +85,6 @@ struct DirectTuningTests {
       try Executable.run(
         "train", "--recipe", tune.recipe, "--data", workspace("tokens"), "--output", "run", in: folder.url),
       "\(tune.recipe): no model: expected --from, or a key 'from' or 'model'")
-    #expect(!FileManager.default.fileExists(atPath: folder("run").path))
+    #expect(!FileManager.default.fileExists(atPath: folder("run")))
   }
 }

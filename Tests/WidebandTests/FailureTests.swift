@@ -2,9 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What the process says of errors, and how it ends at signals.
+/// Error messages, and the end of the process at signals.
 struct FailureTests {
-  @Test("What a message quotes cannot obey: control characters are escaped, and it is one line of bounded length")
+  @Test("messages are one line of bounded length, with control characters escaped")
   func message_isPrintable() throws {
     let result = try Executable.run("info", "no\u{1B}[31m\nwhere")
     #expect(result.status == 1)
@@ -16,20 +16,20 @@ struct FailureTests {
       #expect(result.errors.hasPrefix("Error: ") && result.errors.utf8.count < 8000)
       #expect(!result.errors.contains("\u{1B}"))
     }
-    // Of a name that is too long the middle is missing, and not what is wrong with it.
+    // A long name loses its middle; the problem at the end remains.
     #expect(try Executable.run("info", long).errors.hasSuffix(": there is no such file or folder\n"))
     let refused = try Executable.run("info", "config.json", "--length", long)
     #expect(refused.errors.contains("xxx' is invalid for '--length"))
   }
 
-  @Test("An argument that is not UTF-8 is refused, rather than read as another text")
+  @Test("an argument that is not UTF-8 is refused")
   func argument_notUTF8_isReported() throws {
     let result = try Executable.run(
       shell: #"exec "$0" tokenizer encode --tokenizer none "$(printf 'a\377')""#, [])
     expectError(result, "argument 5 is 'a\u{FFFD}', which is not UTF-8")
   }
 
-  @Test("A signal that ends a process ends it at once, without a backtrace", arguments: [SIGQUIT, SIGABRT, SIGINT])
+  @Test("a signal ends the process at once, without a backtrace", arguments: [SIGQUIT, SIGABRT, SIGINT])
   func signal_endsTheProcess(_ number: Int32) throws {
     let pipe = Pipe()
     let running = try Executable.start(

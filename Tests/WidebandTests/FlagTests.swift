@@ -1,14 +1,15 @@
 import Foundation
+import TestSupport
 import Testing
 
-/// Numbers that flags cannot have, and those that only look so.
+/// Values of flags at and beyond their bounds.
 struct FlagTests {
   private let workspace: Workspace
 
   init() throws { workspace = try .shared() }
 
   @Test(
-    "A number that is out of range is named with its flag and the range, before anything is opened",
+    "a value out of range is named with its flag and the range, before files are opened",
     arguments: [
       ("evaluate --model x --data y --length=\(Int.min)", "--length is \(Int.min): expected from 2 to 1073741824"),
       ("evaluate --model x --data y --rows=\(Int.max)", "--rows is \(Int.max): expected from 1 to 1048576"),
@@ -41,7 +42,7 @@ struct FlagTests {
     expectError(try Executable.run(line.split(separator: " ").map(String.init)), sentence, status: 64)
   }
 
-  @Test("A report takes the place of nothing but an earlier report, and calls no two runs the same")
+  @Test("a report replaces only an earlier report, and run names are unique")
   func report_overAnotherFile() throws {
     let folder = try TemporaryFolder()
     let file = folder.url.appending(path: "metrics.jsonl")
@@ -58,7 +59,7 @@ struct FlagTests {
     #expect(try Executable.run(["--version"]).status == 0)
   }
 
-  @Test("Filters that are off leave the model's own distribution, those at their bound the most probable token")
+  @Test("disabled filters keep the distribution, filters at their bound select the most probable token")
   func filters_atTheirBounds() throws {
     func text(_ arguments: String...) throws -> String {
       let result = try Executable.run(
@@ -72,18 +73,18 @@ struct FlagTests {
     #expect(try text("--top-p", "0") == greedy && text("--min-p", "1") == greedy)
   }
 
-  @Test("A bad generation_config.json is overridden by flags, and does not stop what draws nothing")
+  @Test("a bad generation_config.json is overridden by flags, and ignored without sampling")
   func generationDefaults_canBeOverridden() throws {
     let folder = try workspace.copyOfModel()
-    try folder.write("generation_config.json", #"{"top_k": -7, "min_p": 3}"#)
-    let file = folder("generation_config.json").path
-    let generate = ["generate", "--model", folder.url.path, "--prompt", "And", "--max-tokens", "2"]
+    try folder.write("generation_config.json", text: #"{"top_k": -7, "min_p": 3}"#)
+    let file = folder("generation_config.json")
+    let generate = ["generate", "--model", folder.path, "--prompt", "And", "--max-tokens", "2"]
     expectError(
       try Executable.run(generate), "\(file): top_k is -7: expected at least 1, or 0 or -1 to keep all tokens")
     expectError(try Executable.run(generate + ["--top-k", "0"]), "\(file): min_p is 3.0: expected from 0 to 1")
     #expect(try Executable.run(generate + ["--top-k", "0", "--min-p", "0"]).status == 0)
     let evaluated = try Executable.run(
-      "evaluate", "--model", folder.url.path, "--data", workspace("tokens"), "--length", "32", "--tokens", "64")
+      "evaluate", "--model", folder.path, "--data", workspace("tokens"), "--length", "32", "--tokens", "64")
     #expect(evaluated.status == 0, "\(evaluated.errors)")
   }
 }

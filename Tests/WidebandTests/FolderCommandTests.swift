@@ -1,33 +1,23 @@
-import Checkpoint
 import Foundation
 import TestSupport
 import Testing
-import Torch
+import WidebandCheckpoint
+import WidebandTorch
 
-/// `init` and `convert`: model folders made, and made anew.
+/// `init` and `convert`.
 struct FolderCommandTests {
   private let folder: TemporaryFolder
   private let tokenizer = Fixtures.url("tokenizers/qwen").path
 
   init() throws {
     folder = try TemporaryFolder()
-    try folder.write(
-      "small.json",
-      """
-      {"model_type": "qwen3", "vocab_size": 3005, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
-       "num_key_value_heads": 1, "head_dim": 4, "intermediate_size": 12, "tie_word_embeddings": true,
-       "eos_token_id": [3002, 3000]}
-      """)
+    try folder.writeSmallConfiguration()
   }
 
-  private func start(_ name: String, _ arguments: String...) throws -> Executable.Result {
-    try Executable.run(["init", "--config", "small.json", "--output", name] + arguments, in: folder.url)
-  }
+  private func tensors(_ name: String) throws -> [String: Tensor] { try ModelFolder(folder.url(name)).readTensors() }
 
-  private func tensors(_ name: String) throws -> [String: Tensor] { try ModelFolder(folder(name)).readTensors() }
-
-  @Test func aFolderThatWrites() throws {
-    let made = try start("model", "--tokenizer", tokenizer)
+  @Test func init_withTokenizer_generates() throws {
+    let made = try folder.initializeModel("model", "--tokenizer", tokenizer)
     #expect(made.status == 0, "\(made.errors)")
     #expect(made.output == "model: 25056 parameters in bfloat16\n")
     #expect(try folder.read("model/generation_config.json") == #"{"eos_token_id":[3002,3000]}"#)
@@ -40,8 +30,8 @@ struct FolderCommandTests {
     #expect(text.errors.contains("3 new tokens"))
   }
 
-  @Test func tokensAreChosenAsTheFolderSaysUnlessToldOtherwise() throws {
-    #expect(try start("model", "--tokenizer", tokenizer, "--dtype", "float32").status == 0)
+  @Test func generate_samplingDefaultsOfFolder() throws {
+    #expect(try folder.initializeModel("model", "--tokenizer", tokenizer, "--dtype", "float32").status == 0)
     func text(_ arguments: String...) throws -> String {
       let result = try Executable.run(
         ["generate", "--model", "model", "--prompt", "Hello", "--max-tokens", "16"] + arguments, in: folder.url)
@@ -50,29 +40,29 @@ struct FolderCommandTests {
     }
     let greedy = try text("--temperature", "0", "--seed", "1")
     #expect(try text("--seed", "1") != greedy)
-    try folder.write("model/generation_config.json", #"{"do_sample": false}"#)
+    try folder.write("model/generation_config.json", text: #"{"do_sample": false}"#)
     #expect(try text("--seed", "1") == greedy)
     #expect(try text("--seed", "1", "--temperature", "1") != greedy)
-    try folder.write("model/generation_config.json", #"{"do_sample": true, "top_k": 1}"#)
+    try folder.write("model/generation_config.json", text: #"{"do_sample": true, "top_k": 1}"#)
     #expect(try text("--seed", "1") == greedy)
     #expect(try text("--seed", "1", "--top-k", "3000") != greedy)
   }
 
-  @Test func theSeedDecides() throws {
-    #expect(try start("one", "--seed", "7", "--dtype", "float32").status == 0)
-    #expect(try start("two", "--seed", "7", "--dtype", "float32").status == 0)
-    #expect(try start("three", "--seed", "8", "--dtype", "float32").status == 0)
-    let files = try ["one", "two", "three"].map { try Data(contentsOf: folder("\($0)/model.safetensors")) }
+  @Test func init_dependsOnSeed() throws {
+    #expect(try folder.initializeModel("one", "--seed", "7", "--dtype", "float32").status == 0)
+    #expect(try folder.initializeModel("two", "--seed", "7", "--dtype", "float32").status == 0)
+    #expect(try folder.initializeModel("three", "--seed", "8", "--dtype", "float32").status == 0)
+    let files = try ["one", "two", "three"].map { try Data(contentsOf: folder.url("\($0)/model.safetensors")) }
     #expect(files[0] == files[1])
     #expect(files[0] != files[2])
   }
 
-  @Test func convertingLosesNothing() throws {
-    #expect(try start("model", "--tokenizer", tokenizer).status == 0)
+  @Test func convert_roundTrip() throws {
+    #expect(try folder.initializeModel("model", "--tokenizer", tokenizer).status == 0)
     let wide = try Executable.run(
       "convert", "model", "wide", "--dtype", "float32", "--shard-size", "50KB", in: folder.url)
     #expect(wide.output == "wide: 25056 parameters in float32\n")
-    let shards = try FileManager.default.contentsOfDirectory(atPath: folder("wide").path).sorted()
+    let shards = try FileManager.default.contentsOfDirectory(atPath: folder("wide")).sorted()
     #expect(
       shards == [
         "config.json", "generation_config.json", "model-00001-of-00002.safetensors",
@@ -81,103 +71,105 @@ struct FolderCommandTests {
     #expect(try tensors("wide").values.allSatisfy { $0.dtype == .float32 })
     #expect(try Executable.run("convert", "wide", "back", "--dtype", "bfloat16", in: folder.url).status == 0)
     for file in ["config.json", "model.safetensors", "generation_config.json", "tokenizer.json"] {
-      #expect(try Data(contentsOf: folder("back/\(file)")) == Data(contentsOf: folder("model/\(file)")), "\(file)")
+      #expect(
+        try Data(contentsOf: folder.url("back/\(file)")) == Data(contentsOf: folder.url("model/\(file)")), "\(file)")
     }
   }
 
   @Test(arguments: ["qwen3-moe-mixed-bfloat16", "qwen3-tied-bfloat16", "qwen3-moe"])
-  func whatTransformersWroteStaysTheSame(name: String) throws {
+  func convert_transformersFolder(name: String) throws {
     let source = Fixtures.url("huggingface/\(name)")
     let result = try Executable.run("convert", source.path, "out", "--dtype", "float32", in: folder.url)
     #expect(result.status == 0, "\(result.errors)")
     try FileManager.default.copyItem(
-      at: source.appending(path: "expected.safetensors"), to: folder("out/expected.safetensors"))
+      at: source.appending(path: "expected.safetensors"), to: folder.url("out/expected.safetensors"))
     #expect(try Executable.run("verify", "out", in: folder.url).status == 0)
   }
 
-  @Test func whatCannotBe() throws {
+  @Test func commands_invalidArguments() throws {
     expectError(
       try Executable.run("init", "--config", "none.json", "--output", "x", in: folder.url),
-      "\(folder("none.json").path): cannot be read: No such file or directory")
-    try folder.write("llama.json", #"{"model_type": "llama"}"#)
+      "\(folder("none.json")): cannot be read: No such file or directory")
+    try folder.write("llama.json", text: #"{"model_type": "llama"}"#)
     expectError(
       try Executable.run("init", "--config", "llama.json", "--output", "x", in: folder.url),
-      "\(folder("llama.json").path): model_type is 'llama': expected qwen3, qwen3_moe or wideband")
+      "\(folder("llama.json")): model_type is 'llama': expected qwen3, qwen3_moe or wideband")
     let config = try folder.read("small.json")
-    try folder.write("odd.json", config.replacing("\"head_dim\": 4", with: "\"head_dim\": 5"))
+    try folder.write("odd.json", text: config.replacing("\"head_dim\": 4", with: "\"head_dim\": 5"))
     expectError(
       try Executable.run("init", "--config", "odd.json", "--output", "x", in: folder.url),
-      "odd.json: head_dim is 5: expected an even number, as rotary positions turn pairs")
-    try folder.write("narrow.json", config.replacing("3005", with: "3004"))
+      "odd.json: head_dim is 5: expected an even number, as rotary positions rotate pairs")
+    try folder.write("narrow.json", text: config.replacing("3005", with: "3004"))
     expectError(
       try Executable.run("init", "--config", "narrow.json", "--output", "x", "--tokenizer", tokenizer, in: folder.url),
       "narrow.json: the tokenizer has 3005 tokens, but vocab_size is 3004")
     expectError(
-      try start("x", "--dtype", "int8"),
+      try folder.initializeModel("x", "--dtype", "int8"),
       "The value 'int8' is invalid for '--dtype <type>'. Please provide one of 'float32', 'bfloat16' or 'float16'.",
       status: 64)
     expectError(
-      try start("x", "--shard-size", "0GB"), "The value '0GB' is invalid for '--shard-size <size>'", status: 64)
+      try folder.initializeModel("x", "--shard-size", "0GB"), "The value '0GB' is invalid for '--shard-size <size>'",
+      status: 64)
     expectError(
       try Executable.run("convert", "nowhere", "x", in: folder.url),
-      "\(folder("nowhere").path): there is no such model folder")
+      "\(folder("nowhere")): there is no such model folder")
     #expect(!folder.exists("x"))
-    try FileManager.default.createDirectory(at: folder("full"), withIntermediateDirectories: false)
-    try folder.write("full/letter.txt", "dear")
+    try FileManager.default.createDirectory(at: folder.url("full"), withIntermediateDirectories: false)
+    try folder.write("full/letter.txt", text: "dear")
     expectError(
-      try start("full"),
-      "\(folder("full").path): exists already and is not empty: expected the name of a new folder")
+      try folder.initializeModel("full"),
+      "\(folder("full")): exists already and is not empty: expected the name of a new folder")
   }
 
   @Test("a weight that the type cannot hold is named, and nothing is written")
   func convert_finiteOnly() throws {
-    #expect(try start("model", "--dtype", "float32").status == 0)
-    let file = folder("model/model.safetensors")
+    #expect(try folder.initializeModel("model", "--dtype", "float32").status == 0)
+    let file = folder.url("model/model.safetensors")
     for (value, found) in [(3e38, "3e+38, which float16 cannot hold"), (Double.nan, "nan"), (.infinity, "inf")] {
       var tensors = try SafetensorsFile(file).tensors()
       tensors["model.norm.weight"] = Tensor([1, value, 1, 1, 1, 1, 1, 1].map(Float.init))
       try Safetensors.write(tensors.map { (name: $0.key, tensor: $0.value) }, to: file)
       expectError(
         try Executable.run("convert", "model", "half", "--dtype", "float16", in: folder.url),
-        "\(folder("half").path)/model.safetensors: tensor 'model.norm.weight': element 1 is "
+        "\(folder("half"))/model.safetensors: tensor 'model.norm.weight': element 1 is "
           + "\(found): expected finite numbers")
       #expect(!folder.exists("half"))
     }
     expectError(
       try Executable.run(
         "quantize", "--model", "model", "--output", "small", "--scheme", "int8", in: folder.url),
-      "\(folder("small").path)/model.safetensors: tensor 'model.norm.weight': element 1 is inf: expected finite numbers"
+      "\(folder("small"))/model.safetensors: tensor 'model.norm.weight': element 1 is inf: expected finite numbers"
     )
     #expect(!folder.exists("small"))
   }
 
-  @Test("what cannot be read is not left out in silence")
+  @Test("a file that cannot be read is an error")
   func convert_unreadableExtraFile() throws {
-    #expect(try start("model").status == 0)
-    try FileManager.default.createDirectory(at: folder("model/tokenizer.json"), withIntermediateDirectories: false)
+    #expect(try folder.initializeModel("model").status == 0)
+    try FileManager.default.createDirectory(at: folder.url("model/tokenizer.json"), withIntermediateDirectories: false)
     expectError(
       try Executable.run("convert", "model", "out", in: folder.url),
-      "\(folder("model/tokenizer.json").path): is a folder: expected a file")
+      "\(folder("model/tokenizer.json")): is a folder: expected a file")
     #expect(!folder.exists("out"))
   }
 
-  @Test("memory that is not there is said in bytes, in no words of libtorch's")
+  @Test("an allocation failure is one sentence with the number of bytes")
   func init_beyondMemory() throws {
     let config = try folder.read("small.json").replacing("3005", with: "16777216")
       .replacing("\"hidden_size\": 8", with: "\"hidden_size\": 1048576")
-    try folder.write("huge.json", config)
+    try folder.write("huge.json", text: config)
     expectError(
       try Executable.run("init", "--config", "huge.json", "--output", "x", in: folder.url),
       "huge.json: cannot allocate 70368744177664 bytes of memory")
     #expect(!folder.exists("x"))
   }
 
-  @Test func convertRefusesWeightsThatDoNotFit() throws {
-    #expect(try start("model").status == 0)
+  @Test func convert_missingWeight_isRefused() throws {
+    #expect(try folder.initializeModel("model").status == 0)
     let config = try folder.read("model/config.json")
     try folder.write(
       "model/config.json",
-      config.replacing("\"tie_word_embeddings\" : true", with: "\"tie_word_embeddings\" : false"))
+      text: config.replacing("\"tie_word_embeddings\" : true", with: "\"tie_word_embeddings\" : false"))
     expectError(
       try Executable.run("convert", "model", "x", in: folder.url),
       "model: missing tensor 'lm_head.weight': the configuration expects it with shape [3005, 8]")

@@ -1,40 +1,33 @@
-import Checkpoint
 import Foundation
+import TestSupport
 import Testing
+import WidebandCheckpoint
 
-/// What `init`, `convert` and `quantize` leave where they may not write, or are ended on the way.
+/// `init`, `convert` and `quantize` with failures and interrupts of writing.
 struct FolderWritingTests {
   private let folder: TemporaryFolder
 
   init() throws {
     folder = try TemporaryFolder()
-    try folder.write(
-      "small.json",
-      """
-      {"model_type": "qwen3", "vocab_size": 3005, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
-       "num_key_value_heads": 1, "head_dim": 4, "intermediate_size": 12, "tie_word_embeddings": true,
-       "eos_token_id": [3002, 3000]}
-      """)
+    try folder.writeSmallConfiguration()
   }
 
-  private func start(_ name: String, _ arguments: String...) throws -> Executable.Result {
-    try Executable.run(["init", "--config", "small.json", "--output", name] + arguments, in: folder.url)
-  }
-
-  @Test("nothing in a folder is lost, whichever way a command is told to write there")
+  @Test("a folder that is not empty is never replaced")
   func output_isNeverReplaced() throws {
-    #expect(try start("model").status == 0)
-    for name in ["optimizer.safetensors", "training.json", "notes.md"] { try folder.write("model/\(name)", "mine") }
-    try FileManager.default.createSymbolicLink(at: folder("link"), withDestinationURL: folder("model"))
+    #expect(try folder.initializeModel("model").status == 0)
+    for name in ["optimizer.safetensors", "training.json", "notes.md"] {
+      try folder.write("model/\(name)", text: "mine")
+    }
+    try FileManager.default.createSymbolicLink(at: folder.url("link"), withDestinationURL: folder.url("model"))
     func content() throws -> [String: Data] {
       var files: [String: Data] = [:]
-      for name in try FileManager.default.contentsOfDirectory(atPath: folder("model").path) {
-        files[name] = try Data(contentsOf: folder("model/\(name)"))
+      for name in try FileManager.default.contentsOfDirectory(atPath: folder("model")) {
+        files[name] = try Data(contentsOf: folder.url("model/\(name)"))
       }
       return files
     }
     let before = try content()
-    for output in ["model", "./model/", "model/../model", "link", folder("model").path] {
+    for output in ["model", "./model/", "model/../model", "link", folder("model")] {
       for arguments in [
         ["convert", "model", output, "--dtype", "float32"], ["init", "--config", "small.json", "--output", output],
         ["quantize", "--model", "model", "--output", output, "--scheme", "int8"],
@@ -48,35 +41,35 @@ struct FolderWritingTests {
     }
     #expect(try content() == before)
     #expect(try Executable.run("convert", "model", "model/inside", in: folder.url).status == 0)
-    for (name, data) in before { #expect(try Data(contentsOf: folder("model/\(name)")) == data) }
+    for (name, data) in before { #expect(try Data(contentsOf: folder.url("model/\(name)")) == data) }
   }
 
-  @Test("what a killed command left is removed by the next one")
+  @Test("temporary folders of a killed command are removed by the next one")
   func leftovers_areSwept() throws {
     let config = try folder.read("small.json").replacing("\"hidden_size\": 8", with: "\"hidden_size\": 2048")
-    try folder.write("large.json", config)
+    try folder.write("large.json", text: config)
     let running = try Executable.start(
       ["init", "--config", "large.json", "--output", "large", "--shard-size", "1MB"], in: folder.url)
     func leftovers() throws -> [String] {
-      try FileManager.default.contentsOfDirectory(atPath: folder.url.path).filter { $0.hasPrefix(".wideband-") }
+      try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix(".wideband-") }
     }
     while running.process.isRunning, try leftovers().isEmpty { usleep(1000) }
     kill(running.process.processIdentifier, SIGKILL)
     #expect(try running.wait().status == -SIGKILL)
     #expect(try leftovers().count == 1 && !folder.exists("large"))
-    #expect(try start("model").status == 0)
+    #expect(try folder.initializeModel("model").status == 0)
     #expect(try leftovers().isEmpty)
   }
 
-  @Test("Ctrl-C ends writing at once, with no half folder under the name, and the next time all is there")
+  @Test("Ctrl-C ends writing at once without an incomplete folder, and the next attempt succeeds")
   func convert_interrupted() throws {
     let config = try folder.read("small.json").replacing("\"hidden_size\": 8", with: "\"hidden_size\": 2048")
-    try folder.write("large.json", config)
+    try folder.write("large.json", text: config)
     #expect(try Executable.run("init", "--config", "large.json", "--output", "large", in: folder.url).status == 0)
     let convert = ["convert", "large", "out", "--dtype", "float32", "--shard-size", "1MB"]
     let running = try Executable.start(convert, in: folder.url)
     func leftovers() throws -> Int {
-      try FileManager.default.contentsOfDirectory(atPath: folder.url.path).count { $0.hasPrefix(".wideband-") }
+      try FileManager.default.contentsOfDirectory(atPath: folder.path).count { $0.hasPrefix(".wideband-") }
     }
     while running.process.isRunning, try leftovers() == 0 { usleep(1000) }
     kill(running.process.processIdentifier, SIGINT)
@@ -85,32 +78,33 @@ struct FolderWritingTests {
     #expect(!folder.exists("out"))
     #expect(try Executable.run(convert, in: folder.url).status == 0)
     #expect(try leftovers() == 0)
-    #expect(try ModelFolder(folder("out")).readTensors().count == ModelFolder(folder("large")).readTensors().count)
+    #expect(
+      try ModelFolder(folder.url("out")).readTensors().count == ModelFolder(folder.url("large")).readTensors().count)
   }
 
-  @Test("a full disk leaves nothing of a folder, and room again makes it")
+  @Test("a full disk leaves no incomplete folder, and with free space the command succeeds")
   func fullDisk_leavesNothing() throws {
-    #expect(try start("model", "--dtype", "float32").status == 0)
+    #expect(try folder.initializeModel("model", "--dtype", "float32").status == 0)
     let commands = [
       ["convert", "model", "out"], ["quantize", "--model", "model", "--output", "out", "--scheme", "int8"],
       ["init", "--config", "small.json", "--output", "out"],
     ]
-    let before = try FileManager.default.contentsOfDirectory(atPath: folder.url.path).sorted()
+    let before = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
     for command in commands {
       let line = "trap '' XFSZ; ulimit -f 4; exec $w"
       let result = try Executable.run(shell: line, command, in: folder.url)
       let sentence = result.errors.split(separator: "\n").last ?? ""
       #expect(result.status == 1, "\(command)")
-      #expect(sentence.hasPrefix("Error: \(folder("out/model.safetensors").path): cannot write "), "\(sentence)")
+      #expect(sentence.hasPrefix("Error: \(folder("out/model.safetensors")): cannot write "), "\(sentence)")
       #expect(sentence.hasSuffix(" bytes: File too large"), "\(sentence)")
-      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).sorted() == before)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == before)
     }
     #expect(try Executable.run(commands[0], in: folder.url).status == 0)
-    try folder.write("file", "mine")
+    try folder.write("file", text: "mine")
     for command in commands {
       let result = try Executable.run(command.map { $0 == "out" ? "file/out" : $0 }, in: folder.url)
       expectError(
-        result, "\(folder("file/out").path): cannot create a temporary folder beside it: Not a directory")
+        result, "\(folder("file/out")): cannot create a temporary folder next to it: Not a directory")
     }
     #expect(try folder.read("file") == "mine")
   }

@@ -1,9 +1,9 @@
 import Foundation
 import TestSupport
 import Testing
-import Torch
+import WidebandTorch
 
-/// `generate` where it is interrupted, where the model is broken, and where texts that end it are long.
+/// `generate` with interrupts, broken models and long stop strings.
 struct GenerateTests {
   private let workspace: Workspace
 
@@ -15,19 +15,10 @@ struct GenerateTests {
         + arguments)
   }
 
-  @Test("Ctrl-C ends a text at once")
+  @Test("Ctrl-C ends the process at once")
   func interrupt_endsAtOnce() throws {
     let folder = try TemporaryFolder()
-    try folder.write(
-      "long.json",
-      """
-      {"model_type": "qwen3", "vocab_size": 3005, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
-       "num_key_value_heads": 1, "head_dim": 4, "intermediate_size": 12, "max_position_embeddings": 100000}
-      """)
-    let made = try Executable.run(
-      "init", "--config", "long.json", "--output", "model", "--dtype", "float32", "--tokenizer",
-      Fixtures.url("tokenizers/qwen").path, in: folder.url)
-    #expect(made.status == 0, "\(made.errors)")
+    try folder.initializeChatModel(contextLength: 100_000)
     let running = try Executable.start(
       "generate", "--model", "model", "--prompt", "And", "--temperature", "0", "--max-tokens", "90000", in: folder.url)
     while running.process.isRunning, running.outputSize == 0 { usleep(1000) }
@@ -39,7 +30,7 @@ struct GenerateTests {
   }
 
   @Test(
-    "A model with weights that are not numbers writes nothing and says why",
+    "a model with weights that are not finite is an error",
     arguments: [
       [], ["--temperature", "0"], ["--no-cache"], ["--cycle", "2", "--decoding-layers", "1"],
       ["--cycle", "2", "--decoding-layers", "1", "--draft", "direct"],
@@ -52,19 +43,19 @@ struct GenerateTests {
         tensors["model.norm.weight"] = Tensor([value] + [Float](repeating: 1, count: norm.count - 1))
       }
       let result = try Executable.run(
-        ["generate", "--model", folder.url.path, "--prompt", "And God", "--max-tokens", "4"] + arguments)
+        ["generate", "--model", folder.path, "--prompt", "And God", "--max-tokens", "4"] + arguments)
       #expect(result.status == 1 && result.output == "")
       #expect(result.errors.hasPrefix("Error: the logits after "), "\(result.errors)")
       #expect(result.errors.hasSuffix(" tokens are not finite: the model's weights are broken\n"), "\(result.errors)")
     }
   }
 
-  @Test("Texts that end a text may be long and many")
+  @Test("stop strings may be long and many")
   func stop_longAndMany() throws {
     let free = try generate()
     #expect(free.status == 0)
     let text = String(free.output.dropLast())
-    // What begins as the text does is held back, and comes out when it turns out to be no end.
+    // Text that begins like a stop string is delayed until the match fails.
     let long = text + String(repeating: "x", count: 100_000)
     let many = (0..<500).flatMap { ["--stop", "\(text)\($0)"] }
     #expect(try generate("--stop", long).output == free.output)

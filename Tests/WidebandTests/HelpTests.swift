@@ -16,7 +16,7 @@ struct HelpTests {
     #expect(result.output.contains("USAGE: wideband"))
   }
 
-  @Test func usageErrorsExitWith64() throws {
+  @Test func usageError_exitsWith64() throws {
     expectError(try Executable.run("trane"), "Unexpected argument 'trane'", status: 64)
     expectError(try Executable.run("train", "--output"), "Missing value for '--output <folder>'", status: 64)
     expectError(

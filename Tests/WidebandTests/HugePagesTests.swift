@@ -7,7 +7,7 @@
       sysconf(Int32(_SC_PAGESIZE)) == 4096
       && FileManager.default.fileExists(atPath: "/sys/kernel/mm/transparent_hugepage")
 
-    @Test(.enabled(if: isPossible)) func theHeapAsksForHugePages() throws {
+    @Test(.enabled(if: isPossible)) func heap_usesHugePages() throws {
       let running = try Executable.start(
         "bench", "step", "--config", Workspace.shared().model + "/config.json", "--steps", "1000000")
       defer {
@@ -28,7 +28,7 @@
       guard let file = FileHandle(forReadingAtPath: "/proc/\(process)/smaps"), let data = try? file.readToEnd() else {
         return false
       }
-      // Flags end the description of a piece of memory, so that what comes before them is the piece they belong to.
+      // The flags are the last line of a mapping's description, so the lines before them belong to the same mapping.
       let pieces = String(decoding: data, as: UTF8.self).components(separatedBy: "VmFlags:")
       return zip(pieces, pieces.dropFirst()).contains { piece, next in
         piece.contains("[heap]") && next.prefix { $0 != "\n" }.contains(" hg ")

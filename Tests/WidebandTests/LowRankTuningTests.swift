@@ -1,10 +1,10 @@
-import Checkpoint
 import Foundation
 import TestSupport
 import Testing
-import Training
+import Wideband
+import WidebandCheckpoint
 
-/// Tuning adapters of a trained model, and what becomes of them, through the command.
+/// Training of LoRA adapters, and commands that use them.
 struct LowRankTuningTests {
   private let tune: Tuning
   private var workspace: Workspace { tune.workspace }
@@ -12,17 +12,17 @@ struct LowRankTuningTests {
 
   init() throws { tune = try Tuning("lora.yaml", "lora.rank=4") }
 
-  @Test func adaptersAreMeasuredWriteAndAreFused() throws {
+  @Test func adapters_evaluateGenerateConvert() throws {
     let result = try tune()
     #expect(result.status == 0, "\(result.errors)")
     #expect(result.errors.contains(" parameters, 2048 of adapters, "), "\(result.errors)")
-    let best = folder("run/best").path
+    let best = folder("run/best")
     #expect(!folder.exists("run/best/model.safetensors"))
     let fused = try Executable.run("convert", "run/best", "fused", in: folder.url)
     #expect(fused.status == 0, "\(fused.errors)")
     #expect(!folder.exists("fused/adapter_config.json"))
     #expect(
-      try ModelFolder(folder("fused")).readTensors().keys
+      try ModelFolder(folder.url("fused")).readTensors().keys
         == ModelFolder(URL(filePath: workspace.model)).readTensors().keys)
     func bitsPerByte(_ model: String) throws -> Double {
       let measured = try Executable.run(
@@ -43,7 +43,7 @@ struct LowRankTuningTests {
     #expect(info.contains(" MB\nadapters       rank 4, alpha 32.0, for \(base)\n"), "\(info)")
   }
 
-  @Test func adaptersForDirectDecodingKeepTheSplit() throws {
+  @Test func adapters_directDecoding() throws {
     let result = try tune(
       "direct_decoding={encoding_layers: 0, decoding_layers: 1, gate: select, cycles: [2, 3], "
         + "objective: distillation, frozen: []}")
@@ -60,7 +60,7 @@ struct LowRankTuningTests {
     }
   }
 
-  @Test(arguments: ["int8", "int4"]) func aQuantisedModelIsAdaptedWhereItLies(scheme: String) throws {
+  @Test(arguments: ["int8", "int4"]) func adapters_quantizedBase(scheme: String) throws {
     func run(_ arguments: String...) throws -> Executable.Result {
       let result = try Executable.run(arguments, in: folder.url)
       #expect(result.status == 0, "\(result.errors)")
@@ -79,10 +79,10 @@ struct LowRankTuningTests {
     #expect(abs(whole - tuned) < 1e-4)
   }
 
-  @Test func killedAnywhereItGoesOn() throws {
+  @Test func resume_afterKill() throws {
     let whole = try tune("checkpoint.interval=1", "validation.interval=3")
     #expect(whole.status == 0)
-    try FileManager.default.moveItem(at: folder("run"), to: folder("whole"))
+    try FileManager.default.moveItem(at: folder.url("run"), to: folder.url("whole"))
     let running = try Executable.start(
       tune.arguments(["checkpoint.interval=1", "validation.interval=3"]), in: folder.url)
     while running.process.isRunning, !folder.exists("run/checkpoints/step-00000003") { usleep(500) }
@@ -91,11 +91,11 @@ struct LowRankTuningTests {
     #expect(try Executable.run("train", "--resume", "--output", "run", in: folder.url).status == 0)
     for file in ["adapter_model.safetensors", "optimizer.safetensors"] {
       let path = "checkpoints/step-00000012/\(file)"
-      #expect(try Data(contentsOf: folder("run/\(path)")) == Data(contentsOf: folder("whole/\(path)")))
+      #expect(try Data(contentsOf: folder.url("run/\(path)")) == Data(contentsOf: folder.url("whole/\(path)")))
     }
   }
 
-  @Test func whatCannotBe() throws {
+  @Test func adapters_invalid() throws {
     expectError(
       try tune("lora.rank=0"),
       "\(tune.recipe): lora.rank is 0: expected 1 to model.hidden_size, which is 16")
@@ -106,16 +106,17 @@ struct LowRankTuningTests {
     #expect(try tune().status == 0)
     let file = "run/checkpoints/step-00000012/adapter_config.json"
     let text = try folder.read(file)
-    try folder.write(file, text.replacing(URL(filePath: workspace.model).standardizedFileURL.path, with: "/no/where"))
+    try folder.write(
+      file, text: text.replacing(URL(filePath: workspace.model).standardizedFileURL.path, with: "/no/where"))
     let sentence =
       "base_model_name_or_path is '/no/where': expected the folder of the model that the adapters are for"
     for command in [["generate", "--prompt", "x"], ["evaluate", "--data", workspace("tokens")]] {
       let result = try Executable.run(command + ["--model", "run/checkpoints/step-00000012"], in: folder.url)
-      expectError(result, "\(folder(file).path): \(sentence)")
+      expectError(result, "\(folder(file)): \(sentence)")
     }
     expectError(
       try Executable.run("convert", "run/checkpoints/step-00000012", "x", in: folder.url),
-      "\(folder(file).path): \(sentence)")
+      "\(folder(file)): \(sentence)")
     #expect(!folder.exists("x"))
   }
 }

@@ -1,8 +1,8 @@
 import Testing
 
-/// What the command says about the machine, and threads that it does not have.
+/// `info --machine`, and more threads than processors.
 @Suite struct MachineTests {
-  @Test("info --machine says what computes, and why") func info_machine() throws {
+  @Test("info --machine prints the capabilities") func info_machine() throws {
     let result = try Executable.run("info", "--machine")
     #expect(result.status == 0)
     #expect(result.errors == "")
@@ -16,11 +16,11 @@ import Testing
     expectError(
       try Executable.run("info"), "expected a model folder, a config.json or a recipe, or --machine", status: 64)
     expectError(
-      try Executable.run("info", "--machine", "x"), "--machine is for this machine: expected no path beside it",
+      try Executable.run("info", "--machine", "x"), "--machine is for this machine: expected no path with it",
       status: 64)
   }
 
-  @Test("far more threads than processors end in time, and are said to be fewer", .timeLimit(.minutes(1)))
+  @Test("far more threads than processors are reduced, with a note", .timeLimit(.minutes(1)))
   func generate_manyThreads() throws {
     let workspace = try Workspace.shared()
     func text(_ threads: String) throws -> Executable.Result {

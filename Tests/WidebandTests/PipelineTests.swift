@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
-import Training
+import Wideband
 
-/// From text to a model that writes, through the command alone.
+/// The commands from text to a trained model.
 struct PipelineTests {
   private let workspace: Workspace
   private let folder: TemporaryFolder
@@ -12,7 +13,7 @@ struct PipelineTests {
     folder = try TemporaryFolder()
   }
 
-  /// Starts the very run that the workspace has, in a folder of this test.
+  /// Starts the workspace's run in a folder of this test.
   private func start() throws -> Executable.Running {
     try Executable.start(
       "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", "run", "--set",
@@ -23,20 +24,20 @@ struct PipelineTests {
     try Executable.run("train", "--resume", "--output", "run", in: folder.url)
   }
 
-  /// Starts the run and sends it a signal once it has written down some steps. One that was too fast is run again.
+  /// Starts the run and sends it a signal after some steps; repeats it if it ended too early.
   private func interrupt(_ signal: Int32, after steps: Int) throws -> Executable.Result {
     while true {
       let running = try start()
-      let path = folder("run/metrics.jsonl").path
+      let path = folder("run/metrics.jsonl")
       while running.process.isRunning, ((try? MetricsFile.read(path)) ?? []).count < steps { usleep(1000) }
       kill(running.process.processIdentifier, signal)
       let result = try running.wait()
       if result.status != 0 { return result }
-      try FileManager.default.removeItem(at: folder("run"))
+      try FileManager.default.removeItem(at: folder.url("run"))
     }
   }
 
-  /// What each step of a run computed, by name, without what depends on the machine's speed.
+  /// The metrics of each step of a run, without those that depend on the machine.
   private func metrics(_ run: String) throws -> [[String: MetricsValue]] {
     try MetricsFile.read("\(run)/metrics.jsonl").map { line in
       line.values.filter { $0.key != "tokens_per_second" && $0.key != "peak_bytes" }
@@ -45,16 +46,17 @@ struct PipelineTests {
   }
 
   private func expectResultOfTheUninterruptedRun() throws {
-    let mine = folder("run").path
+    let mine = folder("run")
     #expect(try metrics(mine) == metrics(workspace("run")))
     #expect(try metrics(mine).map { $0["step"] } == (1...60).map { .integer($0) })
     for file in ["model.safetensors", "optimizer.safetensors", "training.json"] {
       let path = "checkpoints/step-00000060/\(file)"
-      #expect(try Data(contentsOf: folder("run/\(path)")) == Data(contentsOf: URL(filePath: workspace("run/\(path)"))))
+      #expect(
+        try Data(contentsOf: folder.url("run/\(path)")) == Data(contentsOf: URL(filePath: workspace("run/\(path)"))))
     }
   }
 
-  @Test func everyCommandSaysWhatItMade() throws {
+  @Test func commands_printResults() throws {
     #expect(workspace.outputs[0] == "tokenizer/tokenizer.json: 320 tokens\nstatus 0")
     #expect(workspace.outputs[1].hasPrefix("tokens (written): "))
     #expect(workspace.outputs[1].hasSuffix(" bytes\nstatus 0"))
@@ -65,7 +67,7 @@ struct PipelineTests {
     #expect(again.output.hasPrefix("tokens (up to date): "))
   }
 
-  @Test func encodeAndDecodeAreInverse() throws {
+  @Test func decode_invertsEncode() throws {
     let text = "And God said,\tlet there be “light” – 光"
     let ids = try Executable.run("tokenizer", "encode", "--tokenizer", workspace("tokenizer"), text)
     #expect(ids.status == 0)
@@ -74,11 +76,11 @@ struct PipelineTests {
     #expect(back.output == text + "\n")
   }
 
-  @Test func aKilledRunGoesOnAsIfNothingHadHappened() throws {
+  @Test func resume_afterKill_isBitIdentical() throws {
     #expect(try interrupt(SIGKILL, after: 5).status == -SIGKILL)
-    // A second time, on the way from the checkpoint.
+    // A second time, after the checkpoint.
     let again = try Executable.start("train", "--resume", "--output", "run", in: folder.url)
-    let path = folder("run/metrics.jsonl").path
+    let path = folder("run/metrics.jsonl")
     while again.process.isRunning, ((try? MetricsFile.read(path)) ?? []).count < 20 { usleep(1000) }
     kill(again.process.processIdentifier, SIGKILL)
     _ = try again.wait()
@@ -87,19 +89,19 @@ struct PipelineTests {
     try expectResultOfTheUninterruptedRun()
   }
 
-  @Test(arguments: [SIGINT, SIGTERM]) func aPoliteSignalSavesAndLeaves(_ signal: Int32) throws {
+  @Test(arguments: [SIGINT, SIGTERM]) func signal_savesCheckpoint(_ signal: Int32) throws {
     let result = try interrupt(signal, after: 4)
     #expect(result.status == 130)
     #expect(result.output == "stopped; continue with: wideband train --resume --output run\n")
     #expect(result.errors.contains("\nstopping after this step; once more to leave now\n"))
-    let steps = try metrics(folder("run").path).count
+    let steps = try metrics(folder("run")).count
     #expect(steps < 60)
     #expect(folder.exists("run/checkpoints/step-000000\(steps < 10 ? "0" : "")\(steps)/model.safetensors"))
     #expect(try resume().status == 0)
     try expectResultOfTheUninterruptedRun()
   }
 
-  @Test func evaluateMeasuresWhatTrainingMeasured() throws {
+  @Test func evaluate_equalsTraining() throws {
     let result = try Executable.run(
       "evaluate", "--model", workspace.model, "--data", workspace("tokens"), "--length", "32", "--tokens", "256",
       "--json")
@@ -115,7 +117,7 @@ struct PipelineTests {
     #expect(text.output.contains("\nbits per byte    "))
   }
 
-  @Test func generateWritesTheSameWithAndWithoutTheCache() throws {
+  @Test func generate_noCache_isTheSame() throws {
     let result = try Executable.run(
       "generate", "--model", workspace.model, "--prompt", "And God", "--max-tokens", "12", "--seed", "3")
     #expect(result.status == 0)
@@ -125,7 +127,7 @@ struct PipelineTests {
     #expect(slow.output == result.output)
   }
 
-  @Test func infoShowsAModelAndARecipe() throws {
+  @Test func info_modelAndRecipe() throws {
     let model = try Executable.run("info", workspace.model)
     #expect(model.status == 0)
     #expect(model.output.contains("virtual width  r = 2: 4 slots of 8 channels, 32 in all"))
@@ -133,7 +135,7 @@ struct PipelineTests {
     #expect(recipe.output.contains("virtual width  r = 4: 8 slots of 8 channels, 64 in all"))
   }
 
-  @Test func reportWritesAPage() throws {
+  @Test func report_writesPage() throws {
     let run = workspace("run")
     let result = try Executable.run(
       "report", "a=\(run)", "b=\(run)", "--output", "page.html", "--tokens", "4", in: folder.url)
@@ -146,12 +148,12 @@ struct PipelineTests {
     #expect(page.contains("<svg"))
     expectError(
       try Executable.run("report", "a=nowhere", "--output", "page.html", in: folder.url),
-      "\(folder("nowhere/metrics.jsonl").path): there are no metrics")
+      "\(folder("nowhere/metrics.jsonl")): there are no metrics")
     expectError(try Executable.run("report", run, "--output", "x"), "'\(run)': expected name=folder")
   }
 
   @Test(
-    "measured numbers may be of any size, and none is a text that steers the terminal",
+    "metrics may have any value, and names are escaped",
     arguments: [
       #"{"step":1,"train/next_token":-1.7e308}"#, #"{"step":1,"train/next_token":1e999}"#,
       #"{"step":1,"train/next_token":5.0,"peak_bytes":1e30}"#,
@@ -159,10 +161,10 @@ struct PipelineTests {
       #"{"step":1,"validation/bits_per_byte":1e300,"peak_bytes":-1e300,"tokens_per_second":-1e300}"#,
     ])
   func report_extremes(line: String) throws {
-    try FileManager.default.createDirectory(at: folder("run"), withIntermediateDirectories: false)
+    try FileManager.default.createDirectory(at: folder.url("run"), withIntermediateDirectories: false)
     try FileManager.default.createSymbolicLink(
-      at: folder("run/best"), withDestinationURL: URL(filePath: workspace.model))
-    try folder.write("run/metrics.jsonl", "\(line)\n{\"step\":2,\"train/next_token\":1.7e308}\n")
+      at: folder.url("run/best"), withDestinationURL: URL(filePath: workspace.model))
+    try folder.write("run/metrics.jsonl", text: "\(line)\n{\"step\":2,\"train/next_token\":1.7e308}\n")
     let result = try Executable.run(
       "report", "a\u{1B}c=run", "--output", "page.html", "--tokens", "40", "--prompt", "\u{1B}[31m", in: folder.url)
     #expect(result.status == 0, "\(result.errors)")
@@ -170,9 +172,9 @@ struct PipelineTests {
     #expect(try folder.read("page.html").hasSuffix("</html>\n"))
   }
 
-  @Test func aDataFolderMayHaveAnyName() throws {
+  @Test func train_anyFolderName() throws {
     let name = "it's \"data\": #1 \\n"
-    try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder(name).path)
+    try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder(name))
     let result = try Executable.run(
       "train", "--recipe", workspace("recipe.yaml"), "--data", name, "--output", "run", "--set", "training.steps=4",
       in: folder.url)

@@ -1,9 +1,10 @@
-import Checkpoint
 import Foundation
+import TestSupport
 import Testing
-import Torch
+import WidebandCheckpoint
+import WidebandTorch
 
-/// `quantize`, and `--quantize` where a model is only read.
+/// `quantize` and `--quantize`.
 struct QuantizeTests {
   private let folder: TemporaryFolder
   private let model: String
@@ -30,12 +31,12 @@ struct QuantizeTests {
     return try #require((json as? [String: Any])?["bitsPerByte"] as? Double)
   }
 
-  @Test func aTrainedModelLosesLittle() throws {
+  @Test func quantize_lossIsSmall() throws {
     let exact = try bitsPerByte(model)
     for (scheme, loss) in [("int8", 0.002), ("int4", 0.05)] {
       let made = try quantize(scheme, scheme)
       #expect(made.status == 0, "\(made.errors)")
-      let tensors = try ModelFolder(folder(scheme)).readTensors()
+      let tensors = try ModelFolder(folder.url(scheme)).readTensors()
       let bytes = tensors.values.reduce(0) { $0 + $1.count * $1.dtype.size }
       let before = try ModelFolder(URL(filePath: model)).readTensors().values.reduce(0) { $0 + $1.count }
       #expect(
@@ -54,7 +55,7 @@ struct QuantizeTests {
     }
   }
 
-  @Test func textIsThatOfTheFolder() throws {
+  @Test func quantizeWhileLoading_equalsFolder() throws {
     #expect(try quantize("int4").status == 0)
     func text(_ model: String, _ arguments: String...) throws -> String {
       let result = try Executable.run(
@@ -67,39 +68,39 @@ struct QuantizeTests {
     #expect(try text("small") == text("small", "--kernels", "composed"))
   }
 
-  @Test func whatIsConvertedStandsForTheSame() throws {
+  @Test func convert_quantizedFolder() throws {
     #expect(try quantize("int8").status == 0)
     let kept = try Executable.run("convert", "small", "kept", in: folder.url)
     #expect(kept.output.hasSuffix(" parameters in int8\n"))
     for file in ["config.json", "model.safetensors"] {
-      #expect(try Data(contentsOf: folder("kept/\(file)")) == Data(contentsOf: folder("small/\(file)")))
+      #expect(try Data(contentsOf: folder.url("kept/\(file)")) == Data(contentsOf: folder.url("small/\(file)")))
     }
     let floats = try Executable.run("convert", "small", "floats", "--dtype", "float32", in: folder.url)
     #expect(floats.output.hasSuffix(" parameters in float32\n"))
     #expect(try !folder.read("floats/config.json").contains("quantization_config"))
-    let tensors = try ModelFolder(folder("floats")).readTensors()
+    let tensors = try ModelFolder(folder.url("floats")).readTensors()
     #expect(try tensors.keys.sorted() == ModelFolder(URL(filePath: model)).readTensors().keys.sorted())
     #expect(tensors.values.allSatisfy { $0.dtype == .float32 })
     #expect(try abs(bitsPerByte("floats") - bitsPerByte("small")) < 1e-6)
   }
 
-  @Test func whatCannotBe() throws {
+  @Test func quantize_invalidArguments() throws {
     #expect(try quantize("int8").status == 0)
     let occupied = "exists already and is not empty: expected the name of a new folder"
-    expectError(try quantize("int4"), "\(folder("small").path): \(occupied)")
+    expectError(try quantize("int4"), "\(folder("small")): \(occupied)")
     expectError(
       try quantize("int4", "x", model: "small"),
-      "\(folder("small").path): the weights are quantised already (int8): expected floats")
+      "\(folder("small")): the weights are quantised already (int8): expected floats")
     expectError(
       try Executable.run("generate", "--model", "small", "--prompt", "a", "--quantize", "int8", in: folder.url),
-      "\(folder("small").path): the weights are quantised already (int8): expected floats")
-    expectError(try quantize("int4", "x", model: "nowhere"), "\(folder("nowhere").path): there is no such model folder")
+      "\(folder("small")): the weights are quantised already (int8): expected floats")
+    expectError(try quantize("int4", "x", model: "nowhere"), "\(folder("nowhere")): there is no such model folder")
     expectError(
       try quantize("int3", "x"),
       "The value 'int3' is invalid for '--scheme <scheme>'. Please provide one of 'int8' and 'int4'.", status: 64)
     expectError(
       try quantize("int8", "no/such/folder"),
-      "\(folder("no/such/folder").path): cannot create a temporary folder beside it: No such file or directory")
+      "\(folder("no/such/folder")): cannot create a temporary folder next to it: No such file or directory")
     expectError(
       try Executable.run(
         "train", "--recipe", Workspace.shared()("recipe.yaml"), "--data", data, "--from", "small", "--output", "run",
@@ -109,17 +110,17 @@ struct QuantizeTests {
     #expect(!folder.exists("x") && !folder.exists("run"))
   }
 
-  @Test func aWeightThatIsNotFiniteIsNamed() throws {
+  @Test func quantize_notFinite_isNamed() throws {
     let broken = try Workspace.shared().copyOfModel()
     let name = "model.layers.1.mlp.up_proj.weight"
-    var tensors = try SafetensorsFile(broken("model.safetensors")).tensors()
+    var tensors = try SafetensorsFile(broken.url("model.safetensors")).tensors()
     let shape = try #require(tensors[name]).shape
     tensors[name] = try withTorch { .ones(shape) / 0 }
-    try Safetensors.write(tensors.map { (name: $0.key, tensor: $0.value) }, to: broken("model.safetensors"))
-    let sentence = "\(broken.url.path): tensor '\(name)' holds a number that is not finite, or of 2^126 or more"
-    expectError(try quantize("int8", "x", model: broken.url.path), sentence)
+    try Safetensors.write(tensors.map { (name: $0.key, tensor: $0.value) }, to: broken.url("model.safetensors"))
+    let sentence = "\(broken.path): tensor '\(name)' holds a number that is not finite, or of 2^126 or more"
+    expectError(try quantize("int8", "x", model: broken.path), sentence)
     expectError(
-      try Executable.run("generate", "--model", broken.url.path, "--prompt", "a", "--quantize", "int4"), sentence)
+      try Executable.run("generate", "--model", broken.path, "--prompt", "a", "--quantize", "int4"), sentence)
     #expect(!folder.exists("x"))
   }
 

@@ -17,7 +17,7 @@ struct RunFolderTests {
       "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", output, in: folder.url)
   }
 
-  @Test func aSecondProcessIsRefused() throws {
+  @Test func run_secondProcess_isRefused() throws {
     let running = try Executable.start(
       "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", "run", "--set",
       "training.steps=1000000", "--set", "checkpoint.interval=1000000", in: folder.url)
@@ -27,32 +27,32 @@ struct RunFolderTests {
     expectError(try train("run"), sentence)
     kill(running.process.processIdentifier, SIGKILL)
     #expect(try running.wait().status == -SIGKILL)
-    // A dead process holds nothing.
+    // The lock of a dead process is released.
     expectError(
       try train("run"), "run: holds a run already; continue it with --resume, or choose another folder")
   }
 
-  @Test func aRunIsNotOverwritten() throws {
+  @Test func run_existing_isRefused() throws {
     let run = workspace("run")
     expectError(try train(run), "\(run): holds a run already; continue it with --resume, or choose another folder")
   }
 
-  @Test("a run finds its data from wherever it is continued, and one that has taken its steps is done")
-  func aRunIsContinuedFromElsewhere() throws {
-    try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder("tokens").path)
+  @Test("a run is resumed from any folder, and one that is complete ends at once")
+  func resume_fromOtherFolder() throws {
+    try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder("tokens"))
     let recipe = try String(contentsOfFile: workspace("recipe.yaml"), encoding: .utf8)
-    try folder.write("recipe.yaml", recipe + "\ndata: tokens\n")
+    try folder.write("recipe.yaml", text: recipe + "\ndata: tokens\n")
     let trained = try Executable.run(
       "train", "--recipe", "recipe.yaml", "--output", "run", "--set", "training.steps=2", "--set",
       "schedule.warmup_steps=1", in: folder.url)
     #expect(trained.status == 0, "\(trained.errors)")
-    // A folder of the same name with other data is nothing to the run.
-    try FileManager.default.createDirectory(at: folder("elsewhere/tokens"), withIntermediateDirectories: true)
+    // A folder of the same name elsewhere is not used.
+    try FileManager.default.createDirectory(at: folder.url("elsewhere/tokens"), withIntermediateDirectories: true)
     func resume(steps: Int, before: Int) throws -> Executable.Result {
       let text = try folder.read("run/recipe.yaml")
-      #expect(text.contains("data: \"\(folder("tokens").path)\"\n"))
-      try folder.write("run/recipe.yaml", text.replacing("\n  steps: \(before)\n", with: "\n  steps: \(steps)\n"))
-      return try Executable.run("train", "--resume", "--output", "../run", in: folder("elsewhere"))
+      #expect(text.contains("data: \"\(folder("tokens"))\"\n"))
+      try folder.write("run/recipe.yaml", text: text.replacing("\n  steps: \(before)\n", with: "\n  steps: \(steps)\n"))
+      return try Executable.run("train", "--resume", "--output", "../run", in: folder.url("elsewhere"))
     }
     let longer = try resume(steps: 3, before: 2)
     #expect(longer.status == 0 && longer.errors.contains("step 3: checkpoint saved"), "\(longer.errors)")
@@ -61,8 +61,8 @@ struct RunFolderTests {
     #expect(shorter.errors.contains("3 steps are taken, training.steps is 1: nothing is left to do"))
   }
 
-  @Test("a second Ctrl-C does not wait for the checkpoint of the first, and is no crash", arguments: [5, 20, 50, 80])
-  func aSecondSignalEndsTheRun(milliseconds: UInt32) throws {
+  @Test("a second Ctrl-C ends the process without a checkpoint", arguments: [5, 20, 50, 80])
+  func run_secondSignal_endsAtOnce(milliseconds: UInt32) throws {
     let running = try Executable.start(
       "train", "--recipe", Fixtures.url("golden/plain.yaml").path, "--data", workspace("tokens"), "--output", "run",
       "--set", "training.steps=100000", "--set", "model.hidden_size=512", "--set", "checkpoint.interval=100000",
@@ -77,56 +77,56 @@ struct RunFolderTests {
     #expect(result.errors.contains("stopping after this step"))
   }
 
-  @Test func thereIsNothingToResume() throws {
+  @Test func resume_missingRun() throws {
     expectError(try Executable.run("train", "--resume", "--output", "run", in: folder.url), "run: no such run folder")
-    try FileManager.default.createDirectory(at: folder("run"), withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(at: folder.url("run"), withIntermediateDirectories: true)
     expectError(
       try Executable.run("train", "--resume", "--output", "run", in: folder.url),
       "run: holds no run to resume: there is no recipe.yaml")
   }
 
-  @Test func aFolderBelowAFileCannotBeMade() throws {
-    try folder.write("file", "a file")
+  @Test func run_folderBelowFile() throws {
+    try folder.write("file", text: "a file")
     expectError(try train("file/run"), "file/run: the run folder cannot be created: Not a directory")
     expectError(try train("file"), "file: the run folder cannot be created: File exists")
     expectError(try train("/dev/full"), "/dev/full: the run folder cannot be created: File exists")
     expectError(
       try Executable.run(
         "report", "a=\(workspace("run"))", "--output", "file/page.html", "--tokens", "1", in: folder.url),
-      "\(folder("file/page.html").path): cannot create a temporary file beside it: Not a directory")
+      "\(folder("file/page.html")): cannot create a temporary file next to it: Not a directory")
   }
 
-  @Test func aFullDiskLeavesNoHalfCheckpoint() throws {
+  @Test func fullDisk_checkpoint() throws {
     let result = try Executable.run(
       blocks: 20, "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", "run",
       in: folder.url)
     #expect(result.status == 1)
-    let path = folder("run/checkpoints/step-00000003/model.safetensors").path
+    let path = folder("run/checkpoints/step-00000003/model.safetensors")
     let error = try #require(result.errors.split(separator: "\n").last)
     #expect(error.hasPrefix("Error: \(path): cannot write "))
     #expect(error.hasSuffix(" bytes: File too large"))
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("run/checkpoints").path) == [])
-    // With room again, the run goes on.
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("run/checkpoints")) == [])
+    // With free space, the run continues.
     #expect(try Executable.run("train", "--resume", "--output", "run", in: folder.url).status == 0)
   }
 
-  @Test func aFullDiskLeavesNoHalfTokenizer() throws {
+  @Test func fullDisk_tokenizer() throws {
     let result = try Executable.run(
       blocks: 4, "tokenizer", "train", "--size", "300", "--output", "out", workspace("text.txt"), in: folder.url)
     #expect(result.status == 1)
-    #expect(result.errors.hasPrefix("Error: \(folder("out/tokenizer.json").path): cannot write "))
+    #expect(result.errors.hasPrefix("Error: \(folder("out/tokenizer.json")): cannot write "))
     #expect(result.errors.hasSuffix(" bytes: File too large\n"))
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("out").path) == [])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("out")) == [])
   }
 
-  @Test func aFullDiskLeavesNoHalfData() throws {
+  @Test func fullDisk_data() throws {
     let result = try Executable.run(
       blocks: 4, "data", "prepare", "--tokenizer", workspace("tokenizer"), "--output", "tokens", workspace("text.txt"),
       in: folder.url)
     #expect(result.status == 1)
     let error = try #require(result.errors.split(separator: "\n").last)
-    #expect(error.hasPrefix("Error: \(folder("tokens").path)/"))
+    #expect(error.hasPrefix("Error: \(folder("tokens"))/"))
     #expect(error.hasSuffix(" bytes: File too large"))
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == [])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
   }
 }

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A standard input, or a file in its place, that gives no text.
+/// Standard input and prompt files that cannot be read.
 struct StandardInputTests {
   private let workspace: Workspace
   private let folder: TemporaryFolder
@@ -28,7 +28,7 @@ struct StandardInputTests {
       ], in: folder.url)
   }
 
-  @Test("A closed standard input is named")
+  @Test("a closed standard input is named")
   func closedInput_isReported() throws {
     for reader in readers {
       expectError(
@@ -36,14 +36,14 @@ struct StandardInputTests {
     }
   }
 
-  @Test("A folder as standard input is named")
+  @Test("a folder as standard input is named")
   func folderAsInput_isReported() throws {
     for reader in readers {
       expectError(try Executable.run(shell: "exec $w < /", reader), "standard input: is a folder: expected text")
     }
   }
 
-  @Test("A standard input without an end is refused where it is longer than any text")
+  @Test("an endless standard input is refused")
   func endlessInput_isReported() throws {
     for reader in readers {
       expectError(
@@ -52,7 +52,7 @@ struct StandardInputTests {
     }
   }
 
-  @Test("A prompt may come from a pipe, as <(command) gives it")
+  @Test("a prompt is read from a pipe, as of <(command)")
   func promptFile_mayBeAPipe() throws {
     let expected = try Executable.run(
       "generate", "--model", workspace.model, "--max-tokens", "2", "--temperature", "0", "--prompt", "And God")
@@ -62,7 +62,7 @@ struct StandardInputTests {
     #expect(named.output == expected.output && named.status == 0)
   }
 
-  @Test("A prompt's file that gives no text is named")
+  @Test("a prompt file that cannot be read is named")
   func promptFile_withoutText_isReported() throws {
     expectError(
       try generate("mkfifo alone; exec $w", promptFile: "alone"),

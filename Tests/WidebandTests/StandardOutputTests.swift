@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A standard output that is full, closed or read by nobody.
+/// A standard output that is full, closed or a broken pipe.
 struct StandardOutputTests {
   private let workspace: Workspace
   private let folder: TemporaryFolder
@@ -12,7 +12,7 @@ struct StandardOutputTests {
     folder = try TemporaryFolder()
   }
 
-  /// Commands whose result goes to standard output, or who say there what they have made.
+  /// Commands that write to standard output.
   private static let commands: [[String]] = [
     ["--help"], ["generate", "--help"], ["help", "train"], ["--generate-completion-script", "bash"],
     ["tokenizer", "train", "--size", "260", "--output", "OUT", "IN/text.txt"],
@@ -32,35 +32,35 @@ struct StandardOutputTests {
   ]
 
   private func arguments(_ words: [String]) throws -> [String] {
-    try folder.write("prompts.jsonl", "{\"text\": \"And\"}\n")
+    try folder.write("prompts.jsonl", text: "{\"text\": \"And\"}\n")
     let names = [
-      ("IN/prompts.jsonl", folder("prompts.jsonl").path), ("IN/", workspace.url.path + "/"),
-      ("MODEL", workspace.model), ("OUT", folder("out").path), ("FIXTURES", Fixtures.folder.path),
+      ("IN/prompts.jsonl", folder("prompts.jsonl")), ("IN/", workspace.url.path + "/"),
+      ("MODEL", workspace.model), ("OUT", folder("out")), ("FIXTURES", Fixtures.folder.path),
     ]
     return words.map { word in names.reduce(word) { $0.replacingOccurrences(of: $1.0, with: $1.1) } }
   }
 
   #if os(Linux)
-    @Test("A command whose output is lost fails with one sentence", arguments: commands)
+    @Test("a full standard output is an error of one sentence", arguments: commands)
     func fullOutput_isReported(words: [String]) throws {
       let result = try Executable.run(shell: "exec $w > /dev/full", arguments(words))
       expectError(result, "standard output: cannot be written: No space left on device")
     }
   #endif
 
-  @Test("A command whose output is closed fails with one sentence", arguments: commands)
+  @Test("a closed standard output is an error of one sentence", arguments: commands)
   func closedOutput_isReported(words: [String]) throws {
     let result = try Executable.run(shell: "exec $w >&-", arguments(words))
     expectError(result, "standard output: cannot be written: it is closed")
   }
 
-  @Test("A command whose reader has left ends quietly, as by SIGPIPE")
+  @Test("a broken pipe ends the command by SIGPIPE without a message")
   func abandonedOutput_endsQuietly() throws {
     let result = try Executable.run(shell: "{ sleep 1; $w; echo $? >&2; } | true", ["--help"])
     #expect(result.errors == "\(128 + SIGPIPE)\n")
   }
 
-  @Test("With descriptors 0 to 2 closed a run is trained and resumed as with open ones")
+  @Test("a run with closed descriptors 0 to 2 gives the same result")
   func closedDescriptors_leaveTheRunIntact() throws {
     for (index, closed) in ["0<&- 1>&- 2>&-", "1>&- 2>&-", "0<&- 2>&-", "2>&-"].enumerated() {
       let run = "run\(index)"
@@ -79,7 +79,7 @@ struct StandardOutputTests {
     }
   }
 
-  @Test("A reader of the console who leaves does not end a run")
+  @Test("a closed standard error does not end a run")
   func abandonedConsole_doesNotEndTheRun() throws {
     let result = try Executable.run(
       shell: "{ sleep 1; $w 2>&1 >/dev/null; echo $? > status; } | true",

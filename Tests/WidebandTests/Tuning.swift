@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 
-/// A preset made small enough for the workspace's model of two layers, and a folder in which it is run.
+/// A preset, reduced to the workspace's model of two layers, and a folder for its runs.
 struct Tuning {
   let workspace: Workspace
   let folder: TemporaryFolder
@@ -9,7 +9,7 @@ struct Tuning {
   let recipe: String
   private let changes: [String]
 
-  /// A preset of `configs`, and what else is changed in it.
+  /// A preset of `configs` with further changes.
   init(_ preset: String, _ changes: String...) throws {
     workspace = try .shared()
     folder = try TemporaryFolder()
@@ -23,7 +23,7 @@ struct Tuning {
       ]
   }
 
-  /// The arguments of `train` that leave a run named "run" in the folder.
+  /// The arguments of `train` for a run named "run" in the folder.
   func arguments(_ more: [String] = [], from start: String? = nil) -> [String] {
     ["train", "--recipe", recipe, "--data", workspace("tokens"), "--output", "run", "--from", start ?? workspace.model]
       + (changes + more).flatMap { ["--set", $0] }

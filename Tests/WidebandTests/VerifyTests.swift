@@ -1,24 +1,24 @@
-import Checkpoint
 import Foundation
 import TestSupport
 import Testing
-import Torch
+import WidebandCheckpoint
+import WidebandTorch
 
 struct VerifyTests {
-  /// A copy of a fixture whose expected logits are off by a share of themselves.
+  /// A copy of a fixture with scaled expected logits.
   private func copy(_ name: String, off share: Double) throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
     for file in ["config.json", "model.safetensors", "expected.safetensors"] {
-      try FileManager.default.copyItem(at: Fixtures.url(name).appending(path: file), to: folder(file))
+      try FileManager.default.copyItem(at: Fixtures.url(name).appending(path: file), to: folder.url(file))
     }
-    var expected = try SafetensorsFile(folder("expected.safetensors")).tensors()
+    var expected = try SafetensorsFile(folder.url("expected.safetensors")).tensors()
     let logits = try #require(expected["logits"])
     expected["logits"] = try withTorch { logits * (1 + share) }
-    try Safetensors.write(expected.map { (name: $0.key, tensor: $0.value) }, to: folder("expected.safetensors"))
+    try Safetensors.write(expected.map { (name: $0.key, tensor: $0.value) }, to: folder.url("expected.safetensors"))
     return folder
   }
 
-  @Test func outOfToleranceExitsWith1() throws {
+  @Test func verify_outOfTolerance_exitsWith1() throws {
     let (good, near) = (Fixtures.url("models/width-2-expanded-tied").path, try copy("models/plain", off: 1e-5))
     let far = try copy("models/plain", off: 1e-3)
     let result = try Executable.run("verify", good, far.url.path, near.url.path)
@@ -34,26 +34,26 @@ struct VerifyTests {
     #expect(reports[2].hasSuffix("\n  PASS"))
   }
 
-  @Test func allWithinToleranceExitsWith0() throws {
+  @Test func verify_withinTolerance_exitsWith0() throws {
     let result = try Executable.run("verify", Fixtures.url("models/plain").path)
     #expect(result.status == 0)
     #expect(result.output.hasSuffix("\n  PASS\n\n1 of 1 folders pass\n"))
   }
 
-  @Test func aDeviceThatIsNoneIsRefused() throws {
+  @Test func verify_invalidDevice() throws {
     expectError(
       try Executable.run("verify", "--device", "gpu", Fixtures.url("models/plain").path),
       "unknown device 'gpu': expected cpu, cuda, cuda:N or mps")
   }
 
-  @Test func aFolderThatCannotBeReadFails() throws {
+  @Test func verify_unreadableFolder_fails() throws {
     let folder = try TemporaryFolder()
-    let result = try Executable.run("verify", folder.url.path)
+    let result = try Executable.run("verify", folder.path)
     #expect(result.status == 1)
     #expect(
       result.output == """
-        \(folder.url.path)
-          \(folder("config.json").path): is missing from the model folder
+        \(folder.path)
+          \(folder("config.json")): is missing from the model folder
           FAIL
 
         0 of 1 folders pass

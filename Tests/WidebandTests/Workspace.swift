@@ -1,13 +1,13 @@
-import Checkpoint
 import Foundation
 import TestSupport
-import Torch
-import Training
+import Wideband
+import WidebandCheckpoint
+import WidebandTorch
 
-/// A tokenizer, data and a finished run that tests share, all made by the command itself; tests only read from it.
+/// A tokenizer, data and a finished run, created by the command, that tests share and only read.
 struct Workspace: Sendable {
   let url: URL
-  /// What the commands that made it printed.
+  /// The output of the commands.
   let outputs: [String]
 
   private init(_ url: URL) throws {
@@ -26,7 +26,7 @@ struct Workspace: Sendable {
     self.outputs = outputs
   }
 
-  /// How many steps the run takes: enough to be interrupted on the way.
+  /// The number of steps of the run: enough to interrupt it.
   static let steps = "training.steps=60"
 
   private static let made = Result { () throws -> Workspace in
@@ -41,29 +41,29 @@ struct Workspace: Sendable {
     return try Workspace(url)
   }
 
-  /// The one that all tests share.
+  /// The shared workspace.
   static func shared() throws -> Workspace { try made.get() }
 
-  /// The path of something in it.
+  /// The path of a file or folder in it.
   func callAsFunction(_ name: String) -> String { url.appending(path: name).path }
 
   /// The last checkpoint of the run.
   var model: String { self("run/checkpoints/step-00000060") }
 
-  /// A copy of the trained model that a test may damage.
+  /// A copy of the trained model that a test may change.
   func copyOfModel() throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
     for name in try FileManager.default.contentsOfDirectory(atPath: model) {
-      try FileManager.default.copyItem(atPath: "\(model)/\(name)", toPath: folder(name).path)
+      try FileManager.default.copyItem(atPath: "\(model)/\(name)", toPath: folder(name))
     }
     return folder
   }
 }
 
 extension TemporaryFolder {
-  /// Writes the weights of a model folder anew.
+  /// Rewrites the weights of a model folder.
   func changeTensors(_ change: (inout [String: Tensor]) throws -> Void) throws {
-    let file = self("model.safetensors")
+    let file = url("model.safetensors")
     var tensors = try SafetensorsFile(file).tensors()
     try change(&tensors)
     try Safetensors.write(tensors.map { (name: $0.key, tensor: $0.value) }, to: file)

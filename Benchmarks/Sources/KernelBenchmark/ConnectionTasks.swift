@@ -1,4 +1,4 @@
-import Torch
+import Wideband
 
 /// Connections through the fused kernels: a read, a write with the next read, their derivative, and one whole
 /// connection whose sublayer does nothing.
@@ -31,8 +31,8 @@ struct ConnectionTasks {
     leaves = [state] + sets.joined()
     weights = sets.map {
       .init(
-        staticAlpha: $0[0], staticBeta: $0[1], dynamicAlpha: $0[2], dynamicBeta: $0[3], alphaScale: $0[4],
-        betaScale: $0[5], gain: $0[6])
+        staticReadCarry: $0[0], staticWrite: $0[1], dynamicReadCarry: $0[2], dynamicWrite: $0[3], readCarryScale: $0[4],
+        writeScale: $0[5], gain: $0[6])
     }
     (self.m, self.n, self.C, self.tokens) = (m, n, C, tokens)
   }
@@ -46,7 +46,7 @@ struct ConnectionTasks {
 
   private var wide: Int { tokens * n * C }
   private var narrow: Int { tokens * m * C }
-  private var beta: Int { tokens * m * n }
+  private var write: Int { tokens * m * n }
 
   /// Coefficients and read in one pass over the state.
   var read: KernelTask {
@@ -62,8 +62,8 @@ struct ConnectionTasks {
     return task(
       "write and read",
       [
-        .init(.forward, operations: 4 * wide * columns, floats: 2 * wide + 2 * narrow + beta),
-        .init(.backward, operations: 8 * wide * columns, floats: 3 * wide + 3 * narrow + beta),
+        .init(.forward, operations: 4 * wide * columns, floats: 2 * wide + 2 * narrow + write),
+        .init(.backward, operations: 8 * wide * columns, floats: 3 * wide + 3 * narrow + write),
       ]
     ) {
       let read = try withTorch { try open() }
@@ -81,8 +81,8 @@ struct ConnectionTasks {
     return task(
       "connection",
       [
-        .init(.forward, operations: 4 * wide * columns, floats: 3 * wide + 2 * narrow + beta),
-        .init(.backward, operations: 8 * wide * columns, floats: 4 * wide + 3 * narrow + beta),
+        .init(.forward, operations: 4 * wide * columns, floats: 3 * wide + 2 * narrow + write),
+        .init(.backward, operations: 8 * wide * columns, floats: 4 * wide + 3 * narrow + write),
       ]
     ) {
       let (forward, end) = try timed {

@@ -1,4 +1,4 @@
-import Torch
+import Wideband
 
 /// What is bound by reading memory: products of a few rows, as decoding has them, and the optimizer.
 enum FlatTasks {
@@ -8,18 +8,18 @@ enum FlatTasks {
 
   /// All of them; each makes its tensors when it is asked for.
   static var all: [(name: String, make: () throws -> KernelTask)] {
-    [1, 4, 16].map { rows in ("narrow product", { try narrowProduct(rows) }) }
+    [1, 4, 16].map { rows in ("skinny GEMM", { try skinnyGEMM(rows) }) }
       + [("gradient norm", { try gradientNorm() }), ("AdamW", { try adamW() })]
   }
 
-  private static func narrowProduct(_ rows: Int) throws -> KernelTask {
+  private static func skinnyGEMM(_ rows: Int) throws -> KernelTask {
     let random = try Generator(seed: 0)
     let (x, weight) = try withTorch {
       (Tensor.normal([rows, inputs], from: random), Tensor.normal([outputs, inputs], from: random))
     }
     let cost = KernelTask.Cost(
       .forward, operations: 2 * rows * inputs * outputs, floats: inputs * outputs + rows * (inputs + outputs))
-    return KernelTask(name: "narrow product", shape: "\(inputs) → \(outputs)", tokens: rows, costs: [cost]) {
+    return KernelTask(name: "skinny GEMM", shape: "\(inputs) → \(outputs)", tokens: rows, costs: [cost]) {
       [try timed { try withTorch { withoutGradients { _ = x.linear(weight) } } }.seconds]
     }
   }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Foundation
-import Torch
-import Training
+import Wideband
 
 /// Times every kernel of the processor alone.
 @main
@@ -12,7 +11,7 @@ struct KernelBenchmark: ParsableCommand {
     discussion: """
       The first line is what this machine can do: operations a second in large products, bytes a second, read and \
       written together, in copies, and bytes a second read. Then a line for each pass of each kernel: median seconds, operations and bytes. \
-      `scripts/bench-kernels` runs this beside PyTorch.
+      `scripts/bench-kernels` compares this with PyTorch.
 
       EXAMPLE:
         swift run -c release --package-path Benchmarks KernelBenchmark --only connection

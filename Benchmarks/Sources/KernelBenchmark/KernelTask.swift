@@ -1,21 +1,21 @@
-import Torch
+import Wideband
 
 /// One thing to be timed, in one or more passes.
 struct KernelTask {
   /// What of a layer is done; a layer that cannot be taken apart has one pass, `both`, and an optimizer a `step`.
-  enum Pass: String {
+  enum ForwardContext: String {
     case forward, backward, both, step
   }
 
   /// What a pass has to do at least.
   struct Cost {
-    let pass: Pass
+    let pass: ForwardContext
     /// Multiplications and additions.
     let operations: Double
     /// Operands and results, each read or written once, float32.
     let bytes: Double
 
-    init(_ pass: Pass, operations: Int, floats: Int) {
+    init(_ pass: ForwardContext, operations: Int, floats: Int) {
       self.pass = pass
       self.operations = Double(operations)
       bytes = Double(floats * 4)

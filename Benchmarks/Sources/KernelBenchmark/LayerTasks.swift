@@ -1,4 +1,4 @@
-import Torch
+import Wideband
 
 /// The rest of a layer, the readout and the loss, at the sizes of `Benchmarks/configs`.
 enum LayerTasks {
@@ -8,7 +8,7 @@ enum LayerTasks {
   /// All of them; each makes its tensors when it is asked for.
   static var all: [(name: String, make: () throws -> KernelTask)] {
     [
-      ("RMSNorm", rmsNorm), ("GroupNorm", groupNorm), ("query norm and rotation", rotaryNorm),
+      ("RMSNorm", rmsNorm), ("GroupNorm", groupNorm), ("query norm and rotation", qkNormRoPE),
       ("causal attention", attention), ("SwiGLU", swiglu), ("experts", experts),
     ]
       + [(D, D), (D, F), (F, D), (8 * D, D)].map { inputs, outputs in ("linear", { try linear(inputs, outputs) }) }
@@ -32,7 +32,7 @@ enum LayerTasks {
     ) { $0[0].groupNorm(groups: groups, weight: $0[1], bias: $0[2], epsilon: epsilon) }
   }
 
-  private static func rotaryNorm() throws -> KernelTask {
+  private static func qkNormRoPE() throws -> KernelTask {
     let count = tokens * heads * headSize
     let random = try Generator(seed: 1)
     let angles = try withTorch { Tensor.normal([1, length, 1, headSize], from: random) }
@@ -40,7 +40,7 @@ enum LayerTasks {
     return try layer(
       "query norm and rotation", "\(heads) × \(headSize)", forward: (7 * count, 2 * count + tokens * heads),
       backward: (12 * count, 3 * count + tokens * heads), leaves: [[rows, length, heads, headSize], [headSize]]
-    ) { $0[0].fusedRotaryNorm($0[1], cosine: cosine, sine: sine, epsilon: epsilon) }
+    ) { $0[0].fusedQKNormRoPE($0[1], cosine: cosine, sine: sine, epsilon: epsilon) }
   }
 
   /// Operations are those of the scores that a causal mask leaves.
@@ -56,7 +56,7 @@ enum LayerTasks {
   private static func experts() throws -> KernelTask {
     let count = 8, perToken = 2, inner = F / 2, products = 6 * tokens * perToken * D * inner
     let random = try Generator(seed: 1)
-    let chosen = try withTorch { Tensor.uniform([tokens, count], from: random).top(perToken).indices }
+    let chosen = try withTorch { Tensor.uniform([tokens, count], from: random).topK(perToken).indices }
     return try layer(
       "experts", "\(perToken) of \(count) × (\(D) → \(inner) → \(D))",
       forward: (products, 2 * tokens * D + 3 * count * D * inner),

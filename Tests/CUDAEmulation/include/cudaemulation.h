@@ -20,7 +20,7 @@ typedef struct cuda_emulation {
   int element_bytes;  ///< 2 for bfloat16, 4 for float32
   bool is_dynamic;
   bool uses_tensor_cores;
-  bool keeps_sums;  ///< whether sums of gradients lie in shared memory
+  bool keeps_sums;  ///< whether sums of gradients are in shared memory
   bool keeps_maps_in_registers;
   int forward_stages, backward_stages;
 } cuda_emulation;
@@ -32,13 +32,13 @@ cuda_emulation cuda_emulation_describe(int program);
 /// null `reader` a write alone. States hold the program's elements. False if a kernel wrote beyond its shared memory.
 bool cuda_emulation_forward(
     int program, const ck_connection *writer, const ck_connection *reader, int64_t tokens, const void *state,
-    const void *output, void *next_state, void *beta, void *input, int blocks);
+    const void *output, void *next_state, void *saved_write, void *input, int blocks);
 
 /// The arguments of `ck_connection_backward_write_backward`; a null `connection` is the backward pass of a write alone,
-/// a null `previous_beta` that of a connection alone.
+/// a null `previous_saved_write` that of a connection alone.
 bool cuda_emulation_backward(
     int program, const ck_connection *connection, int64_t tokens, const void *state, const void *output,
-    const void *input_gradient, const void *next_state_gradient, const void *previous_beta, void *state_gradient,
+    const void *input_gradient, const void *next_state_gradient, const void *previous_saved_write, void *state_gradient,
     void *previous_output_gradient, const ck_connection_gradients *gradients, int blocks);
 
 int cuda_emulation_norm_count(void);
@@ -52,9 +52,9 @@ bool cuda_emulation_norm_backward(
     int program, int64_t rows, const void *x, const float *weight, const float *scale, const void *y_gradient,
     void *x_gradient, float *weight_gradient, int blocks);
 
-/// Products of up to `rows` rows of elements with weights of one form.
+/// Products of up to `rows` rows of elements with weights of one format.
 typedef struct cuda_emulation_product_kind {
-  ck_form form;
+  ck_weight_format format;
   int element_bytes;
   int rows;
 } cuda_emulation_product_kind;
@@ -69,10 +69,10 @@ bool cuda_emulation_product(
     int program, const ck_matrix *matrices, int count, int64_t rows, const void *x, const float *gain, float epsilon,
     const void *residual, void *y, int shared_bytes, int blocks);
 
-/// Attention over a cache of one form with heads of one size, `queries` to a block.
+/// Attention over a cache of one format with heads of one size, `queries` to a block.
 typedef struct cuda_emulation_attention_kind {
   int head_size;
-  ck_form form;
+  ck_weight_format format;
   int element_bytes;
   int queries;
 } cuda_emulation_attention_kind;
@@ -80,11 +80,11 @@ typedef struct cuda_emulation_attention_kind {
 int cuda_emulation_attention_count(void);
 cuda_emulation_attention_kind cuda_emulation_attention_describe(int program);
 
-/// What attention makes of `projected` [R, H + 2 K, hd]: `attended` [R, H, hd] in the program's elements. New keys and values
-/// are kept in `texts`; of the layer its sizes, norms of heads and epsilon are used. False if the kernel wrote beyond its
+/// The output of attention for `projected` [R, H + 2 K, hd]: `attended` [R, H, hd] in the program's elements. New keys and values
+/// are kept in `sequences`; of the layer its sizes, norms of heads and epsilon are used. False if the kernel wrote beyond its
 /// shared memory.
 bool cuda_emulation_attention(
-    int program, const ck_attention_layer *layer, const ck_memory *texts, int count, const int64_t *starts,
+    int program, const ck_attention_layer *layer, const ck_kv_view *sequences, int count, const int64_t *starts,
     const float *projected, const float *cosine, const float *sine, int splits, void *attended);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-// What tests ask of the kernels' C++ that is not in their interface.
+// Functions of the kernels' C++ for tests that are not in the C interface.
 #pragma once
 
 #include <stdbool.h>
@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/// Whether `CoreSharing` says that cores are shared after looks that found these shares.
+/// Whether `CoreSharing` decides that cores are shared after these samples.
 bool ki_are_cores_shared_after(const double *shares, int count);
 
 /// Runs `jobs` jobs of 37 parts, 37 pieces of shares and 37 rows of a range on the workers, up to `threads` of them. Every

@@ -1,0 +1,182 @@
+// The attention sublayer of a few new positions, from its norm to its output.
+#pragma once
+
+#include "Decode/CachedAttention.hpp"
+#include "Layers/QKNormRoPE.hpp"
+#include "Layers/RMSNorm.hpp"
+#include "Quantized/SkinnyGEMM.hpp"
+
+namespace ckernels {
+namespace CK_CODE {
+
+struct AttentionSublayer {
+  const ck_attention_sublayer_args &args;
+  const ck_attention_layer &layer;
+  Index rows = 0, headSize, group, stride, splits = 1;
+  int threads, parts = 1;
+  float *normed = nullptr, *packed = nullptr, *queries = nullptr, *keys = nullptr, *values = nullptr;
+  float *rotated = nullptr, *rotatedKeys = nullptr, *scales = nullptr, *padded = nullptr, *attended = nullptr;
+  float *packedOutput = nullptr, *partial = nullptr, *maxima = nullptr, *totals = nullptr, *scores = nullptr;
+
+  AttentionSublayer(const ck_attention_sublayer_args &args, int threads)
+      : args(args), layer(*args.layer), headSize(layer.head_size), group(layer.heads / layer.key_value_heads),
+        stride((headSize + lanes - 1) / lanes * lanes), threads(threads) {
+    Index longest = 0;
+    for (Index each = 0; each < args.count; each++) {
+      rows += args.sequences[each].rows;
+      longest = std::max<Index>(longest, args.sequences[each].start + args.sequences[each].rows);
+    }
+    // A long sequence is split where there are fewer heads and rows than threads, as long as a part is worth combining.
+    constexpr Index worthSplitting = 256;
+    const Index wanted = (threads + rows * layer.key_value_heads - 1) / (rows * layer.key_value_heads);
+    splits = std::max<Index>(1, std::min(wanted, longest / worthSplitting));
+    parts = usefulParts(tasks(), 4 * longest * rows * layer.heads * headSize, threads);
+  }
+
+  Index tasks() const { return rows * layer.key_value_heads * splits; }
+  Index scoreCount() const { return positionsTogether * group; }
+
+  /// Assigns the working memory; returns the floats that it takes.
+  std::size_t assignMemory(float *memory) {
+    BumpAllocator allocator(memory);
+    const Index inputs = layer.query.inputs, all = rows * layer.heads, shared = rows * layer.key_value_heads;
+    normed = allocator.take(rows * inputs);
+    packed = allocator.take(rows * PackedActivations::width(layer.query));
+    queries = allocator.take(all * headSize);
+    keys = allocator.take(shared * headSize);
+    values = allocator.take(shared * headSize);
+    rotated = allocator.take(all * headSize);
+    rotatedKeys = allocator.take(shared * headSize);
+    scales = allocator.take(all);
+    padded = allocator.take(all * stride);
+    attended = allocator.take(all * headSize);
+    packedOutput = allocator.take(rows * PackedActivations::width(layer.output));
+    partial = allocator.take(splits * all * stride);
+    maxima = allocator.take(splits * all);
+    totals = allocator.take(splits * all);
+    scores = allocator.take(parts * scoreCount());
+    return allocator.count();
+  }
+
+  void project() {
+    const ck_rms_norm_args norm{
+        .rows = rows,
+        .width = layer.query.inputs,
+        .x = args.x,
+        .weight = layer.norm,
+        .epsilon = layer.epsilon,
+        .y = normed};
+    rmsNorm(norm, 1);
+    const float *x = PackedActivations::rows(layer.query, normed, rows, packed);
+    const Index width = PackedActivations::width(layer.query);
+    const SkinnyTask all[] = {
+        {&layer.query, x, rows, width, queries},
+        {&layer.key, x, rows, width, keys},
+        {&layer.value, x, rows, width, values}};
+    skinnyGEMMs(all, 3, threads);
+  }
+
+  void rotate(Index heads, const float *x, const float *weight, float *y) {
+    const ck_qk_norm_rope_args rotation{
+        .tokens = rows,
+        .heads = heads,
+        .head_size = headSize,
+        .period = rows,
+        .x = x,
+        .weight = weight,
+        .cosine = args.cosine,
+        .sine = args.sine,
+        .epsilon = layer.epsilon,
+        .y = y,
+        .scale = scales};
+    qkNormRoPE(rotation, 1);
+  }
+
+  /// Rotates queries and keys, and stores the new keys and values.
+  void storeKeysAndValues() {
+    rotate(layer.heads, queries, layer.query_norm, rotated);
+    rotate(layer.key_value_heads, keys, layer.key_norm, rotatedKeys);
+    const float scale = 1 / std::sqrt(float(headSize));
+    for (Index each = 0; each < rows * layer.heads; each++) {
+      for (Index c = 0; c < headSize; c++) padded[each * stride + c] = rotated[each * headSize + c] * scale;
+      std::fill(padded + each * stride + headSize, padded + (each + 1) * stride, 0.0f);
+    }
+    Index row = 0;
+    for (Index sequence = 0; sequence < args.count; sequence++) {
+      const ck_kv_view &view = args.sequences[sequence];
+      for (Index each = 0; each < view.rows; each++, row++)
+        for (Index head = 0; head < layer.key_value_heads; head++) {
+          const Index at = (row * layer.key_value_heads + head) * headSize, position = view.start + each;
+          storeKV(view, true, head, position, rotatedKeys + at, headSize);
+          storeKV(view, false, head, position, values + at, headSize);
+        }
+    }
+  }
+
+  /// One row's queries of one key head, over one part of the positions.
+  void attendTask(Index task, float *scores) {
+    const Index split = task % splits, head = task / splits % layer.key_value_heads;
+    const Index row = task / splits / layer.key_value_heads;
+    Index sequence = 0, own = row;
+    for (; own >= args.sequences[sequence].rows; sequence++) own -= args.sequences[sequence].rows;
+    const ck_kv_view &view = args.sequences[sequence];
+    const Index length = view.start + own + 1, all = rows * layer.heads;
+    const Index at = row * layer.heads + head * group;
+    attend(
+        view, head, headSize, {padded + at * stride, stride, scores}, group, length * split / splits,
+        length * (split + 1) / splits,
+        {partial + (split * all + at) * stride, maxima + split * all + at, totals + split * all + at});
+  }
+
+  /// Combines the partial softmaxes of all parts.
+  void combineSplits() {
+    const Index all = rows * layer.heads;
+    for (Index each = 0; each < all; each++) {
+      float maximum = -INFINITY, sum = 0;
+      for (Index split = 0; split < splits; split++) maximum = std::max(maximum, maxima[split * all + each]);
+      for (Index split = 0; split < splits; split++) {
+        float &share = maxima[split * all + each];
+        share = std::exp(share - maximum);
+        sum += share * totals[split * all + each];
+      }
+      float *y = attended + each * headSize;
+      std::fill_n(y, headSize, 0.0f);
+      for (Index split = 0; split < splits; split++) {
+        const float share = maxima[split * all + each] / sum;
+        const float *part = partial + (split * all + each) * stride;
+        for (Index c = 0; c < headSize; c++) y[c] += share * part[c];
+      }
+    }
+  }
+
+  void output() {
+    const SkinnyTask task{
+        &layer.output, PackedActivations::rows(layer.output, attended, rows, packedOutput), rows,
+        PackedActivations::width(layer.output), args.y};
+    skinnyGEMMs(&task, 1, threads);
+    if (args.adds_input) addInput(args.x, rows * layer.output.outputs, args.y);
+  }
+};
+
+inline void attendPart(void *context, int part) {
+  AttentionSublayer &step = *static_cast<AttentionSublayer *>(context);
+  const Index last = step.tasks() * (part + 1) / step.parts;
+  for (Index task = step.tasks() * part / step.parts; task < last; task++)
+    step.attendTask(task, step.scores + part * step.scoreCount());
+}
+
+inline bool attentionSublayer(const ck_attention_sublayer_args &args, int threads) {
+  AttentionSublayer step(args, threads);
+  float *memory = scratch(step.assignMemory(nullptr));
+  if (!memory) return false;
+  step.assignMemory(memory);
+  step.project();
+  step.storeKeysAndValues();
+  forEachPart(step.parts, attendPart, &step);
+  step.combineSplits();
+  step.output();
+  return true;
+}
+
+}  // namespace CK_CODE
+}  // namespace ckernels

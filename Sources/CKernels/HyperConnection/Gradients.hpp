@@ -1,0 +1,75 @@
+// The gradients of a connection's parameters: one set of sums a share, added up in the order of the shares.
+#pragma once
+
+#include "HyperConnection/Plan.hpp"
+
+namespace ckernels {
+namespace CK_CODE {
+
+/// The sums of one share, in one run of memory, so that shares are cleared and added up as one array.
+struct Sums {
+  float *maps;   ///< [columns, C]: of the folded maps (dynamic maps times gain / sqrt(C))
+  float *fixed;  ///< [columns, period]: of the coefficients
+  float *scale;  ///< [columns, period]: of the scales
+
+  Sums(const Plan &plan, BumpAllocator &allocator) {
+    const Shape &shape = plan.shape;
+    fixed = allocator.take(plan.table());
+    maps = plan.isDynamic ? allocator.take(shape.columns * shape.C) : nullptr;
+    scale = plan.isDynamic ? allocator.take(plan.table()) : nullptr;
+  }
+
+  /// Adds the sums to the gradients of the parameters as they are stored.
+  void addTo(const Plan &plan, const ck_connection &connection, const ck_connection_gradients &gradients) const {
+    addTable(plan, fixed, gradients.static_read_carry, gradients.static_write);
+    if (!plan.isDynamic) return;
+    addTable(plan, scale, gradients.read_carry_scale, gradients.write_scale);
+    const Index C = plan.shape.C, mixed = plan.shape.m + plan.shape.n;
+    const float factor = 1.0f / std::sqrt(float(C));
+    for (Index k = 0; k < plan.shape.columns; k++) {
+      const bool isReadCarry = k < mixed;
+      const Index at = (isReadCarry ? k : k - mixed) * C;
+      const float *map = (isReadCarry ? connection.dynamic_read_carry : connection.dynamic_write) + at;
+      float *mapGradient = isReadCarry ? gradients.dynamic_read_carry : gradients.dynamic_write;
+      const float *sum = maps + k * C;
+      if (mapGradient)
+        for (Index c = 0; c < C; c++) mapGradient[at + c] += sum[c] * connection.gain[c] * factor;
+      if (gradients.gain)
+        for (Index c = 0; c < C; c++) gradients.gain[c] += sum[c] * map[c] * factor;
+    }
+  }
+
+ private:
+  static void addTable(const Plan &plan, const float *table, float *readCarry, float *write) {
+    const Shape &shape = plan.shape;
+    const Index mixed = shape.m + shape.n, m = shape.m, n = shape.n;
+    for (Index k = 0; k < shape.columns; k++) {
+      float *target = k < mixed ? readCarry : write;
+      if (!target) continue;
+      for (Index j = 0; j < n; j++) {
+        float total = 0.0f;
+        for (Index r = j; r < plan.filled(); r += n) total += table[k * plan.period + r];
+        target[k < mixed ? j * mixed + k : j * m + k - mixed] += total;
+      }
+    }
+  }
+};
+
+/// The memory of all shares' sums.
+struct SharedSums {
+  float *first;
+  std::size_t each;
+  int shares;
+
+  float *of(int share) const { return first + each * std::size_t(share); }
+};
+
+/// Adds numbers [first, last) of all shares to those of the first one, in the order of the shares.
+inline void addSums(void *context, int, std::int64_t first, std::int64_t last) {
+  const SharedSums &sums = *static_cast<const SharedSums *>(context);
+  for (int share = 1; share < sums.shares; share++)
+    for (Index i = first; i < last; i++) sums.first[i] += sums.of(share)[i];
+}
+
+}  // namespace CK_CODE
+}  // namespace ckernels

@@ -1,0 +1,128 @@
+#include "Runtime/Contention.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <system_error>
+#include <thread>
+
+#include "Runtime/OpenMP.hpp"
+#include "Runtime/SpinBackoff.hpp"
+#include "Runtime/Workers.hpp"
+
+#if defined(__linux__)
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+
+namespace ckernels {
+namespace {
+
+/// Nanoseconds that the threads of this process have been ready to run but not running, in total; negative where the
+/// system does not say.
+std::int64_t timeWaitedForCores() {
+#if defined(__linux__)
+  DIR *tasks = opendir("/proc/self/task");
+  if (!tasks) return -1;
+  std::int64_t total = -1;
+  while (const dirent *task = readdir(tasks)) {
+    if (task->d_name[0] == '.') continue;
+    char path[64], text[96];
+    std::snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", task->d_name);
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) continue;
+    const ssize_t length = read(file, text, sizeof text - 1);
+    close(file);
+    if (length <= 0) continue;
+    text[length] = 0;
+    // "running waiting slices".
+    char *rest = nullptr;
+    std::strtoll(text, &rest, 10);
+    total = std::max<std::int64_t>(total, 0) + std::strtoll(rest, nullptr, 10);
+  }
+  closedir(tasks);
+  return total;
+#else
+  return -1;
+#endif
+}
+
+/// Makes OpenMP's threads sleep almost at once instead of spinning, while it is enabled.
+///
+/// How long they spin is read from the environment when the library is loaded. But where the library has more threads than
+/// there are processors, they hardly spin: so while enabled, a thread of its own holds a parallel region's threads of its
+/// own, which only sleep.
+class SpinLimit {
+ public:
+  void set(bool isEnabled) {
+    mayEnd.store(!isEnabled, std::memory_order_seq_cst);
+    if (!isEnabled) return sleeper.wake();
+    if (isRunning.exchange(true)) return;
+    try {
+      std::thread([this] { hold(); }).detach();
+    } catch (const std::system_error &) {
+      isRunning = false;
+    }
+  }
+
+ private:
+  std::atomic<bool> mayEnd{false}, isRunning{false};
+  Sleeper sleeper;
+
+  void hold() {
+    const OpenMP &pool = OpenMP::inProcess();
+    pool.parallel([](void *) {}, nullptr, unsigned(usefulThreads() + 1), 0);
+    sleeper.sleep([this] { return mayEnd.load(std::memory_order_seq_cst); });
+    isRunning = false;
+  }
+};
+
+std::int64_t now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+/// Samples the time that threads waited for cores.
+struct Monitor {
+  std::atomic<std::int64_t> next{0};
+  std::atomic<bool> areShared{false}, isSampling{false};
+  // Only the thread that samples uses these.
+  std::int64_t last = 0, waited = -1;
+  CoreSharing sharing;
+  SpinLimit spinLimit;
+
+  void sample(std::int64_t time) {
+    const std::int64_t total = timeWaitedForCores();
+    if (total >= 0 && waited >= 0) {
+      const bool isFound = sharing.add(double(total - waited) / double(time - last));
+      areShared.store(isFound, std::memory_order_relaxed);
+      spinLimit.set(isFound);
+    }
+    waited = total;
+    last = time;
+    // A sample costs at most one part in two hundred of the time.
+    constexpr std::int64_t interval = 20'000'000;
+    const std::int64_t end = now();
+    next.store(end + std::max(interval, 200 * (end - time)), std::memory_order_relaxed);
+  }
+};
+
+}  // namespace
+
+bool areCoresShared() {
+  // Never destroyed: threads may still use it when the process ends.
+  static Monitor &monitor = *new Monitor;
+  const std::int64_t time = now();
+  if (time >= monitor.next.load(std::memory_order_relaxed) &&
+      !monitor.isSampling.exchange(true, std::memory_order_acquire)) {
+    monitor.sample(time);
+    monitor.isSampling.store(false, std::memory_order_release);
+  }
+  return monitor.areShared.load(std::memory_order_relaxed);
+}
+
+}  // namespace ckernels

@@ -1,0 +1,316 @@
+// The backward pass: of a connection, of the write before it, or of both. The coefficients are computed again. With S
+// the rows [input gradient; next state's gradient; folded maps] of a token,
+//
+//     state H [n, C] times S^T        projections and the gradients of read and carry
+//     [read | carry | q] times S      the state's gradient but for the norm's part, a multiple of H
+//     q^T H                           the gradient of the folded maps
+//
+// where q is the gradient of the projections times 1 / root mean square.
+namespace ckernels {
+namespace cuda {
+
+template <bool IsWhole, bool HasPrevious>
+struct Backward {
+  static constexpr BackwardLayout layout =
+      BackwardLayout(shape, IsWhole, HasPrevious, WB_BACKWARD_STAGES, WB_SHARED_SUMS);
+  /// A row of `products`, later of the table: the projections, then the gradients of the coefficients. Afterwards q replaces
+  /// the projections, and read and carry replace the gradients, as bfloat16 for the tensor cores.
+  static constexpr int second = shape.paddedColumns();
+  static constexpr int tableSecond = shape.usesTensorCores ? roundUp(columns, 16) : second;
+  static constexpr int width = shape.usesTensorCores ? tableSecond + roundUp(mixed, 16) : second + mixed;
+
+  /// A thread's part of the maps' gradients, in registers across tokens where there are enough.
+  typedef float MapSums[tensor::mapRows][tensor::warpTiles][4];
+
+  const BackwardArguments &arguments;
+  unsigned char *const shared;
+  float *const products, *const squares, *const diagonal;
+  float *mapSums, *coefficientSums;
+  const Table table;
+
+  WB_DEVICE explicit Backward(const BackwardArguments &arguments)
+      : arguments(arguments), shared(sharedMemory()), products(reinterpret_cast<float *>(shared + layout.products)),
+        squares(reinterpret_cast<float *>(shared + layout.squares)),
+        diagonal(reinterpret_cast<float *>(shared + layout.diagonal)),
+        table{shared + layout.products, layout.productRow * 4} {
+    mapSums = coefficientSums = nullptr;
+  }
+
+  WB_DEVICE float *globalSums() const { return arguments.sums + (long long)blockIndex() * shape.sumCount(); }
+
+  WB_DEVICE void prepare() {
+    if constexpr (shape.usesTensorCores) {
+      clear(shared + layout.zeros, shape.row());
+      if constexpr (IsWhole && shape.isDynamic) foldMaps<columns>(shared + layout.maps, arguments.connection, 0);
+    }
+    if constexpr (IsWhole) {
+      mapSums = globalSums();
+      coefficientSums = mapSums + shape.mapCount();
+      if constexpr (WB_SHARED_SUMS) {
+        coefficientSums = reinterpret_cast<float *>(shared + layout.tableSums);
+        if constexpr (!shape.keepsMapsInRegisters()) mapSums = reinterpret_cast<float *>(shared + layout.mapSums);
+      }
+      for (int i = threadIndex(); i < shape.sumCount() - shape.mapCount(); i += threads) coefficientSums[i] = 0.0f;
+      if constexpr (!shape.keepsMapsInRegisters())
+        for (int i = threadIndex(); i < shape.mapCount(); i += threads) mapSums[i] = 0.0f;
+      waitForBlock();
+    }
+  }
+
+  WB_DEVICE void fetch(unsigned char *stage, long long token) {
+    auto at = [](const void *array, long long index) { return static_cast<const Element *>(array) + index; };
+    copyRows<n, C>(stage + layout.nextStateGradient, shape.row(), at(arguments.nextStateGradient, token * n * C));
+    if constexpr (IsWhole) {
+      copyRows<m, C>(stage, shape.row(), at(arguments.inputGradient, token * m * C));
+      copyRows<n, C>(stage + layout.state, shape.row(), at(arguments.state, token * n * C));
+      copyRows<m, C>(stage + layout.output, shape.row(), at(arguments.output, token * m * C));
+    }
+    if constexpr (HasPrevious)
+      copyRows<m, n>(stage + layout.savedWrite, shape.savedWriteRow(), at(arguments.previousSavedWrite, token * m * n));
+  }
+
+  /// Projections and the gradients of all coefficients.
+  WB_DEVICE void multiply(const unsigned char *stage) {
+    const unsigned char *state = stage + layout.state, *gradient = stage + layout.nextStateGradient;
+    const unsigned char *output = stage + layout.output;
+    if constexpr (shape.usesTensorCores) {
+      constexpr int across = shape.columnWarps(), shares = shape.shares();
+      constexpr int used = shape.isDynamic ? second : 0, count = used + roundUp(mixed, 8);
+      constexpr int tiles = (count / 8 + across - 1) / across;
+      const int warp = threadIndex() / 32, share = warp % shares, columnWarp = warp / shares % across;
+      const int rowWarp = warp / (shares * across);
+      if (rowWarp >= shape.rowWarps()) return;
+      const unsigned char *zeros = shared + layout.zeros, *maps = shared + layout.maps;
+      auto right = [=](int column) {
+        if (column < used) return column < columns ? maps + column * shape.row() : zeros;
+        return column - used < mixed ? stage + (column - used) * shape.row() : zeros;
+      };
+      auto sink = [this](int share, int row, int column, float value) {
+        const int place = column < used ? column : column - used + second;
+        if (column < used ? column < columns : column - used < mixed)
+          products[(share * n + row) * layout.productRow + place] = value;
+      };
+      if (shape.isDynamic && columnWarp == 0)
+        tensor::innerProducts<tiles, true>(state, rowWarp, share, 0, right, squares, sink);
+      else
+        tensor::innerProducts<tiles, false>(state, rowWarp, share, columnWarp * tiles, right, squares, sink);
+      // The last warp of a row has the fewest columns so far.
+      if (columnWarp == across - 1)
+        tensor::innerProducts<(m + 7) / 8, false>(
+            gradient, rowWarp, share, 0, [=](int column) { return column < m ? output + column * shape.row() : zeros; },
+            squares, [this](int share, int row, int column, float value) {
+              if (column < m) products[(share * n + row) * layout.productRow + second + mixed + column] = value;
+            });
+    } else {
+      const Weights &weights = arguments.connection;
+      const Fold fold{weights.gain};
+      if constexpr (shape.isDynamic)
+        plain::innerProducts<columns, true, true>(
+            state, [&](int column) { return mapRow(weights, column); }, fold, products, layout.productRow, squares);
+      plain::innerProducts<mixed, false, false>(
+          state, [=](int column) { return rowAt(stage, column); }, fold, products + second, layout.productRow, squares);
+      plain::innerProducts<m, false, false>(
+          gradient, [=](int column) { return rowAt(output, column); }, fold, products + second + mixed,
+          layout.productRow, squares);
+    }
+  }
+
+  /// Converts the products of a slot to its row of the table, in place, and adds up the gradients of the coefficients.
+  WB_DEVICE void finishSlot(int slot) {
+    constexpr int each = (columns + 31) / 32;
+    const Weights &weights = arguments.connection;
+    const int lane = threadIndex() % 32;
+    float inverse = 0.0f, along = 0.0f, q[each] = {}, values[each] = {};
+    if constexpr (shape.isDynamic) inverse = inverseRootMeanSquare(squares, slot, weights.epsilon);
+#pragma unroll
+    for (int i = 0; i < each; i++) {
+      const int column = lane + 32 * i, at = slot * columns + column;
+      if (column >= columns) continue;
+      const float gradient = innerProduct(products, layout.productRow, slot, second + column);
+      coefficientSums[at] += gradient;
+      values[i] = tableValue(weights.staticReadCarry, weights.staticWrite, slot, column);
+      if constexpr (shape.isDynamic) {
+        const float dot = innerProduct(products, layout.productRow, slot, column);
+        const float scale = tableValue(weights.readCarryScale, weights.writeScale, slot, column);
+        const float t = boundedTanh(inverse * dot);
+        coefficientSums[shape.tableCount() + at] += gradient * t;
+        values[i] += scale * t;
+        q[i] = gradient * scale * (1.0f - t * t) * inverse;
+        along += q[i] * dot;
+      }
+    }
+    waitForWarp();
+#pragma unroll
+    for (int i = 0; i < each; i++) {
+      const int column = lane + 32 * i;
+      if (column < tableSecond) table.set(slot, column, column < columns ? q[i] : 0.0f);
+      if (column < width - tableSecond) table.set(slot, tableSecond + column, column < mixed ? values[i] : 0.0f);
+    }
+    if constexpr (shape.isDynamic) {
+#pragma unroll
+      for (int mask = 16; mask > 0; mask /= 2) along += fromLane(along, mask);
+      if (lane == 0) diagonal[slot] = -along * inverse * inverse * (1.0f / float(C));
+    }
+  }
+
+  /// Stores the state's gradient in the GPU's memory, and with a writer in shared memory too: for the tensor cores in place
+  /// of the state, each warp in its own channels.
+  WB_DEVICE void finishState(unsigned char *stage, long long token, MapSums &sums) {
+    unsigned char *state = stage + layout.state;
+    Element *result = static_cast<Element *>(arguments.stateGradient) + token * n * C;
+    if constexpr (shape.usesTensorCores) {
+      if constexpr (shape.isDynamic) {
+        tensor::accumulateMaps(sums, table.memory, table.row, 0, [=](int r) { return state + r * shape.row(); });
+        if constexpr (!shape.keepsMapsInRegisters()) {
+          tensor::forEachMapSum(sums, [this](int column, int c, float &sum) {
+            mapSums[column * C + c] += sum;
+            sum = 0.0f;
+          });
+        }
+      }
+      const unsigned char *zeros = shared + layout.zeros, *maps = shared + layout.maps;
+      constexpr int skipped = shape.isDynamic ? 0 : tableSecond;
+      auto right = [=](int r) {
+        r += skipped;
+        if (r < tableSecond) return r < columns ? maps + r * shape.row() : zeros;
+        const unsigned char *gradients = stage;
+        return r - tableSecond < mixed ? gradients + (r - tableSecond) * shape.row() : zeros;
+      };
+      // The sums of the maps' gradients stay in registers: where they are many, fewer are left for this.
+      constexpr int tiles = shape.keepsMapsInRegisters() && shape.mapRegisters() > 80 ? 8 : 16;
+      tensor::combine<n, (width - skipped) / 16, tiles>(
+          table.memory + skipped * 2, table.row, right, [=](int r, int c, float first, float second) {
+            unsigned &pair = *reinterpret_cast<unsigned *>(state + r * shape.row() + c * 2);
+            if constexpr (shape.isDynamic) {
+              first += diagonal[r] * floatFromBits(pair << 16);
+              second += diagonal[r] * floatFromBits(pair & 0xffff0000u);
+            }
+            pair = roundedPair(first, second);
+          });
+      waitForBlock();
+      storeRows<n>(result, state);
+    } else {
+      addMaps(state);
+      plain::forEachTile<n>([=](int row, int c) {
+        float sums[4][vector] = {};
+        if constexpr (shape.isDynamic) addNorm(sums, state, row, c);
+        plain::accumulate<n, mixed>(
+            sums, row, c, [=](int r, int i) { return table(r, tableSecond + i); },
+            [=](int i) { return rowAt(stage, i); });
+        plain::emitTile<n>(sums, row, c, [=](int r, int c, const float (&values)[vector]) {
+          storeVector(result + r * C + c, values);
+          if constexpr (HasPrevious) storeVector(rowAt(shared + layout.stateGradient, r) + c, values);
+        });
+      });
+    }
+  }
+
+  /// The part of the state's gradient through projections and norm.
+  WB_DEVICE void addNorm(float (&sums)[4][vector], const unsigned char *state, int row, int c) const {
+    const Weights &weights = arguments.connection;
+    plain::accumulate<n, columns>(sums, row, c, table, [&](int i) { return mapRow(weights, i); });
+    float fold[vector];
+    Fold{weights.gain}(c, fold);
+#pragma unroll
+    for (int a = 0; a < smaller(n, 4); a++) {
+      const int r = smaller(row + a, n - 1);
+      float h[vector];
+      loadVector(rowAt(state, r) + c, h);
+#pragma unroll
+      for (int v = 0; v < vector; v++) sums[a][v] = sums[a][v] * fold[v] + diagonal[r] * h[v];
+    }
+  }
+
+  /// The maps' gradients of a token, without tensor cores.
+  WB_DEVICE void addMaps(const unsigned char *state) {
+    if constexpr (!shape.isDynamic) return;
+    plain::forEachTile<columns>([=](int column, int c) {
+      float sums[4][vector] = {};
+      plain::accumulate<columns, n>(
+          sums, column, c, [=](int k, int slot) { return table(slot, k); }, [=](int i) { return rowAt(state, i); });
+      plain::emitTile<columns>(sums, column, c, [=](int k, int c, const float (&values)[vector]) {
+#pragma unroll
+        for (int v = 0; v < vector; v++) mapSums[k * C + c + v] += values[v];
+      });
+    });
+  }
+
+  /// The gradient of the previous sublayer's output from that of the state after it. `spare`: rows for it.
+  WB_DEVICE void finishPrevious(
+      const unsigned char *stage, const unsigned char *gradient, unsigned char *spare, long long token) {
+    Element *result = static_cast<Element *>(arguments.previousOutputGradient) + token * m * C;
+    if constexpr (shape.usesTensorCores) {
+      tensor::combine<m, n / 16>(
+          stage + layout.savedWrite, shape.savedWriteRow(), [=](int r) { return gradient + r * shape.row(); },
+          [=](int r, int c, float first, float second) {
+            *reinterpret_cast<unsigned *>(spare + r * shape.row() + c * 2) = roundedPair(first, second);
+          });
+      waitForBlock();
+      storeRows<m>(result, spare);
+    } else {
+      auto savedWrite = [=](int r, int i) {
+        return toFloat(reinterpret_cast<const Element *>(stage + layout.savedWrite + r * shape.savedWriteRow())[i]);
+      };
+      plain::forEachTile<m>([=](int row, int c) {
+        float sums[4][vector] = {};
+        plain::accumulate<m, n>(sums, row, c, savedWrite, [=](int i) { return rowAt(gradient, i); });
+        plain::emitTile<m>(sums, row, c, [=](int r, int c, const float (&values)[vector]) {
+          storeVector(result + r * C + c, values);
+        });
+      });
+    }
+  }
+
+  WB_DEVICE void runToken(unsigned char *stage, long long token, MapSums &sums) {
+    const unsigned char *gradient = stage + layout.nextStateGradient;
+    if constexpr (IsWhole) {
+      multiply(stage);
+      waitForBlock();
+      for (int slot = threadIndex() / 32; slot < n; slot += warps) finishSlot(slot);
+      waitForBlock();
+      finishState(stage, token, sums);
+      if constexpr (HasPrevious) waitForBlock();
+      gradient = shape.usesTensorCores ? stage + layout.state : shared + layout.stateGradient;
+    }
+    // The first rows of the stage, the input's gradient, are not needed any longer.
+    if constexpr (HasPrevious) finishPrevious(stage, gradient, stage, token);
+  }
+
+  WB_DEVICE void run() {
+    prepare();
+    MapSums sums = {};
+    unsigned char *stage = shared, *other = shared + (WB_BACKWARD_STAGES - 1) * layout.stage;
+    const int step = blockCount();
+    if (WB_BACKWARD_STAGES == 2 && blockIndex() < arguments.tokens) fetch(stage, blockIndex());
+    endCopies();
+    for (long long token = blockIndex(); token < arguments.tokens; token += step) {
+      const long long following = WB_BACKWARD_STAGES == 2 ? token + step : token;
+      if (following < arguments.tokens) fetch(other, following);
+      endCopies();
+      waitForCopies<WB_BACKWARD_STAGES - 1>();
+      waitForBlock();
+      runToken(stage, token, sums);
+      waitForBlock();
+      unsigned char *const done = stage;
+      stage = other;
+      other = done;
+    }
+    if constexpr (IsWhole) deliver(sums);
+  }
+
+  /// Stores the block's sums for the reduction.
+  WB_DEVICE void deliver(MapSums &sums) {
+    float *target = globalSums();
+    if constexpr (shape.keepsMapsInRegisters())
+      tensor::forEachMapSum(sums, [=](int column, int c, float sum) { target[column * C + c] = sum; });
+    if constexpr (WB_SHARED_SUMS) {
+      if constexpr (!shape.keepsMapsInRegisters())
+        for (int i = threadIndex(); i < shape.mapCount(); i += threads) target[i] = mapSums[i];
+      for (int i = threadIndex(); i < shape.sumCount() - shape.mapCount(); i += threads)
+        target[shape.mapCount() + i] = coefficientSums[i];
+    }
+  }
+};
+
+}  // namespace cuda
+}  // namespace ckernels

@@ -1,0 +1,63 @@
+// The kernels for one kind of connection on one GPU: their parameters, and their machine code.
+#pragma once
+
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "../device/DecodingLayout.cuh"
+#include "../device/Layout.cuh"
+#include "Libraries.hpp"
+
+namespace ckernels {
+namespace cuda {
+
+/// A kind of connection.
+struct Kind {
+  int m, n, C, elementBytes;
+  bool isDynamic;
+
+  auto key() const { return std::make_tuple(m, n, C, elementBytes, isDynamic); }
+  bool operator<(const Kind &other) const { return key() < other.key(); }
+};
+
+/// The properties of a GPU.
+struct Processor {
+  int architecture;  ///< 90 for compute capability 9.0
+  int sharedBytes;   ///< at most for a block
+  int multiprocessors;
+};
+
+/// The use of a GPU's shared memory for a kind of connection.
+struct Choices {
+  Shape shape;
+  int forwardStages = 1, backwardStages = 1;
+  bool keepsSums = false, fusesForward = true, fusesBackward = true;
+
+  /// Throws a `Failure` if a token does not fit into the shared memory.
+  Choices(const Kind &kind, const Processor &processor);
+
+  int forwardBytes(bool writes, bool reads) const { return ForwardLayout(shape, writes, reads, forwardStages).bytes; }
+  int backwardBytes(bool isWhole, bool hasPrevious) const {
+    return BackwardLayout(shape, isWhole, hasPrevious, backwardStages, keepsSums).bytes;
+  }
+};
+
+struct Compiled {
+  std::vector<char> code;
+  std::string report;
+};
+
+/// The kernels of connections. Throws a `Failure` with the compiler's messages.
+Compiled compile(const Choices &choices, const Processor &processor);
+
+/// The kernels of norms of rows of `shape.C` channels, a state of one slot. Throws like `compile`, and for rows that are too
+/// wide.
+Compiled compileNorm(const Shape &shape, const Processor &processor);
+
+/// The kernels of products of a few rows, and of attention over a cache. Throw like `compile`.
+Compiled compileProduct(const ProductShape &shape, const Processor &processor);
+Compiled compileAttention(const AttentionShape &shape, const Processor &processor);
+
+}  // namespace cuda
+}  // namespace ckernels

@@ -1,0 +1,48 @@
+import ArgumentParser
+import Foundation
+import Wideband
+import WidebandCheckedInput
+
+/// `wideband convert`: rewrites a model folder.
+struct Convert: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convert",
+    abstract: "Rewrite a model folder: in another type, in other shards, with its adapters fused.",
+    discussion: """
+      Reads a folder of Qwen3, Qwen3-MoE or a Wideband model, such as a checkpoint of training, and writes config.json, \
+      the weights, and unchanged copies of the tokenizer's files and generation_config.json. A folder of a plain model \
+      opens in transformers. LoRA adapters are fused into the weights of their base model. Quantised weights stay \
+      quantised without --dtype; with it, or with adapters, they are dequantised, which does not restore the original \
+      floats. The output must be a new or empty folder: nothing is replaced.
+
+      EXAMPLES:
+        wideband convert runs/plain/best models/plain --dtype bfloat16
+        wideband convert Qwen3-4B models/qwen3-4b --shard-size 2GB
+        wideband convert runs/lora/best models/tuned
+      """)
+
+  @Argument(help: ArgumentHelp("The folder to read.", valueName: "input"))
+  var input: String
+  @Argument(help: ArgumentHelp("The folder to write.", valueName: "output"))
+  var output: String
+  @Option(help: ArgumentHelp("The type of the weights; that of the input without it.", valueName: "type"))
+  var dtype: WeightType?
+  @OptionGroup var folder: FolderOptions
+
+  func run() throws {
+    let target = ModelFolder(fileURL(output))
+    try target.requireNew()
+    let source = try SourceFolder(input, fusingAs: dtype?.dtype)
+    var configuration = source.configuration
+    let weights = source.weights
+    // Floats are converted while they are written, quantized values here.
+    let isDequantized = configuration.quantization != nil && dtype != nil
+    let tensors = isDequantized ? try withTorch { source.dequantized(as: dtype?.dtype) } : source.tensors
+    if isDequantized { configuration.quantization = nil }
+    let type = configuration.quantization.map { "\($0)" } ?? (dtype?.dtype ?? source.dtype).map { "\($0)" } ?? "none"
+    try target.write(
+      configuration: configuration.json(dtype: dtype?.dtype ?? source.dtype), tensors: tensors, dtype: dtype?.dtype,
+      extraFiles: source.otherFiles(), maximumShardBytes: folder.shardSize.bytes)
+    try StandardOutput.line("\(printable(path: output)): \(weights.parameterCount) parameters in \(type)")
+  }
+}

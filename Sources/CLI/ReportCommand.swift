@@ -1,0 +1,138 @@
+import ArgumentParser
+import Foundation
+import Wideband
+import WidebandCheckedInput
+
+/// `wideband report`: compares finished runs.
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report",
+    abstract: "Compare runs: a table, a sample of each, and an HTML page with their curves.",
+    discussion: """
+      The other runs are compared with the first one. The page is self-contained and needs no network.
+
+      EXAMPLE:
+        wideband report plain=runs/plain wide=runs/wide --output report.html --prompt "And God said"
+      """)
+
+  @Argument(help: ArgumentHelp("Runs with their names.", valueName: "name=folder"))
+  var runs: [String]
+  @Option(help: ArgumentHelp("The page to write.", valueName: "file"))
+  var output: String
+  @Option(help: ArgumentHelp("The prompt of each model's sample.", valueName: "text"))
+  var prompt = "And God said"
+  @Option(help: ArgumentHelp("Tokens of each sample.", valueName: "number"))
+  var tokens = 80
+
+  func validate() throws {
+    try requireFlag("--tokens", tokens, in: Limits.tokens)
+  }
+
+  func run() throws {
+    let named = try runs.map { argument in
+      guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex,
+        let folder = Optional(argument[argument.index(after: equals)...]), !folder.isEmpty
+      else { throw CommandError("\(quoted(argument)): expected name=folder") }
+      return (name: String(argument[..<equals]), folder: String(folder))
+    }
+    for (index, run) in named.enumerated() where named[..<index].contains(where: { $0.name == run.name }) {
+      throw CommandError("two runs are called \(quoted(run.name)): expected a name for each")
+    }
+    try requirePage(output)
+    let runs = try named.map { try load($0.name, fileURL($0.folder)) }
+    let report = Report(
+      title: "A plain transformer and a Virtual Width Network", summary: Self.summary(runs), runs: runs)
+    try AtomicFile.write(Data(report.html().utf8), to: fileURL(output))
+    try StandardOutput.line(Self.table(runs))
+    for run in runs {
+      for sample in run.samples {
+        try StandardOutput.line("\n\(run.name.onOneLine) writes: \("\(sample.prompt)\(sample.continuation)".onOneLine)")
+      }
+    }
+    try StandardOutput.line()
+    for line in Self.summary(runs) { try StandardOutput.line(line) }
+    try StandardOutput.line("curves: \(printable(path: output))")
+  }
+
+  /// Fails if the page would replace a file that is not a report, such as a run's metrics.
+  private func requirePage(_ path: String) throws {
+    guard isThere(path) else { return }
+    let beginning = try openRegularFile(path).read(upToCount: Report.beginning.utf8.count) ?? Data()
+    guard beginning.isEmpty || beginning.elementsEqual(Report.beginning.utf8) else {
+      throw CommandError("\(printable(path: path)): is no report: expected a new file, or an earlier report to replace")
+    }
+  }
+
+  private func load(_ name: String, _ folder: URL) throws -> Report.Run {
+    var run = Report.Run(name: name)
+    let path = folder.appending(path: "metrics.jsonl").path
+    let lines = try MetricsFile.read(path)
+    guard !lines.isEmpty else { throw CommandError("\(path): there are no metrics") }
+    run.trainingLoss = Self.points("train/next_token", lines)
+    run.validationBitsPerByte = Self.points("validation/bits_per_byte", lines)
+    run.validationLoss = Self.points("validation/next_token", lines).last?.value
+    let speeds = Self.points("tokens_per_second", lines).map(\.value).filter(\.isFinite).sorted()
+    run.tokensPerSecond = speeds.isEmpty ? nil : speeds[speeds.count / 2]
+    run.peakMemory = Self.points("peak_bytes", lines).last.map { Int(clamping: $0.value) }
+    let loaded = try LoadedModel(folder.appending(path: "best").resolvingSymlinksInPath())
+    run.parameters = loaded.model.weights.parameterCount
+    run.configuration = Self.describe(loaded.model.configuration)
+    var options = GenerationOptions()
+    options.maximumTokens = tokens
+    options.seed = 1
+    options.sampling.temperature = 0.8
+    let text = try loaded.generate(prompt, options: options).text
+    run.samples = [.init(prompt: prompt, continuation: text)]
+    return run
+  }
+
+  private static func points(_ name: String, _ lines: [MetricsFile.Line]) -> [Report.Point] {
+    lines.compactMap { line in line.values[name]?.number.map { .init(step: line.step, value: $0) } }
+  }
+
+  private static func describe(_ model: ModelConfiguration) -> [(key: String, value: String)] {
+    var rows = [
+      ("layers", "\(model.layerCount)"), ("backbone width D", "\(model.hiddenSize)"),
+      ("heads", "\(model.headCount) of \(model.headSize)"), ("vocabulary", "\(model.vocabularySize)"),
+    ]
+    if let width = model.virtualWidth {
+      rows.append(("virtual width", "(m, n) = (\(width.fractionRate), \(width.slots)), r = \(width.factor)"))
+      rows.append(("embedding", width.embedding.rawValue))
+    } else {
+      rows.append(("virtual width", "none: residual connections"))
+    }
+    return rows.map { (key: $0.0, value: $0.1) }
+  }
+
+  private static func summary(_ runs: [Report.Run]) -> [String] {
+    guard let first = runs.first, let base = first.validationBitsPerByte.last?.value, base.isFinite, base > 0 else {
+      return []
+    }
+    return runs.dropFirst().compactMap { run in
+      guard let value = run.validationBitsPerByte.last?.value, value.isFinite else { return nil }
+      let difference = 100 * (value - base) / base
+      return
+        "\(run.name.onOneLine) ends at \(decimal(value, 4)) bits per byte on held-out text, \(first.name.onOneLine) at "
+        + "\(decimal(base, 4)): \(difference < 0 ? "" : "+")\(decimal(difference, 2))%."
+    }
+  }
+
+  private static func table(_ runs: [Report.Run]) -> String {
+    func row(_ columns: [String]) -> String {
+      columns.enumerated().map { index, text in
+        let padding = String(repeating: " ", count: max(1, 16 - text.count))
+        return index == 0 ? text + padding : padding + text
+      }.joined()
+    }
+    let header = row(["", "bits per byte", "loss, nats", "parameters", "tokens/s", "peak memory"])
+    let lines = runs.map { run in
+      row([
+        run.name.onOneLine, run.validationBitsPerByte.last.map { decimal($0.value, 4) } ?? "-",
+        run.validationLoss.map { decimal($0, 4) } ?? "-", run.parameters.map(String.init) ?? "-",
+        run.tokensPerSecond.map { "\(Int(clamping: $0.rounded(.down)))" } ?? "-",
+        run.peakMemory.map { "\($0 / 1_000_000) MB" } ?? "-",
+      ])
+    }
+    return ([header] + lines).joined(separator: "\n")
+  }
+}

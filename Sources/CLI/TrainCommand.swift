@@ -1,0 +1,174 @@
+import ArgumentParser
+import Foundation
+import Wideband
+import WidebandCheckedInput
+
+/// `wideband train`: trains a model, or resumes a run.
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Train a model from a recipe.",
+    discussion: """
+      The run folder contains the resolved recipe, metrics.jsonl, TensorBoard events, a log and checkpoints, which are \
+      model folders. Ctrl-C saves a checkpoint and ends the run. A run that was interrupted or killed is continued with \
+      --resume; the result is bit-identical to that of an uninterrupted run.
+
+      EXAMPLES:
+        wideband train --recipe configs/quickstart-wide.yaml --data data/tokens --output runs/wide
+        wideband train --recipe configs/quickstart-wide.yaml --data data/tokens --output runs/wider \\
+          --set model.virtual_width.slots=32 --set training.steps=1000
+        wideband train --recipe configs/direct-select.yaml --data data/tokens --from runs/wide/best --output runs/direct
+        wideband train --recipe configs/direct-select.yaml --data data/tokens --from Qwen3-0.6B --output runs/lora \\
+          --set 'lora={rank: 8, alpha: 16, targets: [attention, feed_forward]}'
+        wideband train --resume --output runs/wide
+      """)
+
+  @Option(help: ArgumentHelp("The recipe, a YAML file.", valueName: "file"))
+  var recipe: String?
+  @Option(help: ArgumentHelp("The folder of `data prepare`.", valueName: "folder"))
+  var data: String?
+  @Option(help: ArgumentHelp("The model folder whose weights the run starts from.", valueName: "folder"))
+  var from: String?
+  @Option(help: ArgumentHelp("The run folder.", valueName: "folder"))
+  var output: String
+  @Option(help: ArgumentHelp("Change a key of the recipe; may be given several times.", valueName: "key.path=value"))
+  var set: [String] = []
+  @Flag(help: "Continue the run in the run folder.")
+  var resume = false
+  @OptionGroup var machine: MachineOptions
+
+  func validate() throws {
+    if resume, recipe != nil || !set.isEmpty || data != nil || from != nil {
+      throw ValidationError(
+        "--resume continues the recipe in the run folder: expected no --recipe, --data, --from or --set")
+    }
+    if !resume, recipe == nil { throw ValidationError("--recipe is missing; --resume continues a run without one") }
+  }
+
+  func run() throws {
+    try machine.apply {
+      let device = try Device(machine.device)
+      if resume { try continued(on: device) } else { try started(on: device) }
+    }
+  }
+
+  private func started(on device: Device) throws {
+    let path = recipe ?? ""
+    let yaml = try Recipe.text(of: path)
+    var changes = set
+    for (key, folder) in [("data", data), ("from", from)] {
+      guard let folder else { continue }
+      // In YAML's single quotes, only the quote itself must be escaped.
+      changes.append("\(key)='\(folder.replacing("'", with: "''"))'")
+    }
+    let folders = try Recipe.folders(yaml: yaml, name: path, changes: changes)
+    guard let folder = folders.data else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
+    let training = try TokenDataset(folder: folder, split: .train)
+    let start = try folders.from.map { try ModelConfiguration(ModelFolder(fileURL($0))) }
+    if !folders.adapts, let folder = folders.from, let scheme = start?.quantization {
+      throw CommandError(
+        "\(folder): the weights are quantised (\(scheme)): expected floats, which `wideband convert --dtype` makes of "
+          + "them, or a recipe with 'lora'")
+    }
+    var recipe = try Recipe(
+      yaml: yaml, name: path, changes: changes, vocabularySize: training.description.vocabularySize,
+      startingFrom: start)
+    if recipe.model.endOfTextTokens.isEmpty {
+      recipe.model.endOfTextTokens = [Int(training.description.endOfText)]
+    }
+    // Absolute paths, so that the run can be resumed from any folder.
+    recipe.data = fileURL(folder).standardizedFileURL.path
+    recipe.from = recipe.from.map { fileURL($0).standardizedFileURL.path }
+    let tokenizer = try loadTokenizer(folder)
+    try Self.checkSample(recipe, tokenizer, path)
+    let trainer = try makeTrainer(recipe, training, tokenizer, on: device)
+    let directory = try RunDirectory(creating: output)
+    do {
+      try AtomicFile.write(Data(try recipe.yaml().utf8), to: fileURL(directory.recipePath))
+      try work(trainer, tokenizer, in: directory, progress: nil, on: device)
+    } catch {
+      directory.discardUnbegunRun()
+      throw error
+    }
+  }
+
+  private func continued(on device: Device) throws {
+    let directory = try RunDirectory(resuming: output)
+    let recipe = try Recipe(yaml: Recipe.text(of: directory.recipePath), name: directory.recipePath)
+    guard let folder = recipe.data else { throw CommandError("\(directory.recipePath): the key 'data' is missing") }
+    let checkpoint = try directory.checkpoints().first.map { try TrainingCheckpoint($0) }
+    let tokenizer = try loadTokenizer(folder)
+    try Self.checkSample(recipe, tokenizer, directory.recipePath)
+    let trainer = try makeTrainer(
+      recipe, try TokenDataset(folder: folder, split: .train), tokenizer, on: device, from: checkpoint)
+    try work(trainer, tokenizer, in: directory, progress: checkpoint?.progress, on: device)
+  }
+
+  private func makeTrainer(
+    _ recipe: Recipe, _ training: TokenDataset, _ tokenizer: Tokenizer, on device: Device,
+    from checkpoint: TrainingCheckpoint? = nil
+  ) throws -> Trainer {
+    let folder = recipe.data ?? ""
+    try training.check(fingerprint: tokenizer.fingerprint, vocabularySize: recipe.model.vocabularySize)
+    try training.check(byteLengths: tokenizer.byteLengths)
+    if checkpoint == nil, let start = recipe.from {
+      try training.check(
+        fingerprint: try loadTokenizer(start).fingerprint, vocabularySize: recipe.model.vocabularySize)
+    }
+    return try Trainer(
+      recipe, train: training, validation: try TokenDataset(folder: folder, split: .validation), on: device,
+      from: checkpoint)
+  }
+
+  private func work(
+    _ trainer: Trainer, _ tokenizer: Tokenizer, in directory: RunDirectory,
+    progress: TrainingCheckpoint.Progress?, on device: Device
+  ) throws {
+    let recipe = trainer.recipe
+    let cost = ModelCost(recipe.model, contextLength: recipe.training.sequenceLength)
+    let console = try TrainingConsole(
+      recipe, logPath: directory.logPath, isTerminal: isatty(STDERR_FILENO) == 1,
+      operationsPerToken: (recipe.lora == nil ? 3 : 2) * cost.operations,
+      peakOperations: try ArithmeticPeak.measure(on: device, dtype: device.computeDType))
+    let run = try TrainingRun(
+      trainer, in: directory, progress: progress, files: tokenizerFiles(recipe.data ?? ""), console: console,
+      sample: { try Self.sample($0, tokenizer, recipe) })
+    let adapters = trainer.model.weights.adapters.map { ", \($0.weights.parameterCount) of adapters" } ?? ""
+    console.note(
+      "\(directory.path): \(cost.parameters) parameters\(adapters), \(recipe.training.steps) steps of "
+        + "\(recipe.training.tokensPerStep) tokens on \(device), from step \(trainer.stepsTaken)")
+    let interrupt = Interrupt()
+    guard try !run.run(shouldStop: { interrupt.wasRequested }).isFinished else { return }
+    try StandardOutput.line("stopped; continue with: wideband train --resume --output \(printable(path: output))")
+    throw ExitCode(130)
+  }
+
+  /// Refuses a sample that cannot be generated before training starts.
+  private static func checkSample(_ recipe: Recipe, _ tokenizer: Tokenizer, _ file: String) throws {
+    guard recipe.sample.interval > 0 else { return }
+    let file = printable(file), context = recipe.model.contextLength
+    let tokens = try tokenizer.encode(recipe.sample.prompt, addingSpecialTokens: true)
+    guard tokens.count < context else {
+      throw CommandError(
+        "\(file): sample.prompt has \(tokens.count) tokens: expected at most \(context - 1), as the model's context "
+          + "holds \(context) (model.max_position_embeddings)")
+    }
+    guard tokens.allSatisfy({ $0 < recipe.model.vocabularySize }) else {
+      throw CommandError("\(file): sample.prompt has a token that is not one of the model's (model.vocab_size)")
+    }
+    let start = tokenizer.tokenToID("<|endoftext|>").map(Int.init) ?? recipe.model.endOfTextTokens.first
+    guard !tokens.isEmpty || start != nil else {
+      throw CommandError(
+        "\(file): sample.prompt is empty: expected text, as the tokenizer has no token to start one from")
+    }
+  }
+
+  private static func sample(_ model: LanguageModel, _ tokenizer: Tokenizer, _ recipe: Recipe) throws -> String {
+    var options = GenerationOptions()
+    options.maximumTokens = recipe.sample.tokens
+    options.seed = recipe.training.seed
+    options.sampling.temperature = 0.8
+    options.cycle = recipe.directDecoding?.split.cycle
+    let loaded = LoadedModel(model: model, tokenizer: tokenizer, endOfTextTokens: model.configuration.endOfTextTokens)
+    return recipe.sample.prompt + (try loaded.generate(recipe.sample.prompt, options: options).text)
+  }
+}

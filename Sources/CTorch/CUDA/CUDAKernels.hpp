@@ -1,0 +1,23 @@
+// Tensors on a CUDA GPU as arguments of this package's kernels.
+#pragma once
+
+#include <string>
+
+#include "ckernels_cuda.h"
+#include "Core/Internal.h"
+
+namespace wideband {
+
+/// The GPU of a tensor of float32 or bfloat16, and libtorch's current stream there.
+ck_cuda_target cudaTarget(const at::Tensor &tensor, float *scratch = nullptr);
+
+/// Whether a tensor is on a CUDA GPU, in a dtype of the kernels.
+bool isForCUDAKernels(const at::Tensor &tensor);
+
+/// `tensor` as the kernels require it: contiguous, and on a GPU aligned to 16 bytes.
+at::Tensor prepared(const at::Tensor &tensor);
+
+/// Prints to standard error, once in a process, why there are no kernels for `what`.
+void reportRefusal(const char *what, const std::string &reason);
+
+}  // namespace wideband

@@ -1,0 +1,13 @@
+#include <string>
+
+#include "Core/Internal.h"
+
+namespace wideband {
+
+static thread_local std::string lastError;
+
+void record(const char *message) { lastError = message; }
+
+}  // namespace wideband
+
+const char *wb_last_error(void) { return wideband::lastError.c_str(); }

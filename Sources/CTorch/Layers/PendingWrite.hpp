@@ -1,0 +1,83 @@
+// The state of a hyper-connection between its read and its write, and between the backward functions of both.
+#pragma once
+
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/custom_class.h>
+
+#include <array>
+#include <vector>
+
+#include "Layers/ConnectionKernels.hpp"
+
+namespace wideband {
+
+/// The static tables of read and carry and of write, the dynamic maps of both, their scales, and the gain; the last five are
+/// undefined for a static connection.
+using ConnectionWeights = std::array<at::Tensor, 7>;
+
+/// A connection between its read and its write, and between the backward functions of both.
+struct PendingWrite : torch::CustomClassHolder {
+  ConnectionWeights weights;
+  double epsilon = 0;
+  at::Tensor state;
+  at::Tensor output;
+  at::Tensor savedWrite;
+  at::Tensor projections;
+  at::Tensor nextGradient;
+  bool ownsNextGradient = false;  ///< whether the kernel may overwrite it with the state's gradient
+
+  int64_t slots() const { return state.size(-2); }
+  int64_t width() const { return state.size(-1); }
+  int64_t rate() const { return weights[1].size(1); }
+  int64_t tokens() const { return state.numel() / (slots() * width()); }
+
+  ck_connection kernel() const {
+    return {rate(),           slots(),
+            width(),          static_cast<float>(epsilon),
+            data(weights[0]), data(weights[1]),
+            data(weights[2]), data(weights[3]),
+            data(weights[4]), data(weights[5]),
+            data(weights[6]), projections.defined() ? mutableData(projections) : nullptr};
+  }
+
+  /// Allocates the projections that the forward pass saves.
+  void allocateProjections() {
+    if (!state.is_cpu() || !at::GradMode::is_enabled()) return;
+    const auto connection = kernel();
+    const int64_t count = ck_connection_projection_count(&connection, tokens());
+    if (count > 0) projections = at::empty({count}, state.options());
+  }
+
+  /// Saves the output for the backward pass and allocates the write coefficients that the kernel saves.
+  void save(const at::Tensor &written) {
+    output = written.detach();
+    savedWrite = at::empty({tokens(), rate(), slots()}, state.options());
+  }
+
+  /// The shape of a sublayer's input and output.
+  std::vector<int64_t> inputShape() const {
+    auto shape = state.sizes().vec();
+    shape.pop_back();
+    shape.back() = rate() * width();
+    return shape;
+  }
+};
+
+using PendingWritePointer = c10::intrusive_ptr<PendingWrite>;
+
+/// The pending write that autograd saved in a context under a name.
+PendingWritePointer restorePending(torch::autograd::AutogradContext *context, const char *name);
+void savePending(torch::autograd::AutogradContext *context, const char *name, const PendingWritePointer &pending);
+
+/// The second half of a connection's backward pass, after that of its sublayer. Returns the gradients of the weights; stores
+/// that of the state in `stateGradient`, and with a `previous` connection, whose write produced the state, that of the
+/// previous sublayer's output.
+torch::autograd::variable_list finishBackward(
+    PendingWrite &connection, const at::Tensor &inputGradient, at::Tensor &stateGradient, const PendingWrite *previous,
+    at::Tensor *previousOutputGradient);
+
+/// The pending write of a connection with these weights; `tracked` are the weights for autograd.
+PendingWritePointer pendingWrite(
+    const wb_tensor *const weights[7], double epsilon, const at::Tensor &state, ConnectionWeights &tracked);
+
+}  // namespace wideband

@@ -1,0 +1,45 @@
+import WidebandCZlib
+import WidebandTorch
+
+extension TokenDataset {
+  /// A checksum of what a run is trained and evaluated on: the tokens of both splits, the positions of conversations,
+  /// and the byte lengths of tokens. A resumed run compares it.
+  ///
+  /// Of more than a million tokens, a million are sampled in equidistant blocks, which suffices to detect other text.
+  package func fingerprint(with validation: TokenDataset) throws -> String {
+    var sum = Checksum()
+    for split in [self, validation] {
+      sum.add([Int64(split.tokenCount)])
+      for range in split.sampledRanges { sum.add(split.tokens(in: range)) }
+      for document in split.conversations?.documents ?? [] {
+        sum.add(([document.range] + document.answers).flatMap { [Int64($0.lowerBound), Int64($0.upperBound)] })
+      }
+      sum.add(try split.byteLengths.elements(Int64.self))
+    }
+    let digits = String(sum.value, radix: 16)
+    return String(repeating: "0", count: 8 - digits.count) + digits
+  }
+
+  private static let blockSize = 1024
+  private static let blockCount = 1024
+
+  private var sampledRanges: [Range<Int>] {
+    let (size, count) = (Self.blockSize, Self.blockCount)
+    guard tokenCount > size * count else { return [0..<tokenCount] }
+    let distance = (tokenCount - size) / (count - 1)
+    return (0..<count).map { ($0 * distance)..<($0 * distance + size) }
+  }
+}
+
+/// CRC-32 of integers.
+private struct Checksum {
+  private var sum = crc32_z(0, nil, 0)
+
+  var value: UInt32 { UInt32(truncatingIfNeeded: sum) }
+
+  mutating func add(_ numbers: [Int64]) {
+    sum = numbers.map(\.littleEndian).withUnsafeBytes {
+      $0.isEmpty ? sum : crc32_z(sum, $0.bindMemory(to: UInt8.self).baseAddress, $0.count)
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import WidebandTorch
+
+/// Memory for the keys and values of one layer.
+struct KVCacheBlock {
+  private let keys, values: Storage
+
+  /// - Parameters:
+  ///   - shape: `[B, K, capacity, hd]`.
+  ///   - dtype: int8 for quantized values with scales.
+  init(_ shape: [Int], _ dtype: DType, on device: Device) {
+    keys = Storage(shape, dtype, on: device)
+    values = Storage(shape, dtype, on: device)
+  }
+
+  /// Positions that there is memory for.
+  var capacity: Int { keys.elements.size(2) }
+
+  /// Whether an empty block can take rows of a batch size, dtype and device.
+  func fits(_ batch: Int, _ dtype: DType, _ device: Device) -> Bool {
+    let elements = keys.elements
+    return elements.size(0) == batch && elements.dtype == dtype && elements.device == device
+  }
+
+  /// The block as kernels take it, with `count` new positions from `start`.
+  func view(from start: Int, count: Int) -> KVCacheView {
+    let scales = keys.scales.flatMap { keys in values.scales.map { (keys: keys, values: $0) } }
+    return KVCacheView(keys: keys.elements, values: values.elements, scales: scales, start: start, count: count)
+  }
+
+  /// Writes keys and values `[B, K, T, hd]` at the positions from `start` on.
+  func write(keys newKeys: Tensor, values newValues: Tensor, from start: Int) {
+    keys.write(newKeys, from: start)
+    values.write(newValues, from: start)
+  }
+
+  /// Keys and values of the first `count` positions, `[B, K, count, hd]` each.
+  func read(_ count: Int, as dtype: DType) -> (keys: Tensor, values: Tensor) {
+    (keys.read(count, as: dtype), values.read(count, as: dtype))
+  }
+
+  /// Copies the first `count` positions of another block.
+  func copy(_ other: KVCacheBlock, _ count: Int) {
+    keys.copy(other.keys, count)
+    values.copy(other.values, count)
+  }
+}
+
+/// Keys or values of one layer.
+private struct Storage {
+  /// `[B, K, capacity, hd]`.
+  let elements: Tensor
+  /// `[B, K, capacity]` for quantized values.
+  let scales: Tensor?
+
+  init(_ shape: [Int], _ dtype: DType, on device: Device) {
+    elements = .zeros(shape, dtype, on: device)
+    scales = dtype == .int8 ? .zeros(Array(shape.dropLast()), .float32, on: device) : nil
+  }
+
+  func write(_ new: Tensor, from start: Int) {
+    let range = start..<(start + new.size(2))
+    guard let scales else { return elements.slice(2, range).copy(from: new) }
+    let scale = new.to(.float32).abs().max(-1, keep: true) * (1.0 / 127)
+    let divisor = Tensor.where(scale .< 1e-37, .ones([1], on: new.device), scale)
+    elements.slice(2, range).copy(from: (new.to(.float32) / divisor).rounded())
+    scales.slice(2, range).copy(from: scale.squeezed(-1))
+  }
+
+  func read(_ count: Int, as dtype: DType) -> Tensor {
+    let stored = elements.slice(2, 0..<count)
+    guard let scales else { return stored.to(dtype) }
+    return (stored.to(.float32) * scales.slice(2, 0..<count).unsqueezed(-1)).to(dtype)
+  }
+
+  func copy(_ other: Storage, _ count: Int) {
+    guard count > 0 else { return }
+    elements.slice(2, 0..<count).copy(from: other.elements.slice(2, 0..<count))
+    if let scales, let old = other.scales { scales.slice(2, 0..<count).copy(from: old.slice(2, 0..<count)) }
+  }
+}

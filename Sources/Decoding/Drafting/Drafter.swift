@@ -1,0 +1,35 @@
+import WidebandLanguageModel
+import WidebandTorch
+
+/// How draft tokens are proposed that the model then verifies in one pass.
+public enum DraftMethod: String, Sendable, CaseIterable {
+  /// By the model's multi-token prediction: as many tokens as it has depths. The ordinary model verifies them.
+  case prediction
+  /// By direct decoding: the tokens after a cycle head. The model verifies them with its gate open at every token, as
+  /// with cycles of one token; with the gate "select" that is the ordinary model.
+  case direct
+}
+
+/// A draft token, and the distribution `[V]` from which it was sampled.
+struct Draft {
+  let token: Int
+  let distribution: Tensor
+}
+
+/// Proposes several tokens of one sequence at low cost, and verifies them in one pass of the model.
+protocol Drafter: AnyObject {
+  /// All verified tokens that the model has processed.
+  var tokens: [Int] { get }
+  /// Maximum tokens of one proposal.
+  var limit: Int { get }
+  /// Appends a prompt and returns the logits `[V]` of the token that follows it.
+  func prefill(_ prompt: [Int], check: () throws -> Void) throws -> Tensor
+  /// Proposes up to `count` tokens after `next`, which is sampled but not processed yet.
+  ///
+  /// - Parameter sample: makes a draft from logits `[V]` and the drafts before it.
+  func propose(_ count: Int, after next: Int, sample: (Tensor, [Draft]) throws -> Draft) throws -> [Draft]
+  /// Appends tokens and returns the logits of the token after each of them, `[tokens, V]`.
+  func verify(_ new: [Int]) throws -> Tensor
+  /// Removes all tokens from `count` on, which were not accepted.
+  func truncate(to count: Int)
+}

@@ -1,0 +1,160 @@
+import Foundation
+import WidebandCheckedInput
+import WidebandCheckpoint
+
+/// The configuration of LoRA adapters: the content of peft's `adapter_config.json`.
+public struct AdapterConfiguration: Hashable, Sendable {
+  /// An initialisation that changes the weight: it subtracts a part of rank r from the weight and starts the adapters
+  /// from that part.
+  public enum Initialization: String, Sendable, CaseIterable {
+    /// The part of rank r with the largest singular values. Source: PiSSA, arXiv 2404.02948.
+    case pissa
+    /// s times the first r columns of Q by the first r rows of R. Source: OLoRA, arXiv 2406.01775.
+    case olora
+  }
+
+  /// r: the rank of the adapters.
+  public var rank: Int
+  /// α: the product B A is scaled by α/r.
+  public var alpha: Double
+  /// The last name parts of the adapted modules; empty where the file has a pattern and not a list.
+  public var targets: [String]
+  /// The last name parts of modules in `targets` that are not adapted.
+  public var excluded: [String] = []
+  /// The indices of the adapted layers; nil for all.
+  public var layers: Set<Int>?
+  /// The folder of the model that the adapters are for.
+  public var base: String
+  /// The initialisation, if it changed the weights.
+  public var initialization: Initialization?
+
+  /// The name of the file.
+  public static let fileName = "adapter_config.json"
+
+  /// Adapters of rank r and scale α/r for unchanged weights.
+  public init(rank: Int, alpha: Double, targets: [String], base: String) {
+    self.rank = rank
+    self.alpha = alpha
+    self.targets = targets
+    self.base = base
+  }
+
+  /// α/r: the scale of the product B A.
+  public var scale: Double { alpha / Double(rank) }
+
+  /// Reads the file at `url`.
+  ///
+  /// - Throws: `CheckpointError` or `InputError` that names the file and the key, also for variants of LoRA that are
+  ///   not supported.
+  init(_ url: URL) throws {
+    let document = try JSONValue(contentsOf: url)
+    guard case .object(let values) = document else {
+      throw CheckpointError.malformed(url.path, "the document is \(document.summary): expected an object")
+    }
+    func refusal(_ key: String, _ expected: String) -> CheckpointError {
+      let found = values[key].map { "is \($0.summary)" } ?? "is missing"
+      return CheckpointError.malformed(url.path, "\(printable(key)) \(found): expected \(expected)")
+    }
+    guard values["peft_type"] == .string("LORA") else { throw refusal("peft_type", "LORA") }
+    guard case .number(let number)? = values["r"], let rank = number.integer, Limits.channels.contains(rank) else {
+      throw refusal("r", "an integer \(describe(Limits.channels))")
+    }
+    guard case .number(let number)? = values["lora_alpha"], let alpha = number.double,
+      Limits.positiveFloats.contains(alpha)
+    else {
+      throw refusal("lora_alpha", "a positive number that float32 holds")
+    }
+    guard case .string(let base)? = values["base_model_name_or_path"], !base.isEmpty else {
+      throw refusal("base_model_name_or_path", "the folder of the model that the adapters are for")
+    }
+    for (key, value) in values where Self.unsupported.contains(key) || key.hasPrefix("use_") {
+      guard Self.isDefault(value) else { throw refusal(key, "none, as plain LoRA alone is supported") }
+    }
+    guard [nil, .null, .string("none")].contains(values["bias"]) else { throw refusal("bias", "none") }
+    self.init(rank: rank, alpha: alpha, targets: Self.strings(values["target_modules"]), base: base)
+    excluded = Self.strings(values["exclude_modules"])
+    switch values["layers_to_transform"] {
+    case nil, .null?: break
+    case .number(let number)?: layers = Set([number].compactMap(\.integer))
+    case .array(let list)?: layers = Set(list.compactMap { $0.number?.integer })
+    default: throw refusal("layers_to_transform", "numbers of layers")
+    }
+    switch values["init_lora_weights"] {
+    case nil, .null?, .boolean?: break
+    case .string(let name)? where Self.initializationsOfAdaptersAlone.contains(name.lowercased()): break
+    case .string(let name)?:
+      initialization = Initialization(rawValue: name.lowercased())
+      if initialization == nil { fallthrough }
+    default: throw refusal("init_lora_weights", Self.supportedInitializations)
+    }
+  }
+
+  /// Keys of variants of LoRA, in addition to those that begin with "use_".
+  private static let unsupported: Set = [
+    "alora_invocation_tokens", "alpha_pattern", "arrow_config", "fan_in_fan_out", "kasa_config", "layer_replication",
+    "lora_bias", "modules_to_save", "monteclora_config", "rank_pattern", "target_parameters", "trainable_token_indices",
+    "velora_config",
+  ]
+
+  /// Initialisations that leave the weights unchanged.
+  private static let initializationsOfAdaptersAlone: Set = ["gaussian", "orthogonal", "eva", "mica"]
+
+  /// Other initialisations (pissa_niter_N, corda, loftq, lora_ga) subtract a part that is random or depends on data,
+  /// which cannot be recomputed from the model that the adapters name.
+  private static let supportedInitializations =
+    "true, false, gaussian, orthogonal, eva, mica, pissa or olora; with others the weights that the adapters were trained "
+    + "on cannot be recomputed, see peft's path_initial_model_for_weight_conversion"
+
+  /// Whether a value means that a variant of LoRA is not in use.
+  private static func isDefault(_ value: JSONValue) -> Bool {
+    switch value {
+    case .null, .boolean(false): true
+    case .array(let list): list.isEmpty
+    case .object(let object): object.count == 0
+    default: false
+    }
+  }
+
+  /// The strings of a list; empty for any other value.
+  private static func strings(_ value: JSONValue?) -> [String] {
+    guard case .array(let list)? = value else { return [] }
+    return list.compactMap { element in
+      if case .string(let text) = element { text } else { nil }
+    }
+  }
+
+  /// The content of the file, as peft reads it.
+  func json() throws -> Data {
+    struct Document: Encodable {
+      let configuration: AdapterConfiguration
+
+      enum CodingKeys: String, CodingKey {
+        case rank = "r"
+        case alpha = "lora_alpha"
+        case targets = "target_modules"
+        case base = "base_model_name_or_path"
+        case bias
+        case dropout = "lora_dropout"
+        case isInference = "inference_mode"
+        case kind = "peft_type"
+        case task = "task_type"
+      }
+
+      func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode("LORA", forKey: .kind)
+        try values.encode("CAUSAL_LM", forKey: .task)
+        try values.encode(configuration.rank, forKey: .rank)
+        try values.encode(configuration.alpha, forKey: .alpha)
+        try values.encode(configuration.targets, forKey: .targets)
+        try values.encode(configuration.base, forKey: .base)
+        try values.encode("none", forKey: .bias)
+        try values.encode(0.0, forKey: .dropout)
+        try values.encode(true, forKey: .isInference)
+      }
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return try encoder.encode(Document(configuration: self)) + Data("\n".utf8)
+  }
+}

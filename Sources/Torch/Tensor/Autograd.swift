@@ -1,0 +1,93 @@
+import WidebandCTorch
+
+/// Runs `body` with autograd off on this thread, as PyTorch's `no_grad`: its results require no gradient.
+public func withoutGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
+  let before = wb_set_gradients_enabled(false)
+  defer { _ = wb_set_gradients_enabled(before) }
+  return try body()
+}
+
+/// Reverse-mode automatic differentiation.
+extension Tensor {
+  private static let detachOperator = Operator("detach")
+
+  /// Whether this tensor, or a tensor that it was computed from, requires a gradient.
+  public var requiresGradient: Bool { pointer.map { wb_tensor_requires_gradient($0) } ?? false }
+
+  /// Makes this leaf tensor require a gradient, which `backward` accumulates. Its dtype must be a floating-point type.
+  @discardableResult
+  public func requiringGradient(_ required: Bool = true) -> Tensor {
+    guard let pointer else { return self }
+    if !wb_tensor_require_gradient(pointer, required) {
+      ErrorScope.current.report(.last(of: "requires_grad(\(dtype)\(shape))"))
+    }
+    return self
+  }
+
+  /// The accumulated gradient of a leaf, of its shape and dtype; nil before the first backward pass.
+  public var gradient: Tensor? {
+    guard let pointer, let gradient = wb_tensor_gradient(pointer) else { return nil }
+    return Tensor(owning: gradient)
+  }
+
+  /// Sets the accumulated gradient to nil.
+  public func clearGradient() {
+    if let pointer { wb_tensor_clear_gradient(pointer) }
+  }
+
+  /// Adds d(self)/d(leaf) to the gradient of every leaf that this scalar was computed from.
+  public func backward() {
+    guard let pointer else { return }
+    if !wb_tensor_backward(pointer, nil) {
+      ErrorScope.current.report(.last(of: "backward(\(dtype)\(shape))"))
+    }
+  }
+
+  /// Activation checkpointing: `part(self)` without its intermediate activations, which the backward pass recomputes by
+  /// calling `part` again.
+  ///
+  /// - Parameter part: a deterministic function that returns at most 16 tensors.
+  /// - Returns: the outputs of `part`; an empty array after a failure.
+  public func recomputing(_ part: @escaping (Tensor) -> [Tensor]) -> [Tensor] {
+    guard let pointer else {
+      ErrorScope.current.reportEarlierFailure()
+      return []
+    }
+    let kernels = Kernels.selected
+    let context = Unmanaged.passRetained(Part { input in Kernels.$selected.withValue(kernels) { part(input) } })
+    let run: wb_checkpointed_function = { (context, input, results, capacity) -> Int32 in
+      guard let context, let input, let results else { return -1 }
+      let outputs = Unmanaged<Part>.fromOpaque(context).takeUnretainedValue().run(Tensor(borrowing: input))
+      guard outputs.count <= capacity, !outputs.contains(where: \.isEmpty) else { return -1 }
+      for (index, output) in outputs.enumerated() {
+        results[index] = output.pointer.flatMap { wb_tensor_retain($0) }
+      }
+      return Int32(outputs.count)
+    }
+    return withUnsafeTemporaryAllocation(of: OpaquePointer?.self, capacity: 16) { results in
+      let count = wb_activation_checkpoint(
+        pointer, run, context.toOpaque(), { context in context.map { Unmanaged<Part>.fromOpaque($0).release() } },
+        results.baseAddress, 16)
+      if count < 0 { ErrorScope.current.report(.last(of: "recompute(\(dtype)\(shape))")) }
+      return (0..<Swift.max(0, Int(count))).map { Tensor(owning: results[$0]) }
+    }
+  }
+
+  /// Holds the closure that the C interface refers to by an opaque pointer.
+  private final class Part {
+    let run: (Tensor) -> [Tensor]
+    init(_ run: @escaping (Tensor) -> [Tensor]) { self.run = run }
+  }
+
+  /// Adds Σ upstream ∘ d(self)/d(leaf) to the gradient of every leaf, given the gradient `upstream` of this tensor,
+  /// which has its shape.
+  public func backward(from upstream: Tensor) {
+    guard let pointer, let source = upstream.pointer else { return }
+    if !wb_tensor_backward(pointer, source) {
+      ErrorScope.current.report(.last(of: "backward(\(dtype)\(shape), \(upstream.shape))"))
+    }
+  }
+
+  /// A view of the same values without their autograd history.
+  public func detached() -> Tensor { Self.detachOperator(.tensor(self)) }
+}

@@ -1,0 +1,38 @@
+import Foundation
+import WidebandCheckedInput
+
+extension Recipe {
+  /// The keys that may change when a run is resumed: paths, the length of the run, evaluation, checkpoints, samples,
+  /// and the division of a step into batches. All other keys change what a step computes.
+  private static let changeable = [
+    "data", "from", "training.steps", "training.rows_per_batch", "training.activation_checkpointing", "validation",
+    "checkpoint", "sample",
+  ]
+
+  /// The first key, in alphabetical order, whose value differs from an earlier recipe's, apart from the keys that may
+  /// change; nil if there is none.
+  func change(from old: Recipe) throws -> (key: String, old: String, new: String)? {
+    func leaves(_ value: JSONValue, _ path: [String]) -> [String: String] {
+      switch value {
+      case .object(let members):
+        members.reduce(into: [:]) { $0.merge(leaves($1.value, path + [$1.key])) { first, _ in first } }
+      case .array(let elements):
+        [path.joined(separator: "."): "[\(elements.map(\.summary).joined(separator: ", "))]"]
+      default: [path.joined(separator: "."): value.summary]
+      }
+    }
+    func leaves(_ recipe: Recipe) throws -> [String: String] {
+      let encoder = JSONEncoder()
+      encoder.nonConformingFloatEncodingStrategy = .convertToString(
+        positiveInfinity: ".inf", negativeInfinity: "-.inf", nan: ".nan")
+      return leaves(try JSONValue(parsing: encoder.encode(recipe), file: "recipe"), [])
+    }
+    let (before, after) = (try leaves(old), try leaves(self))
+    let keys = Set(before.keys).union(after.keys).filter { key in
+      !Self.changeable.contains { key == $0 || key.hasPrefix($0 + ".") }
+    }
+    return keys.sorted().first { before[$0] != after[$0] }.map { key in
+      (key, before[key] ?? "not there", after[key] ?? "not there")
+    }
+  }
+}

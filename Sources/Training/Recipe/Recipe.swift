@@ -1,0 +1,183 @@
+import WidebandCheckedInput
+import WidebandLanguageModel
+import WidebandVirtualWidth
+
+/// All settings of a training run: a YAML file with the changes of `--set`.
+///
+/// The resolved recipe is saved with the run. The recipe and the prepared data determine every loss.
+public struct Recipe: Codable, Hashable, Sendable {
+  /// The folder of prepared data; nil in presets, where the command line names it.
+  public var data: String?
+  /// The model folder whose weights the run starts from; nil for new weights.
+  public var from: String?
+  /// The model, with the keys of `config.json`.
+  public var model: ModelConfiguration
+  /// The initial values of new weights.
+  public var initialValues: InitialValues
+  /// Tuning for Direct Multi-Token Decoding; nil for ordinary training.
+  public var directDecoding: DirectDecoding?
+  /// LoRA tuning; nil to train the weights themselves.
+  public var lora: LowRankAdaptation?
+  /// Steps, batches and the seed.
+  public var training: Training
+  /// The hyperparameters of AdamW.
+  public var optimizer: Optimizer
+  /// The learning rate schedule.
+  public var schedule: ScheduleSettings
+  /// Evaluation on held-out data.
+  public var validation: Validation
+  /// Checkpoints.
+  public var checkpoint: Checkpoints
+  /// Text samples during training.
+  public var sample: Sample
+
+  /// Steps, batches and the seed.
+  public struct Training: Codable, Hashable, Sendable {
+    /// The number of optimizer steps.
+    public var steps: Int
+    /// T: the number of tokens of a row.
+    public var sequenceLength: Int
+    /// The number of tokens of an optimizer step.
+    public var tokensPerStep: Int
+    /// The number of rows of a batch; the gradients of a step's batches are accumulated.
+    public var rowsPerBatch: Int
+    /// Whether layers use activation checkpointing, which takes a quarter more arithmetic and a fraction of the memory;
+    /// false by default.
+    public var activationCheckpointing: Bool?
+    /// The seed of the initial weights and of the order of the data.
+    public var seed: UInt64
+
+    /// The keys in a recipe.
+    public enum CodingKeys: String, CodingKey, CaseIterable {
+      case steps
+      case sequenceLength = "sequence_length"
+      case tokensPerStep = "tokens_per_step"
+      case rowsPerBatch = "rows_per_batch"
+      case activationCheckpointing = "activation_checkpointing"
+      case seed
+    }
+
+    /// The number of rows of an optimizer step.
+    public var rowsPerStep: Int { tokensPerStep / sequenceLength }
+    /// The number of batches of an optimizer step.
+    public var accumulation: Int { rowsPerStep / rowsPerBatch }
+  }
+
+  /// AdamW with decoupled weight decay.
+  public struct Optimizer: Codable, Hashable, Sendable {
+    /// The maximum learning rate.
+    public var learningRate: Double
+    /// The learning rate of connections, as a factor of the learning rate.
+    public var connectionRate: Double
+    /// β₁: the decay of the mean of gradients.
+    public var beta1: Double
+    /// β₂: the decay of the mean of squared gradients.
+    public var beta2: Double
+    /// ε, which is added to the root of the mean square.
+    public var epsilon: Double
+    /// The decoupled weight decay: a step subtracts learning rate · weight decay · weight.
+    public var weightDecay: Double
+    /// The maximum norm of all gradients together, to which larger ones are scaled; infinite for no clipping.
+    public var clip: Double
+
+    /// An optimizer with the given settings.
+    public init(
+      learningRate: Double, connectionRate: Double, beta1: Double, beta2: Double, epsilon: Double,
+      weightDecay: Double, clip: Double
+    ) {
+      self.learningRate = learningRate
+      self.connectionRate = connectionRate
+      self.beta1 = beta1
+      self.beta2 = beta2
+      self.epsilon = epsilon
+      self.weightDecay = weightDecay
+      self.clip = clip
+    }
+
+    /// Reads the keys of a recipe. Of the numbers only the clip may be infinite.
+    public init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      func number(_ key: CodingKeys) throws -> Double { try values.decode(Double.self, forKey: key) }
+      learningRate = try number(.learningRate)
+      connectionRate = try number(.connectionRate)
+      beta1 = try number(.beta1)
+      beta2 = try number(.beta2)
+      epsilon = try number(.epsilon)
+      weightDecay = try number(.weightDecay)
+      let isUnbounded = try values.decode(JSONValue.self, forKey: .clip) == .number(JSONNumber("Infinity"))
+      clip = isUnbounded ? .infinity : try number(.clip)
+    }
+
+    /// The keys in a recipe.
+    public enum CodingKeys: String, CodingKey, CaseIterable {
+      case learningRate = "learning_rate"
+      case connectionRate = "connection_rate"
+      case beta1
+      case beta2
+      case epsilon
+      case weightDecay = "weight_decay"
+      case clip
+    }
+  }
+
+  /// Evaluation on held-out data.
+  public struct Validation: Codable, Hashable, Sendable {
+    /// The number of steps between evaluations.
+    public var interval: Int
+    /// The maximum number of tokens of an evaluation, which are the same each time.
+    public var tokens: Int
+
+    /// The keys in a recipe.
+    public enum CodingKeys: String, CodingKey, CaseIterable {
+      case interval
+      case tokens
+    }
+  }
+
+  /// Checkpoints.
+  public struct Checkpoints: Codable, Hashable, Sendable {
+    /// The number of steps between checkpoints.
+    public var interval: Int
+    /// The number of latest checkpoints that are not deleted; the best one is not deleted either.
+    public var keep: Int
+
+    /// The keys in a recipe.
+    public enum CodingKeys: String, CodingKey, CaseIterable {
+      case interval
+      case keep
+    }
+  }
+
+  /// Text samples during training.
+  public struct Sample: Codable, Hashable, Sendable {
+    /// The number of steps between samples; 0 for no samples.
+    public var interval: Int
+    /// The prompt.
+    public var prompt: String
+    /// The number of tokens to generate.
+    public var tokens: Int
+
+    /// The keys in a recipe.
+    public enum CodingKeys: String, CodingKey, CaseIterable {
+      case interval
+      case prompt
+      case tokens
+    }
+  }
+
+  /// The keys in a recipe.
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case data
+    case from
+    case model
+    case initialValues = "initial_values"
+    case directDecoding = "direct_decoding"
+    case lora
+    case training
+    case optimizer
+    case schedule
+    case validation
+    case checkpoint
+    case sample
+  }
+}

@@ -1,0 +1,76 @@
+import WidebandCheckedInput
+
+/// The tree of a recipe's keys, by which misspelt keys are found.
+indirect enum RecipeSchema {
+  /// A key with a value of any type.
+  case leaf
+  /// A key whose value is a string, even if it looks like a number or boolean, such as 123 or no.
+  case text
+  /// A key whose value is an object with these keys.
+  case branch([String: RecipeSchema])
+
+  /// A leaf for each coding key, except for some names.
+  static func leaves<Key: CodingKey & CaseIterable>(_ keys: Key.Type, except: [String] = []) -> [String: RecipeSchema] {
+    let names = Key.allCases.map(\.stringValue).filter { !except.contains($0) }
+    return Dictionary(uniqueKeysWithValues: names.map { ($0, RecipeSchema.leaf) })
+  }
+
+  /// The schema of a key's value; nil for an unknown key.
+  func child(_ key: String) -> RecipeSchema? {
+    guard case .branch(let children) = self else { return nil }
+    return children[key]
+  }
+
+  /// Whether the value is a string.
+  var isText: Bool { if case .text = self { true } else { false } }
+
+  /// Checks that all keys of a value are known.
+  ///
+  /// - Throws: `InputError` that names the first unknown key and the nearest known one.
+  func check(_ value: JSONValue, in name: String, path: [String] = []) throws {
+    guard case .branch(let children) = self, case .object(let members) = value else { return }
+    for (key, value) in members {
+      try check(key: key, among: children, path: path, in: name)
+      try children[key]?.check(value, in: name, path: path + [key])
+    }
+  }
+
+  /// The schema at a path of keys.
+  ///
+  /// - Throws: `InputError` that names an unknown key and the nearest known one.
+  func check(path: [String], in name: String) throws -> RecipeSchema {
+    var tree = self
+    for (depth, key) in path.enumerated() {
+      guard case .branch(let children) = tree else {
+        throw InputError("\(name): \(path[..<depth].joined(separator: ".")) has no keys below it")
+      }
+      try check(key: key, among: children, path: Array(path[..<depth]), in: name)
+      tree = children[key] ?? .leaf
+    }
+    return tree
+  }
+
+  private func check(key: String, among children: [String: RecipeSchema], path: [String], in name: String) throws {
+    guard children[key] == nil else { return }
+    let whole = (path + [key]).joined(separator: ".")
+    let nearest = children.keys.sorted().min { distance(key, $0) < distance(key, $1) } ?? ""
+    let suggestion = (path + [nearest]).joined(separator: ".")
+    throw InputError("\(name): there is no key \(quoted(whole)); the nearest is '\(suggestion)'")
+  }
+
+  /// The Levenshtein distance between two words; of a long first one, its first 200 bytes count.
+  private func distance(_ a: String, _ b: String) -> Int {
+    let (a, b) = (Array(a.utf8.prefix(200)), Array(b.utf8))
+    var row = Array(0...b.count)
+    for i in 0..<a.count {
+      var diagonal = row[0]
+      row[0] = i + 1
+      for j in 0..<b.count {
+        let replaced = diagonal + (a[i] == b[j] ? 0 : 1)
+        diagonal = row[j + 1]
+        row[j + 1] = min(replaced, row[j] + 1, row[j + 1] + 1)
+      }
+    }
+    return row[b.count]
+  }
+}

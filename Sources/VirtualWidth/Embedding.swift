@@ -1,0 +1,38 @@
+import WidebandTorch
+
+/// The embedding: tokens to the state that enters the first layer.
+///
+/// Wide: a table `[V, D']`. Expanded: a table `[V, D]` and a map `[D', D]`, E = W e. Without a virtual width a table
+/// `[V, D]` and a state of one slot. Source: arXiv 2511.11238, section 3.1.
+public struct OverWidthEmbedding {
+  /// The table: `[V, D']` wide, `[V, D]` otherwise.
+  public let table: WeightMatrix
+  private let expand: WeightMatrix?
+  private let slots: Int
+  private let dtype: DType
+
+  /// The embedding with its weights in `scope` ("model").
+  public init(
+    vocabularySize: Int, hiddenSize: Int, width: VirtualWidth?, start: InitialValues, computingIn dtype: DType,
+    in scope: Scope
+  ) throws {
+    let wide = width?.width(hiddenSize: hiddenSize) ?? hiddenSize
+    let isExpanded = width?.embedding == .expanded
+    table = try scope["embed_tokens"].matrix(
+      "weight", vocabularySize, isExpanded ? hiddenSize : wide, .normal(start.embedding))
+    expand =
+      isExpanded
+      ? try scope["embed_expand"].matrix(
+        "weight", wide, hiddenSize, start.expand(wide: wide, hiddenSize: hiddenSize))
+      : nil
+    slots = width?.slots ?? 1
+    self.dtype = dtype
+  }
+
+  /// The state `[B, T, n, C]` of integer tokens `[B, T]`.
+  public func callAsFunction(_ tokens: Tensor) -> Tensor {
+    var state = table.indexSelect(tokens).to(dtype)
+    if let expand { state = state.linear(expand) }
+    return state.reshaped(tokens.shape + [slots, -1])
+  }
+}

@@ -1,0 +1,15 @@
+// Everything public that a user of the library needs, in one import.
+import WidebandCheckedInput
+@_exported import WidebandCheckpoint
+@_exported import WidebandData
+@_exported import WidebandDecoding
+@_exported import WidebandLanguageModel
+@_exported import WidebandReporting
+@_exported import WidebandTokenization
+@_exported import WidebandTorch
+@_exported import WidebandTraining
+@_exported import WidebandVerification
+@_exported import WidebandVirtualWidth
+
+/// Why a file or a value from outside cannot be used: one sentence that names it, the value found and what was expected.
+public typealias InputError = WidebandCheckedInput.InputError
