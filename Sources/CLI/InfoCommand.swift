@@ -45,7 +45,10 @@ struct Info: ParsableCommand {
 
   private func loadConfiguration(_ path: String) throws -> ModelConfiguration {
     let name = printable(path: path)
-    guard isThere(path) else { throw CommandError("\(name): there is no such file or folder") }
+    // What may not be examined says why when it is read.
+    guard access(path, F_OK) == 0 || errno == EACCES else {
+      throw CommandError("\(name): there is no such file or folder")
+    }
     let configuration: ModelConfiguration
     if path.hasSuffix(".yaml") || path.hasSuffix(".yml") {
       let yaml = try Recipe.text(of: path)

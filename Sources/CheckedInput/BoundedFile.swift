@@ -56,7 +56,7 @@ public func sizeOfRegularFile(_ path: String) throws -> Int {
 /// file" would be wrong.
 public func isThere(_ path: String) -> Bool {
   var status = stat()
-  return stat(path, &status) == 0 || ![ENOENT, ENOTDIR, ENAMETOOLONG].contains(errno)
+  return stat(path, &status) == 0 || ![ENOENT, ENOTDIR].contains(errno)
 }
 
 /// The kind of what is at a path if it is not a regular file, such as "a FIFO"; nil for a regular file and for a
