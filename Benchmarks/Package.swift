@@ -5,6 +5,7 @@ import PackageDescription
 let package = Package(
   name: "Benchmarks",
   platforms: [.macOS(.v14)],
+  products: [.executable(name: "KernelBenchmark", targets: ["KernelBenchmark"])],
   dependencies: [
     .package(name: "wideband", path: ".."),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
