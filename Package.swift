@@ -24,7 +24,7 @@ let torchLibraries: [LinkerSetting] =
     .linkedLibrary("c10"),
   ] : []
 
-// In this checkout one optimised build serves the command and the tests, which import modules with @testable.
+// In this checkout one optimized build serves the command and the tests, which import modules with @testable.
 let swift: [SwiftSetting] =
   [.swiftLanguageMode(.v6)]
   + (isPrivateTorch ? [.unsafeFlags(["-enable-testing"], .when(configuration: .release))] : [])
@@ -61,6 +61,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.28.0"),
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
   targets: [
@@ -97,9 +98,7 @@ let package = Package(
       name: "Wideband",
       dependencies: wideband(
         "CheckedInput", "Torch", "VirtualWidth", "Checkpoint", "Tokenization", "LanguageModel", "Decoding",
-        "Verification",
-        "Data",
-        "Training", "Reporting"),
+        "Verification", "Data", "Training", "Reporting"),
       path: "Sources/Wideband", swiftSettings: swift),
     module("CLI", ["Wideband"] + wideband("CheckedInput") + [arguments]),
     .executableTarget(

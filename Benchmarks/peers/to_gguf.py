@@ -1,4 +1,4 @@
-"""A Qwen3 model folder as a GGUF file, which llama.cpp reads: the same weights, in bfloat16 or quantised by GGUF's own rules.
+"""A Qwen3 model folder as a GGUF file, which llama.cpp reads: the same weights, in bfloat16 or quantized by GGUF's own rules.
 
     python3 Benchmarks/peers/to_gguf.py models/random-0.6b random-0.6b.gguf --type q8_0
 

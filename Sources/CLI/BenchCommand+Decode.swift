@@ -123,7 +123,7 @@ extension BenchCommand {
 }
 
 extension DecodeBenchmark {
-  /// The quantization scheme of the weights, or the type of the embedding if they are not quantised.
+  /// The quantization scheme of the weights, or the type of the embedding if they are not quantized.
   fileprivate var weightType: String {
     model.configuration.quantization.map { "\($0)" }
       ?? model.weights.tensors["model.embed_tokens.weight"].map { "\($0.dtype)" } ?? ""

@@ -11,8 +11,8 @@ struct Convert: ParsableCommand {
     discussion: """
       Reads a folder of Qwen3, Qwen3-MoE or a Wideband model, such as a checkpoint of training, and writes config.json, \
       the weights, and unchanged copies of the tokenizer's files and generation_config.json. A folder of a plain model \
-      opens in transformers. LoRA adapters are fused into the weights of their base model. Quantised weights stay \
-      quantised without --dtype; with it, or with adapters, they are dequantised, which does not restore the original \
+      opens in transformers. LoRA adapters are fused into the weights of their base model. Quantized weights stay \
+      quantized without --dtype; with it, or with adapters, they are dequantized, which does not restore the original \
       floats. The output must be a new or empty folder: nothing is replaced.
 
       EXAMPLES:

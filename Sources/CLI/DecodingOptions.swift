@@ -13,7 +13,7 @@ struct DecodingOptions: ParsableArguments {
     help: ArgumentHelp(
       "The format of the key-value cache; by default bfloat16 for weights of less than 32 bits.", valueName: "form"))
   var keyValueCache: KVCacheFormat?
-  @Option(help: ArgumentHelp("Quantise the weights while loading.", valueName: "scheme"))
+  @Option(help: ArgumentHelp("Quantize the weights while loading.", valueName: "scheme"))
   var quantize: QuantizationScheme?
 
   func validate() throws { try requireFlag("--cycle", cycle, in: Limits.cycle) }

@@ -33,7 +33,7 @@ struct Evaluate: ParsableCommand {
   @Option(help: ArgumentHelp("The folder of the model before tuning.", valueName: "folder"))
   var untuned: String?
   @OptionGroup var split: SplitOptions
-  @Option(help: ArgumentHelp("Quantise the weights as they are loaded.", valueName: "scheme"))
+  @Option(help: ArgumentHelp("Quantize the weights as they are loaded.", valueName: "scheme"))
   var quantize: QuantizationScheme?
   @Flag(help: "Print one line of JSON.")
   var json = false

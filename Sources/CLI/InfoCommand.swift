@@ -126,7 +126,7 @@ struct Info: ParsableCommand {
     }
     if let scheme = model.quantization {
       lines.append(
-        "quantised      \(scheme), groups of \(QuantizationScheme.groupSize), \(scheme.bytesPerWeight) bytes a weight")
+        "quantized      \(scheme), groups of \(QuantizationScheme.groupSize), \(scheme.bytesPerWeight) bytes a weight")
     }
     if let split = model.directDecoding {
       let (E, D) = (split.encodingLayers, split.decodingLayers)

@@ -66,7 +66,7 @@ struct Train: ParsableCommand {
     let start = try folders.from.map { try ModelConfiguration(ModelFolder(fileURL($0))) }
     if !folders.adapts, let folder = folders.from, let scheme = start?.quantization {
       throw CommandError(
-        "\(folder): the weights are quantised (\(scheme)): expected floats, which `wideband convert --dtype` makes of "
+        "\(folder): the weights are quantized (\(scheme)): expected floats, which `wideband convert --dtype` makes of "
           + "them, or a recipe with 'lora'")
     }
     var recipe = try Recipe(

@@ -2,7 +2,7 @@ import Foundation
 
 /// Writes files atomically: a reader sees the old file or the new one, never a part.
 ///
-/// The bytes are written under a temporary name in the same folder and synchronised with the disk; then the file is
+/// The bytes are written under a temporary name in the same folder and synchronized with the disk; then the file is
 /// renamed into place. This holds for every failure and wherever the process is killed.
 public enum AtomicFile {
   /// Writes or replaces the file at `url`.

@@ -66,9 +66,9 @@ final class FileDescriptor {
 
   /// Waits until everything written is on the disk.
   func synchronize() throws {
-    // Some file systems cannot synchronise a folder and fail with EINVAL.
+    // Some file systems cannot synchronize a folder and fail with EINVAL.
     guard fsync(number) == 0 || errno == EINVAL else {
-      throw CheckpointError.notWritable(path, "cannot be synchronised with the disk", errno: errno)
+      throw CheckpointError.notWritable(path, "cannot be synchronized with the disk", errno: errno)
     }
   }
 }

@@ -16,7 +16,7 @@ enum FiniteNumbers {
   /// A number is not finite if all bits of its exponent are set.
   private static func first<Bits: FixedWidthInteger>(in bytes: UnsafeRawBufferPointer, exponent: Bits) -> Int? {
     let numbers = bytes.bindMemory(to: Bits.self)
-    // No branch within a block, so that the compiler vectorises the loop.
+    // No branch within a block, so that the compiler vectorizes the loop.
     let block = 4096
     for start in stride(from: 0, to: numbers.count, by: block) {
       let part = numbers[start..<min(start + block, numbers.count)]

@@ -88,7 +88,7 @@ public struct SafetensorsFile: Sendable {
     }
   }
 
-  /// A Swift `Bool` that is neither 0 nor 1 is undefined behaviour, so such bytes are refused.
+  /// A Swift `Bool` that is neither 0 nor 1 is undefined behavior, so such bytes are refused.
   private func requireBooleans(_ bytes: UnsafeRawBufferPointer, _ entry: SafetensorsHeader.Entry) throws {
     guard entry.dtype == .bool, let index = bytes.firstIndex(where: { $0 > 1 }) else { return }
     let place = "tensor \(quoted(entry.name)): element \(index)"

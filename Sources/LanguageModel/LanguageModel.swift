@@ -21,7 +21,7 @@ public struct LanguageModel {
   let head: WeightMatrix
   private let depths: [MultiTokenPrediction]
 
-  /// The model of a configuration, with weights that the store initialises or loads.
+  /// The model of a configuration, with weights that the store initializes or loads.
   ///
   /// - Parameters:
   ///   - configuration: the architecture.

@@ -2,7 +2,7 @@ import WidebandTorch
 
 /// The losses of one batch. Each is a scalar tensor in nats.
 public struct Losses {
-  /// The weighted sum of the losses, which is optimised.
+  /// The weighted sum of the losses, which is optimized.
   public let total: Tensor
   /// The mean next-token loss.
   public let nextToken: Tensor

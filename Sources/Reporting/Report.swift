@@ -72,7 +72,7 @@ public struct Report: Sendable {
     self.runs = runs
   }
 
-  /// The first characters of every report, by which it can be recognised.
+  /// The first characters of every report, by which it can be recognized.
   public static let beginning = "<!DOCTYPE html>"
 
   /// The content of the HTML file.

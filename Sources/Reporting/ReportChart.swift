@@ -36,7 +36,7 @@ struct ReportChart {
     values = ReportAxis(shown.min() ?? 0, shown.max() ?? 1, roundsUp: true)
   }
 
-  /// At most 120 means of neighbouring points, which removes noise.
+  /// At most 120 means of neighboring points, which removes noise.
   static func smoothed(_ points: [Report.Point]) -> [Report.Point] {
     let finite = points.filter(\.value.isFinite)
     let size = max(1, (finite.count + 119) / 120)
@@ -62,7 +62,7 @@ struct ReportChart {
     return """
       <figure>
       <figcaption><h2>\(title)</h2><ul class="legend">\(legend)</ul></figcaption>
-      <svg class="chart" viewBox="0 0 \(Int(Self.width)) \(Int(Self.height))" role="img" aria-labelledby="\(name)">
+      <svg class="chart" viewBox="0 0 \(Int(Self.width)) \(Int(Self.height))" role="img" aria-labeledby="\(name)">
       <title id="\(name)">\(title): \(valueLabel), against steps. \(escaped(sentence))</title>
       <clipPath id="\(name)-plot"><rect x="\(p(Self.plot.left))" y="\(p(Self.plot.top - 4))" \
       width="\(p(Self.plot.right - Self.plot.left + 6))" height="\(p(Self.plot.bottom - Self.plot.top + 8))"/></clipPath>
@@ -146,7 +146,7 @@ struct ReportChart {
     return table(heads: ["Step"] + series.map { escaped($0.name) }, rows: rows, caption: "\(title): \(valueLabel)")
   }
 
-  /// A marker whose shape distinguishes runs without colour.
+  /// A marker whose shape distinguishes runs without color.
   private static func marker(_ index: Int, _ x: Double, _ y: Double) -> String {
     switch index % 3 {
     case 0: "<circle cx=\"\(p(x))\" cy=\"\(p(y))\" r=\"3.2\"/>"

@@ -58,7 +58,7 @@ public struct VirtualWidth: Codable, Hashable, Sendable {
   /// D': channels of the whole state.
   public func width(hiddenSize: Int) -> Int { slots * slotWidth(hiddenSize: hiddenSize) }
 
-  /// Whether the state is normalised in groups of D before it is reduced: only possible when r is whole.
+  /// Whether the state is normalized in groups of D before it is reduced: only possible when r is whole.
   public var hasGroupNorm: Bool { slots.isMultiple(of: fractionRate) }
 
   /// Why this width does not fit a backbone of `hiddenSize` channels; nil if it does.

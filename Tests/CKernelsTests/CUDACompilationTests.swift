@@ -65,7 +65,7 @@
       var count: Int32 = 0
       #expect(ck_cuda_compile_norm(2056, CK_CUDA_BFLOAT16, 90, 48 << 10, &kernels, &count) == nil)
       #expect(
-        String(cString: ck_cuda_error()) == "rows of 2056 channels are too wide for the kernels that normalise them")
+        String(cString: ck_cuda_error()) == "rows of 2056 channels are too wide for the kernels that normalize them")
     }
 
     @Test(arguments: [80, 90] as [Int32], [CK_FLOAT32, CK_BFLOAT16, CK_INT8, CK_INT4]) func productsCompileAndFit(

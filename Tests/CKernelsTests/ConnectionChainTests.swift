@@ -7,7 +7,7 @@ import WidebandVirtualWidth
 /// Connections one after the other, each write in one pass with the next read, against `referenceConnection` in
 /// float64, on every vector code.
 @Suite struct ConnectionChainTests {
-  @Test(arguments: ["avx512", "avx2", "portable"]) func neighboursShareAPass(code: String) async {
+  @Test(arguments: ["avx512", "avx2", "portable"]) func neighborsShareAPass(code: String) async {
     await #expect(processExitsWith: .success) { [code] in
       guard ck_use_vector_code(code) else { return }
       Machine.threadCount = 1
@@ -64,7 +64,7 @@ import WidebandVirtualWidth
     }
   }
 
-  @Test func neighboursOfTwoShapesAreRefused() throws {
+  @Test func neighborsOfTwoShapesAreRefused() throws {
     let random = try RandomTensors(seed: 7)
     let (first, second) = (VirtualWidth(fractionRate: 2, slots: 4), VirtualWidth(fractionRate: 1, slots: 4))
     let text = message {
@@ -74,7 +74,7 @@ import WidebandVirtualWidth
       if let write { _ = FusedConnection(reading: write, other, epsilon: 1e-5) }
     }
     #expect(
-      text == "connection_write_read(float32[5, 8]): two neighbouring connections have different fraction rates")
+      text == "connection_write_read(float32[5, 8]): two neighboring connections have different fraction rates")
   }
 }
 

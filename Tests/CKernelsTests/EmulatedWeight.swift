@@ -37,7 +37,7 @@ final class EmulatedWeight {
       var args = ck_quantize_args(
         format: format, outputs: Int64(outputs), inputs: Int64(inputs), weight: source.pointer, values: values.pointer,
         scales: factors)
-      guard ck_quantize(&args, 1) else { throw TorchError("the weight cannot be quantised") }
+      guard ck_quantize(&args, 1) else { throw TorchError("the weight cannot be quantized") }
       (self.values, self.scales, elements) = (values, scales, nil)
     } else {
       let elements = Elements(source, bytes: format == CK_FLOAT32 ? 4 : 2)

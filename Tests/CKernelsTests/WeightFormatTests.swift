@@ -159,7 +159,7 @@ private func disagreement(_ format: WeightFormat, _ rows: Int, _ inputs: Int, _ 
   return try withTorch {
     let found = x.linear(weight)
     if found.shape != [rows, outputs] { return "the shape \(found.shape)" }
-    // Quantised rows come from operators here that share nothing with the kernels.
+    // Quantized rows come from operators here that share nothing with the kernels.
     let floats = weight.floats.to(.float64)
     let isInteger = format == .int4 || format == .int8 && String(cString: ck_vector_code()) == "avx2"
     let met = isInteger && rows <= 16 ? try roundedToSixteenBits(x) : x.to(.float64)

@@ -1,4 +1,4 @@
-// The kernels that normalise rows of WB_WIDTH elements, and what runs them.
+// The kernels that normalize rows of WB_WIDTH elements, and what runs them.
 #define WB_RATE 1
 #define WB_SLOTS 1
 #define WB_DYNAMIC 0

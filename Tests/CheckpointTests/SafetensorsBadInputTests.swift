@@ -237,7 +237,7 @@ struct InvalidFile: CustomTestStringConvertible, Sendable {
     var (accepted, refused) = (0, 0)
     for round in 0..<2000 {
       let url = folder.url("\(round)")
-      // Foundation would synchronise with the disk 2,000 times.
+      // Foundation would synchronize with the disk 2,000 times.
       try mutated(valid, &random).withUnsafeBytes(FileDescriptor(creating: url.path, for: url.path).append)
       do {
         for tensor in try SafetensorsFile(url).tensors().values { _ = try tensor.elements(Double.self) }

@@ -19,7 +19,7 @@ import WidebandTorch
   #expect(direct.bound == (5 * layer + head) / (2.75 * layer + head))
 }
 
-@Test func quantisedWeightsAreReadAsTheyLie() throws {
+@Test func quantizedWeightsAreReadAsTheyLie() throws {
   let floats = try DirectModel(kind: .plain, encoding: 1, decoding: 1, gate: .add).model()
   var configuration = floats.configuration
   configuration.quantization = .int8

@@ -8,7 +8,7 @@ import WidebandVirtualWidth
 @testable import WidebandDecoding
 @testable import WidebandVerification
 
-/// Folders of quantised models, compared with folders that are quantised when they are loaded.
+/// Folders of quantized models, compared with folders that are quantized when they are loaded.
 @Suite struct QuantizedModelTests {
   /// A wide model in bfloat16 with a tokenizer.
   private func folder() throws -> TemporaryFolder {
@@ -50,7 +50,7 @@ import WidebandVirtualWidth
     #expect(try loaded.generate("Hello", options: options).tokens == reread.generate("Hello", options: options).tokens)
   }
 
-  @Test func whatIsQuantisedIsNotQuantisedAgain() throws {
+  @Test func whatIsQuantizedIsNotQuantizedAgain() throws {
     let made = try LoadedModel(folder().url, quantizing: .int8).model
     let source = try TemporaryFolder()
     try ModelFolder(source.url).write(
@@ -59,12 +59,12 @@ import WidebandVirtualWidth
     let path = ModelFolder(source.url).url.path
     #expect(
       message { _ = try LoadedModel(source.url, quantizing: .int4) }
-        == "\(path): the weights are quantised already (int8): expected floats")
+        == "\(path): the weights are quantized already (int8): expected floats")
     try FileManager.default.copyItem(
       at: Fixtures.url("models/plain/expected.safetensors"), to: source.url.appending(path: "expected.safetensors"))
     #expect(
       message { _ = try Verification(source.url) }
-        == "\(path): tensor 'model.embed_tokens.weight' is quantised (int8): "
+        == "\(path): tensor 'model.embed_tokens.weight' is quantized (int8): "
         + "expected floats, which alone have derivatives")
   }
 

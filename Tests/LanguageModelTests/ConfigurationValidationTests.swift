@@ -143,7 +143,7 @@ struct BadConfiguration: Sendable, CustomTestStringConvertible {
     #expect(error?.description == bad.message)
     let store = WeightStore(seed: 1)
     #expect(message { _ = try LanguageModel(configuration, weights: store) } == bad.message)
-    #expect(store.tensors.isEmpty, "rejected before any weight is initialised")
+    #expect(store.tensors.isEmpty, "rejected before any weight is initialized")
   }
 
   @Test func possibleModelsPass() throws {

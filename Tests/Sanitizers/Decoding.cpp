@@ -58,7 +58,7 @@ class Matrix {
     } else if (format == CK_BFLOAT16) {
       round(floats, N * K, values.as<uint16_t>());
     } else {
-      require(quantize(format, N, K, floats, values, scales, 1), "quantising: refused");
+      require(quantize(format, N, K, floats, values, scales, 1), "quantizing: refused");
     }
   }
 
@@ -78,11 +78,11 @@ void quantizings(int64_t N, int64_t K, int threads) {
     for (int round = 0; round < 2; round++) {
       std::memset(values, 255 * round, size_t(values.count));
       std::memset(scales, 255 * round, size_t(scales.count));
-      require(quantize(format, N, K, weight, values, scales, threads), "quantising: refused");
+      require(quantize(format, N, K, weight, values, scales, threads), "quantizing: refused");
       for (const Bytes *bytes : {&values, &scales})
         found[round].insert(found[round].end(), *bytes + 0, *bytes + bytes->count);
     }
-    require(found[0] == found[1], "quantising: a second run gives something else");
+    require(found[0] == found[1], "quantizing: a second run gives something else");
   }
 }
 

@@ -76,8 +76,8 @@ import WidebandTorch
     #expect(found.dtype == dtype)
     let expected = try withTorch {
       let runs = x.to(.float64).reshaped(3, groups, 8 / groups)
-      let centred = runs - runs.mean(-1, keep: true)
-      let normal = centred / (centred.power(2).mean(-1, keep: true) + epsilon).squareRoot()
+      let centered = runs - runs.mean(-1, keep: true)
+      let normal = centered / (centered.power(2).mean(-1, keep: true) + epsilon).squareRoot()
       return normal.reshaped(3, 8) * weight + bias
     }
     try expectEqual(found, expected, within: dtype == .float32 ? 1e-6 : 0.003)

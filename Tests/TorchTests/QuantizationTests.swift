@@ -77,7 +77,7 @@ import Testing
         _ = try WeightMatrix(Tensor(weights, shape: [1, 66])).quantized(.int8)
       }
     }
-    expectError("is quantised already") {
+    expectError("is quantized already") {
       _ = try WeightMatrix(.ones([1, 4])).quantized(.int8).quantized(.int8)
     }
   }

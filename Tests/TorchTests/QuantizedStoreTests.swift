@@ -80,10 +80,10 @@ import Testing
     expectError("tensor 'map.weight_scale' has shape [6, 2]: a weight of [6, 40] in int4 has [6, 4]") {
       _ = try ask(store(.zeros([6, 16], .int32), scales))
     }
-    expectError("tensor 'map.weight' is quantised (int8): expected floats, which alone have derivatives") {
+    expectError("tensor 'map.weight' is quantized (int8): expected floats, which alone have derivatives") {
       _ = try ask(store(values, scales, mutable: true))
     }
-    expectError("tensor 'map.weight' is quantised already (int8)") {
+    expectError("tensor 'map.weight' is quantized already (int8)") {
       _ = try ask(
         WeightStore(
           stored: ["norm": .ones([40]), "map.weight": values, "map.weight_scale": scales], mutable: false,

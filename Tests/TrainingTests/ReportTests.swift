@@ -75,7 +75,7 @@ import Testing
     #expect(Report(title: "Empty", runs: []).html().contains("<h1>Empty</h1>"))
   }
 
-  @Test func smoothingAveragesNeighbours() {
+  @Test func smoothingAveragesNeighbors() {
     let noisy = (0..<1200).map { Report.Point(step: $0, value: $0.isMultiple(of: 2) ? 1 : 3) }
     let smooth = ReportChart.smoothed(noisy)
     #expect(smooth.count == 120 && smooth.allSatisfy { $0.value == 2 })

@@ -49,7 +49,7 @@ import WidebandVirtualWidth
     return reduce
   }
 
-  @Test func groupsOfDChannelsAreNormalised() throws {
+  @Test func groupsOfDChannelsAreNormalized() throws {
     let random = try RandomTensors(seed: 3)
     let state = random.normal(2, 3, 6, 3, around: 2)
     let (gain, bias, map) = (random.normal(18), random.normal(18), random.normal(6, 18))
@@ -59,8 +59,8 @@ import WidebandVirtualWidth
     let expected = try withTorch {
       // Two slots of three channels are a run of D = 6.
       let runs = state.to(.float64).reshaped(2, 3, 3, 6)
-      let centred = runs - runs.mean(-1, keep: true)
-      let normal = centred / ((centred * centred).mean(-1, keep: true) + 1e-5).squareRoot()
+      let centered = runs - runs.mean(-1, keep: true)
+      let normal = centered / ((centered * centered).mean(-1, keep: true) + 1e-5).squareRoot()
       return (normal.reshaped(2, 3, 18) * gain + bias).matmul(map.to(.float64).transposed())
     }
     #expect(try relativeError(of: withTorch { reduce(state) }, to: expected) < 2e-6)

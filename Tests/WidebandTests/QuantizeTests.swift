@@ -50,7 +50,7 @@ struct QuantizeTests {
       #expect(info.output.contains("weights        \(String(format: "%.3f", Double(bytes) / 1e6)) MB\n"))
       #expect(
         info.output.contains(
-          "quantised      \(scheme), groups of 32, \(scheme == "int8" ? 1.0625 : 0.5625) bytes a weight\n"))
+          "quantized      \(scheme), groups of 32, \(scheme == "int8" ? 1.0625 : 0.5625) bytes a weight\n"))
       #expect(info.output.contains("with matrices in \(scheme).\n"))
     }
   }
@@ -90,10 +90,10 @@ struct QuantizeTests {
     expectError(try quantize("int4"), "\(folder("small")): \(occupied)")
     expectError(
       try quantize("int4", "x", model: "small"),
-      "\(folder("small")): the weights are quantised already (int8): expected floats")
+      "\(folder("small")): the weights are quantized already (int8): expected floats")
     expectError(
       try Executable.run("generate", "--model", "small", "--prompt", "a", "--quantize", "int8", in: folder.url),
-      "\(folder("small")): the weights are quantised already (int8): expected floats")
+      "\(folder("small")): the weights are quantized already (int8): expected floats")
     expectError(try quantize("int4", "x", model: "nowhere"), "\(folder("nowhere")): there is no such model folder")
     expectError(
       try quantize("int3", "x"),
@@ -105,7 +105,7 @@ struct QuantizeTests {
       try Executable.run(
         "train", "--recipe", Workspace.shared()("recipe.yaml"), "--data", data, "--from", "small", "--output", "run",
         in: folder.url),
-      "small: the weights are quantised (int8): expected floats, which `wideband convert --dtype` "
+      "small: the weights are quantized (int8): expected floats, which `wideband convert --dtype` "
         + "makes of them, or a recipe with 'lora'")
     #expect(!folder.exists("x") && !folder.exists("run"))
   }

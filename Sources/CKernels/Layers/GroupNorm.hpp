@@ -1,4 +1,4 @@
-// Normalisation of groups of channels to zero mean and unit variance, forward and backward.
+// Normalization of groups of channels to zero mean and unit variance, forward and backward.
 #pragma once
 
 #include "Layers/GradientSums.hpp"
@@ -71,7 +71,7 @@ struct GroupNormBackwardRun {
   GradientSums sums;
 };
 
-/// Of the gradient of the normalised row: its sum, and the sum of its product with the normalised row.
+/// Of the gradient of the normalized row: its sum, and the sum of its product with the normalized row.
 struct GroupProjections {
   Vector plain = 0.0f, product = 0.0f;
 
@@ -80,7 +80,7 @@ struct GroupProjections {
       const ck_group_norm_backward_args &args, Index at, Index channel, Index count, float scale, float center) {
     const Vector inner = loadTile<Part>(args.y_gradient + at, count) * loadTile<Part>(args.weight + channel, count);
     plain += inner;
-    // Lanes past the row have a zero gradient, so that their false normalised values add nothing.
+    // Lanes past the row have a zero gradient, so that their false normalized values add nothing.
     product += inner * ((loadTile<Part>(args.x + at, count) - center) * scale);
   }
 };

@@ -1,4 +1,4 @@
-// Root-mean-square normalisation of a head's channels and their rotation by the angles of the token's position, forward
+// Root-mean-square normalization of a head's channels and their rotation by the angles of the token's position, forward
 // and backward.
 #pragma once
 
@@ -24,7 +24,7 @@ struct QKNormRoPERun {
   Shares shares;  ///< of the tokens
 };
 
-/// Channels c and c + d/2 of a head, normalised and rotated.
+/// Channels c and c + d/2 of a head, normalized and rotated.
 template <bool Part>
 CK_INLINE void rotateStep(
     const ck_qk_norm_rope_args &args, const RotatedHead &head, Index c, Index count, float scale) {

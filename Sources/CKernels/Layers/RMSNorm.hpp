@@ -1,4 +1,4 @@
-// Root-mean-square normalisation of rows, forward and backward.
+// Root-mean-square normalization of rows, forward and backward.
 #pragma once
 
 #include "Layers/GradientSums.hpp"

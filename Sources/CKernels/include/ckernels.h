@@ -3,7 +3,7 @@
 // all of them.
 //
 // A kernel `ck_x` takes its arguments as one struct `ck_x_args` and the maximum number of threads. Fields left out of a
-// designated initialiser are zero or null, which is allowed where a field's comment says so.
+// designated initializer are zero or null, which is allowed where a field's comment says so.
 //
 // Shape letters: N tokens, m fraction rate, n slots (n >= m >= 1), C slot width, R rows. Every array is contiguous, row
 // major, and needs no more alignment than its elements. An output may overlap another argument only where it is said.

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/// The parameters of one connection. For each token with state H [n,C] and normalised slots
+/// The parameters of one connection. For each token with state H [n,C] and normalized slots
 /// u_j = H_j / sqrt(mean(H_j^2) + epsilon) * gain, and with p = u [dynamic_read_carry; dynamic_write]^T / sqrt(C):
 ///
 ///     [read | carry] = static_read_carry + read_carry_scale * tanh(p[:, :m+n])     [n,m] and [n,n]

@@ -70,7 +70,7 @@ typedef struct ck_gemm_args {
 } ck_gemm_args;
 
 /// For a few rows, as decoding has them, and correct for any number: the weight is read from memory once. With int4
-/// weights, and with int8 where the vector code is AVX2, activations are rounded to 16 bits, 32 neighbours under one
+/// weights, and with int8 where the vector code is AVX2, activations are rounded to 16 bits, 32 neighbors under one
 /// scale: each changes by at most 1 / 65,278 of the largest of them, or becomes zero where that is 2^-110 or less.
 bool ck_skinny_gemm(const ck_gemm_args *args, int threads);
 

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/// Root-mean-square normalisation: y = x * scale * weight.
+/// Root-mean-square normalization: y = x * scale * weight.
 typedef struct ck_rms_norm_args {
   int64_t rows, width;  ///< R, d
   const float *x;       ///< [R,d]
@@ -33,7 +33,7 @@ typedef struct ck_rms_norm_backward_args {
 
 bool ck_rms_norm_backward(const ck_rms_norm_backward_args *args, int threads);
 
-/// Normalisation of each group of d channels: y = (x - mean) * scale * weight + bias.
+/// Normalization of each group of d channels: y = (x - mean) * scale * weight + bias.
 typedef struct ck_group_norm_args {
   int64_t rows, groups, width;  ///< R, G, d
   const float *x;               ///< [R,G,d]
@@ -81,7 +81,7 @@ typedef struct ck_swiglu_backward_args {
 
 bool ck_swiglu_backward(const ck_swiglu_backward_args *args, int threads);
 
-/// Root-mean-square normalisation of each head, v = x * scale * weight, and its rotation by the angles of its token:
+/// Root-mean-square normalization of each head, v = x * scale * weight, and its rotation by the angles of its token:
 ///
 ///     y_c = v_c cos_c - v_(c+d/2) sin_c,  y_(c+d/2) = v_(c+d/2) cos_(c+d/2) + v_c sin_(c+d/2)     for c < d/2
 ///
@@ -115,7 +115,7 @@ typedef struct ck_qk_norm_rope_backward_args {
 
 bool ck_qk_norm_rope_backward(const ck_qk_norm_rope_backward_args *args, int threads);
 
-/// The layout of keys and values [B,S,K,d]: S, and the distances in floats between neighbours in S, K and B. The channels
+/// The layout of keys and values [B,S,K,d]: S, and the distances in floats between neighbors in S, K and B. The channels
 /// of a head are contiguous.
 typedef struct ck_key_layout {
   int64_t length, position, head, row;

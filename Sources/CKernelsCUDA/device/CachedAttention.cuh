@@ -1,5 +1,5 @@
 // Attention of a few new positions over the KV cache of their sequence. A block has some queries of one key head and one
-// range of the positions; it normalises and rotates its queries and the new keys of its range. The last block of those with
+// range of the positions; it normalizes and rotates its queries and the new keys of its range. The last block of those with
 // the same queries combines their partial softmaxes.
 namespace ckernels {
 namespace cuda {
@@ -78,7 +78,7 @@ class Attention {
     return arguments.projected + ((firstRow + row) * width + place) * head;
   }
 
-  /// A warp's head of a row, normalised, rotated by the angles of its position, and multiplied by `scale`.
+  /// A warp's head of a row, normalized, rotated by the angles of its position, and multiplied by `scale`.
   WB_DEVICE void turn(const float *from, const float *gain, int row, float scale, float *to) const {
     constexpr int half = head / 2;
     float squares = 0.0f;

@@ -76,7 +76,7 @@ struct ProductShape {
 
   // Shared memory: rows of x, their sums of squares by warp, and two sets of all warps' sums.
 
-  /// 64 bytes of padding, so that neighbouring rows are in different banks.
+  /// 64 bytes of padding, so that neighboring rows are in different banks.
   constexpr int row(int slice) const { return slice * elementBytes + 64; }
   constexpr int squaresBytes() const { return rows * warps * 4; }
   constexpr int sumCount() const { return warps * tile * rows; }

@@ -54,7 +54,7 @@ constexpr int roundUp(int value, int unit) { return (value + unit - 1) / unit * 
 constexpr int smaller(int a, int b) { return a < b ? a : b; }
 constexpr int larger(int a, int b) { return a > b ? a : b; }
 
-/// Lanes that share a row of `width` channels when it is normalised, and the pieces of `vector` channels that each has.
+/// Lanes that share a row of `width` channels when it is normalized, and the pieces of `vector` channels that each has.
 constexpr int normLanes(int width, int vector) {
   int lanes = 1;
   while (lanes < 32 && lanes * vector < width) lanes *= 2;

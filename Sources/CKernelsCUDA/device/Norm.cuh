@@ -1,5 +1,5 @@
-// Root-mean-square normalisation of rows. The program is that of a connection of one slot, whose channels are a row: some
-// neighbouring lanes of a warp share a row, each lane the same channels of every row, which it reads twice, the second time
+// Root-mean-square normalization of rows. The program is that of a connection of one slot, whose channels are a row: some
+// neighboring lanes of a warp share a row, each lane the same channels of every row, which it reads twice, the second time
 // from the nearest cache.
 namespace ckernels {
 namespace cuda {

@@ -5,7 +5,7 @@ namespace plain {
 
 constexpr int tileRows = smaller(n, 4), tileColumns = 8;
 
-/// Adds up 2 `Half` values over as many neighbouring lanes of a warp: lane i gets the sum of value i.
+/// Adds up 2 `Half` values over as many neighboring lanes of a warp: lane i gets the sum of value i.
 template <int Half>
 WB_DEVICE void sumAcross(float (&values)[32], int lane) {
   const bool upper = lane & Half;

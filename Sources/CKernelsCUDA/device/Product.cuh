@@ -126,7 +126,7 @@ class Product {
     }
   }
 
-  /// Stores columns of x from `first` on in shared memory, normalised.
+  /// Stores columns of x from `first` on in shared memory, normalized.
   WB_DEVICE void stage(int first) const {
     const int fours = arguments.slice / 4;
     for (int i = threadIndex(); i < arguments.rows * fours; i += threads) {
@@ -192,7 +192,7 @@ class Product {
           lowScale = unit.lowScales.of(group);
           highScale = unit.highScales.of(group);
         }
-        const Piece lowPiece = neighbours(unit.low[step]), highPiece = neighbours(unit.high[step]);
+        const Piece lowPiece = neighbors(unit.low[step]), highPiece = neighbors(unit.high[step]);
 #pragma unroll
         for (int j = 0; j < shape.pieceColumns() / 4; j++) {
           float low[4], high[4];

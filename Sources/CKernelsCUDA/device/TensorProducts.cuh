@@ -76,7 +76,7 @@ WB_DEVICE void loadRight(unsigned (&b)[4], int step, int c, Right right) {
   loadTransposed(b, right(step * 16 + lane % 16) + (c + lane / 16 * 8) * 2);
 }
 
-/// emit(row, channel, two neighbouring sums) of table [Rows, 16 Steps] times right [16 Steps, C], in the warp's own
+/// emit(row, channel, two neighboring sums) of table [Rows, 16 Steps] times right [16 Steps, C], in the warp's own
 /// channels, about `Tiles` tiles at a time. All reads of some channels precede their emits.
 template <int Rows, int Steps, int Tiles = 16, class Right, class Emit>
 WB_DEVICE void combine(const unsigned char *table, int tableRow, Right right, Emit emit) {

@@ -73,7 +73,7 @@ WB_DEVICE Scales scalesAt(const unsigned short *row, int group, int groups) {
 }
 
 /// A piece of adjacent weights: of four-bit weights each of four lanes has a word of every group before and a group after.
-WB_DEVICE Piece neighbours(const Piece &piece) {
+WB_DEVICE Piece neighbors(const Piece &piece) {
   Piece own = piece;
   if constexpr (shape.format == int4Format) {
     const int t = threadIndex() % 4;

@@ -141,7 +141,7 @@ struct AttentionPlan {
   }
 };
 
-/// Queries, keys and values of normalised rows.
+/// Queries, keys and values of normalized rows.
 void project(const AttentionPlan &plan, const void *x, const ck_cuda_target &target) {
   const ck_attention_layer &layer = plan.layer;
   const ProductModule &module = productsFor(layer.query, plan.rows, target);

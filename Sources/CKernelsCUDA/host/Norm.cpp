@@ -1,4 +1,4 @@
-// Root-mean-square normalisation on a GPU, and the message of the last failure.
+// Root-mean-square normalization on a GPU, and the message of the last failure.
 #include "ckernels_cuda.h"
 
 #include "Guard.hpp"
@@ -17,7 +17,7 @@ namespace {
 const NormModule &moduleFor(int64_t width, const ck_cuda_target &target) {
   constexpr int64_t maximumWidth = 65536;
   if (width < 1 || width > maximumWidth)
-    throw Failure{"rows of " + std::to_string(width) + " channels are too wide for the kernels that normalise them"};
+    throw Failure{"rows of " + std::to_string(width) + " channels are too wide for the kernels that normalize them"};
   return normModule(int(width), int(target.element), target.device);
 }
 

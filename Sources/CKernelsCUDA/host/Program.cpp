@@ -192,7 +192,7 @@ Compiled compileNorm(const Shape &shape, const Processor &processor) {
   // A lane sums up the weight's gradient of all its channels in registers.
   constexpr int most = 64;
   if (normPieces(shape.C, shape.vector()) * shape.vector() > most)
-    throw Failure{"rows of " + std::to_string(shape.C) + " channels are too wide for the kernels that normalise them"};
+    throw Failure{"rows of " + std::to_string(shape.C) + " channels are too wide for the kernels that normalize them"};
   return compile(normFiles, options(shape, processor), processor);
 }
 

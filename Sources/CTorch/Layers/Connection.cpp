@@ -122,7 +122,7 @@ struct wb_pending_write {
 bool wb_connection_is_supported(const wb_tensor *const weights[7], const wb_tensor *state) {
   return wideband::guarded(false, [&] {
     const at::Tensor &value = state->value;
-    // A slot of one channel normalises to its sign: the kernels' formula for the derivative would only cancel.
+    // A slot of one channel normalizes to its sign: the kernels' formula for the derivative would only cancel.
     if (value.dim() < 2 || value.size(-1) < 2) return false;
     if (!wideband::kernels::take(value)) {
       if (!value.is_cpu())
@@ -166,7 +166,7 @@ wb_tensor *wb_connection_write_read(
   return wideband::guarded<wb_tensor *>(nullptr, [&] {
     wideband::ConnectionWeights tracked;
     auto value = wideband::pendingWrite(weights, epsilon, pending->value->state, tracked);
-    TORCH_CHECK(value->rate() == pending->value->rate(), "two neighbouring connections have different fraction rates");
+    TORCH_CHECK(value->rate() == pending->value->rate(), "two neighboring connections have different fraction rates");
     auto contiguous = pending->close(output);
     auto input = wideband::WriteRead::apply(
         contiguous, pending->input, tracked[0], tracked[1], tracked[2], tracked[3], tracked[4], tracked[5], tracked[6],

@@ -1,4 +1,4 @@
-// Group normalisation over the last axis as one autograd function of fused passes on the processor in float32; ATen's
+// Group normalization over the last axis as one autograd function of fused passes on the processor in float32; ATen's
 // elsewhere.
 #include <ATen/ops/group_norm.h>
 #include <torch/csrc/autograd/custom_function.h>

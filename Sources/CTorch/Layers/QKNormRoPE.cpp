@@ -1,4 +1,4 @@
-// The normalisation of queries and keys and their rotation as one autograd function.
+// The normalization of queries and keys and their rotation as one autograd function.
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>

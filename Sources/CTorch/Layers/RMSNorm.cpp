@@ -1,4 +1,4 @@
-// Root-mean-square normalisation as one autograd function: it saves its input and one number for each row, where
+// Root-mean-square normalization as one autograd function: it saves its input and one number for each row, where
 // composed operators save four tensors of the input's size. One fused pass on the processor in float32 and on a GPU in float32
 // or bfloat16, ATen elsewhere.
 #include <ATen/ops/mean.h>

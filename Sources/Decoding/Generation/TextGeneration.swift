@@ -8,7 +8,7 @@ import WidebandTokenization
 /// Text comes in pieces that never end inside a character, as soon as it is certain that they are no part of a stop
 /// string. It has no special tokens.
 extension LoadedModel {
-  /// The tokens of a prompt: the tokenizer's start of a text, then the text, in which special tokens are recognised.
+  /// The tokens of a prompt: the tokenizer's start of a text, then the text, in which special tokens are recognized.
   public func promptTokens(_ text: String) throws -> [Int] {
     try tokenizer.encode(text, addingSpecialTokens: true).map(Int.init)
   }

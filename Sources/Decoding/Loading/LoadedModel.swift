@@ -46,9 +46,9 @@ public struct LoadedModel: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - dtype: the type of weights and activations; nil for that of the file, whose weights are then used where they
-  ///     are mapped into memory, without a copy. Quantised weights stay quantised; without a dtype their model computes
+  ///     are mapped into memory, without a copy. Quantized weights stay quantized; without a dtype their model computes
   ///     in the device's default type.
-  ///   - scheme: how matrices are quantised as they are loaded; nil to use them as they are.
+  ///   - scheme: how matrices are quantized as they are loaded; nil to use them as they are.
   ///   - adjusting: changes the folder's configuration, such as its layer split, before the model is created.
   /// - Throws: `CheckpointError`, `InputError`, `TokenizationError` or `GenerationError` naming the file and what is wrong
   ///   with it.

@@ -25,13 +25,13 @@ extension ModelConfiguration {
     try untieHead(of: stored.base)
   }
 
-  /// Sets the scheme to which the folder's matrices are quantised when they are loaded.
+  /// Sets the scheme to which the folder's matrices are quantized when they are loaded.
   ///
-  /// - Throws: `GenerationError` if they are quantised already.
+  /// - Throws: `GenerationError` if they are quantized already.
   public mutating func quantize(as scheme: QuantizationScheme, in folder: ModelFolder) throws {
     if let quantization {
       throw GenerationError.invalidFile(
-        "\(printable(path: folder.url.path)): the weights are quantised already (\(quantization)): expected floats")
+        "\(printable(path: folder.url.path)): the weights are quantized already (\(quantization)): expected floats")
     }
     quantization = scheme
   }

@@ -3,7 +3,7 @@ import WidebandTorch
 /// Sampling itself: from logits and one uniform random number a row, in one kernel on the CPU, and elsewhere by composed
 /// operators, which are its reference.
 ///
-/// No host synchronisation and no data-dependent shapes, so it can be captured in a CUDA graph. Everything before the
+/// No host synchronization and no data-dependent shapes, so it can be captured in a CUDA graph. Everything before the
 /// argmax is in float64, which leaves range for any temperature.
 extension SamplingOptions {
   /// The indices `[R]` sampled from logits `[R, V]`; -1 for a row that is not finite.

@@ -4,7 +4,7 @@ import WidebandCheckpoint
 
 /// The configuration of LoRA adapters: the content of peft's `adapter_config.json`.
 public struct AdapterConfiguration: Hashable, Sendable {
-  /// An initialisation that changes the weight: it subtracts a part of rank r from the weight and starts the adapters
+  /// An initialization that changes the weight: it subtracts a part of rank r from the weight and starts the adapters
   /// from that part.
   public enum Initialization: String, Sendable, CaseIterable {
     /// The part of rank r with the largest singular values. Source: PiSSA, arXiv 2404.02948.
@@ -25,7 +25,7 @@ public struct AdapterConfiguration: Hashable, Sendable {
   public var layers: Set<Int>?
   /// The folder of the model that the adapters are for.
   public var base: String
-  /// The initialisation, if it changed the weights.
+  /// The initialization, if it changed the weights.
   public var initialization: Initialization?
 
   /// The name of the file.
@@ -96,10 +96,10 @@ public struct AdapterConfiguration: Hashable, Sendable {
     "velora_config",
   ]
 
-  /// Initialisations that leave the weights unchanged.
+  /// Initializations that leave the weights unchanged.
   private static let initializationsOfAdaptersAlone: Set = ["gaussian", "orthogonal", "eva", "mica"]
 
-  /// Other initialisations (pissa_niter_N, corda, loftq, lora_ga) subtract a part that is random or depends on data,
+  /// Other initializations (pissa_niter_N, corda, loftq, lora_ga) subtract a part that is random or depends on data,
   /// which cannot be recomputed from the model that the adapters name.
   private static let supportedInitializations =
     "true, false, gaussian, orthogonal, eva, mica, pissa or olora; with others the weights that the adapters were trained "

@@ -11,7 +11,7 @@ public struct ModelConfiguration: Hashable, Sendable {
     public var perToken: Int
     /// The hidden size of one expert.
     public var intermediateSize: Int
-    /// Whether the routing weights of a token's experts are normalised to sum to one.
+    /// Whether the routing weights of a token's experts are normalized to sum to one.
     public var isRenormalized: Bool
     /// The weight of the load-balancing loss.
     public var balanceLossWeight: Double

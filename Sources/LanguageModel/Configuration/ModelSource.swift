@@ -80,7 +80,7 @@ public struct ModelSource {
     return tensors
   }
 
-  /// The adapters; nil without adapters. If their initialisation changed the weights, their rank is doubled, see
+  /// The adapters; nil without adapters. If their initialization changed the weights, their rank is doubled, see
   /// `AdapterConfiguration.Initialization`.
   ///
   /// - Parameters:

@@ -116,7 +116,7 @@ private struct RopeParameters: Decodable {
   }
 }
 
-/// `quantization_config` as this library writes it. Weights that other tools quantised are rejected.
+/// `quantization_config` as this library writes it. Weights that other tools quantized are rejected.
 struct QuantizationDescription: Codable {
   let scheme: QuantizationScheme
 

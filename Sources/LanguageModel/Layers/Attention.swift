@@ -1,7 +1,7 @@
 import WidebandTorch
 import WidebandVirtualWidth
 
-/// Causal grouped-query attention with RMS-normalised queries and keys, as in Qwen3.
+/// Causal grouped-query attention with RMS-normalized queries and keys, as in Qwen3.
 struct Attention: Sublayer {
   private let weights: AttentionWeights
   /// The index of the layer's keys and values in a KV cache; prediction depths follow the model's own layers.
@@ -51,7 +51,7 @@ struct Attention: Sublayer {
     return .attention(q.transposed(1, 2), k.transposed(1, 2), v.transposed(1, 2), mask: mask).transposed(1, 2)
   }
 
-  /// Heads `[B, T, H, hd]`, each normalised and rotated by the angles of its position (RoPE).
+  /// Heads `[B, T, H, hd]`, each normalized and rotated by the angles of its position (RoPE).
   private func rotated(_ heads: Tensor, _ norm: Tensor, in context: ForwardContext) -> Tensor {
     let (cosine, sine) = context.rotary
     return heads.fusedQKNormRoPE(norm, cosine: cosine, sine: sine, epsilon: weights.epsilon)

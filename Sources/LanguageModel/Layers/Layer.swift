@@ -73,7 +73,7 @@ struct Layer {
 
 /// A sublayer of width D with its norm: attention or feed-forward.
 protocol Sublayer {
-  /// T(x) `[B, T, D]` for x `[B, T, D]`, not yet normalised.
+  /// T(x) `[B, T, D]` for x `[B, T, D]`, not yet normalized.
   func callAsFunction(_ x: Tensor, in context: ForwardContext) -> Tensor
   /// The same in one kernel call for the few new positions of a decoding step, x `[1, T, …]`, plus x if `addsInput`; nil
   /// without a kernel for it.

@@ -91,7 +91,7 @@ final class PieceEncoder {
     let count = symbols.count
     var next = Array(1...count)
     var previous = Array(-1..<count - 1)
-    // Entries are (rank, position); one whose pair has changed since is recognised by its rank.
+    // Entries are (rank, position); one whose pair has changed since is recognized by its rank.
     var queue = Heap<UInt64>()
     func enqueue(_ position: Int) {
       guard position >= 0, next[position] < count else { return }

@@ -42,7 +42,7 @@ public struct FusedConnection {
       tensors.allSatisfy { $0.map { $0.dtype == .float32 && $0.device == device && !$0.isEmpty } ?? true }
     }
 
-    /// Without the extended lifetime an optimised build may release the tensors before they are read.
+    /// Without the extended lifetime an optimized build may release the tensors before they are read.
     fileprivate func withPointers<Result>(_ body: ([OpaquePointer?]) -> Result) -> Result {
       withExtendedLifetime(tensors) { body(tensors.map { $0?.pointer }) }
     }

@@ -11,7 +11,7 @@ struct LibtorchMessage {
   /// Whether an allocation failed. The operator that failed is of no interest then.
   let isOutOfMemory: Bool
 
-  /// Recognises the messages of libtorch and the C++ library for failed allocations.
+  /// Recognizes the messages of libtorch and the C++ library for failed allocations.
   init(_ message: String) {
     if let range = message.range(of: "you tried to allocate ") {
       let bytes = message[range.upperBound...].prefix { $0.isNumber }

@@ -22,7 +22,7 @@ public struct Device: Hashable, Sendable, CustomStringConvertible {
     self.index = index
   }
 
-  /// Initialises the device named "cpu", "cuda", "cuda:1" or "mps".
+  /// Initializes the device named "cpu", "cuda", "cuda:1" or "mps".
   ///
   /// - Throws: `TorchError` of kind `device` for an unknown name and for a device that this machine does not have.
   public init(_ name: String) throws {

@@ -1,6 +1,6 @@
 import WidebandCTorch
 
-/// Matrix products, normalisation, attention and losses.
+/// Matrix products, normalization, attention and losses.
 extension Tensor {
   private static let matmulOperator = Operator("matmul")
   private static let linearOperator = Operator("linear")
@@ -31,7 +31,7 @@ extension Tensor {
   }
 
   /// Group norm over the last axis, for x `[..., d]` whose channels form `groups` contiguous groups: each group is
-  /// normalised to zero mean and unit variance, then scaled by `weight` `[d]` and shifted by `bias` `[d]`; computed in
+  /// normalized to zero mean and unit variance, then scaled by `weight` `[d]` and shifted by `bias` `[d]`; computed in
   /// float32, returned in x's dtype.
   public func groupNorm(groups: Int, weight: Tensor, bias: Tensor, epsilon: Double) -> Tensor {
     guard let pointer, let gain = weight.pointer, let offset = bias.pointer else {

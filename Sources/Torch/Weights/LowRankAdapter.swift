@@ -42,7 +42,7 @@ public struct LowRankAdapters {
   /// Adapters of rank r and scale s.
   ///
   /// - Parameters:
-  ///   - weights: the store that initialises or loads A and B.
+  ///   - weights: the store that initializes or loads A and B.
   ///   - adapts: whether the module of a name, such as "model.layers.0.self_attn.q_proj", has an adapter.
   public init(rank: Int, scale: Double, weights: WeightStore, adapts: @escaping (String) -> Bool) {
     self.rank = rank
@@ -53,7 +53,7 @@ public struct LowRankAdapters {
 
   /// The adapter of the matrix `name` `[outputs, inputs]`; nil if it has none.
   ///
-  /// A newly initialised adapter changes nothing: A is uniform in ±1/√in and B is zero.
+  /// A newly initialized adapter changes nothing: A is uniform in ±1/√in and B is zero.
   func adapter(of name: String, _ outputs: Int, _ inputs: Int) throws -> LowRankAdapter? {
     guard name.hasSuffix(Self.weight) else { return nil }
     let module = String(name.dropLast(Self.weight.count))
@@ -70,7 +70,7 @@ public struct LowRankAdapters {
 }
 
 extension WeightStore {
-  /// All weights in order, with adapters merged and quantised matrices dequantised. Matrices that this changes are
+  /// All weights in order, with adapters merged and quantized matrices dequantized. Matrices that this changes are
   /// converted to `dtype`, if given.
   ///
   /// - Throws: the first error of an operator.

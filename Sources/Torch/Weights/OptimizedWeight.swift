@@ -77,7 +77,7 @@ extension [OptimizedWeight] {
   }
 
   /// Takes one AdamW step by libtorch's fused operator, with everything that changes from step to step in scalar
-  /// tensors on the weights' device. It needs no host synchronisation, so it can be captured in a CUDA graph.
+  /// tensors on the weights' device. It needs no host synchronization, so it can be captured in a CUDA graph.
   ///
   /// - Parameters:
   ///   - step: the number of this step, from 1.

@@ -1,4 +1,4 @@
-/// Group-wise integer quantization of weights: each group of 32 neighbours in a row shares one bfloat16 scale.
+/// Group-wise integer quantization of weights: each group of 32 neighbors in a row shares one bfloat16 scale.
 ///
 /// With M the largest magnitude in a group, no weight changes by more than M/254 · (1 + 2⁻⁷) in int8 and M/8 in int4. A
 /// group without a magnitude of at least 2⁻¹¹⁰ becomes zero. The documentation of `ck_quantize` (CKernels) describes

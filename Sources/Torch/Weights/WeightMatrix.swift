@@ -43,7 +43,7 @@ public struct WeightMatrix {
   /// - Throws: `TorchError` if the matrix is quantized already, or a weight is not finite or has a magnitude of 2¹²⁶ or
   ///   more.
   public func quantized(_ scheme: QuantizationScheme) throws -> WeightMatrix {
-    guard scales == nil else { throw TorchError("is quantised already") }
+    guard scales == nil else { throw TorchError("is quantized already") }
     guard let weight = values.pointer else { throw TorchError("is the result of a failed operator") }
     var (quantized, scales): (OpaquePointer?, OpaquePointer?)
     guard wb_quantize(weight, scheme == .int4, &quantized, &scales) else { throw TorchError(lastError()) }
@@ -110,7 +110,7 @@ extension Tensor {
 }
 
 extension Scope {
-  /// The matrix `[outputs, inputs]` of this name with its adapter, if any: initialised, loaded, or as returned before.
+  /// The matrix `[outputs, inputs]` of this name with its adapter, if any: initialized, loaded, or as returned before.
   /// A checkpoint may contain it quantized, with its scales under the same name and `_scale`.
   ///
   /// - Throws: `TorchError` of kind `weights` if a checkpoint lacks it or contains it with another shape or an

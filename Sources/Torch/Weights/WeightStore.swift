@@ -1,9 +1,9 @@
 import OrderedCollections
 import WidebandCheckedInput
 
-/// A model's weights by name, as they are initialised, loaded, optimised, saved and counted.
+/// A model's weights by name, as they are initialized, loaded, optimized, saved and counted.
 ///
-/// Modules are structs that request their tensors from a `Scope` of the store. The store initialises them or takes them
+/// Modules are structs that request their tensors from a `Scope` of the store. The store initializes them or takes them
 /// from a checkpoint.
 ///
 /// A store is not Sendable: requests change it, and its tensors are shared with the modules.
@@ -29,14 +29,14 @@ public final class WeightStore {
     case stored(dtype: DType?, mutable: Bool)
   }
 
-  /// A store that initialises weights at random.
+  /// A store that initializes weights at random.
   ///
   /// A tensor's values depend on the seed and its name alone, so that two models that differ in one part start from the
   /// same values everywhere else.
   ///
   /// - Parameters:
   ///   - seed: the seed of all initial values.
-  ///   - dtype: the dtype that tensors are converted to after they are initialised in float32.
+  ///   - dtype: the dtype that tensors are converted to after they are initialized in float32.
   ///   - device: the device of the weights.
   ///   - scheme: the quantization of matrices; nil for floats.
   public init(
@@ -149,10 +149,10 @@ public final class WeightStore {
     let scalesName = WeightMatrix.scalesName(of: name)
     guard !mutable else {
       throw TorchError(
-        "tensor '\(name)' is quantised (\(found)): expected floats, which alone have derivatives", kind: .weights)
+        "tensor '\(name)' is quantized (\(found)): expected floats, which alone have derivatives", kind: .weights)
     }
     guard scheme == nil else {
-      throw TorchError("tensor '\(name)' is quantised already (\(found))", kind: .weights)
+      throw TorchError("tensor '\(name)' is quantized already (\(found))", kind: .weights)
     }
     guard let scales = stored[scalesName] else {
       throw TorchError(
@@ -215,7 +215,7 @@ public struct Scope {
   /// The scope of an element of a list, such as a layer.
   public subscript(index: Int) -> Scope { self[String(index)] }
 
-  /// The tensor of this name: initialised, loaded, or as returned before.
+  /// The tensor of this name: initialized, loaded, or as returned before.
   ///
   /// - Throws: `TorchError` of kind `weights` if a checkpoint lacks it or contains it with another shape or an integer
   ///   dtype.

@@ -59,7 +59,7 @@ public struct TrainingStep {
   }
 
   /// Runs the forward and backward pass of a batch, which adds the gradients of its total loss to those of the trained
-  /// weights. Without a tuning it needs no host synchronisation, so it can be captured in a CUDA graph.
+  /// weights. Without a tuning it needs no host synchronization, so it can be captured in a CUDA graph.
   ///
   /// - Parameters:
   ///   - gate: the gate of direct decoding; nil for the ordinary model.

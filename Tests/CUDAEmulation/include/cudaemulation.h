@@ -63,7 +63,7 @@ int cuda_emulation_product_count(void);
 cuda_emulation_product_kind cuda_emulation_product_describe(int program);
 
 /// y of one matrix, with the residual unless that is null; silu(first x) * (second x) of two; of three the products side by
-/// side in float32. x is normalised first if there is a gain. With `shared_bytes` of shared memory, on so many blocks.
+/// side in float32. x is normalized first if there is a gain. With `shared_bytes` of shared memory, on so many blocks.
 /// False if a kernel wrote beyond that, or did not set the next kernel's counter to zero.
 bool cuda_emulation_product(
     int program, const ck_matrix *matrices, int count, int64_t rows, const void *x, const float *gain, float epsilon,
