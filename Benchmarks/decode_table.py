@@ -1,11 +1,11 @@
-"""Medians and ratios of what scripts/bench-decode measured: python3 Benchmarks/decode_table.py RESULTS [--picture FILE.svg]"""
+"""Medians and ratios of the results of scripts/bench-decode: python3 Benchmarks/decode_table.py RESULTS [--picture FILE.svg]"""
 
 import collections
 
 import bars
 from runs import arguments, cell, median, records
 
-# What each side calls its weights, by how many bits they have.
+# The name of each side for its weights, and the one in the table.
 BITS = {"float32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16", "int8": "int8", "q8_0": "int8", "int4": "int4", "q4_0": "int4"}
 ARMS = {"plain": "Wideband", "direct": "Wideband, cycles of 4", "wide": "Wideband, r = 4", "llama": "llama.cpp", "transformers": "transformers"}
 SHOWN = [(arm, ARMS[arm]) for arm in ("plain", "direct", "llama", "transformers")]

@@ -1,33 +1,20 @@
-"""The results file of decoding from what scripts/bench-gpu measured: python3 Benchmarks/gpu_decode_report.py FOLDER"""
+"""The results page of decoding from the measurements of scripts/bench-gpu: python3 Benchmarks/gpu_decode_report.py FOLDER"""
 
 import collections
-import json
 import statistics
 import sys
 
 import gpu_report
-
-
-def cell(value, form):
-    return "–" if value is None else form.format(value)
+from runs import cell, median, ratio, records
 
 
 def main(folder):
     runs = collections.defaultdict(list)
-    for line in open(f"{folder}/decoding"):
-        record = json.loads(line)
+    for record in records(f"{folder}/decoding"):
         found = runs[record["arm"], record["texts"]]
         if "error" not in record:
             found.append(record)
 
-    def median(key, name):
-        values = [run[name] for run in runs[key] if name in run]
-        return statistics.median(values) if values else None
-
-    def over(a, b):
-        return None if not a or not b else a / b
-
-    passed = {kernels: open(f"{folder}/verify-{kernels}").read().strip().split("\n")[-1] for kernels in ("fused", "composed")}
     read = [run["read_bandwidth"] for all in runs.values() for run in all if "read_bandwidth" in run]
     print(f"""# Decoding on a GPU
 
@@ -37,18 +24,17 @@ def main(folder):
 {gpu_report.machine()}
 
 Random weights, bfloat16 unless a scheme is named, prompts of 1,024 tokens, 256 decoded greedily after each; medians of the
-rounds. `wideband verify --device cuda` on the test fixtures came first: fused {passed['fused']}, composed
-{passed['composed']}. The GPU reads {cell(statistics.median(read) / 1e12 if read else None, "{:.2f}")} TB/s, measured around each run.
+rounds. `wideband verify --device cuda` on the test fixtures came first:
+{gpu_report.verified(folder)}. The GPU reads {cell(statistics.median(read) if read else None, "{:.2f}", 1e-12)} TB/s, measured around each run.
 
 | | texts | tokens/s of all | ms a step of a text | of its bound | over plain | bound | prompt, tokens/s |
 |---|---|---|---|---|---|---|---|""")
-    for arm, texts in runs:
-        key = (arm, texts)
-        speed, token = median(key, "tokens_per_s"), median(key, "token_s")
-        print(f"| {arm} | {texts} | {cell(speed, '{:.1f}')} | {cell(token and 1000 * token * texts, '{:.3f}')} | "
-              f"{cell(over(median(key, 'share_of_bound'), 0.01), '{:.0f} %')} | "
-              f"{cell(over(speed, median(('plain', texts), 'tokens_per_s')), '{:.2f}')} | "
-              f"{cell(median(key, 'speed_up_bound'), '{:.2f}')} | {cell(median(key, 'prefill_tokens_per_s'), '{:.0f}')} |")
+    for (arm, texts), own in runs.items():
+        over = ratio(median(own, "tokens_per_s"), median(runs.get(("plain", texts), []), "tokens_per_s"))
+        print(f"| {arm} | {texts} | {cell(median(own, 'tokens_per_s'), '{:.1f}')} | "
+              f"{cell(median(own, 'token_s'), '{:.3f}', 1000 * texts)} | "
+              f"{cell(median(own, 'share_of_bound'), '{:.0f} %', 100)} | {cell(over, '{:.2f}')} | "
+              f"{cell(median(own, 'speed_up_bound'), '{:.2f}')} | {cell(median(own, 'prefill_tokens_per_s'), '{:.0f}')} |")
     print("""
 *Of its bound* is the bytes of the weights that a token reads, over the time of a token, over the bandwidth; keys and values
 are not counted. "Composed" is ours with `--kernels composed`; texts of several are decoded in one pass, aligned to their cycles

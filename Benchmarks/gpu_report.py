@@ -1,14 +1,14 @@
-"""The results file of scripts/bench-gpu from what it measured: python3 Benchmarks/gpu_report.py FOLDER"""
+"""The results page of scripts/bench-gpu from its measurements: python3 Benchmarks/gpu_report.py FOLDER"""
 
 import collections
 import datetime
 import json
 import platform
-import statistics
 import subprocess
 import sys
 
 import torch
+from runs import cell, median, ratio
 
 ARMS = ["wideband", "composed", "eager", "compile"]
 BATCH, LENGTH = 8, 2048
@@ -19,7 +19,7 @@ def output(*command):
 
 
 def step_operations(config):
-    """Of the backbone and the head: what a plain model of this size does in a step, three forward passes."""
+    """The operations of backbone and head in a step of a plain model, which costs three forward passes."""
     c = json.load(open(f"Benchmarks/configs/gpu/{config}.json"))
     D, F = c["hidden_size"], c["intermediate_size"]
     heads, keys = c["num_attention_heads"] * c["head_dim"], c["num_key_value_heads"] * c["head_dim"]
@@ -36,6 +36,11 @@ def machine():
     return (f"**Command.** `scripts/bench-gpu`. **Commit.** {commit}.\n"
             f"**Machine.** {gpu}; {platform.machine()}, torch {torch.__version__} with CUDA {torch.version.cuda} on both sides.\n"
             f"**Date.** {datetime.date.today()}.")
+
+
+def verified(folder):
+    """The results of `wideband verify` with fused kernels and with composed operators."""
+    return ", ".join(f"{kernels} " + open(f"{folder}/verify-{kernels}").read().strip().split("\n")[-1] for kernels in ("fused", "composed"))
 
 
 def connections(folder):
@@ -68,16 +73,6 @@ def steps(folder, peak):
         if "error" not in record:
             runs[config, arm].append(record)
 
-    def median(config, arm, key):
-        values = [run[key] for run in runs[config, arm]]
-        return statistics.median(values) if values else None
-
-    def cell(value, form):
-        return "–" if value is None else form.format(value)
-
-    def ratio(a, b):
-        return None if a is None or b is None else a / b
-
     print(f"""
 ## Training steps
 
@@ -88,17 +83,14 @@ failed, as a rule for want of memory. The share of the peak counts the backbone'
     print("| config | " + " | ".join(f"{arm}, ms" for arm in ARMS) + " | eager / ours | compile / ours | ours / plain | share of peak | "
           + " | ".join(f"{arm}, GB" for arm in ARMS) + " |")
     print("|---" * (2 * len(ARMS) + 5) + "|")
-    plain = median("plain", "wideband", "step_s")
+    plain = median(runs["plain", "wideband"], "step_s")
     for config in configs:
-        times = {arm: median(config, arm, "step_s") for arm in ARMS}
+        times = {arm: median(runs[config, arm], "step_s") for arm in ARMS}
         ours = times["wideband"]
-        share = None if ours is None else 100 * step_operations(config) / ours / peak
-        cells = [cell(times[arm] and 1000 * times[arm], "{:.1f}") for arm in ARMS]
+        cells = [cell(times[arm], "{:.1f}", 1000) for arm in ARMS]
         cells += [cell(ratio(times[arm], ours), "{:.2f}") for arm in ("eager", "compile")]
-        cells += [cell(ratio(ours, plain), "{:.3f}"), cell(share, "{:.0f} %")]
-        for arm in ARMS:
-            peak_bytes = median(config, arm, "peak_bytes")
-            cells.append(cell(peak_bytes and peak_bytes / 1e9, "{:.1f}"))
+        cells += [cell(ratio(ours, plain), "{:.3f}"), cell(ratio(step_operations(config) / peak, ours), "{:.0f} %", 100)]
+        cells += [cell(median(runs[config, arm], "peak_bytes"), "{:.1f}", 1e-9) for arm in ARMS]
         print(f"| {config} | " + " | ".join(cells) + " |")
 
 
@@ -112,9 +104,8 @@ the same models in PyTorch, eager and compiled?
 """)
     peak = connections(folder)
     steps(folder, peak)
-    passed = {kernels: open(f"{folder}/verify-{kernels}").read().strip().split("\n")[-1] for kernels in ("fused", "composed")}
     print(f"""
-`wideband verify --device cuda` on the test fixtures: fused {passed['fused']}, composed {passed['composed']}.
+`wideband verify --device cuda` on the test fixtures: {verified(folder)}.
 
 (m, n): width_1_5 is (2, 3), width_4 (4, 16), width_4_fine (8, 32), width_8_fine (8, 64). "Composed" is ours with
 `--kernels composed`.""")

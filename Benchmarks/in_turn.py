@@ -1,8 +1,8 @@
-"""What width costs over the plain step: python3 Benchmarks/in_turn.py WIDEBAND ROUNDS -- ARGUMENTS OF BENCH STEP
+"""The cost of width compared with the plain step: python3 Benchmarks/in_turn.py WIDEBAND ROUNDS -- ARGUMENTS OF BENCH STEP
 
-A machine's speed drifts by more than what is to be measured. So `bench step` of every width is alive at once, one of them
-runs at a time, a few seconds each in a random order, and the rest are stopped. A step that was stopped in its middle
-counts as long; each one's median over all its steps does not see it. One line of JSON for every width and round."""
+A machine's speed drifts by more than the differences to be measured. Therefore one process per width runs `bench step`;
+they run in turn, a few seconds each in random order, while the others are stopped. A step during which its process was
+stopped takes too long, but the median over all steps is not affected. Prints one line of JSON per width and round."""
 
 import argparse
 import contextlib
@@ -37,7 +37,7 @@ def main():
 
 @contextlib.contextmanager
 def started(wideband, config, arguments):
-    """A run that is stopped as soon as it lives, and ends with the block."""
+    """A process that is stopped immediately, and killed at the end of the block."""
     path = pathlib.Path(__file__).parent / "configs" / f"{config}.json"
     command = [wideband, "bench", "step", "--json", "--config", path, *arguments]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

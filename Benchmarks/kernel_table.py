@@ -1,4 +1,4 @@
-"""What scripts/bench-kernels measured as tables and as bars:
+"""Tables and a bar chart of the results of scripts/bench-kernels:
 
     python3 Benchmarks/kernel_table.py RESULTS [--picture FILE.svg]
 """
@@ -36,7 +36,7 @@ def load(path):
 
 
 def passes(runs, name, shape, tokens, arm):
-    """Seconds of all passes of a kernel together; None where one is missing."""
+    """The seconds of all passes of a kernel; None if one is missing."""
     found = [median(each[arm], "seconds") for key, each in runs.items() if key[:3] == (name, shape, tokens)]
     return sum(found) if found and None not in found else None
 

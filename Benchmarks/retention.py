@@ -1,4 +1,4 @@
-"""Picture of what cycles cost in quality: python3 Benchmarks/retention.py docs/results/direct-decoding.md FILE.svg
+"""A picture of the loss of quality by cycle length: python3 Benchmarks/retention.py docs/results/direct-decoding.md FILE.svg
 
 Reads the retention of the arm "select, distilled, cycles of 2, 3, 4 and 6" from the page's first table of each model."""
 

@@ -1,4 +1,4 @@
-"""What a results file holds, and what the tables of it are made of."""
+"""Results files: their records, and the numbers in their tables."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import statistics
 
 
 def arguments():
-    """The results file, and the picture of it, if any."""
+    """The paths of the results file and of the picture, if any."""
     a = argparse.ArgumentParser()
     a.add_argument("results")
     a.add_argument("--picture")
@@ -14,16 +14,21 @@ def arguments():
 
 
 def records(path):
-    """One object a line."""
+    """The records of a file with one JSON object per line."""
     return [json.loads(line) for line in open(path)]
 
 
 def median(runs, key):
-    """Of the runs that have it; None where none has."""
+    """The median over the runs that have the key; None if no run has it."""
     values = [run[key] for run in runs if key in run]
     return statistics.median(values) if values else None
 
 
 def cell(value, form, scale=1):
-    """A table's cell."""
+    """A cell of a table; a dash for None."""
     return "–" if value is None else form.format(scale * value)
+
+
+def ratio(a, b):
+    """a / b; None if one is missing or zero."""
+    return a / b if a and b else None

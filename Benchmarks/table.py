@@ -1,9 +1,9 @@
-"""Medians and ratios of what scripts/bench measured: python3 Benchmarks/table.py RESULTS [--picture FILE.svg]"""
+"""Medians and ratios of the results of scripts/bench: python3 Benchmarks/table.py RESULTS [--picture FILE.svg]"""
 
 import collections
 
 import bars
-from runs import arguments, cell, median, records
+from runs import arguments, cell, median, ratio, records
 
 ARMS = ["wideband", "composed", "eager", "compile"]
 SHOWN = [("wideband", "Wideband"), ("compile", "PyTorch, compiled"), ("eager", "PyTorch, eager")]
@@ -20,9 +20,6 @@ def main():
 
     def in_turn(config):
         return [run["step_s"] for run in runs[config, "in turn"]]
-
-    def ratio(a, b):
-        return a / b if a and b else None
 
     print("| config | (m, n) | " + " | ".join(f"{arm}, ms" for arm in ARMS) + " | eager / ours | compile / ours | ours / plain, in turn | "
           + " | ".join(f"{arm}, MB" for arm in ARMS) + " |")

@@ -49,7 +49,7 @@ def load(o):
 
 
 def weights(path):
-    """The type of the table of embeddings, which all matrices share."""
+    """The type of the embedding table, which all matrices have."""
     return next(t.tensor_type.name.lower() for t in gguf.GGUFReader(path).tensors if t.name == "token_embd.weight")
 
 

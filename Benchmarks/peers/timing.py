@@ -1,4 +1,4 @@
-"""What the decoding peers share: the measurement that `wideband bench decode` makes, and its line of JSON."""
+"""The measurement of `wideband bench decode` and its line of JSON, shared by the decoding peers."""
 
 import argparse
 import json
@@ -25,13 +25,13 @@ def arguments(types):
 
 
 def measure(o, vocabulary, read, append, weights, **more):
-    """`read(ids)` empties the cache, reads a prompt and gives the next token, greedily; `append(token)` adds one and
-    gives the next. After a run that is not counted, `o.runs` are; prints medians. Peak memory is that of the runs."""
+    """`read(ids)` clears the cache, prefills a prompt and returns the greedy next token; `append(token)` adds a token and
+    returns the next one. After a warm-up run, `o.runs` runs are timed; prints medians. Peak memory is that of the runs."""
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
     except OSError:
-        pass  # Then loading counts as well.
+        pass  # The peak then includes loading.
     chooser = random.Random(o.seed)
     prompt = [chooser.randrange(vocabulary) for _ in range(o.prompt)]
     firsts, steps, totals = [], [], []

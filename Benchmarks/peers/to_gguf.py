@@ -50,7 +50,7 @@ def describe(writer, c):
     writer.add_head_count_kv(c["num_key_value_heads"])
     writer.add_key_length(c["head_dim"])
     writer.add_value_length(c["head_dim"])
-    # Written by transformers 5 in an object, by earlier ones as a number.
+    # transformers 5 writes it in an object, earlier versions as a number.
     writer.add_rope_freq_base(c.get("rope_theta") or c["rope_parameters"]["rope_theta"])
     writer.add_layer_norm_rms_eps(c["rms_norm_eps"])
     writer.add_vocab_size(c["vocab_size"])

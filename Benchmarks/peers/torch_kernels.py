@@ -40,7 +40,7 @@ def connection(m, h, static, scale, maps, gain):
     n = h.shape[-2]
     alpha, beta = coefficients(h, static, scale, maps, gain).split([m + n, m], -1)
     mixed = alpha.transpose(-1, -2) @ h
-    y = mixed[..., :m, :].flatten(-2)  # a sublayer that does nothing
+    y = mixed[..., :m, :].flatten(-2)  # an identity sublayer
     return mixed[..., m:, :] + beta @ y.unflatten(-1, (m, -1))
 
 
@@ -142,7 +142,7 @@ def tasks():
 
 
 def measure(passes, function, inputs):
-    """The median seconds of each pass: two runs that are not counted, then at least five, more the shorter they are."""
+    """The median seconds of each pass, over at least five runs after two warm-up runs; more for short passes."""
     found = function(*inputs)
     upstream = [torch.randn_like(y) for y in (found if isinstance(found, tuple) else (found,)) if y is not None]
 
@@ -180,7 +180,7 @@ def main():
         if o.only not in kernel:
             continue
         if o.compile:
-            torch._dynamo.reset()  # else it gives up on compiling after a few shapes
+            torch._dynamo.reset()  # otherwise it stops compiling after a few shapes
             function = torch.compile(function, dynamic=False)
         for name, seconds in zip(passes, measure(passes, function, inputs)):
             print(json.dumps({"kernel": kernel, "shape": shape, "tokens": tokens, "pass": name,

@@ -50,7 +50,6 @@ extension BenchCommand {
       try requireFlag("--tokens", tokens, in: Limits.tokens)
       try requireFlag("--batch", batch, in: Limits.rows)
       try requireFlag("--runs", runs, in: Limits.repetitions)
-
       try BenchCommand.requireTokens([("--batch", batch), ("--prompt", prompt)])
       try BenchCommand.requireTokens([("--batch", batch), ("--tokens", tokens)])
       if unaligned, batch < 2 {
@@ -65,15 +64,14 @@ extension BenchCommand {
       try machine.apply {
         let device = try Device(machine.device)
         let benchmark = DecodeBenchmark(
-          model: try loaded(on: device), prompt: prompt, tokens: tokens, cycle: decoding.cycle, texts: batch,
-          isStaggered: unaligned, seed: seed,
-          cacheFormat: decoding.keyValueCache)
+          model: try loaded(on: device), prompt: prompt, tokens: tokens, cycle: decoding.cycle, sequences: batch,
+          isStaggered: unaligned, seed: seed, cacheFormat: decoding.keyValueCache)
         let peak = try ArithmeticPeak.measure(on: device, dtype: device.computeDType)
         let measured = try benchmark.run(times: runs) { try bandwidth(on: device) }
         let report = try DecodeReport(
           benchmark, measured.times, on: .init(productPeak: peak, threads: Machine.threadCount),
           weights: benchmark.weightType, peakBytes: device.kind == .cpu ? measured.peakBytes : device.peakBytes)
-        try StandardOutput.line(json ? line(report) : report.text)
+        try json ? StandardOutput.line(json: report) : StandardOutput.line(report.text)
       }
     }
 
@@ -112,12 +110,6 @@ extension BenchCommand {
       do {
         return try LanguageModel(configuration, weights: weights, computingIn: device.activations(for: type))
       } catch let error as ConfigurationError { throw CommandError("\(file): \(error)") }
-    }
-
-    private func line(_ report: DecodeReport) throws -> String {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys]
-      return String(decoding: try encoder.encode(report), as: UTF8.self)
     }
   }
 }

@@ -102,7 +102,7 @@ private struct StepBenchmark {
     }
     let trainingStep = TrainingStep(model, optimizer, recomputesLayers: recomputesLayers)
     self.trainingStep = trainingStep
-    graphStep = CUDAGraph.recorder(for: device).map { GraphTrainingStep(trainingStep, capture: $0) }
+    graphStep = CUDAGraph.capturer(for: device).map { GraphTrainingStep(trainingStep, capture: $0) }
   }
 
   /// The seconds of one step.

@@ -33,17 +33,12 @@ struct Chat: ParsableCommand {
 
   func validate() throws {
     try requireFlag("--max-tokens", maxTokens, in: Limits.tokens)
-
   }
 
   func run() throws {
     try options(sampling.overrides.applied(to: .init())).validate()
     try machine.apply {
-      let loaded = try LoadedModel(
-        fileURL(model), on: Device(machine.device), dtype: decoding.dtype?.dtype, quantizing: decoding.quantize
-      ) {
-        try decoding.split.apply(to: &$0, of: "\(model)/config.json", cycle: decoding.cycle)
-      }
+      let loaded = try decoding.loadedModel(model, on: machine.device)
       let session = try ChatSession(
         loaded, system: system, prompt: isWithoutThinking ? .direct : .thinking,
         options: options(loaded.generation.sampling(sampling.overrides)))
@@ -52,13 +47,7 @@ struct Chat: ParsableCommand {
   }
 
   private func options(_ choice: SamplingOptions) -> GenerationOptions {
-    var options = GenerationOptions()
-    options.sampling = choice
-    options.seed = sampling.seed
-    options.maximumTokens = maxTokens
-    options.cycle = decoding.cycle
-    options.cacheFormat = decoding.keyValueCache
-    return options
+    decoding.generation(choice, seed: sampling.seed, maximumTokens: maxTokens)
   }
 
   private func converse(_ session: ChatSession) throws {
@@ -66,10 +55,10 @@ struct Chat: ParsableCommand {
     let isTerminal = isatty(STDIN_FILENO) == 1
     var lines = StandardInput.Lines(limit: 1 << 20)
     while true {
-      if isTerminal { try write("> ") }
+      if isTerminal { try StandardOutput.write("> ") }
       guard let bytes = try lines.next() else { break }
       guard let line = String(validating: bytes, as: UTF8.self) else {
-        complain("the question is not UTF-8")
+        StandardError.line("the question is not UTF-8")
         continue
       }
       switch line.trimmingCharacters(in: .whitespaces) {
@@ -77,31 +66,27 @@ struct Chat: ParsableCommand {
       case "/exit": return
       case "/reset": session.reset()
       case let command where command.hasPrefix("/"):
-        complain("\(printable(command)): expected /reset, /exit or a question")
+        StandardError.line("\(printable(command)): expected /reset, /exit or a question")
       default: try answer(line, session, interrupt)
       }
     }
-    if isTerminal { try write("\n") }
+    if isTerminal { try StandardOutput.line() }
   }
 
   /// Answers a question. If that fails, the conversation continues.
   private func answer(_ question: String, _ session: ChatSession, _ interrupt: AnswerInterrupt) throws {
     do {
       try interrupt.during {
-        try session.answer(question, check: interrupt.check) { try write($0) }
+        try session.answer(question, check: interrupt.check) { try StandardOutput.write($0) }
       }
-      try write("\n")
+      try StandardOutput.line()
     } catch is CancellationError {
-      try write("\n")
-      complain("stopped")
+      try StandardOutput.line()
+      StandardError.line("stopped")
     } catch let error where error is GenerationError || error is TokenizationError {
-      complain(Failure.sentence(error))
+      StandardError.line(Failure.sentence(error))
     }
   }
-
-  private func write(_ text: String) throws { try StandardOutput.write(text) }
-
-  private func complain(_ sentence: String) { StandardError.line(sentence) }
 }
 
 /// Ctrl-C during an answer ends the answer; at any other time it ends the process.

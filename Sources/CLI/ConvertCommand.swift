@@ -37,7 +37,7 @@ struct Convert: ParsableCommand {
     let weights = source.weights
     // Floats are converted while they are written, quantized values here.
     let isDequantized = configuration.quantization != nil && dtype != nil
-    let tensors = isDequantized ? try withTorch { source.dequantized(as: dtype?.dtype) } : source.tensors
+    let tensors = try isDequantized ? weights.fused(as: dtype?.dtype) : source.tensors
     if isDequantized { configuration.quantization = nil }
     let type = configuration.quantization.map { "\($0)" } ?? (dtype?.dtype ?? source.dtype).map { "\($0)" } ?? "none"
     try target.write(

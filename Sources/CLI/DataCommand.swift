@@ -48,20 +48,16 @@ struct DataCommand: ParsableCommand {
       var options = DataPreparation.Options()
       options.validationFraction = validationFraction
       options.seed = seed
-      let preparation = try DataPreparation(
-        ManyArguments.separated(paths), encoder: loaded, options: options)
+      let preparation = try DataPreparation(ManyArguments.separated(paths), encoder: loaded, options: options)
       let outcome = try preparation.run(into: output) { progress in
         let share = 100 * progress.bytesRead / max(1, progress.bytesToRead)
         StandardError.line("\(share)%  \(progress.tokens) tokens")
       }
-      try copyTokenizer(to: fileURL(output, directoryHint: .isDirectory))
+      // Training and generation need the tokenizer.
+      let folder = fileURL(output, directoryHint: .isDirectory)
+      for (name, data) in try tokenizerFiles(tokenizer) { try AtomicFile.write(data, to: folder.appending(path: name)) }
       for note in outcome.notes { try StandardOutput.line(note) }
       try StandardOutput.line(Self.summary(outcome, output))
-    }
-
-    /// Copies the tokenizer, which training and generation need, into the folder of the data.
-    private func copyTokenizer(to folder: URL) throws {
-      for (name, data) in try tokenizerFiles(tokenizer) { try AtomicFile.write(data, to: folder.appending(path: name)) }
     }
 
     private static func summary(_ outcome: DataPreparation.Outcome, _ folder: String) -> String {

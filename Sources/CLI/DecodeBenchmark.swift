@@ -9,7 +9,7 @@ struct DecodeBenchmark {
   /// Tokens of a cycle; nil for ordinary decoding.
   let cycle: Int?
   /// Sequences that are decoded together, and whether each begins its cycles one step after the previous one.
-  let texts: Int
+  let sequences: Int
   let isStaggered: Bool
   let seed: UInt64
   /// The format of the key-value cache; nil for the default of the weights.
@@ -45,15 +45,15 @@ struct DecodeBenchmark {
     return (times, peak)
   }
 
-  private func prompts() throws -> [[Int]] {
+  private func prompts() throws -> [[TokenID]] {
     let generator = try Generator(seed: seed)
-    return try (0..<texts).map { _ in
+    return try (0..<sequences).map { _ in
       let all = try withTorch { Tensor.integers([prompt], in: 0..<model.configuration.vocabularySize, from: generator) }
-      return try all.elements(Int64.self).map { Int($0) }
+      return try all.elements(Int64.self).map(TokenID.init(clamping:))
     }
   }
 
-  private func run(_ prompts: [[Int]], steps: Int) throws -> Times {
+  private func run(_ prompts: [[TokenID]], steps: Int) throws -> Times {
     let session = try Session(self)
     let device = model.weights.device
     let clock = ContinuousClock()
@@ -86,7 +86,7 @@ private struct Session {
     // One step ahead, and those that stagger the sequences.
     let capacity = min(
       benchmark.prompt + benchmark.tokens + 1 + (benchmark.cycle ?? 0), model.configuration.contextLength)
-    sessions = try (0..<benchmark.texts).map { _ in
+    sessions = try (0..<benchmark.sequences).map { _ in
       try DecodingSession(model, cycle: benchmark.cycle, cacheFormat: format, capacity: capacity)
     }
     iterator = BatchTokenIterator(model)
@@ -94,10 +94,10 @@ private struct Session {
   }
 
   /// The logits `[V]` after each prompt.
-  func prefill(_ prompts: [[Int]]) throws -> [Tensor] { try zip(sessions, prompts).map { try $0.prefill($1) } }
+  func prefill(_ prompts: [[TokenID]]) throws -> [Tensor] { try zip(sessions, prompts).map { try $0.prefill($1) } }
 
   /// Starts to decode after these tokens, one of each sequence.
-  func start(_ tokens: [Int]) {
+  func start(_ tokens: [TokenID]) {
     iterator.sequences = zip(sessions, tokens).enumerated().map { index, sequence in
       ActiveSequence(id: index, session: sequence.0, sampler: sampler, last: sequence.1)
     }
@@ -107,7 +107,7 @@ private struct Session {
   func step() throws { _ = try iterator.next() }
 
   /// Appends i modulo the cycle tokens to sequence i; returns each sequence's next token.
-  func stagger(_ tokens: [Int]) throws -> [Int] {
+  func stagger(_ tokens: [TokenID]) throws -> [TokenID] {
     try zip(sessions, tokens).enumerated().map { index, sequence in
       try (0..<(index % sequence.0.cycle)).reduce(sequence.1) { token, _ in
         try sample([sequence.0.append(token)])[0]
@@ -115,5 +115,5 @@ private struct Session {
     }
   }
 
-  func sample(_ logits: [Tensor]) throws -> [Int] { try logits.map { try sampler.next($0, after: []) } }
+  func sample(_ logits: [Tensor]) throws -> [TokenID] { try logits.map { try sampler.next($0, after: []) } }
 }

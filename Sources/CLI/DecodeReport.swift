@@ -38,24 +38,24 @@ struct DecodeReport: Encodable {
   ) throws {
     let cycle = benchmark.cycle
     let configuration = benchmark.model.configuration
-    let cost = try DirectDecodingCost(benchmark.model, cycle: cycle, sequences: benchmark.texts)
-    (prompt, tokens, batch, runs) = (benchmark.prompt, benchmark.tokens, benchmark.texts, times.count)
+    let cost = try DirectDecodingCost(benchmark.model, cycle: cycle, sequences: benchmark.sequences)
+    (prompt, tokens, batch, runs) = (benchmark.prompt, benchmark.tokens, benchmark.sequences, times.count)
     (self.cycle, self.weights, self.peakBytes, threads) = (cycle, weights, peakBytes, machine.threads)
-    let texts = Double(benchmark.texts)
+    let sequences = Double(benchmark.sequences)
     prefillSeconds = Self.median(times.map(\.prefill))
     firstTokenSeconds = Self.median(times.map(\.firstToken))
-    prefillTokensPerSecond = texts * Double(prompt) / prefillSeconds
-    tokenSeconds = Self.median(times.flatMap { Self.cycles($0.steps, of: cycle ?? 1) }) / texts
-    tokensPerSecond = texts * Double(tokens) / Self.median(times.map { $0.steps.reduce(0, +) })
+    prefillTokensPerSecond = sequences * Double(prompt) / prefillSeconds
+    tokenSeconds = Self.median(times.flatMap { Self.cycles($0.steps, of: cycle ?? 1) }) / sequences
+    tokensPerSecond = sequences * Double(tokens) / Self.median(times.map { $0.steps.reduce(0, +) })
     bytesPerToken = cost.bytesPerToken
     readBandwidth = Self.median(times.map(\.readBandwidth))
     let bytes = bytesPerToken
     shareOfBound = Self.median(
       times.map { run in
-        bytes * texts / Self.median(Self.cycles(run.steps, of: cycle ?? 1)) / run.readBandwidth
+        bytes * sequences / Self.median(Self.cycles(run.steps, of: cycle ?? 1)) / run.readBandwidth
       })
     productPeak = machine.productPeak
-    let operations = texts * ModelCost.operations(ofPrompt: prompt, configuration)
+    let operations = sequences * ModelCost.operations(ofPrompt: prompt, configuration)
     prefillShare = operations / prefillSeconds / productPeak
     speedUpBound = cycle.map { _ in cost.bound }
     reading = DirectReport.reading(cost, at: tokensPerSecond, isDirect: cycle != nil, configuration)

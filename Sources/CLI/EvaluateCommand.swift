@@ -65,8 +65,7 @@ struct Evaluate: ParsableCommand {
         throw CommandError(
           "--rows is \(rows): expected at most \(Limits.batchTokens.upperBound) tokens at once, in rows of \(length)")
       }
-      let batches = try dataset.validationBatches(
-        rows: rows, length: length, limit: tokens ?? .max)
+      let batches = try dataset.validationBatches(rows: rows, length: length, limit: tokens ?? .max)
       let moved = batches.lazy.map { $0.to(device) }
       let byteLengths = dataset.byteLengths.to(device)
       if let cycles {
@@ -74,10 +73,10 @@ struct Evaluate: ParsableCommand {
         let evaluation = try named(loaded) {
           try DirectEvaluation(loaded, cycles: cycles, untuned: reference, on: moved, byteLengths: byteLengths)
         }
-        try StandardOutput.line(json ? Self.line(evaluation) : Self.text(evaluation))
+        try json ? StandardOutput.line(json: evaluation) : StandardOutput.line(Self.text(evaluation))
       } else {
         let evaluation = try named(loaded) { try Evaluation(loaded, on: moved, byteLengths: byteLengths) }
-        try StandardOutput.line(json ? Self.line(evaluation) : Self.text(evaluation))
+        try json ? StandardOutput.line(json: evaluation) : StandardOutput.line(Self.text(evaluation))
       }
     }
   }
@@ -106,17 +105,11 @@ struct Evaluate: ParsableCommand {
   private func cycleLengths() throws -> [Int]? {
     guard let cycle else { return nil }
     return try cycle.split(separator: ",", omittingEmptySubsequences: false).map { text in
-      guard let length = Int(text), (1...1024).contains(length) else {
-        throw CommandError("--cycle is \(cycle): expected numbers from 1 to 1024 with commas between them")
+      guard let length = Int(text), Limits.cycle.contains(length) else {
+        throw CommandError("--cycle is \(cycle): expected numbers \(describe(Limits.cycle)) with commas between them")
       }
       return length
     }
-  }
-
-  private static func line(_ evaluation: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    return String(decoding: try encoder.encode(evaluation), as: UTF8.self)
   }
 
   private static func text(_ evaluation: DirectEvaluation) -> String {
@@ -142,11 +135,11 @@ struct Evaluate: ParsableCommand {
 
   private static func text(_ evaluation: Evaluation) -> String {
     var lines = [
-      "next-token loss  \(String(format: "%.4f", evaluation.nextTokenLoss)) nats",
-      "bits per byte    \(String(format: "%.4f", evaluation.bitsPerByte))",
+      "next-token loss  \(decimal(evaluation.nextTokenLoss, 4)) nats",
+      "bits per byte    \(decimal(evaluation.bitsPerByte, 4))",
     ]
     for (k, loss) in evaluation.mtpLosses.enumerated() {
-      lines.append("next-\(k + 2)-token   \(String(format: "%.4f", loss)) nats")
+      lines.append("next-\(k + 2)-token   \(decimal(loss, 4)) nats")
     }
     return (lines + ["tokens           \(evaluation.tokenCount)"]).joined(separator: "\n")
   }

@@ -55,3 +55,10 @@ enum Failure {
   /// One line of at most 2000 characters. A longer one loses its middle, because the problem is at the end.
   private static func line(_ text: some StringProtocol) -> String { printable(text, limit: 2000, end: 1000) }
 }
+
+/// An error of a command, as one sentence.
+struct CommandError: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}

@@ -22,7 +22,7 @@ extension Generate {
       lines += file.last?.line ?? 0
     }
     try machine.apply {
-      let loaded = try loadedModel()
+      let loaded = try decoding.loadedModel(model, on: machine.device)
       let options = try options(loaded.generation.sampling(sampling.overrides))
       let tokens = try prompts.map(loaded.promptTokens)
       let encoder = JSONEncoder()
@@ -45,7 +45,7 @@ extension Generate {
       let seconds = (clock.now - start) / .seconds(1)
       let count = results.reduce(0) { $0 + $1.tokens.count }
       let line = String(
-        format: "%d texts · %d prompt tokens · %d new tokens · %.1f s · %.1f tokens/s", results.count,
+        format: "%d sequences · %d prompt tokens · %d new tokens · %.1f s · %.1f tokens/s", results.count,
         results.reduce(0) { $0 + $1.promptTokenCount }, count, seconds, Double(count) / max(seconds, 1e-9))
       StandardError.line(line)
     }

@@ -60,7 +60,6 @@ struct Generate: ParsableCommand {
 
   func validate() throws {
     try requireFlag("--max-tokens", maxTokens, in: Limits.tokens)
-
     let prompts = [("--prompt", prompt), ("--prompt-file", promptFile), ("--batch", batch)].filter { $0.1 != nil }
     if prompts.count > 1 {
       throw ValidationError("\(prompts[0].0) and \(prompts[1].0) are both given: expected one of them")
@@ -75,7 +74,7 @@ struct Generate: ParsableCommand {
     if let batch { return try runBatch(batch) }
     let text = try promptText()
     try machine.apply {
-      let loaded = try loadedModel()
+      let loaded = try decoding.loadedModel(model, on: machine.device, drafts: draft == .direct)
       let options = try options(loaded.generation.sampling(sampling.overrides))
       let result = try loaded.generate(text, options: options) { try StandardOutput.write($0) }
       try StandardOutput.line()
@@ -83,16 +82,6 @@ struct Generate: ParsableCommand {
       if let drafts = result.drafts { lines.append(DirectReport.line(drafts)) }
       if stats { lines += try report(result, of: loaded, comparedWith: text, options) }
       StandardError.line(lines.joined(separator: "\n"))
-    }
-  }
-
-  /// The model, with the requested layer split.
-  func loadedModel() throws -> LoadedModel {
-    try LoadedModel(
-      fileURL(model), on: Device(machine.device), dtype: decoding.dtype?.dtype, quantizing: decoding.quantize
-    ) {
-      try decoding.split.apply(
-        to: &$0, of: "\(model)/config.json", cycle: decoding.cycle, drafts: draft == .direct)
     }
   }
 
@@ -111,15 +100,10 @@ struct Generate: ParsableCommand {
 
   /// The generation options of the flags, with the given sampling options.
   func options(_ choice: SamplingOptions) -> GenerationOptions {
-    var options = GenerationOptions()
-    options.sampling = choice
-    options.seed = sampling.seed
-    options.maximumTokens = maxTokens
+    var options = decoding.generation(choice, seed: sampling.seed, maximumTokens: maxTokens)
     options.stopStrings = stop
-    options.cycle = decoding.cycle
     options.draftMethod = draft
     options.usesCache = !isWithoutCache
-    options.cacheFormat = decoding.keyValueCache
     return options
   }
 

@@ -45,7 +45,7 @@ struct Info: ParsableCommand {
 
   private func loadConfiguration(_ path: String) throws -> ModelConfiguration {
     let name = printable(path: path)
-    // What may not be examined says why when it is read.
+    // A path that may not be accessed is an error with a reason when it is read.
     guard access(path, F_OK) == 0 || errno == EACCES else {
       throw CommandError("\(name): there is no such file or folder")
     }

@@ -46,11 +46,7 @@ struct Init: ParsableCommand {
     let defaults = GenerationConfiguration(endOfTextTokens: configuration.endOfTextTokens)
     files[GenerationConfiguration.fileName] = try JSONEncoder().encode(defaults)
     let weights = WeightStore(seed: seed, dtype: dtype.dtype)
-    do { _ = try LanguageModel(configuration, weights: weights) } catch let error
-      where error is ConfigurationError || error is TorchError
-    {
-      throw CommandError("\(printable(path: config)): \(error)")
-    }
+    try weights.fill(configuration, of: config)
     try target.write(
       configuration: configuration.json(dtype: dtype.dtype),
       tensors: weights.tensors.map { (name: $0.key, tensor: $0.value) }, extraFiles: files,

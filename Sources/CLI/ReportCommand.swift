@@ -56,7 +56,7 @@ struct ReportCommand: ParsableCommand {
 
   /// Fails if the page would replace a file that is not a report, such as a run's metrics.
   private func requirePage(_ path: String) throws {
-    guard isThere(path) else { return }
+    guard exists(path) else { return }
     let beginning = try openRegularFile(path).read(upToCount: Report.beginning.utf8.count) ?? Data()
     guard beginning.isEmpty || beginning.elementsEqual(Report.beginning.utf8) else {
       throw CommandError("\(printable(path: path)): is no report: expected a new file, or an earlier report to replace")
@@ -77,17 +77,13 @@ struct ReportCommand: ParsableCommand {
     let loaded = try LoadedModel(folder.appending(path: "best").resolvingSymlinksInPath())
     run.parameters = loaded.model.weights.parameterCount
     run.configuration = Self.describe(loaded.model.configuration)
-    var options = GenerationOptions()
-    options.maximumTokens = tokens
-    options.seed = 1
-    options.sampling.temperature = 0.8
-    let text = try loaded.generate(prompt, options: options).text
-    run.samples = [.init(prompt: prompt, continuation: text)]
+    let text = try loaded.generate(prompt, options: GenerationOptions(sampleOf: tokens, seed: 1)).text
+    run.samples = [(prompt, text)]
     return run
   }
 
   private static func points(_ name: String, _ lines: [MetricsFile.Line]) -> [Report.Point] {
-    lines.compactMap { line in line.values[name]?.number.map { .init(step: line.step, value: $0) } }
+    lines.compactMap { line in line.values[name].map { (line.step, $0) } }
   }
 
   private static func describe(_ model: ModelConfiguration) -> [(key: String, value: String)] {

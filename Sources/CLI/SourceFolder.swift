@@ -24,22 +24,14 @@ struct SourceFolder {
   init(_ path: String, fusingAs dtype: DType? = nil) throws {
     stored = try ModelSource(ModelFolder(fileURL(path)))
     var configuration = try ModelConfiguration(stored)
-    func checked(_ weights: WeightStore) throws -> WeightStore {
-      do { _ = try LanguageModel(configuration, weights: weights) } catch let error
-        where error is ConfigurationError || error is TorchError
-      {
-        throw CommandError("\(printable(path: path)): \(error)")
-      }
-      return weights
-    }
     let tensors = try stored.tensors(configuration)
-    var weights = try checked(
-      WeightStore(stored: tensors, mutable: false, adapters: stored.adapters(for: tensors)))
+    var weights = WeightStore(stored: tensors, mutable: false, adapters: try stored.adapters(for: tensors))
+    try weights.fill(configuration, of: path)
     if weights.adapters != nil {
       configuration.quantization = nil
-      let fused = try weights.fused(as: dtype)
-      weights = try checked(
-        WeightStore(stored: Dictionary(uniqueKeysWithValues: fused.map { ($0.name, $0.tensor) }), mutable: false))
+      let fused = try weights.fused(as: dtype).map { ($0.name, $0.tensor) }
+      weights = WeightStore(stored: Dictionary(uniqueKeysWithValues: fused), mutable: false)
+      try weights.fill(configuration, of: path)
     }
     self.configuration = configuration
     self.weights = weights
@@ -52,7 +44,7 @@ struct SourceFolder {
     var files: [String: Data] = [:]
     for name in Self.otherNames {
       let file = stored.file(name)
-      guard isThere(file.path) else { continue }
+      guard exists(file.path) else { continue }
       files[name] = try boundedContents(of: file, limit: Self.maximumOtherBytes)
     }
     return files
@@ -66,13 +58,18 @@ struct SourceFolder {
 
   /// All tensors, unchanged.
   var tensors: [(name: String, tensor: Tensor)] { weights.tensors.map { (name: $0.key, tensor: $0.value) } }
+}
 
-  /// All weights as floats, the quantized ones dequantized to `dtype`.
-  func dequantized(as dtype: DType?) -> [(name: String, tensor: Tensor)] {
-    let scales = Set(weights.matrices.keys.map(WeightMatrix.scalesName(of:)))
-    return tensors.filter { !scales.contains($0.name) }.map { name, tensor in
-      guard let matrix = weights.matrices[name], matrix.scheme != nil else { return (name, tensor) }
-      return (name, matrix.floats.to(dtype ?? .float32))
+extension WeightStore {
+  /// Requests all tensors of a model.
+  ///
+  /// - Parameter path: the path of the model or its configuration, for errors.
+  /// - Throws: `CommandError` if no model can be built from the configuration, or a tensor does not fit it.
+  func fill(_ configuration: ModelConfiguration, of path: String) throws {
+    do { _ = try LanguageModel(configuration, weights: self) } catch let error
+      where error is ConfigurationError || error is TorchError
+    {
+      throw CommandError("\(printable(path: path)): \(error)")
     }
   }
 }

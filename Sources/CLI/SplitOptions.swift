@@ -16,7 +16,7 @@ struct SplitOptions: ParsableArguments {
   ///
   /// - Parameters:
   ///   - file: the path of the configuration, for errors.
-  ///   - cycle: the maximum requested cycle length; nil for ordinary decoding.
+  ///   - cycle: the maximum requested cycle length, within `Limits.cycle`; nil for ordinary decoding.
   ///   - drafts: whether direct decoding is used for drafts.
   /// - Throws: `CommandError` if the split contradicts the configuration's own, does not fit the model's layers, or is
   ///   missing.
@@ -36,7 +36,6 @@ struct SplitOptions: ParsableArguments {
         "--encoding-layers is \(split.encodingLayers) and --decoding-layers \(decodingLayers): expected together at most "
           + "the model's \(configuration.layerCount) layers")
     }
-    guard (1...1024).contains(cycle) else { throw CommandError("--cycle is \(cycle): expected 1 to 1024") }
     configuration.directDecoding = split
   }
 

@@ -49,6 +49,15 @@ enum StandardOutput {
   /// - Throws: as `write`.
   static func line(_ text: String = "") throws { try write(text + "\n") }
 
+  /// Writes a value as a line of JSON with sorted keys.
+  ///
+  /// - Throws: as `write`.
+  static func line(json value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    try write(bytes: encoder.encode(value) + [UInt8(ascii: "\n")])
+  }
+
   /// Writes bytes.
   ///
   /// - Throws: as `write`.

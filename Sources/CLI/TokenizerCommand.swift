@@ -38,7 +38,7 @@ struct TokenizerCommand: ParsableCommand {
     var chat = false
 
     func run() throws {
-      guard !isThere("\(output)/config.json") else {
+      guard !exists("\(output)/config.json") else {
         throw CommandError("\(printable(path: output)): holds a model, which has a tokenizer: expected another folder")
       }
       let specialTokens = ["<|endoftext|>"] + (chat ? Conversation.requiredTokens : [])
@@ -108,10 +108,10 @@ struct TokenizerCommand: ParsableCommand {
 
 extension TokenizerCommand.Decode {
   /// The ids in a text, with white space between them.
-  private static func ids(in text: [UInt8]) throws -> [Int32] {
+  private static func ids(in text: [UInt8]) throws -> [TokenID] {
     try text.split(whereSeparator: { $0 == 0x20 || (0x09...0x0D).contains($0) }).map { word in
       let word = String(decoding: word, as: UTF8.self)
-      guard let id = Int32(word) else {
+      guard let id = TokenID(word) else {
         throw CommandError("\(quoted(word)) is not a token id: expected an integer")
       }
       return id
@@ -139,14 +139,7 @@ func tokenizerFiles(_ path: String) throws -> [String: Data] {
   guard file.lastPathComponent == Tokenizer.fileNames[0] else { return files }
   for name in Tokenizer.fileNames.dropFirst() {
     let other = file.deletingLastPathComponent().appending(path: name)
-    if isThere(other.path) { files[name] = try boundedContents(of: other, limit: limit) }
+    if exists(other.path) { files[name] = try boundedContents(of: other, limit: limit) }
   }
   return files
-}
-
-/// An error of a command, as one sentence.
-struct CommandError: Error, CustomStringConvertible {
-  let description: String
-
-  init(_ description: String) { self.description = description }
 }

@@ -73,7 +73,7 @@ struct Train: ParsableCommand {
       yaml: yaml, name: path, changes: changes, vocabularySize: training.description.vocabularySize,
       startingFrom: start)
     if recipe.model.endOfTextTokens.isEmpty {
-      recipe.model.endOfTextTokens = [Int(training.description.endOfText)]
+      recipe.model.endOfTextTokens = [training.description.endOfText]
     }
     // Absolute paths, so that the run can be resumed from any folder.
     recipe.data = fileURL(folder).standardizedFileURL.path
@@ -155,7 +155,7 @@ struct Train: ParsableCommand {
     guard tokens.allSatisfy({ $0 < recipe.model.vocabularySize }) else {
       throw CommandError("\(file): sample.prompt has a token that is not one of the model's (model.vocab_size)")
     }
-    let start = tokenizer.tokenToID("<|endoftext|>").map(Int.init) ?? recipe.model.endOfTextTokens.first
+    let start = tokenizer.tokenToID("<|endoftext|>") ?? recipe.model.endOfTextTokens.first
     guard !tokens.isEmpty || start != nil else {
       throw CommandError(
         "\(file): sample.prompt is empty: expected text, as the tokenizer has no token to start one from")
@@ -163,10 +163,7 @@ struct Train: ParsableCommand {
   }
 
   private static func sample(_ model: LanguageModel, _ tokenizer: Tokenizer, _ recipe: Recipe) throws -> String {
-    var options = GenerationOptions()
-    options.maximumTokens = recipe.sample.tokens
-    options.seed = recipe.training.seed
-    options.sampling.temperature = 0.8
+    var options = GenerationOptions(sampleOf: recipe.sample.tokens, seed: recipe.training.seed)
     options.cycle = recipe.directDecoding?.split.cycle
     let loaded = LoadedModel(model: model, tokenizer: tokenizer, endOfTextTokens: model.configuration.endOfTextTokens)
     return recipe.sample.prompt + (try loaded.generate(recipe.sample.prompt, options: options).text)

@@ -39,7 +39,7 @@ public func nextBytes(
     case 0: return chunk.isEmpty ? nil : chunk
     case EINTR: continue
     // Another process that shares a terminal or a pipe may have made it non-blocking.
-    case EAGAIN: _ = isReady(descriptor, within: -1)
+    case EAGAIN: _ = isReady(descriptor, for: POLLIN, within: -1)
     case EBADF: throw InputError("\(name): cannot be read: it is closed")
     case EISDIR: throw InputError("\(name): is a folder: expected text")
     default: throw InputError("\(name): cannot be read: \(systemReason(failure))")
@@ -61,7 +61,9 @@ public func boundedContents(ofStream path: String, limit: Int, timeout: Int32 = 
   defer { close(descriptor) }
   var status = stat()
   var first: [UInt8] = []
-  if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFIFO, !isReady(descriptor, within: timeout) {
+  if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFIFO,
+    !isReady(descriptor, for: POLLIN, within: timeout)
+  {
     // A FIFO without a writer is at its end; if a writer exists but has written nothing yet, this read fails.
     var byte: UInt8 = 0
     switch read(descriptor, &byte, 1) {
@@ -74,9 +76,9 @@ public func boundedContents(ofStream path: String, limit: Int, timeout: Int32 = 
   return first + (try boundedContents(ofDescriptor: descriptor, name: name, limit: limit - first.count))
 }
 
-/// Waits until a descriptor has bytes or is at its end; false after `milliseconds`. -1 waits forever.
-private func isReady(_ descriptor: Int32, within milliseconds: Int32) -> Bool {
-  var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+/// Waits until a read or a write of a descriptor does not block; false after `milliseconds`. -1 waits forever.
+func isReady(_ descriptor: Int32, for event: Int32, within milliseconds: Int32) -> Bool {
+  var request = pollfd(fd: descriptor, events: Int16(event), revents: 0)
   var result: Int32
   repeat { result = poll(&request, 1, milliseconds) } while result < 0 && errno == EINTR
   return result > 0

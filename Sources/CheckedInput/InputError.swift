@@ -12,5 +12,8 @@ public struct InputError: Error, CustomStringConvertible, Equatable, Sendable {
   public init(_ description: String) { self.description = description }
 }
 
+/// The sentence of an error about a file or folder: "path: problem".
+package func sentence(_ problem: String, at path: String) -> String { "\(printable(path: path)): \(problem)" }
+
 /// The operating system's description of its last error.
 package func systemReason(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }

@@ -9,7 +9,7 @@ public struct JSONScanner {
   public let file: String
   private let line: Int?
   /// The offset of the next byte.
-  public internal(set) var position = 0
+  var position = 0
 
   static let maximumDepth = 128
 
@@ -57,8 +57,7 @@ public struct JSONScanner {
   ///
   /// - Returns: false if it contains half of a surrogate pair; the appended bytes are not UTF-8 then.
   public mutating func string(into output: inout [UInt8]) throws -> Bool {
-    skipWhiteSpace()
-    guard peek() == UInt8(ascii: "\"") else { throw failure("expected a string") }
+    guard isAtString() else { throw failure("expected a string") }
     position += 1
     var isText = true
     while true {
@@ -111,7 +110,9 @@ public struct JSONScanner {
     switch peek() {
     case UInt8(ascii: "{"): try object { scanner, _ in try scanner.skip(depth: depth + 1) }
     case UInt8(ascii: "["): try array { try $0.skip(depth: depth + 1) }
-    case UInt8(ascii: "\""): try skipString()
+    case UInt8(ascii: "\""):
+      var ignored: [UInt8] = []
+      _ = try string(into: &ignored)
     case UInt8(ascii: "t"): _ = try literal("true", .boolean(true))
     case UInt8(ascii: "f"): _ = try literal("false", .boolean(false))
     case UInt8(ascii: "n"): _ = try literal("null", .null)
@@ -119,36 +120,18 @@ public struct JSONScanner {
     }
   }
 
-  private mutating func skipString() throws {
-    position += 1
-    var ignored: [UInt8] = []
-    while let byte = peek() {
-      guard byte >= 0x20 else { throw failure("a control character in a string") }
-      position += 1
-      if byte == UInt8(ascii: "\"") { return }
-      guard byte == UInt8(ascii: "\\") else { continue }
-      _ = try escape(into: &ignored)
-      ignored.removeAll(keepingCapacity: true)
-    }
-    throw failure("a string without an end")
-  }
-
   /// Whether the next value is an object; nothing is read.
-  public mutating func isAtObject() -> Bool {
-    skipWhiteSpace()
-    return peek() == UInt8(ascii: "{")
-  }
+  public mutating func isAtObject() -> Bool { isAt("{") }
 
   /// Whether the next value is a string; nothing is read.
-  public mutating func isAtString() -> Bool {
-    skipWhiteSpace()
-    return peek() == UInt8(ascii: "\"")
-  }
+  public mutating func isAtString() -> Bool { isAt("\"") }
 
   /// Whether the next value is an array; nothing is read.
-  public mutating func isAtArray() -> Bool {
+  public mutating func isAtArray() -> Bool { isAt("[") }
+
+  private mutating func isAt(_ character: Unicode.Scalar) -> Bool {
     skipWhiteSpace()
-    return peek() == UInt8(ascii: "[")
+    return peek() == UInt8(ascii: character)
   }
 
   /// The next value as a message shows it, for a value of an unexpected kind. Lists and objects are not read.
@@ -164,7 +147,7 @@ public struct JSONScanner {
     guard position == bytes.count else { throw failure("text after the end of the document") }
   }
 
-  /// Reads an integer from 0 to `limit`, or returns nil, with the position at the value, when it is something else.
+  /// Reads an integer from 0 to `limit`. Of any other value nothing is read, and nil is returned.
   public mutating func index(upTo limit: Int) -> Int? {
     skipWhiteSpace()
     let start = position
@@ -186,8 +169,7 @@ public struct JSONScanner {
     open: Unicode.Scalar, close: Unicode.Scalar, _ element: (inout JSONScanner) throws -> Void
   ) throws {
     try expect(open)
-    skipWhiteSpace()
-    if peek() == UInt8(ascii: close) {
+    if isAt(close) {
       position += 1
       return
     }
@@ -242,8 +224,7 @@ public struct JSONScanner {
   }
 
   private mutating func expect(_ character: Unicode.Scalar) throws {
-    skipWhiteSpace()
-    guard peek() == UInt8(ascii: character) else { throw failure("expected '\(character)'") }
+    guard isAt(character) else { throw failure("expected '\(character)'") }
     position += 1
   }
 

@@ -1,3 +1,5 @@
+import OrderedCollections
+
 /// A JSON value in memory, with numbers as they are spelled in the file.
 public enum JSONValue: Sendable, Hashable {
   case null
@@ -50,45 +52,34 @@ public struct JSONNumber: Sendable, Hashable {
 /// The members of a JSON object in file order. If a key occurs several times, its last value counts, as in Python,
 /// JavaScript and jq.
 public struct JSONObject: Sendable, Hashable, Sequence {
-  private var places: [ExactString: Int] = [:]
-  private var members: [(key: String, value: JSONValue)] = []
+  private var members: OrderedDictionary<ExactString, JSONValue> = [:]
 
   /// An empty object.
   public init() {}
 
   /// The value of a key; nil removes it. Keys are compared by their bytes.
   public subscript(key: String) -> JSONValue? {
-    get { places[ExactString(key)].map { members[$0].value } }
-    set {
-      let exact = ExactString(key)
-      switch (places[exact], newValue) {
-      case (let place?, let value?): members[place].value = value
-      case (nil, let value?):
-        places[exact] = members.count
-        members.append((key, value))
-      case (let place?, nil):
-        members.remove(at: place)
-        places = Dictionary(uniqueKeysWithValues: members.enumerated().map { (ExactString($1.key), $0) })
-      case (nil, nil): break
-      }
-    }
+    get { members[ExactString(key)] }
+    set { members[ExactString(key)] = newValue }
   }
 
   /// The number of members.
   public var count: Int { members.count }
 
   /// The keys in their order.
-  public var keys: [String] { members.map(\.key) }
+  public var keys: [String] { members.keys.map(\.description) }
 
   /// Iterates over the members in file order.
-  public func makeIterator() -> IndexingIterator<[(key: String, value: JSONValue)]> { members.makeIterator() }
+  public func makeIterator() -> some IteratorProtocol<(key: String, value: JSONValue)> {
+    members.lazy.map { (key: $0.description, value: $1) }.makeIterator()
+  }
 
   /// Whether both have the same keys with the same values, in any order.
   public static func == (first: JSONObject, second: JSONObject) -> Bool {
-    first.count == second.count && first.members.allSatisfy { second[$0.key] == $0.value }
+    first.count == second.count && first.members.allSatisfy { second.members[$0] == $1 }
   }
 
-  /// Hashes what `==` compares.
+  /// Hashes the number of members, which does not depend on their order.
   public func hash(into hasher: inout Hasher) { hasher.combine(count) }
 }
 

@@ -3,12 +3,6 @@
 /// `Int(_: Double)`, `+` and `*` end the process where the result does not fit. Values from files and flags use these
 /// functions instead.
 extension Int {
-  /// The value of `number`, which must be an integer within `range`; nil otherwise.
-  public init?(_ number: Double, in range: ClosedRange<Int>) {
-    guard let value = Int(exactly: number), range.contains(value) else { return nil }
-    self = value
-  }
-
   /// `number` rounded to the nearest integer and clamped to `range`; the lower bound for NaN.
   ///
   /// For values that are only displayed, such as a duration or a count of pixels.
@@ -47,7 +41,4 @@ extension Int {
     }
     return result
   }
-
-  /// The sum of all terms; nil if a partial sum does not fit in 64 bits.
-  public static func sum(_ terms: Int...) -> Int? { sum(terms) }
 }

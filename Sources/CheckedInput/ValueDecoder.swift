@@ -101,23 +101,13 @@ private struct Node: Decoder, SingleValueDecodingContainer {
     return result
   }
 
-  func decode(_ type: Int.Type) throws -> Int { try integer(type) }
-  func decode(_ type: Int8.Type) throws -> Int8 { try integer(type) }
-  func decode(_ type: Int16.Type) throws -> Int16 { try integer(type) }
-  func decode(_ type: Int32.Type) throws -> Int32 { try integer(type) }
-  func decode(_ type: Int64.Type) throws -> Int64 { try integer(type) }
-  func decode(_ type: UInt.Type) throws -> UInt { try integer(type) }
-  func decode(_ type: UInt8.Type) throws -> UInt8 { try integer(type) }
-  func decode(_ type: UInt16.Type) throws -> UInt16 { try integer(type) }
-  func decode(_ type: UInt32.Type) throws -> UInt32 { try integer(type) }
-  func decode(_ type: UInt64.Type) throws -> UInt64 { try integer(type) }
-
   func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
     if let words = choices(of: type) {
       guard case .string(let text) = value, words.contains(where: { ExactString($0) == ExactString(text) }) else {
         throw mismatch(type, "one of \(words.joined(separator: ", "))")
       }
     }
+    if let type = type as? any FixedWidthInteger.Type, let integer = try integer(type) as? Value { return integer }
     if type == JSONValue.self, let value = value as? Value { return value }
     return try Value(from: self)
   }

@@ -19,10 +19,8 @@ package func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at 
     }
     switch errno {
     case EINTR: continue
-    case EAGAIN:
-      // Another process that shares a terminal or a pipe may have made it non-blocking.
-      var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-      _ = poll(&request, 1, -1)
+    // Another process that shares a terminal or a pipe may have made it non-blocking.
+    case EAGAIN: _ = isReady(descriptor, for: POLLOUT, within: -1)
     // A write of zero bytes sets no errno.
     case let code: return count < 0 ? code : EIO
     }

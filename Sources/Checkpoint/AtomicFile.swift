@@ -1,4 +1,5 @@
 import Foundation
+import WidebandCheckedInput
 
 /// Writes files atomically: a reader sees the old file or the new one, never a part.
 ///
@@ -24,8 +25,7 @@ public enum AtomicFile {
   ) throws {
     // The rename would replace a device or a FIFO by a file.
     let path = url.path
-    var status = stat()
-    if stat(path, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
+    if let status = fileStatus(path), ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
       throw CheckpointError.notWritable(path, "is a device or a FIFO: expected the name of a file")
     }
     let folder = url.deletingLastPathComponent()
@@ -33,7 +33,7 @@ public enum AtomicFile {
     let file = try FileDescriptor(creating: temporary, for: path)
     _ = file.lock()
     do {
-      try body(file.append)
+      try body { try file.write($0) }
       try file.synchronize()
       guard rename(temporary, path) == 0 else {
         throw CheckpointError.notWritable(path, "cannot rename the temporary file into place", errno: errno)

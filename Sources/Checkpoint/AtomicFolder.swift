@@ -53,7 +53,7 @@ public enum AtomicFolder {
       // A folder is restored only if no newer one of that name exists.
       if let replaced = temporary.replaced {
         let original = folder.appending(path: replaced).path
-        if !isThere(original), rename(leftOver.path, original) == 0 { continue }
+        if !exists(original), rename(leftOver.path, original) == 0 { continue }
       }
       do { try FileManager.default.removeItem(at: leftOver) } catch {
         failure = failure ?? CheckpointError.notWritable(leftOver.path, "cannot be removed: \(reason(error))")

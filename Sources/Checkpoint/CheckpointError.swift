@@ -39,39 +39,31 @@ public enum CheckpointError: Error, CustomStringConvertible, Sendable, Equatable
   }
 }
 
+// The cases with the sentence "path: problem".
 extension CheckpointError {
-  /// `unreadable`, with the sentence "path: problem".
-  package static func unreadable(_ path: String, _ problem: String) -> CheckpointError {
-    .unreadable(path: path, sentence: "\(printable(path: path)): \(problem)")
+  package static func unreadable(_ path: String, _ problem: String) -> Self {
+    .unreadable(path: path, sentence: sentence(problem, at: path))
+  }
+  package static func malformed(_ path: String, _ problem: String) -> Self {
+    .malformed(path: path, sentence: sentence(problem, at: path))
+  }
+  package static func mismatch(_ path: String, _ problem: String) -> Self {
+    .mismatch(path: path, sentence: sentence(problem, at: path))
+  }
+  package static func notWritable(_ path: String, _ problem: String) -> Self {
+    .notWritable(path: path, sentence: sentence(problem, at: path))
+  }
+  package static func exists(_ path: String, _ problem: String) -> Self {
+    .exists(path: path, sentence: sentence(problem, at: path))
   }
 
-  /// `malformed`, with the sentence "path: problem".
-  package static func malformed(_ path: String, _ problem: String) -> CheckpointError {
-    .malformed(path: path, sentence: "\(printable(path: path)): \(problem)")
-  }
-
-  /// `mismatch`, with the sentence "path: problem".
-  package static func mismatch(_ path: String, _ problem: String) -> CheckpointError {
-    .mismatch(path: path, sentence: "\(printable(path: path)): \(problem)")
-  }
-
-  /// `notWritable`, with the sentence "path: problem".
-  package static func notWritable(_ path: String, _ problem: String) -> CheckpointError {
-    .notWritable(path: path, sentence: "\(printable(path: path)): \(problem)")
-  }
-
-  /// `exists`, with the sentence "path: problem".
-  package static func exists(_ path: String, _ problem: String) -> CheckpointError {
-    .exists(path: path, sentence: "\(printable(path: path)): \(problem)")
-  }
-
-  /// `unreadable`, with the sentence "path: problem: reason" for a value of `errno`.
-  static func unreadable(_ path: String, _ problem: String, errno code: Int32) -> CheckpointError {
+  /// `unreadable`, with the system's reason for a value of `errno`.
+  static func unreadable(_ path: String, _ problem: String, errno code: Int32) -> Self {
     unreadable(path, "\(problem): \(systemReason(code))")
   }
 
-  /// `notWritable`, with the sentence "path: problem: reason" for a value of `errno`.
-  static func notWritable(_ path: String, _ problem: String, errno code: Int32) -> CheckpointError {
+  /// `notWritable`, with the system's reason for a value of `errno`.
+  static func notWritable(_ path: String, _ problem: String, errno code: Int32) -> Self {
     notWritable(path, "\(problem): \(systemReason(code))")
   }
 }

@@ -52,10 +52,24 @@ final class FileDescriptor {
     return UnsafeRawPointer(memory)
   }
 
-  /// Writes all of `bytes` after what was written before.
-  func append(_ bytes: UnsafeRawBufferPointer) throws {
-    let code = writeAll(bytes, to: number)
+  /// Opens or creates a file for reading and writing.
+  convenience init(writing path: String) throws {
+    let number = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    guard number >= 0 else { throw CheckpointError.notWritable(path, "cannot be opened for writing", errno: errno) }
+    self.init(number, path: path)
+  }
+
+  /// Writes all of `bytes`, at an offset or after what was written before.
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int? = nil) throws {
+    let code = writeAll(bytes, to: number, at: offset)
     guard code == 0 else { throw CheckpointError.notWritable(path, "cannot write \(bytes.count) bytes", errno: code) }
+  }
+
+  /// Removes everything from byte `size` on.
+  func truncate(to size: Int) throws {
+    guard ftruncate(number, off_t(size)) == 0 else {
+      throw CheckpointError.notWritable(path, "cannot be shortened", errno: errno)
+    }
   }
 
   /// Locks the open file for the lifetime of this object; false if another descriptor holds the lock.

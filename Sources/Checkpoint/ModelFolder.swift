@@ -24,7 +24,7 @@ public struct ModelFolder: Sendable {
   public func configurationData() throws -> Data {
     try requireFolder()
     let configuration = url.appending(path: Self.configurationName)
-    guard exists(configuration) else {
+    guard exists(configuration.path) else {
       throw CheckpointError.unreadable(configuration.path, "is missing from the model folder")
     }
     do { return try boundedContents(of: configuration, limit: Self.maximumConfigurationBytes) } catch {
@@ -33,7 +33,9 @@ public struct ModelFolder: Sendable {
   }
 
   /// Whether the folder has weights, in one file or in shards.
-  public var hasWeights: Bool { [Self.weightsName, ShardIndex.fileName].contains { exists(url.appending(path: $0)) } }
+  public var hasWeights: Bool {
+    [Self.weightsName, ShardIndex.fileName].contains { exists(url.appending(path: $0).path) }
+  }
 
   /// All weights by name, as views of the mapped files. They must not be written to.
   ///
@@ -41,9 +43,9 @@ public struct ModelFolder: Sendable {
   public func readTensors() throws -> [String: Tensor] {
     try requireFolder()
     let weights = url.appending(path: Self.weightsName)
-    if exists(weights) { return try SafetensorsFile(weights).tensors() }
+    if exists(weights.path) { return try SafetensorsFile(weights).tensors() }
     let index = url.appending(path: ShardIndex.fileName)
-    guard exists(index) else {
+    guard exists(index.path) else {
       throw CheckpointError.unreadable(url.path, "holds neither \(Self.weightsName) nor \(ShardIndex.fileName)")
     }
     return try ShardIndex(index).readTensors(in: url)
@@ -89,7 +91,7 @@ public struct ModelFolder: Sendable {
     }
     var index: [String: String] = [:]
     for (position, shard) in shards.enumerated() {
-      let file = "model-\(Self.fiveDigits(position + 1))-of-\(Self.fiveDigits(shards.count)).safetensors"
+      let file = String(format: "model-%05ld-of-%05ld.safetensors", position + 1, shards.count)
       try Safetensors.write(shard, dtype: dtype, requiringFinite: true, to: folder.appending(path: file))
       for (name, _) in shard {
         guard index.updateValue(file, forKey: name) == nil else {
@@ -124,16 +126,10 @@ public struct ModelFolder: Sendable {
     tensor.count * Safetensors.stored(tensor, dtype).size
   }
 
-  private static func fiveDigits(_ number: Int) -> String {
-    String(repeating: "0", count: max(0, 5 - "\(number)".count)) + "\(number)"
-  }
-
-  private func exists(_ url: URL) -> Bool { isThere(url.path) }
-
   private func requireFolder() throws {
     let path = url.path
     if isFolder(path) { return }
-    guard isThere(path) else { throw CheckpointError.unreadable(path, "there is no such model folder") }
+    guard exists(path) else { throw CheckpointError.unreadable(path, "there is no such model folder") }
     guard access(path, F_OK) == 0 else {
       throw CheckpointError.unreadable(path, "cannot be examined", errno: errno)
     }
@@ -146,7 +142,7 @@ public struct ModelFolder: Sendable {
   ///
   /// - Throws: `CheckpointError` naming the path.
   public func requireNew() throws {
-    guard exists(url) else { return }
+    guard exists(url.path) else { return }
     try requireFolder()
     let content: [String]
     do { content = try FileManager.default.contentsOfDirectory(atPath: url.path) } catch {

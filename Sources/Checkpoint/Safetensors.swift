@@ -73,7 +73,7 @@ public enum Safetensors {
   ) throws -> Data {
     var members: [String] = []
     if !metadata.isEmpty {
-      let pairs = try metadata.sorted { $0.key < $1.key }.map { "\(try literal($0.key)):\(try literal($0.value))" }
+      let pairs = try metadata.sorted { $0.key < $1.key }.map { try jsonString($0.key) + ":" + jsonString($0.value) }
       members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
     }
     var names: Set<String> = ["__metadata__"]
@@ -85,18 +85,12 @@ public enum Safetensors {
       let end = offset + entry.tensor.count * entry.dtype.size
       let shape = entry.tensor.shape.map(String.init).joined(separator: ",")
       let type = "\"dtype\":\"\(entry.dtype.safetensorsName)\",\"shape\":[\(shape)]"
-      members.append("\(try literal(entry.name)):{\(type),\"data_offsets\":[\(offset),\(end)]}")
+      members.append("\(try jsonString(entry.name)):{\(type),\"data_offsets\":[\(offset),\(end)]}")
       offset = end
     }
     let text = Data("{\(members.joined(separator: ","))}".utf8)
     let padding = Data(repeating: UInt8(ascii: " "), count: (8 - text.count % 8) % 8)
     let length = UInt64(text.count + padding.count)
     return withUnsafeBytes(of: length.littleEndian) { Data($0) } + text + padding
-  }
-
-  private static func literal(_ text: String) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .withoutEscapingSlashes
-    return String(decoding: try encoder.encode(text), as: UTF8.self)
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import OrderedCollections
 import WidebandCheckedInput
 import WidebandTorch
 
@@ -16,8 +17,7 @@ public struct SafetensorsFile: Sendable {
   public let metadata: [String: String]
 
   let mapping: MappedFile
-  private let entries: [SafetensorsHeader.Entry]
-  private let places: [ExactString: Int]
+  private let entries: OrderedDictionary<ExactString, SafetensorsHeader.Entry>
   private let dataStart: Int
 
   /// Opens the file at `url`.
@@ -28,32 +28,23 @@ public struct SafetensorsFile: Sendable {
     mapping = try MappedFile(url.path)
     let header = try mapping.withBytes { try SafetensorsHeader($0, path: url.path) }
     metadata = header.metadata
-    entries = header.entries
-    places = Dictionary(uniqueKeysWithValues: entries.enumerated().map { (ExactString($1.name), $0) })
+    entries = OrderedDictionary(uniqueKeysWithValues: header.entries.map { (ExactString($0.name), $0) })
     dataStart = header.dataStart
   }
 
   /// The names of all tensors in the order of their data.
-  public var names: [String] { entries.map(\.name) }
+  public var names: [String] { entries.values.map(\.name) }
 
   /// Whether there is a tensor of this name.
-  public func has(_ name: String) -> Bool { places[ExactString(name)] != nil }
-
-  /// The dtype of a tensor.
-  ///
-  /// - Throws: `CheckpointError` if the file has no tensor of this name.
-  public func dtype(of name: String) throws -> DType { try entry(name).dtype }
-
-  /// The shape of a tensor.
-  ///
-  /// - Throws: `CheckpointError` if the file has no tensor of this name.
-  public func shape(of name: String) throws -> [Int] { try entry(name).shape }
+  public func has(_ name: String) -> Bool { entries[ExactString(name)] != nil }
 
   /// A tensor over the file's bytes; it is copied only if the file does not align it to its dtype.
   ///
   /// - Throws: `CheckpointError` if the file has no tensor of this name, or a BOOL in it is neither 0 nor 1.
   public func tensor(_ name: String) throws -> Tensor {
-    let entry = try entry(name)
+    guard let entry = entries[ExactString(name)] else {
+      throw CheckpointError.mismatch(url.path, "has no tensor \(quoted(name))")
+    }
     return try withTorch { try tensor(entry) }
   }
 
@@ -64,7 +55,7 @@ public struct SafetensorsFile: Sendable {
   public func tensors() throws -> [String: Tensor] {
     var tensors = [String: Tensor](minimumCapacity: entries.count)
     try withTorch {
-      for entry in entries {
+      for entry in entries.values {
         guard tensors.updateValue(try tensor(entry), forKey: entry.name) == nil else {
           throw CheckpointError.malformed(
             url.path, "two tensors are called \(quoted(entry.name)), in letters that are composed differently")
@@ -93,13 +84,6 @@ public struct SafetensorsFile: Sendable {
     guard entry.dtype == .bool, let index = bytes.firstIndex(where: { $0 > 1 }) else { return }
     let place = "tensor \(quoted(entry.name)): element \(index)"
     throw CheckpointError.malformed(url.path, "\(place) is \(bytes[index]), expected a BOOL of 0 or 1")
-  }
-
-  private func entry(_ name: String) throws -> SafetensorsHeader.Entry {
-    guard let place = places[ExactString(name)] else {
-      throw CheckpointError.mismatch(url.path, "has no tensor \(quoted(name))")
-    }
-    return entries[place]
   }
 
   /// A copy of bytes with an alignment that suits every dtype.

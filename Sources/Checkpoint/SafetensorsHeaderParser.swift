@@ -1,3 +1,4 @@
+import OrderedCollections
 import WidebandCheckedInput
 import WidebandTorch
 
@@ -31,23 +32,19 @@ struct SafetensorsHeaderParser {
 
   private func document(_ scanner: inout JSONScanner) throws -> ([String: String], [SafetensorsHeader.Entry]) {
     var metadata: [String: String] = [:]
-    var entries: [SafetensorsHeader.Entry] = []
-    var places: [ExactString: Int] = [:]
+    var entriesByName: OrderedDictionary<ExactString, SafetensorsHeader.Entry> = [:]
     try scanner.object("the header", in: path) { scanner, key in
       guard !key.elementsEqual("__metadata__".utf8) else {
         metadata = try self.metadata(&scanner)
         return
       }
       let entry = try entry(text(key), &scanner)
-      if let place = places.updateValue(entries.count, forKey: ExactString(entry.name)) {
-        places[ExactString(entry.name)] = place
-        entries[place] = entry
-      } else {
-        entries.append(entry)
-      }
+      entriesByName[ExactString(entry.name)] = entry
     }
     try scanner.end()
-    entries.sort { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }
+    let entries = entriesByName.values.sorted {
+      ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+    }
     try requireCover(entries)
     return (metadata, entries)
   }

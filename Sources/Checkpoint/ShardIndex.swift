@@ -72,7 +72,7 @@ struct ShardIndex {
     var origins: [String: String] = [:]
     for shard in Set(shards.values).sorted() {
       let url = folder.appending(path: shard)
-      guard isThere(url.path) else {
+      guard exists(url.path) else {
         throw CheckpointError.mismatch(index, "names the shard \(quoted(shard)), which is missing from the folder")
       }
       for (name, tensor) in try SafetensorsFile(url).tensors() {
@@ -102,9 +102,8 @@ struct ShardIndex {
         case weightMap = "weight_map"
       }
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(Document(metadata: ["total_size": totalBytes], weightMap: shards)) + Data("\n".utf8)
+    let document = Document(metadata: ["total_size": totalBytes], weightMap: shards)
+    return try JSONEncoder.indented.encode(document) + Data("\n".utf8)
   }
 
   /// Whether `name` is the plain name of a file, without folders.

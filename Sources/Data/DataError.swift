@@ -28,34 +28,24 @@ public enum DataError: Error, CustomStringConvertible, Sendable, Equatable {
   }
 }
 
+// The cases with the sentence "path: problem".
 extension DataError {
-  /// `unreadable`, with the sentence "path: problem".
-  static func unreadable(_ path: String, _ problem: String) -> DataError {
-    .unreadable(path: path, sentence: "\(printable(path: path)): \(problem)")
+  static func unreadable(_ path: String, _ problem: String) -> Self {
+    .unreadable(path: path, sentence: sentence(problem, at: path))
   }
-
-  /// `malformed`, with the sentence "path: problem".
-  static func malformed(_ path: String, _ problem: String) -> DataError {
-    .malformed(path: path, sentence: "\(printable(path: path)): \(problem)")
+  static func malformed(_ path: String, _ problem: String) -> Self {
+    .malformed(path: path, sentence: sentence(problem, at: path))
   }
-
-  /// `mismatch`, with the sentence "path: problem".
-  static func mismatch(_ path: String, _ problem: String) -> DataError {
-    .mismatch(path: path, sentence: "\(printable(path: path)): \(problem)")
+  static func mismatch(_ path: String, _ problem: String) -> Self {
+    .mismatch(path: path, sentence: sentence(problem, at: path))
   }
-
-  /// `insufficientText`, with the sentence "path: problem".
-  static func insufficientText(_ path: String, _ problem: String) -> DataError {
-    .insufficientText(path: path, sentence: "\(printable(path: path)): \(problem)")
+  static func insufficientText(_ path: String, _ problem: String) -> Self {
+    .insufficientText(path: path, sentence: sentence(problem, at: path))
   }
-
-  /// `exists`, with the sentence "path: problem".
-  static func exists(_ path: String, _ problem: String) -> DataError {
-    .exists(path: path, sentence: "\(printable(path: path)): \(problem)")
+  static func exists(_ path: String, _ problem: String) -> Self {
+    .exists(path: path, sentence: sentence(problem, at: path))
   }
-
-  /// `notWritable`, with the sentence "path: problem".
-  static func notWritable(_ path: String, _ problem: String) -> DataError {
-    .notWritable(path: path, sentence: "\(printable(path: path)): \(problem)")
+  static func notWritable(_ path: String, _ problem: String) -> Self {
+    .notWritable(path: path, sentence: sentence(problem, at: path))
   }
 }

@@ -7,7 +7,7 @@ public final class ForwardContext {
   /// cos and sin of the rotary angles, `[1 or B, T, 1, hd]` each.
   let rotary: (cos: Tensor, sin: Tensor)
   /// The KV cache of earlier positions; nil when the pass contains all positions.
-  let memory: (any KVCache)?
+  let cache: (any KVCache)?
   /// `[B or 1, 1, T, T]`, true where a query attends to a key; nil for causal attention.
   let mask: Tensor?
   /// The gate of direct decoding; nil for the ordinary model.
@@ -29,12 +29,12 @@ public final class ForwardContext {
   /// - Parameters:
   ///   - positions: integer positions `[T]` or `[B, T]`.
   ///   - configuration: the model's configuration, which determines the rotary frequencies.
-  ///   - memory: the KV cache of earlier positions, which the pass extends.
+  ///   - cache: the KV cache of earlier positions, which the pass extends.
   ///   - gate: the gate of direct decoding; nil for the ordinary model.
   public convenience init(
-    positions: Tensor, configuration: ModelConfiguration, memory: (any KVCache)? = nil, gate: CycleGate? = nil
+    positions: Tensor, configuration: ModelConfiguration, cache: (any KVCache)? = nil, gate: CycleGate? = nil
   ) {
-    self.init(positions: positions, configuration: configuration, memory: memory, mask: nil, padding: nil, gate: gate)
+    self.init(positions: positions, configuration: configuration, cache: cache, mask: nil, padding: nil, gate: gate)
   }
 
   /// The context of complete sequences of `length` tokens, from position 0.
@@ -58,25 +58,25 @@ public final class ForwardContext {
     let isLater = order.unsqueezed(1) .< order.unsqueezed(0)
     let isSame = documents.unsqueezed(2) .== documents.unsqueezed(1)
     self.init(
-      positions: positions, configuration: configuration, memory: nil,
+      positions: positions, configuration: configuration, cache: nil,
       mask: isSame.maskedFill(isLater, 0).unsqueezed(1), padding: documents .< 0, gate: gate)
   }
 
   /// A context of the same tokens that has collected nothing yet.
   init(like other: ForwardContext) {
     rotary = other.rotary
-    memory = other.memory
+    cache = other.cache
     mask = other.mask
     padding = other.padding
     gate = other.gate
   }
 
   private init(
-    positions: Tensor, configuration: ModelConfiguration, memory: (any KVCache)?, mask: Tensor?,
+    positions: Tensor, configuration: ModelConfiguration, cache: (any KVCache)?, mask: Tensor?,
     padding: Tensor?, gate: CycleGate?
   ) {
     rotary = Rotary.tables(positions, headSize: configuration.headSize, theta: configuration.ropeTheta)
-    self.memory = memory
+    self.cache = cache
     self.mask = mask
     self.padding = padding
     self.gate = gate

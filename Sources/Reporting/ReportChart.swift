@@ -44,7 +44,7 @@ struct ReportChart {
       let bucket = finite[start..<min(finite.count, start + size)]
       // Divided first: sums of large numbers overflow.
       let mean = bucket.reduce(0) { $0 + $1.value / Double(bucket.count) }
-      return Report.Point(step: bucket[bucket.startIndex + bucket.count / 2].step, value: mean)
+      return (step: bucket[bucket.startIndex + bucket.count / 2].step, value: mean)
     }
   }
 

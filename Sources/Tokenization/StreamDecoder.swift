@@ -1,3 +1,5 @@
+import WidebandCheckedInput
+
 /// Decodes ids one at a time and returns text only in whole characters.
 ///
 /// ```swift
@@ -21,7 +23,7 @@ public struct StreamDecoder: Sendable {
   /// The text that `id` completes; empty while a character is still incomplete.
   ///
   /// - Throws: ``TokenizationError`` if no token has this id; the decoder is unchanged then.
-  public mutating func append(_ id: Int32) throws -> String {
+  public mutating func append(_ id: TokenID) throws -> String {
     try tokenizer.tokenBytes.append(id, skipSpecialTokens: skipSpecialTokens, to: &pending)
     let complete = pending.withUnsafeBufferPointer { $0.count - UTF8Text.incompleteSuffix(of: $0) }
     defer { pending.removeFirst(complete) }

@@ -72,13 +72,13 @@ public final class Tokenizer: Sendable {
   public var addedTokens: [AddedToken] { file.addedTokens }
 
   /// The id of the token with exactly this text, or nil. Added tokens come before those of the model.
-  public func tokenToID(_ token: String) -> Int32? {
+  public func tokenToID(_ token: String) -> TokenID? {
     if let added = file.addedTokens.first(where: { $0.matches(token) }) { return added.id }
     return Array(token.utf8).withUnsafeBufferPointer { file.model.vocabulary.id(of: $0) }
   }
 
   /// The bytes that an id decodes to, or nil if no token has this id. They need not be valid UTF-8.
-  public func idToToken(_ id: Int32) -> [UInt8]? {
+  public func idToToken(_ id: TokenID) -> [UInt8]? {
     tokenBytes.bytes(of: id)
   }
 
@@ -92,7 +92,7 @@ public final class Tokenizer: Sendable {
   /// - Throws: ``TokenizationError`` if matching a pattern of the file takes too many steps.
   public func encode(
     _ text: String, parsingAddedTokens: Bool = true, addingSpecialTokens: Bool = false
-  ) throws -> [Int32] {
+  ) throws -> [TokenID] {
     var text = text
     return try text.withUTF8 {
       try encode(valid: $0, parsingAddedTokens: parsingAddedTokens, addingSpecialTokens: addingSpecialTokens)
@@ -104,30 +104,19 @@ public final class Tokenizer: Sendable {
   /// Bytes that are not UTF-8 are read as U+FFFD, one for each maximal ill-formed subsequence, as Python's
   /// `bytes.decode("utf-8", errors="replace")` does. Parameters and errors are those of the overload for strings.
   public func encode(
-    bytes: UnsafeRawBufferPointer, parsingAddedTokens: Bool = true, addingSpecialTokens: Bool = false
-  ) throws -> [Int32] {
-    try bytes.withMemoryRebound(to: UInt8.self) { bytes in
-      func encode(_ text: Bytes) throws -> [Int32] {
-        try self.encode(valid: text, parsingAddedTokens: parsingAddedTokens, addingSpecialTokens: addingSpecialTokens)
-      }
-      guard let repaired = UTF8Text.repaired(bytes) else { return try encode(bytes) }
-      return try repaired.withUnsafeBufferPointer(encode)
-    }
-  }
-
-  /// The ids of a text given as bytes; see the overload for raw buffers.
-  public func encode(
     bytes: [UInt8], parsingAddedTokens: Bool = true, addingSpecialTokens: Bool = false
-  ) throws -> [Int32] {
-    try bytes.withUnsafeBytes {
-      try encode(bytes: $0, parsingAddedTokens: parsingAddedTokens, addingSpecialTokens: addingSpecialTokens)
+  ) throws -> [TokenID] {
+    try bytes.withUnsafeBufferPointer {
+      try UTF8Text.withRepaired($0) {
+        try encode(valid: $0, parsingAddedTokens: parsingAddedTokens, addingSpecialTokens: addingSpecialTokens)
+      }
     }
   }
 
   /// The concatenated bytes of ids. They need not be valid UTF-8: ids may end inside a character.
   ///
   /// - Throws: ``TokenizationError`` that names the id and the vocabulary's size if an id has no token.
-  public func decodeBytes(_ ids: some Sequence<Int32>, skipSpecialTokens: Bool = false) throws -> [UInt8] {
+  public func decodeBytes(_ ids: some Sequence<TokenID>, skipSpecialTokens: Bool = false) throws -> [UInt8] {
     var bytes: [UInt8] = []
     for id in ids { try tokenBytes.append(id, skipSpecialTokens: skipSpecialTokens, to: &bytes) }
     return bytes
@@ -136,7 +125,7 @@ public final class Tokenizer: Sendable {
   /// The text of ids, with U+FFFD in place of bytes that are not UTF-8.
   ///
   /// - Throws: as ``decodeBytes(_:skipSpecialTokens:)``.
-  public func decode(_ ids: some Sequence<Int32>, skipSpecialTokens: Bool = false) throws -> String {
+  public func decode(_ ids: some Sequence<TokenID>, skipSpecialTokens: Bool = false) throws -> String {
     String(decoding: try decodeBytes(ids, skipSpecialTokens: skipSpecialTokens), as: UTF8.self)
   }
 
@@ -144,8 +133,8 @@ public final class Tokenizer: Sendable {
   /// the same ids, however they are formatted. It is computed at each call.
   public var fingerprint: String { file.fingerprint }
 
-  private func encode(valid text: Bytes, parsingAddedTokens: Bool, addingSpecialTokens: Bool) throws -> [Int32] {
-    var ids: [Int32] = addingSpecialTokens ? file.template.prefix : []
+  private func encode(valid text: Bytes, parsingAddedTokens: Bool, addingSpecialTokens: Bool) throws -> [TokenID] {
+    var ids: [TokenID] = addingSpecialTokens ? file.template.prefix : []
     ids.reserveCapacity(ids.count + text.count / 4 + 4)
     let worker = workers.take() ?? Worker(file.model)
     defer { workers.give(worker) }
@@ -175,9 +164,7 @@ private final class Worker {
   let encoder: PieceEncoder
   let matchState = MatchState()
 
-  init(_ model: MergeModel) {
-    encoder = PieceEncoder(model)
-  }
+  init(_ model: MergeModel) { encoder = PieceEncoder(model) }
 }
 
 /// Idle workers, reused for their piece caches. The lock guards the list; a worker in use has one owner.

@@ -69,15 +69,15 @@ struct ExpectedOutputs {
     guard ids.rank == 2, ids.count > 0, ids.dtype == .int64 else {
       throw error("tensor '\(name)' is \(ids.dtype) of shape \(ids.shape): expected int64 of two axes, not empty")
     }
-    if let bad = try rows(ids).joined().first(where: { !range.contains($0) && $0 != ignored }) {
+    if let bad = try ids.elements(Int64.self).map(Int.init).first(where: { !range.contains($0) && $0 != ignored }) {
       throw error("tensor '\(name)' holds the id \(bad): expected 0 to \(range.upperBound - 1)")
     }
     return ids
   }
 
   /// The rows of a matrix of ids.
-  func rows(_ ids: Tensor) throws -> [[Int]] {
-    let flat = try ids.elements(Int64.self).map(Int.init)
+  func rows(_ ids: Tensor) throws -> [[TokenID]] {
+    let flat = try ids.elements(Int64.self).map(TokenID.init(clamping:))
     return stride(from: 0, to: flat.count, by: ids.size(1)).map { Array(flat[$0..<($0 + ids.size(1))]) }
   }
 

@@ -170,7 +170,7 @@ private struct Comparison {
   }
 
   /// The expected prompt; if the file has none, the common prefix of the greedy tokens and the first row of `tokens`.
-  private func prompt(of reference: [Int]) throws -> [Int] {
+  private func prompt(of reference: [TokenID]) throws -> [TokenID] {
     if expected.has("prompt") { return try expected.rows(expected.ids("prompt", in: model.vocabulary))[0] }
     let row = try expected.rows(tokens)[0]
     return zip(row, reference).prefix { $0 == $1 }.map(\.0)

@@ -2,8 +2,8 @@ import WidebandTorch
 
 /// The embedding: tokens to the state that enters the first layer.
 ///
-/// Wide: a table `[V, D']`. Expanded: a table `[V, D]` and a map `[D', D]`, E = W e. Without a virtual width a table
-/// `[V, D]` and a state of one slot. Source: arXiv 2511.11238, section 3.1.
+/// A wide embedding is a table `[V, D']`. An expanded one is a table `[V, D]` and a map W `[D', D]`, E = W e. Without
+/// virtual width it is a table `[V, D]`, and the state has one slot. Source: arXiv 2511.11238, section 3.1.
 public struct OverWidthEmbedding {
   /// The table: `[V, D']` wide, `[V, D]` otherwise.
   public let table: WeightMatrix

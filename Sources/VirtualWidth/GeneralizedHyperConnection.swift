@@ -38,7 +38,7 @@ public struct GeneralizedHyperConnection: HyperConnection {
 
   /// The state `[B, T, n, C]` after the sublayer.
   ///
-  /// Fused kernels compute it where the state's device and dtype have them, tensor operators otherwise.
+  /// Fused kernels compute it if there are some for the state's device and dtype; tensor operators otherwise.
   public func callAsFunction(_ state: consuming State, around sublayer: (Tensor) -> Tensor) -> State {
     if let fused = fusedRead(of: state) {
       // The memory of a wide state is free before the sublayer runs.

@@ -1,9 +1,9 @@
 import WidebandTorch
 
-/// How a sublayer (attention or feed-forward) reads from the state that runs through the network and writes back to it.
+/// A connection between the state and a sublayer (attention or feed-forward).
 ///
-/// A sublayer maps `[B, T, D]` to `[B, T, D]` and knows nothing of the state's width. A connection reads the sublayer's
-/// input out of the state and writes its output into the state. Model code does not depend on the kind of connection.
+/// It reads the sublayer's input `[B, T, D]` from the state and writes the sublayer's output, of the same shape, to the
+/// state. Sublayers do not depend on the state's width, and model code does not depend on the kind of connection.
 public protocol HyperConnection {
   /// The state after the sublayer, from the state `[B, T, n, C]` before it.
   func callAsFunction(_ state: consuming State, around sublayer: (Tensor) -> Tensor) -> State

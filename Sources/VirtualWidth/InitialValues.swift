@@ -1,27 +1,25 @@
 import WidebandTorch
 
-/// Standard deviations and patterns that fresh weights start from, where the papers leave them open.
-///
-/// The connections themselves start at the published values and have no choice here. The choices below were made by
-/// ablation; `docs/results` has the table.
+/// The initial values of weights for which the papers give none. The standard ones were chosen by ablation, see
+/// `docs/results`. Connections have the published initial values, which cannot be changed.
 public struct InitialValues: Codable, Hashable, Sendable {
-  /// How the map from the state back to backbone width starts.
+  /// The initial map from the state to backbone width.
   public enum Reduce: String, Codable, Sendable, CaseIterable {
-    /// Independent normal numbers of variance 1/D'.
+    /// Independent samples of a normal distribution with variance 1/D'.
     case random
-    /// The first D channels, nothing of the others.
+    /// The first D channels; the others have weight zero.
     case identity
     /// The mean over the groups of D channels.
     case average
-    /// The first D channels as they are, and a random mixture (variance 1/D') of all channels beyond them.
+    /// The first D channels plus a random mixture of the others, with variance 1/D'.
     case identityAndRandom = "identity_and_random"
   }
 
-  /// How the map from a narrow embedding to the state starts.
+  /// The initial map from an embedding of width D to the state.
   public enum Expand: String, Codable, Sendable, CaseIterable {
-    /// Independent normal numbers of variance 1/D.
+    /// Independent samples of a normal distribution with variance 1/D.
     case random
-    /// The embedding itself in the first D channels, random mixtures of it in the others.
+    /// The embedding in the first D channels, random mixtures of it in the others.
     case identityAndRandom = "identity_and_random"
   }
 
@@ -29,12 +27,12 @@ public struct InitialValues: Codable, Hashable, Sendable {
   public var embedding: Double
   /// The gain g of linear maps: standard deviation g/√(inputs).
   public var linear: Double
-  /// How the reduce starts.
+  /// The initial reduce.
   public var reduce: Reduce
-  /// How the expansion of a narrow embedding starts.
+  /// The initial expansion of an embedding of width D.
   public var expand: Expand
 
-  /// A start from the given deviations and patterns.
+  /// Initial values of the given deviations and kinds.
   public init(embedding: Double, linear: Double, reduce: Reduce, expand: Expand) {
     self.embedding = embedding
     self.linear = linear
@@ -42,29 +40,28 @@ public struct InitialValues: Codable, Hashable, Sendable {
     self.expand = expand
   }
 
-  /// The values used unless a recipe says otherwise.
+  /// The default initial values of a recipe.
   public static let standard = InitialValues(
     embedding: 1, linear: 0.5, reduce: .random, expand: .identityAndRandom)
 
-  /// The names in a recipe.
+  /// The keys in a recipe.
   public enum CodingKeys: String, CodingKey, CaseIterable {
-    case embedding
-    case linear
-    case reduce
-    case expand
+    case embedding, linear, reduce, expand
   }
 
-  /// The start of a linear map from `inputs` channels.
+  /// The initial value of a linear map from `inputs` channels.
   public func linear(inputs: Int) -> InitialValue { .normal(linear / Double(inputs).squareRoot()) }
 
   func reduce(wide: Int, hiddenSize D: Int) -> InitialValue {
     .computed { generator in
-      let random = Tensor.normal(
-        [D, wide], standardDeviation: 1 / Double(wide).squareRoot(), from: generator)
+      let random = Tensor.normal([D, wide], standardDeviation: 1 / Double(wide).squareRoot(), from: generator)
       switch reduce {
       case .random: return random
       case .identity: return .identity(D, wide)
-      case .average: return Self.tiledIdentity(D, wide) * (Double(D) / Double(wide))
+      case .average:
+        // Ones where column and row agree modulo D.
+        let copies = Array(repeating: Tensor.identity(D, D), count: (wide + D - 1) / D)
+        return .concatenate(copies, axis: 1).slice(1, 0..<wide) * (Double(D) / Double(wide))
       case .identityAndRandom: return .concatenate([.identity(D, D), random.slice(1, D...)], axis: 1)
       }
     }
@@ -78,11 +75,5 @@ public struct InitialValues: Codable, Hashable, Sendable {
       case .identityAndRandom: return .concatenate([.identity(D, D), random.slice(0, D...)], axis: 0)
       }
     }
-  }
-
-  /// Ones where column and row agree modulo D: `[D, wide]`.
-  private static func tiledIdentity(_ D: Int, _ wide: Int) -> Tensor {
-    let copies = (wide + D - 1) / D
-    return .concatenate(Array(repeating: .identity(D, D), count: copies), axis: 1).slice(1, 0..<wide)
   }
 }

@@ -1,9 +1,9 @@
 import WidebandTorch
 
-/// The state after the last layer back to backbone width: h = W GroupNorm(H), D' → D.
+/// The map of the state after the last layer to backbone width: h = W GroupNorm(H), D' → D.
 ///
-/// The group norm takes mean and variance over runs of D channels, that is over m neighboring slots, and is affine. It
-/// is absent where r is not an integer. Source: arXiv 2511.11238, equation 4 and algorithm 1.
+/// The group norm is affine; its groups are D channels, m neighboring slots. There is none if r is not an integer.
+/// Source: arXiv 2511.11238, equation 4 and algorithm 1.
 public struct Reduce {
   private let weight: WeightMatrix
   private let norm: (weight: Tensor, bias: Tensor)?

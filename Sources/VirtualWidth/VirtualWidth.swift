@@ -1,34 +1,34 @@
-/// How wide a model's representation is, and how it is connected to a backbone of width D.
+/// The width of the over-width state, and its connections to a backbone of width D.
 ///
-/// A backbone vector of D channels is cut into m = `fractionRate` segments of C = D/m channels. The over-width state
-/// holds n = `slots` slots of that width, so it is r = n/m times as wide as the backbone: D' = nC. Every sublayer reads m
-/// segments out of the n, and writes m segments back into all n.
+/// The input of a sublayer has m = `fractionRate` segments of C = D/m channels. The over-width state has n = `slots`
+/// slots of C channels, D' = nC in all: it is r = n/m times as wide as the backbone. A sublayer reads m mixtures of the
+/// slots and adds its m output segments to all slots.
 ///
 /// Source: Virtual Width Networks, arXiv 2511.11238, section 3.
 public struct VirtualWidth: Codable, Hashable, Sendable {
-  /// Where the over-width state comes from.
+  /// The source of the over-width state that enters the first layer.
   public enum Embedding: String, Codable, Sendable, CaseIterable {
-    /// A table of D' channels a token.
+    /// A table of D' channels per token.
     case wide
-    /// A table of D channels a token and one linear map D → D'.
+    /// A table of D channels per token and a linear map D → D'.
     case expanded
   }
 
-  /// What decides how slots are mixed.
+  /// The coefficients that mix the slots.
   public enum Connections: String, Codable, Sendable, CaseIterable {
-    /// Learned constants and a part predicted from each slot's own content.
+    /// Learned constants plus a part predicted from each slot's content.
     case dynamic
     /// Learned constants alone.
     case `static`
   }
 
-  /// m: equal segments that a backbone vector is cut into.
+  /// m: the number of segments of a backbone vector.
   public var fractionRate: Int
-  /// n: slots of the over-width state, each as wide as a segment; at least m.
+  /// n: the number of slots of the over-width state, each as wide as a segment; at least m.
   public var slots: Int
-  /// Where the over-width state comes from.
+  /// The source of the state that enters the first layer.
   public var embedding: Embedding
-  /// What decides how slots are mixed.
+  /// The coefficients that mix the slots.
   public var connections: Connections
 
   /// A width of `slots`/`fractionRate` times the backbone's.
@@ -41,27 +41,25 @@ public struct VirtualWidth: Codable, Hashable, Sendable {
     self.connections = connections
   }
 
-  /// The names in `config.json`.
+  /// The keys in `config.json`.
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case fractionRate = "fraction_rate"
-    case slots
-    case embedding
-    case connections
+    case slots, embedding, connections
   }
 
-  /// r: how many times wider than the backbone the state is.
+  /// r: the width of the state divided by that of the backbone.
   public var factor: Double { Double(slots) / Double(fractionRate) }
 
-  /// C: channels of one slot, for a backbone of D = `hiddenSize` channels.
+  /// C: the number of channels of a slot, for a backbone of D = `hiddenSize` channels.
   public func slotWidth(hiddenSize: Int) -> Int { hiddenSize / fractionRate }
 
-  /// D': channels of the whole state.
+  /// D': the number of channels of the state.
   public func width(hiddenSize: Int) -> Int { slots * slotWidth(hiddenSize: hiddenSize) }
 
-  /// Whether the state is normalized in groups of D before it is reduced: only possible when r is whole.
+  /// Whether the reduce has a group norm over groups of D channels: only if r is an integer.
   public var hasGroupNorm: Bool { slots.isMultiple(of: fractionRate) }
 
-  /// Why this width does not fit a backbone of `hiddenSize` channels; nil if it does.
+  /// The reason why this width does not fit a backbone of `hiddenSize` channels; nil if it does.
   public func problem(hiddenSize: Int) -> String? {
     if fractionRate < 1 { return "virtual_width.fraction_rate is \(fractionRate): expected at least 1" }
     if slots < fractionRate {

@@ -13,3 +13,6 @@ import WidebandCheckedInput
 
 /// Why a file or a value from outside cannot be used: one sentence that names it, the value found and what was expected.
 public typealias InputError = WidebandCheckedInput.InputError
+
+/// The id of a token: its index in the vocabulary, from 0.
+public typealias TokenID = WidebandCheckedInput.TokenID

@@ -9,7 +9,7 @@ import WidebandTorch
 @Suite struct CUDACachedAttentionTests {
   static let programs = 0..<cuda_emulation_attention_count()
 
-  @Test(arguments: programs) func attendedIsThatOfFloat64(program: Int32) throws {
+  @Test(arguments: programs) func attentionIsThatOfFloat64(program: Int32) throws {
     // Texts of one new position and of several, alone and together; stretches of one position and of none.
     let cases: [(sequences: [(start: Int, rows: Int)], heads: Int, keyHeads: Int, splits: Int32)] = [
       ([(0, 1)], 4, 2, 1), ([(36, 1)], 10, 2, 7), ([(36, 1)], 3, 1, 32), ([(5, 3), (0, 2)], 3, 1, 5),
@@ -62,9 +62,9 @@ private final class EmulatedAttention {
   var storedBound: Double { kind.format == CK_FLOAT32 ? 2e-6 : kind.format == CK_BFLOAT16 ? 3e-3 : 1.5e-2 }
 
   /// The errors of attention's results, and of the stored keys and values.
-  func errors(splits: Int32, isStartOnDevice: Bool) throws -> (attended: Double, stored: Double) {
+  func errors(splits: Int32, isStartOnDevice: Bool) throws -> (output: Double, stored: Double) {
     let rows = sequences.reduce(0) { $0 + $1.rows }
-    let attended = Elements(Memory(repeating: .nan, count: rows * heads * size), bytes: Int(kind.element_bytes))
+    let output = Elements(Memory(repeating: .nan, count: rows * heads * size), bytes: Int(kind.element_bytes))
     var layer = ck_attention_layer()
     (layer.heads, layer.key_value_heads, layer.head_size) = (Int64(heads), Int64(keyHeads), Int64(size))
     (layer.query_norm, layer.key_norm) = (UnsafePointer(queryNorm.pointer), UnsafePointer(keyNorm.pointer))
@@ -82,7 +82,7 @@ private final class EmulatedAttention {
     #expect(
       cuda_emulation_attention(
         program, &layer, memories, Int32(sequences.count), isStartOnDevice ? starts : nil, projected.pointer,
-        cosine.pointer, sine.pointer, splits, attended.memory))
+        cosine.pointer, sine.pointer, splits, output.memory))
     var (expected, stored, found): ([Double], [Double], [Float]) = ([], [], [])
     var row = 0
     for (sequence, cache) in zip(sequences, caches) {
@@ -93,7 +93,7 @@ private final class EmulatedAttention {
       row += sequence.rows
     }
     return (
-      distance(attended.floats, expected, relativeTo: norm(expected)), distance(found, stored, relativeTo: norm(stored))
+      distance(output.floats, expected, relativeTo: norm(expected)), distance(found, stored, relativeTo: norm(stored))
     )
   }
 
@@ -162,7 +162,7 @@ private final class EmulatedAttention {
     }
   }
 
-  /// What should be attended, and the keys and values of the new positions.
+  /// The expected output of attention, and the keys and values of the new positions.
   private func exact(
     _ sequence: (start: Int, rows: Int), _ cache: Cache, firstRow: Int
   ) -> (outputs: [Double], new: [Double]) {

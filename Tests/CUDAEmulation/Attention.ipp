@@ -1,15 +1,12 @@
 // The kernel that attends over a cache of format WB_FORMAT with heads of WB_HEAD channels, and what runs it.
-#include "device/DecodingLayout.cuh"
 #include "Device.hpp"
-#include "device/Numbers.cuh"
 #include "device/CachedAttention.cuh"
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 inline bool runAttention(
     const ck_attention_layer *layer, const ck_kv_view *sequences, int count, const int64_t *starts, const float *projected,
-    const float *cosine, const float *sine, int splits, void *attended) {
+    const float *cosine, const float *sine, int splits, void *attentionOutput) {
   AttentionArguments arguments{};
   int tasks = 0;
   for (int each = 0; each < count; each++) {
@@ -29,7 +26,7 @@ inline bool runAttention(
   arguments.keyNorm = layer->key_norm;
   arguments.cosine = cosine;
   arguments.sine = sine;
-  arguments.attended = attended;
+  arguments.attentionOutput = attentionOutput;
   arguments.sums = sums.data();
   arguments.extremes = extremes.data();
   arguments.counters = counters.data();
@@ -44,8 +41,7 @@ inline bool runAttention(
 
 const emulation::AttentionProgram program{WB_HEAD, WB_FORMAT, WB_ELEMENT_BYTES, WB_QUERIES, runAttention};
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda
 
 #undef ckernels
 #undef WB_HEAD

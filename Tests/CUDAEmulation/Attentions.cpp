@@ -84,6 +84,6 @@ cuda_emulation_attention_kind cuda_emulation_attention_describe(int program) {
 
 bool cuda_emulation_attention(
     int program, const ck_attention_layer *layer, const ck_kv_view *sequences, int count, const int64_t *starts,
-    const float *projected, const float *cosine, const float *sine, int splits, void *attended) {
-  return programs[program]->run(layer, sequences, count, starts, projected, cosine, sine, splits, attended);
+    const float *projected, const float *cosine, const float *sine, int splits, void *attentionOutput) {
+  return programs[program]->run(layer, sequences, count, starts, projected, cosine, sine, splits, attentionOutput);
 }

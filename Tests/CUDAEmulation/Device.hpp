@@ -4,8 +4,7 @@
 #define WB_KERNEL(blocks) inline void
 #define WB_ARGUMENTS const
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 WB_DEVICE int threadIndex() { return emulation::threadIndex(); }
 WB_DEVICE int blockIndex() { return emulation::blockIndex(); }
@@ -139,5 +138,4 @@ WB_DEVICE void multiplyAdd(float (&d)[4], const unsigned (&a)[4], const unsigned
   }
 }
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

@@ -3,20 +3,10 @@
 #define WB_FUSES_BACKWARD 1
 #define WB_SHARED_BYTES 232448
 
-#include "device/Layout.cuh"
 #include "Device.hpp"
-#include "device/Numbers.cuh"
-#include "device/Elements.cuh"
-#include "device/PlainProducts.cuh"
-#include "device/TensorProducts.cuh"
-#include "device/Coefficients.cuh"
-#include "device/Forward.cuh"
-#include "device/Backward.cuh"
-#include "device/Reduction.cuh"
 #include "device/Kernels.cuh"
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 inline Weights weights(const ck_connection *c) {
   if (!c) return {};
@@ -65,8 +55,7 @@ const emulation::Program program{
     runForward,
     runBackward};
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda
 
 #undef ckernels
 #undef WB_RATE

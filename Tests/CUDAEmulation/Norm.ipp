@@ -3,14 +3,10 @@
 #define WB_SLOTS 1
 #define WB_DYNAMIC 0
 
-#include "device/Layout.cuh"
 #include "Device.hpp"
-#include "device/Numbers.cuh"
-#include "device/Elements.cuh"
 #include "device/Norm.cuh"
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 inline void runNorm(
     int64_t rows, const void *x, const float *weight, float epsilon, void *y, float *scale, int blocks) {
@@ -45,8 +41,7 @@ inline bool runNormBackward(
 
 const emulation::NormProgram program{C, WB_ELEMENT_BYTES, runNorm, runNormBackward};
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda
 
 #undef ckernels
 #undef WB_RATE

@@ -1,12 +1,8 @@
 // The kernels that multiply up to WB_ROWS rows with a weight of format WB_FORMAT, and what runs them.
-#include "device/DecodingLayout.cuh"
 #include "Device.hpp"
-#include "device/Numbers.cuh"
-#include "device/Weights.cuh"
 #include "device/Product.cuh"
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 inline bool runProduct(
     const ck_matrix *matrices, int count, int64_t rows, const void *x, const float *gain, float epsilon,
@@ -36,8 +32,7 @@ inline bool runProduct(
 
 const emulation::ProductProgram program{WB_FORMAT, WB_ELEMENT_BYTES, WB_ROWS, runProduct};
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda
 
 #undef ckernels
 #undef WB_FORMAT

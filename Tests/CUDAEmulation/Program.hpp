@@ -37,7 +37,7 @@ struct AttentionProgram {
   int head, format, elementBytes, queries;
   bool (*run)(
       const ck_attention_layer *layer, const ck_kv_view *sequences, int count, const int64_t *starts,
-      const float *projected, const float *cosine, const float *sine, int splits, void *attended);
+      const float *projected, const float *cosine, const float *sine, int splits, void *attentionOutput);
 };
 
 }  // namespace emulation

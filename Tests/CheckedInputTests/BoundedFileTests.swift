@@ -24,12 +24,16 @@ struct BoundedFileTests {
     #expect(failure("a", limit: 9) == "a: has 10 bytes: expected at most 9")
     #expect(failure("fifo") == "fifo: is a FIFO: expected a file")
     #expect(failure("zero") == "zero: is a device: expected a file")
+    #if os(Linux)
+      #expect(mknod(folder("socket"), S_IFSOCK | 0o600, 0) == 0)
+      #expect(failure("socket") == "socket: is a socket: expected a file")
+    #endif
     #expect(failure("lost") == "lost: cannot be read: No such file or directory")
     #expect(failure("loop") == "loop: cannot be read: Too many levels of symbolic links")
     // A path that cannot be examined counts as existing.
     let present = ["a", "linked", "loop", "fifo", "zero", ".", String(repeating: "x", count: 300)]
-    for name in present { #expect(isThere(folder(name)), "\(name)") }
-    for name in ["lost", "nowhere", "a/below"] { #expect(!isThere(folder(name)), "\(name)") }
+    for name in present { #expect(exists(folder(name)), "\(name)") }
+    for name in ["lost", "nowhere", "a/below"] { #expect(!exists(folder(name)), "\(name)") }
     #expect(failure("a\u{1B}[31m") == "a\\u{1b}[31m: cannot be read: No such file or directory")
   }
 }

@@ -48,4 +48,23 @@ struct BoundedStreamTests {
     writer.start()
     #expect(try boundedContents(ofStream: path, limit: 9, timeout: 50) == Array("slow".utf8))
   }
+
+  @Test("all bytes reach a pipe that does not block its writer")
+  func writeAll_waitsForAReader() throws {
+    var ends: [Int32] = [0, 0]
+    try #require(pipe(&ends) == 0)
+    let (reader, writer) = (ends[0], ends[1])
+    try #require(fcntl(writer, F_SETFL, O_NONBLOCK) == 0)
+    // More than a pipe holds.
+    let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0) }
+    let thread = Thread {
+      _ = bytes.withUnsafeBytes { writeAll($0, to: writer) }
+      close(writer)
+    }
+    thread.start()
+    // The pipe is full before the first read.
+    usleep(100_000)
+    #expect(try boundedContents(ofDescriptor: reader, name: "pipe", limit: 1 << 20) == bytes)
+    close(reader)
+  }
 }

@@ -3,12 +3,6 @@ import Testing
 import WidebandCheckedInput
 
 @Suite struct NumbersTests {
-  @Test("a floating-point number converts to an integer only if it is one within bounds")
-  func integer_exact() {
-    #expect(Int(3.0, in: 1...5) == 3)
-    for number in [2.5, 6, 0, .nan, .infinity, 1e300] { #expect(Int(number, in: 1...5) == nil) }
-  }
-
   @Test("displayed numbers are rounded and clamped")
   func integer_clamping() {
     #expect(Int(clamping: 2.5) == 3)
@@ -24,8 +18,8 @@ import WidebandCheckedInput
     #expect(Int.product(.max, 2) == nil)
     #expect(Int.product(.max, .max, 0) == 0)
     #expect(Int.product([]) == 1)
-    #expect(Int.sum(1, 2, 3) == 6)
-    #expect(Int.sum(.max, 1) == nil)
+    #expect(Int.sum([1, 2, 3]) == 6)
+    #expect(Int.sum([.max, 1]) == nil)
   }
 
   @Test("a message shows text on one line, escaped and shortened")

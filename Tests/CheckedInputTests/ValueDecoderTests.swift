@@ -33,6 +33,28 @@ import WidebandCheckedInput
         == Settings(count: 3, seed: .max, rate: 0.001, kind: .two, inner: Inner(list: [1, 2]), flag: true, name: "n"))
   }
 
+  @Test("integers of every width are decoded within their bounds")
+  func decode_integers() throws {
+    func check<Value: FixedWidthInteger & Decodable>(_ type: Value.Type) throws {
+      let decoder = ValueDecoder("f")
+      let list = try JSONValue(parsing: "[\(Value.min), 7.0, \(Value.max)]".utf8, file: "f")
+      #expect(try decoder.decode([Value].self, from: list) == [.min, 7, .max])
+      #expect(try decoder.decode([String: Value?].self, from: .object(JSONObject())) == [:])
+      let error = #expect(throws: InputError.self) { try decoder.decode(type, from: .number(JSONNumber("1e30"))) }
+      #expect(error?.description == "f: the document is 1e30: expected an integer")
+    }
+    try check(Int.self)
+    try check(Int8.self)
+    try check(Int16.self)
+    try check(Int32.self)
+    try check(Int64.self)
+    try check(UInt.self)
+    try check(UInt8.self)
+    try check(UInt16.self)
+    try check(UInt32.self)
+    try check(UInt64.self)
+  }
+
   @Test(
     "an error is one sentence with key, value and expectation",
     arguments: [

@@ -22,8 +22,6 @@ import WidebandTorch
     let read = try file.tensor("tensor")
     #expect(read.dtype == dtype)
     #expect(read.shape == [2, 3])
-    #expect(try file.dtype(of: "tensor") == dtype)
-    #expect(try file.shape(of: "tensor") == [2, 3])
     let (expected, found) = (try bytes(tensor), try bytes(read))
     #expect(expected == found)
   }
@@ -120,10 +118,7 @@ import WidebandTorch
   @Test func read_missingTensor_isNamed() throws {
     try Safetensors.write([("t", .ones([1]))], to: url)
     let file = try SafetensorsFile(url)
-    let expected = "\(url.path): has no tensor 'u'"
-    #expect(message { _ = try file.tensor("u") } == expected)
-    #expect(message { _ = try file.shape(of: "u") } == expected)
-    #expect(message { _ = try file.dtype(of: "u") } == expected)
+    #expect(message { _ = try file.tensor("u") } == "\(url.path): has no tensor 'u'")
   }
 
   @Test(arguments: [["same", "same"], ["__metadata__"]])

@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import WidebandCheckedInput
 import WidebandTokenization
 
 @testable import WidebandData
@@ -212,10 +213,10 @@ import WidebandTokenization
       let bytes = ByteEncoder()
       let vocabularySize = 257
       let fingerprint = "failing"
-      let endOfText: Int32 = 256
-      let endOfAnswer: Int32? = nil
+      let endOfText: TokenID = 256
+      let endOfAnswer: TokenID? = nil
       var byteLengths: [Int] { bytes.byteLengths }
-      func encode(document: [UInt8]) throws -> [Int32] {
+      func encode(document: [UInt8]) throws -> [TokenID] {
         if document.contains(0x21) { throw DataError.invalidArgument("the pattern fails") }
         return bytes.encode(document: document)
       }

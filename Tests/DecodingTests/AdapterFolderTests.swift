@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import WidebandCheckedInput
 import WidebandCheckpoint
 import WidebandLanguageModel
 import WidebandTorch
@@ -60,7 +61,7 @@ import WidebandTorch
       at: Fixtures.url("adapters/\(fixture)/expected.safetensors"), to: url.appending(path: "expected.safetensors"))
     #expect(try Verification(url).passes)
     let session = try DecodingSession(model)
-    let row = try tokens.elements(Int64.self).prefix(11).map(Int.init)
+    let row = try tokens.elements(Int64.self).prefix(11).map(TokenID.init(clamping:))
     _ = try session.prefill(Array(row.dropLast()))
     let last = try session.append(row[10])
     #expect(try relativeError(last, withTorch { logits.select(0, 0).select(0, 10) }) < 2e-6)

@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import WidebandCheckedInput
 import WidebandTorch
 
 @testable import WidebandDecoding
@@ -77,8 +78,8 @@ import WidebandTorch
 
   @Test func badBatchesAreRefusedBeforeAnythingIsComputed() throws {
     let model = try Fixtures.loaded()
-    let long = [Int](repeating: 1, count: model.model.configuration.contextLength)
-    func refusal(_ prompts: [[Int]], _ options: GenerationOptions) -> String {
+    let long = [TokenID](repeating: 1, count: model.model.configuration.contextLength)
+    func refusal(_ prompts: [[TokenID]], _ options: GenerationOptions) -> String {
       message {
         try model.generate(batch: prompts, options: options) { _, _ in Issue.record("something was computed") }
       }
@@ -103,11 +104,11 @@ import WidebandTorch
     _ = try first.prefill([1, 2, 3])
     _ = try second.prefill([4])
     let logits = try DecodingSession.append([5, 6], to: [one, other])
-    for (row, (sequence, token)) in [(first, 5), (second, 6)].enumerated() {
+    for (row, (sequence, token)) in zip([first, second], [5, 6] as [TokenID]).enumerated() {
       #expect(try areIdentical(sequence.append(token), withTorch { logits.select(0, row) }))
     }
     #expect(one.tokens == [1, 2, 3, 5] && other.tokens == [4, 6])
-    let outside = model.configuration.vocabularySize
+    let outside = TokenID(model.configuration.vocabularySize)
     #expect(
       message { _ = try DecodingSession.append([5, outside], to: [one, other]) }
         == "token id \(outside) at position 2: expected 0 to \(outside - 1), as vocab_size is \(outside)")

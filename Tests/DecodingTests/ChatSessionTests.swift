@@ -20,7 +20,7 @@ private var options: GenerationOptions {
 
   /// The answer to a conversation in a new session.
   private func fresh(_ messages: [Message], _ prompt: ThinkingMode) throws -> GenerationResult {
-    let tokens = try model.tokenizer.encode(try Conversation(messages), prompt: prompt).tokens.map(Int.init)
+    let tokens = try model.tokenizer.encode(try Conversation(messages), prompt: prompt).tokens
     return try model.generate(tokens, options: options)
   }
 
@@ -63,11 +63,11 @@ private var options: GenerationOptions {
       let answer = try chat.answer(question)
       #expect(try recomputed.answer(question).tokens == answer.tokens)
       guard prompt == .direct else { continue }
-      let tokens = try model.tokenizer.encode(try Conversation(before), prompt: prompt).tokens.map(Int.init)
+      let tokens = try model.tokenizer.encode(try Conversation(before), prompt: prompt).tokens
       #expect(try model.generate(tokens, options: options).tokens == answer.tokens)
     }
     #expect(
-      message { _ = try ChatSession(self.model, options: options) } == "\(CycleGate.missingSplit)")
+      message { _ = try ChatSession(self.model, options: options) } == "\(ConfigurationError.missingSplit)")
   }
 
   @Test func aResetForgetsAllButTheSystem() throws {

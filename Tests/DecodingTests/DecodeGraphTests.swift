@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -11,7 +12,7 @@ import WidebandTorch
   private static let plain = DirectModel(kind: .plain, encoding: 1, decoding: 2, gate: .select)
 
   @Test func stepsAreThoseWithoutGraphs() throws {
-    let device = StandInRecorder()
+    let device = FakeCapturer()
     let model = try Self.plain.model()
     let (ordinary, session) = try (DecodingSession(model), DecodingSession(model))
     let graph = try GraphSession(session, on: device)
@@ -23,7 +24,7 @@ import WidebandTorch
     #expect(session.tokens == ordinary.tokens)
     // The first step runs without a graph.
     #expect(device.runs == 19)
-    #expect(device.records == 1)
+    #expect(device.captures == 1)
     // A truncated sequence continues with the same graph.
     for session in [ordinary, session] { session.truncate(to: 11) }
     #expect(try areIdentical(graph.append(3), ordinary.append(3)))
@@ -31,7 +32,7 @@ import WidebandTorch
   }
 
   @Test func aCacheThatMovesIsCapturedAgain() throws {
-    let device = StandInRecorder()
+    let device = FakeCapturer()
     let model = try Self.plain.model()
     let (ordinary, session) = try (DecodingSession(model), DecodingSession(model, capacity: 8))
     let graph = try GraphSession(session, on: device)
@@ -40,7 +41,7 @@ import WidebandTorch
       #expect(try areIdentical(graph.append(token), ordinary.append(token)))
     }
     // It grows at 8, 16 and 32 positions, each time in a step without a graph.
-    #expect(device.records == 4)
+    #expect(device.captures == 4)
     #expect(device.runs == 30 - 1 - 3)
   }
 
@@ -49,7 +50,7 @@ import WidebandTorch
   ) throws {
     let model = try kind.model()
     for cycle in [1, 2, 3, 6] {
-      let device = StandInRecorder()
+      let device = FakeCapturer()
       let (ordinary, session) = try (DecodingSession(model, cycle: cycle), DecodingSession(model, cycle: cycle))
       let graph = try GraphSession(session, on: device)
       for session in [ordinary, session] { _ = try session.prefill(someTokens(4)) }
@@ -60,12 +61,12 @@ import WidebandTorch
       #expect(session.phases == ordinary.phases)
       #expect(session.pendingCount == ordinary.pendingCount)
       // Heads and the steps between them, once each.
-      #expect(device.records == (cycle == 1 ? 1 : 2))
+      #expect(device.captures == (cycle == 1 ? 1 : 2))
       // The first head has no cycle before it, the second is the first of its kind, as is the first step after one.
       #expect(device.runs == 4 * cycle + 2 - (cycle == 1 ? 1 : 3))
       // A sequence that is truncated within a cycle continues with its pending states.
       for session in [ordinary, session] { session.truncate(to: 4 + 2 * cycle + (cycle > 2 ? 2 : 0)) }
-      for token in [7, 9, 11] {
+      for token: TokenID in [7, 9, 11] {
         #expect(try relativeError(of: graph.append(token), to: ordinary.append(token)) < 1e-6)
       }
     }
@@ -77,7 +78,7 @@ import WidebandTorch
     let model = try Self.plain.model()
     for allowed in [nil, AllowedTokens(below: 40), AllowedTokens((0..<40).filter { $0 % 3 != 1 })] {
       for cycle in [nil, 4] {
-        func tokens(_ device: StandInRecorder?) throws -> [Int] {
+        func tokens(_ device: FakeCapturer?) throws -> [TokenID] {
           let session = try DecodingSession(model, cycle: cycle)
           let iterator = SingleTokenIterator(session, allowedTokens: allowed, on: device)
           let sampler = try Sampler(options, seed: 3)
@@ -91,7 +92,7 @@ import WidebandTorch
           for _ in 0..<4 { all += try iterator.next() }
           return all
         }
-        let device = StandInRecorder()
+        let device = FakeCapturer()
         #expect(try tokens(device) == tokens(nil))
         #expect(device.runs > 20)
       }
@@ -100,7 +101,7 @@ import WidebandTorch
 
   @Test func aPromptOfOneNewTokenIsProcessedBeforeAnythingIsSampled() throws {
     let model = try Self.plain.model()
-    func tokens(_ device: StandInRecorder?) throws -> [[Int]] {
+    func tokens(_ device: FakeCapturer?) throws -> [[TokenID]] {
       let session = try DecodingSession(model)
       _ = try session.prefill(someTokens(6))
       return try (0..<2).map { _ in
@@ -109,14 +110,14 @@ import WidebandTorch
           + iterator.next()
       }
     }
-    let found = try tokens(StandInRecorder())
+    let found = try tokens(FakeCapturer())
     #expect(try found == tokens(nil) && found[0] == found[1])
   }
 
   @Test func anotherPromptFollowsOneThatHasFilledTheCache() throws {
     let iterator = SingleTokenIterator(
-      try DecodingSession(try Self.plain.model(), capacity: 8), on: StandInRecorder())
-    func tokens() throws -> [Int] {
+      try DecodingSession(try Self.plain.model(), capacity: 8), on: FakeCapturer())
+    func tokens() throws -> [TokenID] {
       var tokens = try iterator.begin(someTokens(6), sampler: Sampler(SamplingOptions(), seed: 3))
       for _ in 0..<3 { tokens += try iterator.next() }
       return tokens
@@ -127,44 +128,44 @@ import WidebandTorch
 
   @Test func stepsThatCannotBeCapturedRunWithoutGraphs() throws {
     let model = try Self.plain.model()
-    let device = StandInRecorder(refuses: true)
+    let device = FakeCapturer(refuses: true)
     let (ordinary, session) = try (DecodingSession(model), DecodingSession(model))
     let graph = try GraphSession(session, on: device)
     for session in [ordinary, session] { _ = try session.prefill(someTokens(5)) }
     for token in someTokens(6, from: 5) {
       #expect(try areIdentical(graph.append(token), ordinary.append(token)))
     }
-    #expect(device.records == 1, "it is asked once")
+    #expect(device.captures == 1, "it is asked once")
     #expect(device.runs == 0)
     // Nothing is captured on the CPU, and nothing of composed operators.
-    #expect(CUDAGraph.recorder(for: .cpu) == nil)
+    #expect(CUDAGraph.capturer(for: .cpu) == nil)
     #expect(RunAheadDecoder.make(for: model, allowedTokens: nil) == nil)
     #expect(CUDAGraph(on: .cpu) { true } == nil)
     #expect(
       message { _ = try AsyncReadback(.zeros([1])) }.hasPrefix("reading float32[1]: expected contiguous int64 elements")
     )
-    let unasked = StandInRecorder()
+    let unasked = FakeCapturer()
     let composed = try GraphSession(try DecodingSession(model), on: unasked)
     try Kernels.$selected.withValue(.composed) {
       for token in someTokens(6) { _ = try composed.append(token) }
     }
-    #expect(unasked.records == 0)
+    #expect(unasked.captures == 0)
   }
 
   @Test func randomNumbersContinueWhereTheDeviceHasNoMore() throws {
     let model = try Self.plain.model(contextLength: 1_024)
-    func tokens(_ device: StandInRecorder?) throws -> [Int] {
+    func tokens(_ device: FakeCapturer?) throws -> [TokenID] {
       let iterator = SingleTokenIterator(try DecodingSession(model), on: device)
       var all = try iterator.begin([1, 2], sampler: Sampler(SamplingOptions(), seed: 2))
       for _ in 0..<530 { all += try iterator.next() }
       return all
     }
-    #expect(try tokens(StandInRecorder()) == tokens(nil))
+    #expect(try tokens(FakeCapturer()) == tokens(nil))
   }
 
   @Test(arguments: SamplingOptions.methods) func logitsThatAreNotFiniteAreAnError(options: SamplingOptions) throws {
     let model = try Self.plain.model()
-    let iterator = SingleTokenIterator(try DecodingSession(model), on: StandInRecorder())
+    let iterator = SingleTokenIterator(try DecodingSession(model), on: FakeCapturer())
     _ = try iterator.begin(someTokens(6), sampler: Sampler(options, seed: 0))
     for _ in 0..<5 { _ = try iterator.next() }
     let norm = try #require(model.weights.tensors["model.norm.weight"])

@@ -1,4 +1,5 @@
 import Testing
+import WidebandCheckedInput
 import WidebandLanguageModel
 
 @testable import WidebandDecoding
@@ -11,9 +12,9 @@ private final class Fed {
 
   init(_ model: LanguageModel, cycle: Int) throws { session = try .init(model, cycle: cycle) }
 
-  func prefill(_ tokens: [Int]) throws { note(try session.prefill(tokens)) }
+  func prefill(_ tokens: [TokenID]) throws { note(try session.prefill(tokens)) }
 
-  func append(_ tokens: [Int]) throws { for token in tokens { note(try session.append(token)) } }
+  func append(_ tokens: [TokenID]) throws { for token in tokens { note(try session.append(token)) } }
 
   func note(_ tensor: Tensor) { logits[session.tokens.count - 1] = tensor }
 
@@ -68,7 +69,7 @@ func sequencesOfDifferentPhasesShareAPass(kind: DirectModel) throws {
   for step in 0..<9 {
     // A sequence may leave the batch and come back.
     let selected = sequences.enumerated().filter { step < 3 || $0.offset != step % 5 }.map(\.element)
-    let tokens = selected.indices.map { (step * 17 + $0 * 29) % 61 }
+    let tokens = selected.indices.map { TokenID((step * 17 + $0 * 29) % 61) }
     let logits = try DecodingSession.append(tokens, to: selected.map(\.session))
     #expect(logits.shape == [selected.count, 61])
     for (row, sequence) in selected.enumerated() { sequence.note(try withTorch { logits.select(0, row) }) }
@@ -196,7 +197,7 @@ func greedyTokensAreThoseOfTheOracle(kind: DirectModel, usesCache: Bool) throws 
       for _ in 0..<14 {
         let phases = oracle.indices.map { $0 < promptLength ? -1 : ($0 - promptLength) % cycle }
         let logits = try teacherForced(model, oracle, phases)
-        oracle.append(Int(try withTorch { try logits.select(0, oracle.count - 1).argmax(0).item() }))
+        oracle.append(TokenID(try withTorch { try logits.select(0, oracle.count - 1).argmax(0).item() }))
       }
       var options = GenerationOptions()
       options.sampling = .greedy

@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 import WidebandVirtualWidth
@@ -51,12 +52,12 @@ struct DirectModel: CustomStringConvertible, Sendable {
 }
 
 /// Tokens below 61 without a pattern.
-func someTokens(_ count: Int, from start: Int = 0) -> [Int] {
-  (start..<(start + count)).map { ($0 * 37 + $0 * $0 * 11 + 5) % 61 }
+func someTokens(_ count: Int, from start: Int = 0) -> [TokenID] {
+  (start..<(start + count)).map { (index: Int) in TokenID((index * 37 + index * index * 11 + 5) % 61) }
 }
 
 /// The logits `[T, V]` of a whole sequence with the given phases, in one pass without a cache.
-func teacherForced(_ model: LanguageModel, _ tokens: [Int], _ phases: [Int]) throws -> Tensor {
+func teacherForced(_ model: LanguageModel, _ tokens: [TokenID], _ phases: [Int]) throws -> Tensor {
   let gate = try CycleGate(phases: Tensor(phases.map(Int64.init)).unsqueezed(0), model.configuration)
   return try withTorch {
     withoutGradients {

@@ -1,4 +1,5 @@
 import Testing
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -20,7 +21,7 @@ private func easyModel(_ kind: DirectModel, contextLength: Int = 64, depth: Int 
 }
 
 private func greedy(
-  _ model: LanguageModel, _ prompt: [Int], _ change: (inout GenerationOptions) -> Void = { _ in }
+  _ model: LanguageModel, _ prompt: [TokenID], _ change: (inout GenerationOptions) -> Void = { _ in }
 ) throws -> GenerationResult {
   var options = GenerationOptions()
   options.sampling = .greedy
@@ -64,7 +65,7 @@ func greedyTextIsTheSameWithDrafts(kind: DirectModel) throws {
 @Test(arguments: DraftMethod.allCases) func draftsAreAllowedTokens(method: DraftMethod) throws {
   let model = try easyModel(DirectModel(kind: .plain, encoding: 0, decoding: 2, gate: .select), depth: 2)
   let prompt = someTokens(6).map { $0 % 20 }
-  func tokens(_ method: DraftMethod?, allowedTokens: AllowedTokens?) throws -> [Int] {
+  func tokens(_ method: DraftMethod?, allowedTokens: AllowedTokens?) throws -> [TokenID] {
     var options = GenerationOptions()
     options.sampling = .greedy
     options.maximumTokens = 24
@@ -72,7 +73,7 @@ func greedyTextIsTheSameWithDrafts(kind: DirectModel) throws {
     return try TokenGeneration(model: model, options: options, allowedTokens: allowedTokens).run(prompt: prompt).tokens
   }
   #expect(try tokens(nil, allowedTokens: nil).contains { $0 >= 20 })
-  for allowed in [Array(0..<20), (0..<20).filter { $0 % 3 != 1 }] {
+  for allowed: [TokenID] in [Array(0..<20), (0..<20).filter { $0 % 3 != 1 }] {
     let ordinary = try tokens(nil, allowedTokens: AllowedTokens(allowed))
     #expect(ordinary.allSatisfy(allowed.contains))
     #expect(try tokens(method, allowedTokens: AllowedTokens(allowed)) == ordinary)
@@ -101,11 +102,11 @@ func proposalsAreThoseOfTheWholeText(kind: DirectModel, depth: Int) throws {
   _ = try drafter.prefill(someTokens(4), check: {})
   // Rounds in which some drafts, all or none are accepted.
   for (round, accepted) in [0, depth, 1, 0, 0, depth].enumerated() {
-    let next = (round * 23 + 7) % 61
+    let next = TokenID((round * 23 + 7) % 61)
     var found: [Tensor] = []
     let drafts = try drafter.propose(depth, after: next) { logits, earlier in
       found.append(logits)
-      return Draft(token: (round * 5 + earlier.count * 31) % 61, distribution: logits)
+      return Draft(token: TokenID((round * 5 + earlier.count * 31) % 61), distribution: logits)
     }
     let tokens = drafter.tokens
     let known = tokens.dropFirst() + [next] + drafts.map(\.token)
@@ -127,6 +128,11 @@ func proposalsAreThoseOfTheWholeText(kind: DirectModel, depth: Int) throws {
     _ = try drafter.verify([next] + drafts.map(\.token))
     drafter.truncate(to: tokens.count + 1 + min(accepted, depth))
   }
+}
+
+/// The index of three tokens below 4 among their 64 combinations.
+private func outcome(_ first: TokenID, _ second: TokenID, _ third: TokenID) -> Int {
+  Int(first * 16 + second * 4 + third)
 }
 
 /// Σ (found − expected)² / expected over outcomes, which for k of them is about k.
@@ -151,8 +157,8 @@ private func chiSquare(_ found: [Int], _ probabilities: [Double]) -> Double {
     let (accepted, following) = try sampler.verify(drafts) { Tensor(target[$0]) }
     var tokens = drafts[..<accepted].map(\.token) + [following]
     while tokens.count < 3 { tokens.append(try sampler.sample(from: Tensor(target[tokens.count]))) }
-    found[tokens[0] * 16 + tokens[1] * 4 + tokens[2]] += 1
-    unverified[drafts[0].token * 16 + drafts[1].token * 4 + tokens[2]] += 1
+    found[outcome(tokens[0], tokens[1], tokens[2])] += 1
+    unverified[outcome(drafts[0].token, drafts[1].token, tokens[2])] += 1
   }
   let probabilities = (0..<64).map { (outcome: Int) -> Double in
     let (first, second, third) = (outcome / 16, outcome / 4 % 4, outcome % 4)
@@ -176,16 +182,17 @@ private func chiSquare(_ found: [Int], _ probabilities: [Double]) -> Double {
   try withTorch { head.copy(from: .normal([4, 16], standardDeviation: 0.8, from: generator)) }
 
   let session = try DecodingSession(model)
-  func distribution(_ tokens: [Int]) throws -> [Double] {
+  func distribution(_ tokens: [TokenID]) throws -> [Double] {
     session.truncate(to: 0)
     let logits = try session.prefill(tokens)
     return try withTorch { try logits.to(.float64).softmax(0).elements() }
   }
   var probabilities: [Double] = []
-  for first in 0..<4 {
-    for second in 0..<4 {
+  for first: TokenID in 0..<4 {
+    for second: TokenID in 0..<4 {
       let (one, two) = (try distribution([1, 2]), try distribution([1, 2, first]))
-      probabilities += try distribution([1, 2, first, second]).map { one[first] * two[second] * $0 }
+      let pair = one[Int(first)] * two[Int(second)]
+      probabilities += try distribution([1, 2, first, second]).map { pair * $0 }
     }
   }
   #expect(abs(probabilities.reduce(0, +) - 1) < 1e-6)
@@ -198,7 +205,7 @@ private func chiSquare(_ found: [Int], _ probabilities: [Double]) -> Double {
     options.maximumTokens = 3
     options.seed = UInt64(seed)
     let result = try TokenGeneration(model: model, options: options).run(prompt: [1, 2])
-    found[result.tokens[0] * 16 + result.tokens[1] * 4 + result.tokens[2]] += 1
+    found[outcome(result.tokens[0], result.tokens[1], result.tokens[2])] += 1
     drafts.add(proposed: 1, accepted: result.drafts?.accepted.first ?? 0)
   }
   #expect(chiSquare(found, probabilities) < 110)

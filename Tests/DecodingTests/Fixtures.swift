@@ -1,4 +1,6 @@
 import Foundation
+import WidebandCheckedInput
+import WidebandCheckpoint
 import WidebandLanguageModel
 import WidebandTokenization
 import WidebandTorch
@@ -25,7 +27,7 @@ enum Fixtures {
 
   /// A small wide model with random weights for all tokens of the fixture tokenizer.
   static func loaded(
-    contextLength: Int = 64, endOfTextTokens: [Int] = [], rows: Int? = nil,
+    contextLength: Int = 64, endOfTextTokens: [TokenID] = [], rows: Int? = nil,
     directDecoding: ModelConfiguration.DirectDecoding? = nil
   ) throws -> LoadedModel {
     let tokenizer = try tokenizer()
@@ -59,6 +61,21 @@ struct TemporaryFolder {
       try FileManager.default.copyItem(
         at: Fixtures.url(name).appending(path: file), to: url.appending(path: file))
     }
+  }
+
+  /// A folder of a model and the fixture tokenizer.
+  init(_ model: LanguageModel, dtype: DType? = nil) throws {
+    try self.init()
+    try ModelFolder(url).write(
+      configuration: model.configuration.json(), tensors: model.weights.tensors.map { ($0.key, $0.value) },
+      dtype: dtype,
+      extraFiles: ["tokenizer.json": Data(contentsOf: Fixtures.url("tokenizers/qwen/tokenizer.json"))])
+  }
+
+  /// Changes the text of `config.json`.
+  func changeConfiguration(_ change: (String) -> String) throws {
+    let file = url.appending(path: "config.json")
+    try Data(change(String(contentsOf: file, encoding: .utf8)).utf8).write(to: file)
   }
 }
 

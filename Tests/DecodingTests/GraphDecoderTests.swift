@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -17,7 +18,7 @@ import WidebandTorch
     for sessions in [ordinary, sessions] {
       for (index, session) in sessions.enumerated() { _ = try session.prefill(someTokens(3 + 4 * index, from: index)) }
     }
-    let device = StandInRecorder()
+    let device = FakeCapturer()
     let decoder = try #require(try GraphDecoder(sessions, on: device))
     for step in 0..<8 {
       let tokens = someTokens(3, from: 11 * step)
@@ -27,25 +28,26 @@ import WidebandTorch
       }
       #expect(sessions.map(\.tokens) == ordinary.map(\.tokens))
     }
-    #expect(device.records == 1 && device.runs == 7)
+    #expect(device.captures == 1 && device.runs == 7)
     // A sequence that is empty takes no token.
     sessions[1].truncate(to: 0)
     ordinary[1].truncate(to: 0)
-    for token in [4, 5] {
+    for token: TokenID in [4, 5] {
       let found = try #require(try decoder.append([token, nil, token + 1]))
       #expect(try areIdentical(withTorch { found.select(0, 0) }, ordinary[0].append(token)))
       #expect(try areIdentical(withTorch { found.select(0, 2) }, ordinary[2].append(token + 1)))
     }
-    #expect(sessions[1].tokens.isEmpty && device.records == 1 && device.runs == 9)
+    #expect(sessions[1].tokens.isEmpty && device.captures == 1 && device.runs == 9)
     // The row of a sequence that is not empty cannot be idle.
     #expect(try decoder.append([1, nil, nil]) == nil)
     // Another sequence takes its place.
     for sessions in [ordinary, sessions] { _ = try sessions[1].prefill(someTokens(4)) }
-    let found = try #require(try decoder.append([7, 8, 9]))
-    for (row, token) in [7, 8, 9].enumerated() {
+    let tokens: [TokenID] = [7, 8, 9]
+    let found = try #require(try decoder.append(tokens))
+    for (row, token) in tokens.enumerated() {
       #expect(try areIdentical(withTorch { found.select(0, row) }, ordinary[row].append(token)))
     }
-    #expect(device.records == 1)
+    #expect(device.captures == 1)
   }
 
   @Test(arguments: DirectModel.some.filter { $0.kind != .experts }, [1, 2, 3, 6]) func cyclesAreThoseWithoutGraphs(
@@ -58,7 +60,7 @@ import WidebandTorch
       for (index, session) in sessions.enumerated() { _ = try session.prefill(someTokens(2 + 3 * index, from: index)) }
       return sessions
     }
-    let (ordinary, sessions, device) = (try makeSessions(), try makeSessions(), StandInRecorder())
+    let (ordinary, sessions, device) = (try makeSessions(), try makeSessions(), FakeCapturer())
     let decoder = try #require(try GraphDecoder(sessions, on: device))
     var usesGraph: [Bool] = []
     for step in 0..<(4 * cycle + 2) {
@@ -75,7 +77,7 @@ import WidebandTorch
     }
     // The first heads have no cycle before them.
     #expect(usesGraph == (0..<(4 * cycle + 2)).map { $0 > 0 || cycle == 1 })
-    #expect(device.records == (cycle == 1 ? 1 : 2))
+    #expect(device.captures == (cycle == 1 ? 1 : 2))
     #expect(device.runs == 4 * cycle + 2 - (cycle == 1 ? 1 : 3))
     // Sequences at different phases have no step in common.
     if cycle > 1 {
@@ -91,21 +93,21 @@ import WidebandTorch
     sessions[1].truncate(to: 0)
     let alone = try DecodingSession(model)
     _ = try alone.prefill([1, 2, 3])
-    let decoder = try #require(try GraphDecoder(sessions, on: StandInRecorder()))
+    let decoder = try #require(try GraphDecoder(sessions, on: FakeCapturer()))
     // More steps than its cache has memory for, with and without tokens from the host.
     for token in someTokens(6) {
       let found = try #require(try decoder.append([token, nil]))
       #expect(try areIdentical(withTorch { found.select(0, 0) }, alone.append(token)))
     }
     let samplers = [try Sampler(.greedy, seed: 0), nil]
-    var last = 7
+    var last: TokenID = 7
     var readback: AsyncReadback?
     for _ in 0..<20 {
       #expect(try readback == nil ? decoder.step([last, nil], by: samplers) : decoder.replay())
       if readback != nil { decoder.commit([last, nil]) }
       readback = try decoder.readSampledTokens()
       let expected = try Sampler(.greedy, seed: 0).next(alone.append(last), after: [])
-      last = try #require(readback).values()[0]
+      last = TokenID(try #require(readback).values()[0])
       #expect(last == expected)
     }
     #expect(sessions[0].tokens == alone.tokens && sessions[1].tokens.isEmpty)
@@ -113,7 +115,7 @@ import WidebandTorch
 
   @Test func sequencesThatDoNotBelongTogetherHaveNoGraph() throws {
     let model = try Self.plain.model()
-    let device = StandInRecorder()
+    let device = FakeCapturer()
     #expect(try GraphDecoder([2, 3].map { try DecodingSession(model, cycle: $0) }, on: device) == nil)
     #expect(try GraphDecoder([nil, 1].map { try DecodingSession(model, cycle: $0) }, on: device) == nil)
     let many = try (0..<17).map { _ in try DecodingSession(model) }
@@ -135,8 +137,8 @@ import WidebandTorch
     let allowed = AllowedTokens((0..<50).filter { $0 % 7 != 3 })
     // Prompts and continuations of many lengths, more of them than are decoded at a time.
     let prompts = (0..<23).map { someTokens(1 + $0 * 5 % 17, from: $0) }
-    func tokens(_ device: StandInRecorder?) throws -> (sequences: [[Int]], counts: [Int]) {
-      var sequences = [[Int]](repeating: [], count: prompts.count)
+    func tokens(_ device: FakeCapturer?) throws -> (sequences: [[TokenID]], counts: [Int]) {
+      var sequences = [[TokenID]](repeating: [], count: prompts.count)
       var counts = [Int](repeating: 0, count: prompts.count)
       let generation = TokenGeneration(model: model, options: options, allowedTokens: allowed)
       let runAhead = device.map { RunAheadDecoder($0, allowedTokens: allowed) }
@@ -148,14 +150,14 @@ import WidebandTorch
         }, finished: { counts[$0] = $1.decodedTokenCount })
       return (sequences, counts)
     }
-    let device = StandInRecorder()
+    let device = FakeCapturer()
     let (expected, found) = try (tokens(nil), tokens(device))
     #expect(found.sequences == expected.sequences)
     #expect(found.sequences.allSatisfy { $0.allSatisfy { $0 < 50 && $0 % 7 != 3 } })
     #expect(found.counts == expected.counts && found.counts == found.sequences.map { $0.count - 1 })
     // Most steps run as one of few graphs: new ones where the batch halves, and where a cache grows.
     #expect(device.runs > 20)
-    #expect(device.records <= 12, "\(device.records) captures, \(device.runs) runs")
+    #expect(device.captures <= 12, "\(device.captures) captures, \(device.runs) runs")
   }
 
   @Test func aBatchContinuesWhereNothingCanBeCaptured() throws {
@@ -164,8 +166,8 @@ import WidebandTorch
     options.seed = 5
     options.maximumTokens = 8
     let prompts = (0..<5).map { someTokens(1 + $0) }
-    func tokens(_ device: StandInRecorder?) throws -> [[Int]] {
-      var sequences = [[Int]](repeating: [], count: prompts.count)
+    func tokens(_ device: FakeCapturer?) throws -> [[TokenID]] {
+      var sequences = [[TokenID]](repeating: [], count: prompts.count)
       let generation = TokenGeneration(model: model, options: options)
       try BatchGeneration(generation: generation, runAhead: device.map { RunAheadDecoder($0) }).run(
         prompts, check: {},
@@ -175,8 +177,8 @@ import WidebandTorch
         }, finished: { _, _ in })
       return sequences
     }
-    let device = StandInRecorder(refuses: true)
+    let device = FakeCapturer(refuses: true)
     #expect(try tokens(device) == tokens(nil))
-    #expect(device.records == 1 && device.runs == 0)
+    #expect(device.captures == 1 && device.runs == 0)
   }
 }

@@ -11,15 +11,7 @@ import WidebandVirtualWidth
 /// Folders of quantized models, compared with folders that are quantized when they are loaded.
 @Suite struct QuantizedModelTests {
   /// A wide model in bfloat16 with a tokenizer.
-  private func folder() throws -> TemporaryFolder {
-    let temporary = try TemporaryFolder()
-    let loaded = try Fixtures.loaded()
-    try ModelFolder(temporary.url).write(
-      configuration: loaded.model.configuration.json(),
-      tensors: loaded.model.weights.tensors.map { ($0.key, $0.value) }, dtype: .bfloat16,
-      extraFiles: ["tokenizer.json": Data(contentsOf: Fixtures.url("tokenizers/qwen/tokenizer.json"))])
-    return temporary
-  }
+  private func folder() throws -> TemporaryFolder { try TemporaryFolder(Fixtures.loaded().model, dtype: .bfloat16) }
 
   @Test(arguments: QuantizationScheme.allCases, [DType?.none, .float32, .bfloat16])
   func aFolderHoldsWhatIsMadeOnTheWayIn(scheme: QuantizationScheme, dtype: DType?) throws {
@@ -27,11 +19,7 @@ import WidebandVirtualWidth
     let loaded = try LoadedModel(source.url, dtype: dtype, quantizing: scheme)
     #expect(loaded.model.configuration.quantization == scheme)
     #expect(SequenceKVCache(loaded.model).format == .bfloat16)
-    let target = try TemporaryFolder()
-    let made = try LoadedModel(source.url, quantizing: scheme).model
-    try ModelFolder(target.url).write(
-      configuration: made.configuration.json(), tensors: made.weights.tensors.map { ($0.key, $0.value) },
-      extraFiles: ["tokenizer.json": Data(contentsOf: Fixtures.url("tokenizers/qwen/tokenizer.json"))])
+    let target = try TemporaryFolder(LoadedModel(source.url, quantizing: scheme).model)
     let reread = try LoadedModel(target.url, dtype: dtype)
     #expect(Array(reread.model.weights.tensors.keys) == Array(loaded.model.weights.tensors.keys))
     for (name, tensor) in loaded.model.weights.tensors {
@@ -51,11 +39,7 @@ import WidebandVirtualWidth
   }
 
   @Test func whatIsQuantizedIsNotQuantizedAgain() throws {
-    let made = try LoadedModel(folder().url, quantizing: .int8).model
-    let source = try TemporaryFolder()
-    try ModelFolder(source.url).write(
-      configuration: made.configuration.json(), tensors: made.weights.tensors.map { ($0.key, $0.value) },
-      extraFiles: ["tokenizer.json": Data(contentsOf: Fixtures.url("tokenizers/qwen/tokenizer.json"))])
+    let source = try TemporaryFolder(LoadedModel(folder().url, quantizing: .int8).model)
     let path = ModelFolder(source.url).url.path
     #expect(
       message { _ = try LoadedModel(source.url, quantizing: .int4) }

@@ -1,4 +1,5 @@
 import Testing
+import WidebandCheckedInput
 import WidebandTorch
 
 @testable import WidebandDecoding
@@ -11,7 +12,7 @@ private func sampler(seed: UInt64 = 1, _ change: (inout SamplingOptions) -> Void
 
 extension Sampler {
   /// The distribution that is sampled from.
-  fileprivate func scores(_ logits: [Float], after tokens: [Int]) throws -> [Double] {
+  fileprivate func scores(_ logits: [Float], after tokens: [TokenID]) throws -> [Double] {
     try withTorch {
       try options.scores(Tensor(logits).unsqueezed(0), seen: seen(tokens, of: logits.count)).elements(Double.self)
     }
@@ -20,7 +21,7 @@ extension Sampler {
 
 /// The tokens that can be sampled.
 private func sampleable(
-  _ logits: [Float], after tokens: [Int] = [], _ change: (inout SamplingOptions) -> Void
+  _ logits: [Float], after tokens: [TokenID] = [], _ change: (inout SamplingOptions) -> Void
 ) throws -> [Int] {
   let scores = try sampler(change).scores(logits, after: tokens)
   return scores.indices.filter { scores[$0] > -.infinity }
@@ -119,7 +120,7 @@ func tinyTemperaturesAreGreedy(temperature: Double) throws {
     $0.temperature = 0.7; $0.topK = 4
   }
   var counts = [Double](repeating: 0, count: 5)
-  for _ in 0..<samples { counts[try sampler.next(Tensor(logits), after: [])] += 1 }
+  for _ in 0..<samples { counts[Int(try sampler.next(Tensor(logits), after: []))] += 1 }
   let heated = try (Tensor([0.4, 0.1, 0.2, 0, 0.25]).power(1 / 0.7)).elements(Double.self)
   let sum = heated.reduce(0, +)
   #expect(counts[3] == 0)
@@ -140,7 +141,7 @@ func tinyTemperaturesAreGreedy(temperature: Double) throws {
   }
   let sampler = try sampler(seed: 3) { _ in }
   var counts = [Double](repeating: 0, count: count)
-  for _ in 0..<samples { counts[try sampler.sample(from: Tensor(weights))] += 1 }
+  for _ in 0..<samples { counts[Int(try sampler.sample(from: Tensor(weights)))] += 1 }
   let chiSquare = weights.indices.filter { weights[$0] > 0 }.reduce(0.0) { total, token in
     let expected = weights[token] * Double(samples)
     return total + (counts[token] - expected) * (counts[token] - expected) / expected
@@ -237,7 +238,7 @@ func tinyTemperaturesAreGreedy(temperature: Double) throws {
 }
 
 @Test func aSeedDecidesAllChoices() throws {
-  func samples(_ seed: UInt64) throws -> [Int] {
+  func samples(_ seed: UInt64) throws -> [TokenID] {
     let sampler = try sampler(seed: seed) { _ in }
     return try (0..<40).map { _ in try sampler.next(Tensor(logits), after: []) }
   }
@@ -292,14 +293,14 @@ func ordinaryBounds_areAccepted(kernels: Kernels) throws {
     var values: [Float] = (0..<3000).map { Float($0 * 37 % 101) / 20 }
     values[1234] = 6
     let logits = Tensor(values)
-    func sampled(_ change: (inout SamplingOptions) -> Void) throws -> [Int] {
+    func sampled(_ change: (inout SamplingOptions) -> Void) throws -> [TokenID] {
       let sampler = try sampler(change)
       return try (0..<20).map { _ in try sampler.next(logits, after: [1234, 5]) }
     }
     let free = try sampled { _ in }
     #expect(Set(free).count > 10)
     for k in [0, -1, 3000, .max] { #expect(try sampled { $0.topK = k } == free) }
-    let most = [Int](repeating: 1234, count: 20)
+    let most = [TokenID](repeating: 1234, count: 20)
     #expect(try sampled { $0.topP = 0 } == most)
     #expect(try sampled { $0.minP = 1 } == most)
     #expect(
@@ -326,7 +327,7 @@ func ordinaryBounds_areAccepted(kernels: Kernels) throws {
     for others in [[], [count - 1], [min(place + 1, count - 1), count - 1]] {
       var logits = (0..<count).map { Float($0 % 7) - 9 }
       for each in [place] + others { logits[each] = -1 }
-      #expect(try greedy.next(Tensor(logits), after: []) == place)
+      #expect(try greedy.next(Tensor(logits), after: []) == TokenID(place))
     }
   }
 }

@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import WidebandCheckedInput
 import WidebandTorch
 
 @testable import WidebandDecoding
@@ -32,7 +33,7 @@ import WidebandTorch
     // Quantized weights are multiplied with activations of 16 bits, on some processors of 8.
     let bound = scheme == nil ? 5e-6 : 1e-4
     for cut in [1, 2, 5, 16] {
-      let tokens = (0..<40).map { $0 * 7 % 19 }
+      let tokens = (0..<40).map { TokenID($0 * 7 % 19) }
       let fused = try logits(model, tokens, cut: cut, .fused, .float32)
       let composed = try logits(model, tokens, cut: cut, .composed, .float32)
       let error = try relativeError(of: fused, to: composed)
@@ -44,7 +45,7 @@ import WidebandTorch
     format: KVCacheFormat, bound: Double
   ) throws {
     let model = try model(Shape(), quantizing: nil)
-    let tokens = (0..<40).map { $0 * 5 % 19 }
+    let tokens = (0..<40).map { TokenID($0 * 5 % 19) }
     let exact = try logits(model, tokens, cut: 1, .fused, .float32)
     let fused = try logits(model, tokens, cut: 1, .fused, format)
     let composed = try logits(model, tokens, cut: 1, .composed, format)
@@ -61,7 +62,7 @@ import WidebandTorch
   @Test func aLongSequenceIsSplitAmongThreads() throws {
     // One head over more positions than a part has at least: with four threads in several parts.
     let model = try model(Shape(hidden: 8, heads: 1, keyValueHeads: 1, headSize: 8, inner: 8), quantizing: nil)
-    let tokens = (0..<1100).map { $0 * 11 % 19 }
+    let tokens = (0..<1100).map { TokenID($0 * 11 % 19) }
     let whole = try last(model, tokens)
     Machine.threadCount = 4
     defer { Machine.threadCount = 2 }
@@ -95,7 +96,7 @@ import WidebandTorch
 
   /// The logits `[T, V]` of a sequence that is processed `cut` tokens at a time.
   private func logits(
-    _ model: LanguageModel, _ tokens: [Int], cut: Int, _ kernels: Kernels, _ format: KVCacheFormat
+    _ model: LanguageModel, _ tokens: [TokenID], cut: Int, _ kernels: Kernels, _ format: KVCacheFormat
   ) throws -> Tensor {
     try Kernels.$selected.withValue(kernels) {
       let session = try DecodingSession(model, cacheFormat: format)
@@ -107,7 +108,7 @@ import WidebandTorch
   }
 
   /// The logits after the last token, which has a pass of its own.
-  private func last(_ model: LanguageModel, _ tokens: [Int]) throws -> Tensor {
+  private func last(_ model: LanguageModel, _ tokens: [TokenID]) throws -> Tensor {
     let session = try DecodingSession(model, cacheFormat: .float32)
     _ = try session.prefill(tokens.dropLast())
     return try session.append(tokens[tokens.count - 1])

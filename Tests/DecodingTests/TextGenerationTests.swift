@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTokenization
 import WidebandTorch
@@ -48,7 +49,7 @@ func textIsTheSameWithoutTheCache(change: @Sendable (inout GenerationOptions) ->
   let result = try model.generate("Hello", options: options()) { pieces.append($0) }
   #expect(pieces.count > 1)
   #expect(pieces.joined() == result.text)
-  #expect(try model.tokenizer.decode(result.tokens.map(Int32.init), skipSpecialTokens: true) == result.text)
+  #expect(try model.tokenizer.decode(result.tokens, skipSpecialTokens: true) == result.text)
   #expect(result.finishReason == .maximumTokens)
   #expect(result.promptTokenCount == (try model.promptTokens("Hello").count))
   #expect(result.decodedTokenCount == 19)
@@ -74,7 +75,7 @@ func textIsTheSameWithoutTheCache(change: @Sendable (inout GenerationOptions) ->
 
 @Test func aTextEndsWithTheContext() throws {
   let model = try Fixtures.loaded(contextLength: 16)
-  let prompt = Array(1...10)
+  let prompt = [TokenID](1...10)
   let result = try model.generate(prompt, options: options())
   #expect(result.finishReason == .contextLength)
   #expect(result.tokens.count == 6)
@@ -86,7 +87,7 @@ func textIsTheSameWithoutTheCache(change: @Sendable (inout GenerationOptions) ->
   let model = try Fixtures.loaded()
   let free = try model.generate("Hello", options: options())
   var decoder = StreamDecoder(model.tokenizer)
-  let texts = try free.tokens.map { try decoder.append(Int32($0)) }
+  let texts = try free.tokens.map { try decoder.append($0) }
   let border = try #require((4..<18).first { texts[$0].count > 1 && texts[$0 + 1].count > 1 && isWhole(texts[$0 + 1]) })
   let stop = String(texts[border].suffix(1)) + String(texts[border + 1].prefix(1))
   let expected = try #require(free.text.range(of: stop)).lowerBound
@@ -112,12 +113,12 @@ func textIsTheSameWithoutTheCache(change: @Sendable (inout GenerationOptions) ->
 @Test func charactersAreNotSplit() throws {
   let model = try Fixtures.loaded()
   let text = "日本語 👩‍🔬 é"
-  let ids = try model.tokenizer.encode(text).map(Int.init)
+  let ids = try model.tokenizer.encode(text)
   var decoder = StreamDecoder(model.tokenizer)
-  #expect(try ids.map { try decoder.append(Int32($0)) }.allSatisfy(isWhole))
+  #expect(try ids.map { try decoder.append($0) }.allSatisfy(isWhole))
   // Random weights generate invalid UTF-8 too: it is U+FFFD in the pieces as in the complete text.
   let result = try model.generate(ids, options: options { $0.maximumTokens = 50 })
-  #expect(result.text == (try model.tokenizer.decode(result.tokens.map(Int32.init), skipSpecialTokens: true)))
+  #expect(result.text == (try model.tokenizer.decode(result.tokens, skipSpecialTokens: true)))
 }
 
 @Test func rowsWithoutATokenAreNeverChosen() throws {
@@ -161,7 +162,7 @@ func idWithoutToken_isNeverSampled(temperature: Double) throws {
       $0.sampling.temperature = temperature
       method(&$0)
     }
-    func areTokens(_ ids: [Int]) -> Bool { ids.allSatisfy { tokenizer.idToToken(Int32($0)) != nil } }
+    func areTokens(_ ids: [TokenID]) -> Bool { ids.allSatisfy { tokenizer.idToToken($0) != nil } }
     #expect(areTokens(try loaded.generate("Hello", options: options).tokens))
     guard options.draftMethod == nil, options.usesCache else { continue }
     for result in try loaded.generate(batch: [[1], [2], [3]], options: options) { #expect(areTokens(result.tokens)) }
@@ -171,7 +172,7 @@ func idWithoutToken_isNeverSampled(temperature: Double) throws {
 @Test("A token that ends the text may be sampled even where it has no text")
 func endOfTextWithoutToken_isSampled() throws {
   let model = try Fixtures.loaded(rows: 3100)
-  let end = 3099
+  let end: TokenID = 3099
   let loaded = LoadedModel(model: model.model, tokenizer: model.tokenizer, endOfTextTokens: [end])
   let logits = Tensor([Float](repeating: 0, count: 3099) + [9])
   #expect(try Sampler(.greedy, seed: 1).next(logits, among: loaded.allowedTokens, after: []) == end)
@@ -182,7 +183,7 @@ func endOfTextWithoutToken_isSampled() throws {
   let start = try #require(model.tokenizer.tokenToID("<|endoftext|>"))
   let result = try model.generate("", options: options())
   #expect(result.promptTokenCount == 1)
-  #expect(result.tokens == (try model.generate([Int(start)], options: options())).tokens)
+  #expect(result.tokens == (try model.generate([start], options: options())).tokens)
 }
 
 @Test func anEmptyPromptNeedsAStart() throws {
@@ -203,7 +204,7 @@ func endOfTextWithoutToken_isSampled() throws {
 
 @Test func impossibleGenerationsAreRefused() throws {
   let model = try Fixtures.loaded(contextLength: 16)
-  let size = model.tokenizer.vocabularySize
+  let size = TokenID(model.tokenizer.vocabularySize)
   #expect(
     message { try model.generate(Array(repeating: 1, count: 16)) }
       == "the prompt has 16 tokens: expected at most 15, "

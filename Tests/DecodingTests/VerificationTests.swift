@@ -69,9 +69,13 @@ private func folder(
   #expect(abs((zero.worstGradient?.error ?? 0) - exact) < 1e-5)
 }
 
+/// A continuation of 19 tokens whose tenth is another one.
+private func otherToken(_ tokens: Tensor) -> Tensor {
+  (tokens + (Tensor.range(0..<19) .== 9).to(.int64)).remainder(by: 61)
+}
+
 @Test func aDifferentGreedyTokenIsFound() throws {
-  let other = { (tokens: Tensor) in (tokens + (Tensor.range(0..<19) .== 9).to(.int64)).remainder(by: 61) }
-  let verification = try Verification(folder("models/direct-plain", changing: ["greedy.plain": other]).url)
+  let verification = try Verification(folder("models/direct-plain", changing: ["greedy.plain": otherToken]).url)
   #expect(verification.greedy.map(\.count) == [14, 14, 14, 14])
   #expect(verification.greedy.map(\.firstDifference) == [4, nil, nil, nil])
   #expect(!verification.passes)
@@ -82,8 +86,7 @@ private func folder(
   #expect(logits.outputs.filter { !$0.passes }.map(\.name) == ["gated_logits"])
   let gate = try Verification(folder("models/direct-select", changing: ["gate": { ($0 .== 0).to(.int64) }]).url)
   #expect(gate.outputs.filter { !$0.passes }.map(\.name) == ["gated_logits", "gated_loss"])
-  let other = { (tokens: Tensor) in (tokens + (Tensor.range(0..<19) .== 9).to(.int64)).remainder(by: 61) }
-  let greedy = try Verification(folder("models/direct-plain", changing: ["greedy.cycle_3": other]).url)
+  let greedy = try Verification(folder("models/direct-plain", changing: ["greedy.cycle_3": otherToken]).url)
   #expect(greedy.greedy.map(\.cycle) == [nil, 1, 2, 3])
   #expect(greedy.greedy.map(\.firstDifference) == [nil, nil, nil, 4])
   #expect(!greedy.passes)
@@ -91,9 +94,7 @@ private func folder(
 
 @Test func gatedOutputsNeedALayerSplit() throws {
   let folder = try TemporaryFolder(copying: "models/direct-plain")
-  let file = ModelFolder(folder.url).url.appending(path: "config.json")
-  let text = try String(contentsOf: file, encoding: .utf8)
-  try Data(text.replacing("\"direct_decoding\"", with: "\"indirect_decoding\"").utf8).write(to: file)
+  try folder.changeConfiguration { $0.replacing("\"direct_decoding\"", with: "\"indirect_decoding\"") }
   #expect(
     message { _ = try Verification(folder.url) }
       == "\(ModelFolder(folder.url).url.path): direct_decoding is missing: "
@@ -152,13 +153,16 @@ func unusableExpectationsAreRefused(damage: Damage) throws {
 @Test func aModelThatDoesNotFitItsConfigurationIsRefused() throws {
   let folder = try TemporaryFolder(copying: "models/plain")
   let url = ModelFolder(folder.url).url
-  let file = url.appending(path: "config.json")
-  let text = try String(contentsOf: file, encoding: .utf8)
-  try Data(text.replacing("\"num_key_value_heads\": 2", with: "\"num_key_value_heads\": 3").utf8).write(to: file)
+  try folder.changeConfiguration {
+    $0.replacing("\"num_key_value_heads\": 2", with: "\"num_key_value_heads\": 3")
+  }
   #expect(
     message { _ = try Verification(folder.url) }
       == "\(url.path): num_key_value_heads is 3: expected a divisor of num_attention_heads, which is 4")
-  try Data(text.replacing("\"num_hidden_layers\": 3", with: "\"num_hidden_layers\": 2").utf8).write(to: file)
+  try folder.changeConfiguration {
+    $0.replacing("\"num_key_value_heads\": 3", with: "\"num_key_value_heads\": 2")
+      .replacing("\"num_hidden_layers\": 3", with: "\"num_hidden_layers\": 2")
+  }
   #expect(
     message { _ = try Verification(folder.url) }?.hasPrefix("\(url.path): unexpected tensor 'model.layers.2.") == true)
 }

@@ -37,7 +37,7 @@ struct Fuzz: ParsableCommand {
     if let worker { return try work(in: URL(filePath: worker)) }
     let folder = URL(filePath: workspace ?? NSTemporaryDirectory()).appending(
       path: workspace == nil ? "wideband-fuzz-\(getpid())" : "")
-    let isNew = !isThere(folder.appending(path: "shards").path)
+    let isNew = !exists(folder.appending(path: "shards").path)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { if workspace == nil { try? FileManager.default.removeItem(at: folder) } }
     let made = isNew ? try Workspace.make(in: folder) : Workspace(folder: folder)

@@ -39,7 +39,7 @@ extension Targets {
     do {
       _ = try DataPreparation([folder.path], encoder: encoder, options: options).run(into: output)
     } catch {
-      if isThere(output) { throw Fault("a half-written folder") }
+      if exists(output) { throw Fault("a half-written folder") }
       throw error
     }
     for split in [TokenDataset.Split.train, .validation] { _ = try TokenDataset(folder: output, split: split) }

@@ -33,6 +33,13 @@ extension Target {
     return files
   }
 
+  /// Removes a file of an input, or mutates it.
+  static func mutateOrRemove(_ name: String, of files: Files, _ random: inout Randomness) -> Files {
+    var files = files
+    files[name] = random.once(in: 20) ? nil : mutated(files[name] ?? [], named: name, &random)
+    return files
+  }
+
   static func mutated(_ bytes: [UInt8], named name: String, _ random: inout Randomness) -> [UInt8] {
     if name.hasSuffix(".safetensors") { return SafetensorsMutation.mutated(bytes, &random) }
     if name.hasSuffix(".json") {

@@ -33,15 +33,8 @@ enum Targets {
     Target(
       name: "index", seeds: { [try workspace.files("shards", except: ["tokenizer.json"])] },
       mutate: { files, random in
-        var files = files
-        let index = "model.safetensors.index.json"
-        let name = random.once(in: 3) ? random.pick(files.keys.sorted()) : index
-        if random.once(in: 20) {
-          files[name] = nil
-        } else {
-          files[name] = Target.mutated(files[name] ?? [], named: name, &random)
-        }
-        return files
+        let name = random.once(in: 3) ? random.pick(files.keys.sorted()) : "model.safetensors.index.json"
+        return Target.mutateOrRemove(name, of: files, &random)
       }, read: { _ = try ModelFolder($0).readTensors() })
   }
 
@@ -112,8 +105,8 @@ enum Targets {
         let again = try Recipe(yaml: recipe.yaml(), name: "written")
         guard again == recipe else { throw Fault("the written recipe differs") }
         for step in [1, recipe.training.steps / 2, recipe.training.steps] {
-          let schedule = Schedule(recipe.schedule, steps: recipe.training.steps)
-          guard schedule.factor(at: step).isFinite else { throw Fault("a rate is not finite") }
+          let factor = recipe.schedule.factor(at: step, of: recipe.training.steps)
+          guard factor.isFinite else { throw Fault("a rate is not finite") }
         }
       })
   }
@@ -153,15 +146,8 @@ enum Targets {
         }
       },
       mutate: { files, random in
-        var files = files
         let small = files.keys.filter { !$0.hasSuffix(".safetensors") && !$0.contains("tfevents") }.sorted()
-        let name = random.pick(small)
-        if random.once(in: 20) {
-          files[name] = nil
-        } else {
-          files[name] = Target.mutated(files[name] ?? [], named: name, &random)
-        }
-        return files
+        return Target.mutateOrRemove(random.pick(small), of: files, &random)
       },
       read: { folder in
         let directory = try RunDirectory(resuming: folder.path)
@@ -170,7 +156,7 @@ enum Targets {
         let lines = try MetricsFile.read(directory.metricsPath)
         var run = Report.Run(name: "run")
         run.trainingLoss = lines.compactMap { line in
-          line.values["train/next_token"]?.number.map { .init(step: line.step, value: $0) }
+          line.values["train/next_token"].map { (line.step, $0) }
         }
         run.validationBitsPerByte = run.trainingLoss
         _ = Report(title: "runs", runs: [run]).html()

@@ -12,23 +12,23 @@ using namespace ckernels;
 
 namespace {
 
-constexpr int parts = 37;
+constexpr int pieces = 37;
 
-/// Counts how often each part of a job was done.
+/// Counts how often each piece of a job was done.
 struct Count {
-  std::atomic<int> done[parts];
+  std::atomic<int> done[pieces];
   std::thread::id caller = std::this_thread::get_id();
   int slow, microseconds;
 
-  void note(int part) {
-    if (slow && part % slow == 0 && std::this_thread::get_id() != caller)
+  void note(int piece) {
+    if (slow && piece % slow == 0 && std::this_thread::get_id() != caller)
       std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
-    done[part].fetch_add(1, std::memory_order_relaxed);
+    done[piece].fetch_add(1, std::memory_order_relaxed);
   }
 
   std::int64_t wrong() {
     std::int64_t count = 0;
-    for (std::atomic<int> &part : done) count += part.exchange(0, std::memory_order_relaxed) != 1;
+    for (std::atomic<int> &piece : done) count += piece.exchange(0, std::memory_order_relaxed) != 1;
     return count;
   }
 };
@@ -45,14 +45,12 @@ struct Jobs {
 
   void run() {
     Count count{{}, std::this_thread::get_id(), slow, microseconds};
-    const Shares shares{parts, threads};
+    const Shares shares{pieces, threads};
     struct Both {
       Count &count;
       const Shares &shares;
     } both{count, shares};
     for (int job = 0; job < jobs; job++) {
-      forEachPart(parts, [](void *context, int part) { static_cast<Count *>(context)->note(part); }, &count);
-      wrong += count.wrong();
       forEachShare(
           shares,
           [](void *context, int, int share) {
@@ -63,13 +61,13 @@ struct Jobs {
           &both);
       wrong += count.wrong();
       forEachRange(
-          parts, 1, threads,
+          pieces, 1, threads,
           [](void *context, int, std::int64_t first, std::int64_t last) {
             for (std::int64_t i = first; i < last; i++) static_cast<Count *>(context)->note(int(i));
           },
           &count);
       wrong += count.wrong();
-      // Long enough, now and then, for workers to go to sleep.
+      // Now and then long enough for the workers to fall asleep.
       if (microseconds && job % 16 == 0) std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
     }
   }
@@ -105,7 +103,7 @@ int64_t ki_wrongly_done_among(int spinners, int threads, int jobs) {
     others.emplace_back([&] {
       while (!isOver.load(std::memory_order_relaxed)) continue;
     });
-  // The workers are let go of and taken again now and then, as between passes.
+  // The team is ended and begun again now and then, as between passes of decoding.
   std::int64_t wrong = 0;
   for (int i = 0; i < 10; i++) wrong += ki_wrongly_done(threads, jobs / 10, 0, 0);
   isOver = true;

@@ -34,6 +34,10 @@ import WidebandVirtualWidth
   @Test(arguments: [
     (#""model_type": "llama""#, "model_type is 'llama': expected qwen3, qwen3_moe or wideband"),
     (#""hidden_act": "gelu""#, "hidden_act is 'gelu': expected silu"),
+    (
+      #""eos_token_id": [3, 4294967299]"#,
+      "eos_token_id is 4294967299: expected the id of a token, from 0 to 60, as vocab_size is 61"
+    ),
     (#""attention_bias": true"#, "attention_bias is true: expected false, the only form supported"),
     (
       #""model_type": "qwen3", "use_sliding_window": true, "max_window_layers": 1"#,
@@ -154,7 +158,7 @@ import WidebandVirtualWidth
   @Test(arguments: [
     (#""eos_token_id": 3"#, [3]), (#""eos_token_id": [3, 60]"#, [3, 60]), (#""eos_token_id": []"#, []), ("", []),
   ])
-  func endOfTextIsANumberOrAList(more: String, tokens: [Int]) throws {
+  func endOfTextIsANumberOrAList(more: String, tokens: [TokenID]) throws {
     #expect(try decoded(more).endOfTextTokens == tokens)
   }
 

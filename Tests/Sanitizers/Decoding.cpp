@@ -91,25 +91,22 @@ void products(ck_weight_format format, int64_t N, int64_t K, int threads) {
   for (int64_t R : {1, 2, 3, 4, 5, 7, 8, 9, 16, 18}) {
     const Floats x(R * K);
     Floats y(R * N, true);
-    check(named("skinny GEMM", {format, R, N, K}), {&y}, {}, [&] {
-      const ck_gemm_args args{.rows = R, .x = x, .weight = &weight.value, .y = y};
-      return ck_skinny_gemm(&args, threads);
-    });
+    check(
+        named("skinny GEMM", {format, R, N, K}), {&y}, {}, ck_skinny_gemm,
+        ck_gemm_args{.rows = R, .x = x, .weight = &weight.value, .y = y}, threads);
   }
   for (int64_t R : {1, 6, 17, 23}) {
     const Floats x(R * K);
     Floats y(R * N, true);
-    check(named("GEMM", {format, R, N, K}), {&y}, {}, [&] {
-      const ck_gemm_args args{.rows = R, .x = x, .weight = &weight.value, .y = y};
-      return ck_gemm(&args, threads);
-    });
+    check(
+        named("GEMM", {format, R, N, K}), {&y}, {}, ck_gemm,
+        ck_gemm_args{.rows = R, .x = x, .weight = &weight.value, .y = y}, threads);
   }
   for (int64_t first : {int64_t(0), N / 2, N - 1}) {
     Floats rows((N - first) * K, true);
-    check(named("dequantized rows", {format, first, N, K}), {&rows}, {}, [&] {
-      const ck_dequantize_args args{.matrix = &weight.value, .first = first, .count = N - first, .y = rows};
-      return ck_dequantize(&args, threads);
-    });
+    check(
+        named("dequantized rows", {format, first, N, K}), {&rows}, {}, ck_dequantize,
+        ck_dequantize_args{.matrix = &weight.value, .first = first, .count = N - first, .y = rows}, threads);
   }
 }
 
@@ -168,18 +165,18 @@ void attentionSublayers(
   const Floats x(R * D), cosine(R * d), sine(R * d);
   Floats y(R * D, true);
   for (bool addsInput : {false, true})
-    check(named("attention sublayer", {format, cached, D, H, K, d, R}), {&y}, {}, [&] {
-      const ck_attention_sublayer_args args{
-          .layer = &layer,
-          .sequences = views.data(),
-          .count = int64_t(views.size()),
-          .x = x,
-          .cosine = cosine,
-          .sine = sine,
-          .adds_input = addsInput,
-          .y = y};
-      return ck_attention_sublayer(&args, threads);
-    });
+    check(
+        named("attention sublayer", {format, cached, D, H, K, d, R}), {&y}, {}, ck_attention_sublayer,
+        ck_attention_sublayer_args{
+            .layer = &layer,
+            .sequences = views.data(),
+            .count = int64_t(views.size()),
+            .x = x,
+            .cosine = cosine,
+            .sine = sine,
+            .adds_input = addsInput,
+            .y = y},
+        threads);
 }
 
 /// Without experts if there are none.
@@ -202,10 +199,9 @@ void feedForwardSublayers(
   for (bool flag : {false, true}) {
     const ck_feed_forward_layer layer{
         1e-5f, norm, experts > 0 ? &router.value : nullptr, experts, chosen, flag, gate.data(), up.data(), down.data()};
-    check(named("feed-forward sublayer", {format, D, F, experts, R}), {&y}, {}, [&] {
-      const ck_feed_forward_sublayer_args args{.layer = &layer, .rows = R, .x = x, .adds_input = flag, .y = y};
-      return ck_feed_forward_sublayer(&args, threads);
-    });
+    check(
+        named("feed-forward sublayer", {format, D, F, experts, R}), {&y}, {}, ck_feed_forward_sublayer,
+        ck_feed_forward_sublayer_args{.layer = &layer, .rows = R, .x = x, .adds_input = flag, .y = y}, threads);
   }
 }
 
@@ -218,17 +214,17 @@ void samples(int64_t R, int64_t W, int threads) {
       {1, 0, 1, 0, 1}, {0.5, 3, 1, 0, 1.2}, {2, 0, 0.9, 0, 1}, {1, W / 2 + 1, 0.99, 0.1, 0.9}, {1, 2 * W, 1e-9, 1, 1}};
   for (const ck_sampling_settings &each : settings)
     for (const bool *known : {static_cast<const bool *>(nullptr), static_cast<const bool *>(seen.get())})
-      check(named("sample", {R, W}), {}, {}, [&] {
-        const ck_sample_args args{
-            .rows = R,
-            .width = W,
-            .x = x,
-            .uniform = uniform.data(),
-            .seen = known,
-            .settings = &each,
-            .indices = indices.data()};
-        return ck_sample(&args, threads);
-      });
+      check(
+          named("sample", {R, W}), {}, {}, ck_sample,
+          ck_sample_args{
+              .rows = R,
+              .width = W,
+              .x = x,
+              .uniform = uniform.data(),
+              .seen = known,
+              .settings = &each,
+              .indices = indices.data()},
+          threads);
 }
 
 }  // namespace

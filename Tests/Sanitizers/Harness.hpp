@@ -1,4 +1,4 @@
-// What the kernels are run in and held to by scripts/sanitize.
+// How scripts/sanitize runs a kernel, and the checks of its results.
 #pragma once
 
 #include <sanitizer/asan_interface.h>
@@ -21,8 +21,8 @@ inline void require(bool holds, const std::string &what) {
   failures++;
 }
 
-/// Memory at the end of an allocation, aligned only like a float. Accesses after it, and before it but for four bytes, are
-/// errors.
+/// Memory at the end of an allocation, aligned only like a float. Accesses after it are errors, and so are those more than
+/// four bytes before it.
 class Bytes {
  public:
   explicit Bytes(int64_t count)
@@ -101,6 +101,13 @@ inline void check(
     require(round == 0 || found == before, name + ": a second run gives something else");
     before = std::move(found);
   }
+}
+
+template <typename Args>
+void check(
+    const std::string &name, const Outputs &outputs, const Outputs &sums, bool (*kernel)(const Args *, int),
+    const Args &args, int threads) {
+  check(name, outputs, sums, [&] { return kernel(&args, threads); });
 }
 
 /// The kernels of decoding.

@@ -1,7 +1,7 @@
 // Every kernel of the processor over odd shapes, in memory of exactly the size that it is told, for scripts/sanitize.
 //
-// CKernelsTests check the results; here the sanitizers check the accesses, and the harness that every result is written,
-// finite, and the same when it is computed again.
+// CKernelsTests check the results. Here the sanitizers check the accesses, and the harness checks that every result is written
+// and finite, and that a second run gives the same.
 #include <memory>
 
 #include "ckernels.h"
@@ -107,109 +107,107 @@ void norms(int64_t R, int64_t G, int64_t d, int threads) {
   Floats y(R * width, true), scale(R, true), statistics(R * G * 2, true), xGradient(R * width, true);
   Floats weightSum(width), biasSum(width);
   for (float *saved : {static_cast<float *>(scale), static_cast<float *>(nullptr)})
-    check("RMS norm " + name, saved ? Outputs{&y, &scale} : Outputs{&y}, {}, [&] {
-      const ck_rms_norm_args args{
-          .rows = R, .width = width, .x = x, .weight = weight, .epsilon = 1e-5f, .y = y, .scale = saved};
-      return ck_rms_norm(&args, threads);
-    });
+    check(
+        "RMS norm " + name, saved ? Outputs{&y, &scale} : Outputs{&y}, {}, ck_rms_norm,
+        ck_rms_norm_args{.rows = R, .width = width, .x = x, .weight = weight, .epsilon = 1e-5f, .y = y, .scale = saved},
+        threads);
   for (float *sum : {static_cast<float *>(weightSum), static_cast<float *>(nullptr)})
-    check("RMS norm's derivative " + name, {&xGradient}, sum ? Outputs{&weightSum} : Outputs{}, [&] {
-      const ck_rms_norm_backward_args args{
+    check(
+        "RMS norm's derivative " + name, {&xGradient}, sum ? Outputs{&weightSum} : Outputs{}, ck_rms_norm_backward,
+        ck_rms_norm_backward_args{
+            .rows = R,
+            .width = width,
+            .x = x,
+            .weight = weight,
+            .scale = scale,
+            .y_gradient = gradient,
+            .x_gradient = xGradient,
+            .weight_gradient = sum},
+        threads);
+  check(
+      "group norm " + name, {&y, &statistics}, {}, ck_group_norm,
+      ck_group_norm_args{
           .rows = R,
-          .width = width,
+          .groups = G,
+          .width = d,
           .x = x,
           .weight = weight,
-          .scale = scale,
+          .bias = bias,
+          .epsilon = 1e-5f,
+          .y = y,
+          .statistics = statistics},
+      threads);
+  check(
+      "group norm's derivative " + name, {&xGradient}, {&weightSum, &biasSum}, ck_group_norm_backward,
+      ck_group_norm_backward_args{
+          .rows = R,
+          .groups = G,
+          .width = d,
+          .x = x,
+          .weight = weight,
+          .statistics = statistics,
           .y_gradient = gradient,
           .x_gradient = xGradient,
-          .weight_gradient = sum};
-      return ck_rms_norm_backward(&args, threads);
-    });
-  check("group norm " + name, {&y, &statistics}, {}, [&] {
-    const ck_group_norm_args args{
-        .rows = R,
-        .groups = G,
-        .width = d,
-        .x = x,
-        .weight = weight,
-        .bias = bias,
-        .epsilon = 1e-5f,
-        .y = y,
-        .statistics = statistics};
-    return ck_group_norm(&args, threads);
-  });
-  check("group norm's derivative " + name, {&xGradient}, {&weightSum, &biasSum}, [&] {
-    const ck_group_norm_backward_args args{
-        .rows = R,
-        .groups = G,
-        .width = d,
-        .x = x,
-        .weight = weight,
-        .statistics = statistics,
-        .y_gradient = gradient,
-        .x_gradient = xGradient,
-        .weight_gradient = weightSum,
-        .bias_gradient = biasSum};
-    return ck_group_norm_backward(&args, threads);
-  });
+          .weight_gradient = weightSum,
+          .bias_gradient = biasSum},
+      threads);
 }
 
 void rotations(int64_t N, int64_t H, int64_t d, int64_t period, int threads) {
   const std::string name = std::to_string(N) + " " + std::to_string(H) + " " + std::to_string(d);
   const Floats x(N * H * d), weight(d), cosine(period * d), sine(period * d), gradient(N * H * d);
   Floats y(N * H * d, true), scale(N * H, true), xGradient(N * H * d, true), weightSum(d);
-  check("QK norm and RoPE " + name, {&y, &scale}, {}, [&] {
-    const ck_qk_norm_rope_args args{
-        .tokens = N,
-        .heads = H,
-        .head_size = d,
-        .period = period,
-        .x = x,
-        .weight = weight,
-        .cosine = cosine,
-        .sine = sine,
-        .epsilon = 1e-5f,
-        .y = y,
-        .scale = scale};
-    return ck_qk_norm_rope(&args, threads);
-  });
-  check("QK norm and RoPE's derivative " + name, {&xGradient}, {&weightSum}, [&] {
-    const ck_qk_norm_rope_backward_args args{
-        .tokens = N,
-        .heads = H,
-        .head_size = d,
-        .period = period,
-        .x = x,
-        .weight = weight,
-        .cosine = cosine,
-        .sine = sine,
-        .scale = scale,
-        .y_gradient = gradient,
-        .x_gradient = xGradient,
-        .weight_gradient = weightSum};
-    return ck_qk_norm_rope_backward(&args, threads);
-  });
+  check(
+      "QK norm and RoPE " + name, {&y, &scale}, {}, ck_qk_norm_rope,
+      ck_qk_norm_rope_args{
+          .tokens = N,
+          .heads = H,
+          .head_size = d,
+          .period = period,
+          .x = x,
+          .weight = weight,
+          .cosine = cosine,
+          .sine = sine,
+          .epsilon = 1e-5f,
+          .y = y,
+          .scale = scale},
+      threads);
+  check(
+      "QK norm and RoPE's derivative " + name, {&xGradient}, {&weightSum}, ck_qk_norm_rope_backward,
+      ck_qk_norm_rope_backward_args{
+          .tokens = N,
+          .heads = H,
+          .head_size = d,
+          .period = period,
+          .x = x,
+          .weight = weight,
+          .cosine = cosine,
+          .sine = sine,
+          .scale = scale,
+          .y_gradient = gradient,
+          .x_gradient = xGradient,
+          .weight_gradient = weightSum},
+      threads);
 }
 
 void swiglus(int64_t count, int threads) {
   const std::string name = "SwiGLU " + std::to_string(count);
   const Floats gate(count), up(count), gradient(count);
   Floats product(count, true), gateGradient(count, true), upGradient(count, true);
-  check(name, {&product}, {}, [&] {
-    const ck_swiglu_args args{.count = count, .gate = gate, .up = up, .product = product};
-    return ck_swiglu(&args, threads);
-  });
-  check(name + "'s derivative", {&product, &gateGradient, &upGradient}, {}, [&] {
-    const ck_swiglu_backward_args args{
-        .count = count,
-        .gate = gate,
-        .up = up,
-        .product_gradient = gradient,
-        .product = product,
-        .gate_gradient = gateGradient,
-        .up_gradient = upGradient};
-    return ck_swiglu_backward(&args, threads);
-  });
+  check(
+      name, {&product}, {}, ck_swiglu, ck_swiglu_args{.count = count, .gate = gate, .up = up, .product = product},
+      threads);
+  check(
+      name + "'s derivative", {&product, &gateGradient, &upGradient}, {}, ck_swiglu_backward,
+      ck_swiglu_backward_args{
+          .count = count,
+          .gate = gate,
+          .up = up,
+          .product_gradient = gradient,
+          .product = product,
+          .gate_gradient = gateGradient,
+          .up_gradient = upGradient},
+      threads);
 }
 
 void crossEntropies(int64_t R, int64_t V, int threads) {
@@ -233,7 +231,7 @@ void crossEntropies(int64_t R, int64_t V, int threads) {
     });
 }
 
-/// Each of N tokens routed to k rows in an order of their own, between rows of zeros.
+/// N tokens, each routed to k rows of the buffer in reverse order, between rows of zeros.
 void expertBatches(int64_t N, int64_t k, int64_t d, int threads) {
   const std::string name = "experts " + std::to_string(N) + " " + std::to_string(k) + " " + std::to_string(d);
   const int64_t R = 2 * N * k + 1;
@@ -241,35 +239,14 @@ void expertBatches(int64_t N, int64_t k, int64_t d, int threads) {
   for (int64_t i = 0; i < N * k; i++) routedTokens[size_t(rowIndices[size_t(i)] = 2 * (N * k - i))] = i;
   const Floats x(N * d), scales(N * k);
   Floats rows(R * d, true), sums(N * d, true), products(N * k, true);
-  for (const float *scale : {static_cast<const float *>(scales), static_cast<const float *>(nullptr)})
-    check(name, {&rows, &sums, &products}, {}, [&] {
-      const ck_expert_dispatch_args dispatch{
-          .rows = R,
-          .per_token = k,
-          .width = d,
-          .routed_tokens = routedTokens.data(),
-          .scales = scale,
-          .x = x,
-          .expert_rows = rows};
-      const ck_expert_combine_args combine{
-          .tokens = N,
-          .per_token = k,
-          .width = d,
-          .row_indices = rowIndices.data(),
-          .scales = scale,
-          .expert_rows = rows,
-          .sums = sums};
-      const ck_expert_row_products_args multiply{
-          .tokens = N,
-          .per_token = k,
-          .width = d,
-          .row_indices = rowIndices.data(),
-          .x = x,
-          .expert_rows = rows,
-          .products = products};
-      return ck_expert_dispatch(&dispatch, threads) && ck_expert_combine(&combine, threads) &&
-             ck_expert_row_products(&multiply, threads);
-    });
+  for (const float *scale : {static_cast<const float *>(scales), static_cast<const float *>(nullptr)}) {
+    const ck_expert_dispatch_args dispatch{R, k, d, routedTokens.data(), scale, x, rows};
+    check(name, {&rows}, {}, ck_expert_dispatch, dispatch, threads);
+    const ck_expert_combine_args combine{N, k, d, rowIndices.data(), scale, rows, sums};
+    check(name + " combined", {&sums}, {}, ck_expert_combine, combine, threads);
+  }
+  const ck_expert_row_products_args multiply{N, k, d, rowIndices.data(), x, rows, products};
+  check(name + " multiplied", {&products}, {}, ck_expert_row_products, multiply, threads);
 }
 
 void attentions(int64_t B, int64_t T, int64_t H, int64_t K, int64_t d, int threads) {
@@ -293,21 +270,21 @@ void attentions(int64_t B, int64_t T, int64_t H, int64_t K, int64_t d, int threa
       .layout = trained,
       .output = output,
       .log_sum_exp = logSumExp};
-  check(name, {&output, &logSumExp}, {}, [&] { return ck_causal_attention(&args, threads); });
-  check(name + "'s derivative", {&queryGradient, &keyGradient, &valueGradient}, {}, [&] {
-    const ck_causal_attention_backward_args backward{
-        .forward = args,
-        .output_gradient = upstream,
-        .query_gradient = queryGradient,
-        .key_gradient = keyGradient,
-        .value_gradient = valueGradient};
-    return ck_causal_attention_backward(&backward, threads);
-  });
+  check(name, {&output, &logSumExp}, {}, ck_causal_attention, args, threads);
+  check(
+      name + "'s derivative", {&queryGradient, &keyGradient, &valueGradient}, {}, ck_causal_attention_backward,
+      ck_causal_attention_backward_args{
+          .forward = args,
+          .output_gradient = upstream,
+          .query_gradient = queryGradient,
+          .key_gradient = keyGradient,
+          .value_gradient = valueGradient},
+      threads);
   const Floats keys(B * K * S * d), values(B * K * S * d);
   args.key = keys;
   args.value = values;
   args.layout = cached;
-  check(name + " over more", {&output, &logSumExp}, {}, [&] { return ck_causal_attention(&args, threads); });
+  check(name + " over more", {&output, &logSumExp}, {}, ck_causal_attention, args, threads);
 }
 
 void optimizers(const std::vector<int64_t> &sizes, int threads) {

@@ -12,6 +12,14 @@ import Testing
     return file.failure()
   }
 
+  /// Expects a sentence about a small file in which one part is replaced.
+  private func refuses(
+    _ part: WritableKeyPath<SmallFile, String>, _ text: String, _ sentence: String,
+    at location: SourceLocation = #_sourceLocation
+  ) {
+    #expect(failure { $0[keyPath: part] = text } == "small.json: \(sentence)", sourceLocation: location)
+  }
+
   private func failure(json: String) -> String {
     message { try Tokenizer(json: Data(json.utf8), name: "t.json") }
   }
@@ -101,111 +109,82 @@ import Testing
     #expect(
       failure(json: #"{"model":{"type":"WordPiece","vocab":{"a":0}}}"#)
         == #"t.json: model.type is 'WordPiece': expected 'BPE'"#)
-    #expect(failure { $0.model = #""type":7,"# } == "small.json: model.type is 7: expected a string")
-    #expect(
-      failure { $0.model = #""byte_fallback":true,"# } == "small.json: model.byte_fallback is true: expected false")
-    #expect(failure { $0.model = #""dropout":0.1,"# } == "small.json: model.dropout is 0.1: expected null or 0")
-    #expect(
-      failure { $0.model = "\"continuing_subword_prefix\":\"##\"," }
-        == "small.json: model.continuing_subword_prefix is '##': expected null or ''")
-    #expect(
-      failure { $0.model = #""end_of_word_suffix":"</w>","# }
-        == #"small.json: model.end_of_word_suffix is '</w>': expected null or ''"#)
-    #expect(
-      failure { $0.model = #""unk_token":"?","# }
-        == #"small.json: model.unk_token is '?': expected a token of model.vocab"#)
-    #expect(
-      failure { $0.model = #""ignore_merges":1,"# } == "small.json: model.ignore_merges is 1: expected true or false")
+    refuses(\.model, #""type":7,"#, "model.type is 7: expected a string")
+    refuses(\.model, #""byte_fallback":true,"#, "model.byte_fallback is true: expected false")
+    refuses(\.model, #""dropout":0.1,"#, "model.dropout is 0.1: expected null or 0")
+    refuses(
+      \.model, "\"continuing_subword_prefix\":\"##\",",
+      "model.continuing_subword_prefix is '##': expected null or ''")
+    refuses(\.model, #""end_of_word_suffix":"</w>","#, "model.end_of_word_suffix is '</w>': expected null or ''")
+    refuses(\.model, #""unk_token":"?","#, "model.unk_token is '?': expected a token of model.vocab")
+    refuses(\.model, #""ignore_merges":1,"#, "model.ignore_merges is 1: expected true or false")
   }
 
   @Test func stages_unsupported() {
-    #expect(
-      failure { $0.normalizer = #"{"type":"Lowercase"}"# }
-        == #"small.json: normalizer.type is 'Lowercase': expected 'NFC', 'Sequence' or no normalizer"#)
-    #expect(
-      failure { $0.normalizer = #"{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"NFKC"}]}"# }
-        == #"small.json: normalizer.normalizers[1].type is 'NFKC': expected 'NFC', 'Sequence' or no normalizer"#)
-    #expect(
-      failure { $0.preTokenizer = #"{"type":"Whitespace"}"# }
-        == #"small.json: pre_tokenizer.type is 'Whitespace': expected 'ByteLevel', 'Split', 'Digits' or 'Sequence'"#)
-    #expect(
-      failure { $0.preTokenizer = #"{"type":"Digits"}"# }
-        == "small.json: pre_tokenizer has no ByteLevel step, so the model is not byte-level")
-    #expect(
-      failure { $0.preTokenizer = #"{"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]}"# }
-        == "small.json: pre_tokenizer.pretokenizers[1] comes after the ByteLevel step: expected ByteLevel to be last")
-    #expect(
-      failure { $0.preTokenizer = #"{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated"}"# }
-        == #"small.json: pre_tokenizer.pattern.Regex '(' is not a valid pattern: missing closing parenthesis"#)
-    #expect(
-      failure { $0.preTokenizer = #"{"type":"Split","pattern":{"Regex":"a"},"behavior":"Kept"}"# }
-        == "small.json: pre_tokenizer.behavior is 'Kept': expected one of 'Isolated', 'Removed', "
+    refuses(
+      \.normalizer, #"{"type":"Lowercase"}"#,
+      "normalizer.type is 'Lowercase': expected 'NFC', 'Sequence' or no normalizer")
+    refuses(
+      \.normalizer, #"{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"NFKC"}]}"#,
+      "normalizer.normalizers[1].type is 'NFKC': expected 'NFC', 'Sequence' or no normalizer")
+    refuses(
+      \.preTokenizer, #"{"type":"Whitespace"}"#,
+      "pre_tokenizer.type is 'Whitespace': expected 'ByteLevel', 'Split', 'Digits' or 'Sequence'")
+    refuses(
+      \.preTokenizer, #"{"type":"Digits"}"#,
+      "pre_tokenizer has no ByteLevel step, so the model is not byte-level")
+    refuses(
+      \.preTokenizer, #"{"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]}"#,
+      "pre_tokenizer.pretokenizers[1] comes after the ByteLevel step: expected ByteLevel to be last")
+    refuses(
+      \.preTokenizer, #"{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated"}"#,
+      "pre_tokenizer.pattern.Regex '(' is not a valid pattern: missing closing parenthesis")
+    refuses(
+      \.preTokenizer, #"{"type":"Split","pattern":{"Regex":"a"},"behavior":"Kept"}"#,
+      "pre_tokenizer.behavior is 'Kept': expected one of 'Isolated', 'Removed', "
         + "'MergedWithPrevious', 'MergedWithNext', 'Contiguous'")
-    #expect(
-      failure { $0.postProcessor = #"{"type":"BertProcessing"}"# }
-        == "small.json: post_processor.type is 'BertProcessing': expected 'ByteLevel', 'TemplateProcessing' or "
+    refuses(
+      \.postProcessor, #"{"type":"BertProcessing"}"#,
+      "post_processor.type is 'BertProcessing': expected 'ByteLevel', 'TemplateProcessing' or "
         + "'Sequence'")
-    #expect(
-      failure { $0.decoder = #"{"type":"Metaspace"}"# }
-        == #"small.json: decoder.type is 'Metaspace': expected 'ByteLevel'"#)
+    refuses(\.decoder, #"{"type":"Metaspace"}"#, "decoder.type is 'Metaspace': expected 'ByteLevel'")
   }
 
   @Test func vocabulary_invalid() {
-    #expect(
-      failure { $0.vocabulary[1] = "\"b\":0" } == #"small.json: id 0 is given to two tokens, 'a' and 'b'"#)
-    #expect(
-      failure { $0.vocabulary[0] = "\"a\":-1" }
-        == #"small.json: model.vocab['a'] is -1: expected an id from 0 to 16777215"#)
-    #expect(
-      failure { $0.vocabulary[0] = "\"a\":4294967296" }
-        == #"small.json: model.vocab['a'] is 4294967296: expected an id from 0 to 16777215"#)
-    #expect(
-      failure { $0.vocabulary[0] = "\"a\":\"x\"" }
-        == #"small.json: model.vocab['a'] is 'x': expected an id from 0 to 16777215"#)
-    #expect(
-      failure { $0.merges = #"[["a","b"],["b","z"]]"# }
-        == #"small.json: model.merges[1] needs the token 'z', which is not in model.vocab"#)
-    #expect(
-      failure { $0.merges = #"[["b","c"]]"# }
-        == #"small.json: model.merges[0] needs the token 'bc', which is not in model.vocab"#)
-    #expect(failure { $0.merges = #"[["a"]]"# } == "small.json: model.merges[0] has 1 tokens: expected two")
-    #expect(
-      failure { $0.merges = #"["ab"]"# }
-        == #"small.json: model.merges[0] is 'ab': expected two tokens and a space between"#)
+    refuses(\.vocabulary[1], "\"b\":0", "id 0 is given to two tokens, 'a' and 'b'")
+    refuses(\.vocabulary[0], "\"a\":-1", "model.vocab['a'] is -1: expected an id from 0 to 16777215")
+    refuses(\.vocabulary[0], "\"a\":4294967296", "model.vocab['a'] is 4294967296: expected an id from 0 to 16777215")
+    refuses(\.vocabulary[0], "\"a\":\"x\"", "model.vocab['a'] is 'x': expected an id from 0 to 16777215")
+    refuses(\.merges, #"[["a","b"],["b","z"]]"#, "model.merges[1] needs the token 'z', which is not in model.vocab")
+    refuses(\.merges, #"[["b","c"]]"#, "model.merges[0] needs the token 'bc', which is not in model.vocab")
+    refuses(\.merges, #"[["a"]]"#, "model.merges[0] has 1 tokens: expected two")
+    refuses(\.merges, #"["ab"]"#, "model.merges[0] is 'ab': expected two tokens and a space between")
   }
 
   @Test func addedTokens_invalid() {
-    #expect(
-      failure { $0.addedTokens = #"[{"id":9,"content":"ab"}]"# }
-        == #"small.json: added token 'ab' has id 9, but model.vocab gives it 3"#)
-    #expect(
-      failure { $0.addedTokens = #"[{"id":3,"content":"<x>"}]"# }
-        == #"small.json: id 3 is given to two tokens, '<x>' and 'ab'"#)
-    #expect(
-      failure { $0.addedTokens = #"[{"id":8,"content":"<x>"},{"id":9,"content":"<x>"}]"# }
-        == #"small.json: added token '<x>' is listed twice"#)
-    #expect(
-      failure { $0.addedTokens = #"[{"id":8,"content":""}]"# }
-        == #"small.json: added_tokens[0].content is '': expected text"#)
-    #expect(failure { $0.addedTokens = #"[{"content":"<x>"}]"# } == "small.json: added_tokens[0].id is missing")
-    #expect(
-      failure { $0.addedTokens = #"[{"id":1e99,"content":"<x>"}]"# }
-        == "small.json: added_tokens[0].id is 1e99: expected an id from 0 to 16777215")
-    #expect(failure { $0.addedTokens = "{}" } == "small.json: added_tokens is an object: expected a list")
+    refuses(\.addedTokens, #"[{"id":9,"content":"ab"}]"#, "added token 'ab' has id 9, but model.vocab gives it 3")
+    refuses(\.addedTokens, #"[{"id":3,"content":"<x>"}]"#, "id 3 is given to two tokens, '<x>' and 'ab'")
+    refuses(\.addedTokens, #"[{"id":8,"content":"<x>"},{"id":9,"content":"<x>"}]"#, "added token '<x>' is listed twice")
+    refuses(\.addedTokens, #"[{"id":8,"content":""}]"#, "added_tokens[0].content is '': expected text")
+    refuses(\.addedTokens, #"[{"content":"<x>"}]"#, "added_tokens[0].id is missing")
+    refuses(
+      \.addedTokens, #"[{"id":1e99,"content":"<x>"}]"#,
+      "added_tokens[0].id is 1e99: expected an id from 0 to 16777215")
+    refuses(\.addedTokens, "{}", "added_tokens is an object: expected a list")
   }
 
   @Test func template_invalid() {
     let special = #""special_tokens":{"<x>":{"ids":[77]}}"#
     let name = #"{"SpecialToken":{"id":"<x>"}}"#
     let text = #"{"Sequence":{"id":"A"}}"#
-    #expect(
-      failure { $0.postProcessor = "{\"type\":\"TemplateProcessing\",\"single\":[\(name),\(text)],\(special)}" }
-        == "small.json: post_processor uses id 77, which belongs to no token")
-    #expect(
-      failure { $0.postProcessor = "{\"type\":\"TemplateProcessing\",\"single\":[\(text),\(text)],\(special)}" }
-        == "small.json: post_processor.single names the text 2 times: expected once")
-    #expect(
-      failure { $0.postProcessor = "{\"type\":\"TemplateProcessing\",\"single\":[\(name)]}" }
-        == "small.json: post_processor.special_tokens is missing")
+    refuses(
+      \.postProcessor, "{\"type\":\"TemplateProcessing\",\"single\":[\(name),\(text)],\(special)}",
+      "post_processor uses id 77, which belongs to no token")
+    refuses(
+      \.postProcessor, "{\"type\":\"TemplateProcessing\",\"single\":[\(text),\(text)],\(special)}",
+      "post_processor.single names the text 2 times: expected once")
+    refuses(
+      \.postProcessor, "{\"type\":\"TemplateProcessing\",\"single\":[\(name)]}",
+      "post_processor.special_tokens is missing")
   }
 }

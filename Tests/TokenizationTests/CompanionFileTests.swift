@@ -1,27 +1,28 @@
 import Foundation
 import TestSupport
 import Testing
+import WidebandCheckedInput
 
 @testable import WidebandTokenization
 
 /// Added tokens in the files next to `tokenizer.json`, compared with transformers 5.24's `AutoTokenizer` for the class
 /// `PreTrainedTokenizerFast`.
 @Suite struct CompanionFileTests {
-  private let folder: URL
+  private let folder: TemporaryFolder
 
-  init() { folder = FileManager.default.temporaryDirectory.appending(path: "wideband-\(UUID().uuidString)") }
+  init() throws { folder = try TemporaryFolder() }
 
   /// Single bytes a, b, c, <, x, y, > and space with ids 0 to 9, as far as they are needed, and `<t>` as 10.
   private func load(_ files: [String: String], edit: (inout SmallFile) -> Void = { _ in }) throws -> Tokenizer {
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
+    for name in try folder.names() { try FileManager.default.removeItem(at: folder.url(name)) }
     var file = SmallFile()
     file.vocabulary += ["<", "x", "y", ">", "t"].enumerated().map { "\"\($1)\":\(5 + $0)" }
     file.addedTokens = #"[{"id":10,"content":"<t>"}]"#
     edit(&file)
-    try Data(file.json.utf8).write(to: folder.appending(path: "tokenizer.json"))
-    for (name, content) in files { try Data(content.utf8).write(to: folder.appending(path: name)) }
-    return try Tokenizer(contentsOf: folder.appending(path: "tokenizer.json"))
+    for (name, content) in files.merging(["tokenizer.json": file.json], uniquingKeysWith: { own, _ in own }) {
+      try folder.write(name, text: content)
+    }
+    return try Tokenizer(contentsOf: folder.url("tokenizer.json"))
   }
 
   private func failure(_ files: [String: String]) -> String {
@@ -34,7 +35,7 @@ import Testing
 
   private static let text = "a<x><y><t>"
   /// The ids of the text if `<x>` and `<y>` are not added tokens.
-  private static let plain: [Int32] = [0, 5, 6, 8, 5, 7, 8, 10]
+  private static let plain: [TokenID] = [0, 5, 6, 8, 5, 7, 8, 10]
 
   @Test("tokens of the configuration get the next ids, in the order of its ids")
   func decoder_ids() throws {
@@ -44,7 +45,7 @@ import Testing
       ("\"10\":\(token("<x>"))", [0, 11, 5, 7, 8, 10]), ("\"3\":\(token("<x>"))", [0, 11, 5, 7, 8, 10]),
       ("\"11\":\(token("<t>")),\"10\":\(token("<x>"))", [0, 11, 5, 7, 8, 10]),
       ("\"11\":\(token("c")),\"12\":\(token("<x>"))", [0, 11, 5, 7, 8, 10]), ("\"11\":\(token(""))", Self.plain),
-    ] as [(String, [Int32])] {
+    ] as [(String, [TokenID])] {
       let tokenizer = try load(["tokenizer_config.json": "{\"added_tokens_decoder\":{\(decoder)}}"])
       #expect(try tokenizer.encode(Self.text) == ids, "\(decoder)")
     }
@@ -73,7 +74,7 @@ import Testing
       (#"{"extra_special_tokens":["<x>","<y>"]}"#, [0, 11, 12, 10]),
       (#"{"extra_special_tokens":{"image_token":"<x>"}}"#, [0, 11, 5, 7, 8, 10]),
       (#"{"eos_token":"<t>","pad_token":null,"add_bos_token":true,"x":1e999}"#, Self.plain),
-    ] as [(String, [Int32])] {
+    ] as [(String, [TokenID])] {
       let tokenizer = try load(["tokenizer_config.json": configuration])
       #expect(try tokenizer.encode(Self.text) == ids, "\(configuration)")
       let areSpecial = tokenizer.addedTokens.dropFirst().map(\.isSpecial)
@@ -135,11 +136,9 @@ import Testing
 
   @Test("a file of another name is read alone")
   func otherName() throws {
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try Data(SmallFile().json.utf8).write(to: folder.appending(path: "small.json"))
-    try Data("{".utf8).write(to: folder.appending(path: "tokenizer_config.json"))
-    #expect(try Tokenizer(contentsOf: folder.appending(path: "small.json")).encode("abc") == [4])
+    try folder.write("small.json", text: SmallFile().json)
+    try folder.write("tokenizer_config.json", text: "{")
+    #expect(try Tokenizer(contentsOf: folder.url("small.json")).encode("abc") == [4])
   }
 
   @Test("canonically equivalent tokens differ")

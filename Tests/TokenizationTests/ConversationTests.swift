@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import WidebandCheckedInput
 
 @testable import WidebandTokenization
 
@@ -21,7 +22,7 @@ import Testing
     let prompt: Bool
     let thinking: Bool
     let text: String
-    let ids: [Int32]
+    let ids: [TokenID]
 
     var conversation: Conversation {
       get throws {
@@ -36,7 +37,7 @@ import Testing
   init() throws { tokenizer = try Fixtures.tokenizer("qwen") }
 
   @Test func encode_equalsTransformers() throws {
-    let file = Fixtures.root.deletingLastPathComponent().appending(path: "conversations/qwen3.json")
+    let file = Fixtures.url("conversations/qwen3.json")
     let cases = try JSONDecoder().decode([Case].self, from: Data(contentsOf: file))
     #expect(cases.count == 54)
     for example in cases {

@@ -1,12 +1,13 @@
 import Foundation
 import TestSupport
+import WidebandCheckedInput
 
 @testable import WidebandTokenization
 
 /// A text with its ids and decoded texts by the Hugging Face library.
 struct Case: Decodable {
   let text: Data
-  let ids: [Int32]
+  let ids: [TokenID]
   let decoded: Data
   let skipped: Data?
   let addsSpecialTokens: Bool?
@@ -21,22 +22,19 @@ struct Case: Decodable {
 }
 
 /// The tokenizer fixtures.
-enum Fixtures {
-  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("Fixtures/tokenizers")
-
+extension Fixtures {
   /// Every folder with a tokenizer and its cases.
   static let families: [String] = {
-    let extra = (try? FileManager.default.contentsOfDirectory(atPath: root.appendingPathComponent("extra").path)) ?? []
+    let extra = (try? FileManager.default.contentsOfDirectory(atPath: url("tokenizers/extra").path)) ?? []
     return ["gpt2", "llama3", "qwen"] + extra.filter { $0 != "trained" }.sorted().map { "extra/\($0)" }
   }()
 
   static func tokenizer(_ family: String) throws -> Tokenizer {
-    try Tokenizer(contentsOf: root.appendingPathComponent("\(family)/tokenizer.json"))
+    try Tokenizer(contentsOf: url("tokenizers/\(family)/tokenizer.json"))
   }
 
   static func cases(_ family: String) throws -> [Case] {
-    let data = try Data(contentsOf: root.appendingPathComponent("\(family)/cases.json"))
+    let data = try Data(contentsOf: url("tokenizers/\(family)/cases.json"))
     let decoder = JSONDecoder()
     decoder.dataDecodingStrategy = .base64
     return try decoder.decode([Case].self, from: data)
@@ -62,12 +60,8 @@ struct SmallFile {
     """
   }
 
-  func load() throws -> Tokenizer {
-    try Tokenizer(json: Data(json.utf8), name: "small.json")
-  }
+  func load() throws -> Tokenizer { try Tokenizer(json: Data(json.utf8), name: "small.json") }
 
   /// The error message of loading.
-  func failure() -> String {
-    message { try load() }
-  }
+  func failure() -> String { message { try load() } }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import WidebandCheckedInput
 
 @testable import WidebandTokenization
 
@@ -138,7 +139,7 @@ import Testing
     let tokenizer = try Fixtures.tokenizer("qwen")
     let texts = try Fixtures.cases("qwen").map { [UInt8]($0.text) }
     let expected = try texts.map { try tokenizer.encode(bytes: $0) }
-    try await withThrowingTaskGroup(of: [[Int32]].self) { group in
+    try await withThrowingTaskGroup(of: [[TokenID]].self) { group in
       for _ in 0..<4 { group.addTask { try texts.map { try tokenizer.encode(bytes: $0) } } }
       for try await ids in group { #expect(ids == expected) }
     }

@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import WidebandCheckedInput
 
 @testable import WidebandTokenization
 
@@ -9,7 +10,7 @@ import Testing
     let documents: [Data]
     let vocabularySize: Int
     let specialTokens: [String]
-    let vocabulary: [String: Int32]
+    let vocabulary: [String: TokenID]
     let merges: [[String]]
 
     enum CodingKeys: String, CodingKey {
@@ -23,7 +24,7 @@ import Testing
 
   private struct Written: Decodable {
     struct Model: Decodable {
-      let vocab: [String: Int32]
+      let vocab: [String: TokenID]
       let merges: [[String]]
     }
     let model: Model
@@ -32,7 +33,7 @@ import Testing
   private let text = Array("the cat and the hat and the bat sat on the mat with the cat".utf8)
 
   @Test func train_equalsReference() throws {
-    let data = try Data(contentsOf: Fixtures.root.appendingPathComponent("extra/trained/expected.json"))
+    let data = try Data(contentsOf: Fixtures.url("tokenizers/extra/trained/expected.json"))
     let decoder = JSONDecoder()
     decoder.dataDecodingStrategy = .base64
     let expected = try decoder.decode(Expected.self, from: data)

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import WidebandTorch
 
@@ -32,12 +33,12 @@ import WidebandTorch
   }
 
   @Test func sharedOperandsAdd() throws {
-    let gradient = try gradients([vector(2)]) { ($0[0] * $0[0] + $0[0]).sum() }[0]
+    let gradient = try gradients(of: [vector(2)]) { ($0[0] * $0[0] + $0[0]).sum() }[0]
     try expect([5]) { gradient }
   }
 
   @Test func broadcastOperandsSum() throws {
-    let found = try gradients([matrix([[1], [2]]), vector(3, 4, 5)]) { ($0[0] * $0[1]).sum() }
+    let found = try gradients(of: [matrix([[1], [2]]), vector(3, 4, 5)]) { ($0[0] * $0[1]).sum() }
     try expect([12, 12], shape: [2, 1]) { found[0] }
     try expect([3, 3, 3], shape: [3]) { found[1] }
   }
@@ -85,7 +86,7 @@ import WidebandTorch
   }
 
   @Test func gradientsFlowThroughConversions() throws {
-    let found = try gradients([vector(1, 2)]) { ($0[0].to(.bfloat16) * 3.0).to(.float32).sum() }[0]
+    let found = try gradients(of: [vector(1, 2)]) { ($0[0].to(.bfloat16) * 3.0).to(.float32).sum() }[0]
     #expect(found.dtype == .float32)
     try expect([3, 3]) { found }
   }

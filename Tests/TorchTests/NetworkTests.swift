@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import WidebandTorch
 
@@ -21,7 +22,7 @@ import WidebandTorch
   @Test func einsumEqualsMatmul() throws {
     let q = try random(2, 3, 4, 5)
     let k = try random(2, 6, 4, 5, seed: 2)
-    let products = try withTorch { q.permuted(0, 2, 1, 3).matmul(k.permuted(0, 2, 3, 1)) }
+    let products = try withTorch { q.transposed(1, 2).matmul(k.transposed(1, 2).transposed()) }
     try expectEqual(try withTorch { .einsum("bqhd,bkhd->bhqk", q, k) }, products)
   }
 
@@ -66,8 +67,8 @@ import WidebandTorch
     let direction = try random(1, 4, 5, 8, seed: 4)
     let position = Tensor.range(0..<5)
     let past = try withTorch { position.unsqueezed(0) .<= position.unsqueezed(1) }
-    let fused = try gradients(inputs) { (.attention($0[0], $0[1], $0[2], causal: true) * direction).sum() }
-    let composed = try gradients(inputs) {
+    let fused = try gradients(of: inputs) { (.attention($0[0], $0[1], $0[2], causal: true) * direction).sum() }
+    let composed = try gradients(of: inputs) {
       try (composedAttention($0[0], $0[1], $0[2], mask: past) * direction).sum()
     }
     for (one, other) in zip(fused, composed) { try expectEqual(one, other, within: 1e-5) }
@@ -82,12 +83,11 @@ import WidebandTorch
     ]
     try expect([(rows[0] + rows[1] + rows[2]) / 3]) { logits.crossEntropy(integers(2, 1, 0)) }
     try expect([(rows[0] + rows[2]) / 2]) { logits.crossEntropy(integers(2, -100, 0)) }
-    try expect([rows[1]]) { logits.crossEntropy(integers(0, 1, 0), ignoring: 0) }
   }
 
   @Test func crossEntropyGradientLeavesIgnoredRowsAlone() throws {
     let logits = matrix([[0, 1], [2, 3]])
-    let gradient = try gradients([logits]) { $0[0].crossEntropy(integers(-100, 1)) }[0]
+    let gradient = try gradients(of: [logits]) { $0[0].crossEntropy(integers(-100, 1)) }[0]
     let p = 1 / (1 + exp(1.0))
     try expect([0, 0, p, -p]) { gradient }
   }
@@ -110,14 +110,5 @@ func composedAttention(_ q: Tensor, _ k: Tensor, _ v: Tensor, mask: Tensor?) thr
     var score = q.matmul(repeated(k).transposed()) / Double(q.size(-1)).squareRoot()
     if let mask { score = score.maskedFill(mask.not(), -.infinity) }
     return score.softmax(-1).matmul(repeated(v))
-  }
-}
-
-/// d(body)/d(input) of fresh leaves with the inputs' values.
-func gradients(_ inputs: [Tensor], of body: ([Tensor]) throws -> Tensor) throws -> [Tensor] {
-  try withTorch {
-    let leaves = inputs.map { $0.detached().cloned().requiringGradient() }
-    try body(leaves).backward()
-    return leaves.map { $0.gradient ?? .zeros([]) }
   }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import WidebandTorch
 
@@ -29,10 +30,10 @@ import WidebandTorch
     let tolerance = dtype == .float32 ? 1e-6 : 0.003
     try expectEqual(fused, composedRMSNorm(x, weight), within: tolerance)
 
-    let found = try gradients([x, weight]) {
+    let found = try gradients(of: [x, weight]) {
       ($0[0].rmsNorm($0[1], epsilon: epsilon).to(.float32) * direction).sum()
     }
-    let expected = try gradients([x.to(.float32), weight]) { try (composedRMSNorm($0[0], $0[1]) * direction).sum() }
+    let expected = try gradients(of: [x.to(.float32), weight]) { try (composedRMSNorm($0[0], $0[1]) * direction).sum() }
     #expect(found[0].dtype == dtype)
     #expect(found[1].dtype == .float32)
     let gradientTolerance = dtype == .float32 ? 1e-5 : 0.01
@@ -42,10 +43,10 @@ import WidebandTorch
   @Test func rmsNormOfAView() throws {
     let x = try random(6, 4, 5)
     let weight = try random(4, seed: 2)
-    let found = try gradients([x, weight]) {
+    let found = try gradients(of: [x, weight]) {
       $0[0].transposed().rmsNorm($0[1], epsilon: epsilon).power(2).sum()
     }
-    let expected = try gradients([x, weight]) { try composedRMSNorm($0[0].transposed(), $0[1]).power(2).sum() }
+    let expected = try gradients(of: [x, weight]) { try composedRMSNorm($0[0].transposed(), $0[1]).power(2).sum() }
     for (one, other) in zip(found, expected) { try expectEqual(one, other, within: 1e-5) }
   }
 
@@ -53,7 +54,7 @@ import WidebandTorch
     let x = try random(2, 5)
     let weight = try random(5, seed: 2)
     let direction = try random(2, 5, seed: 3)
-    let found = try gradients([x, weight]) { ($0[0].rmsNorm($0[1], epsilon: epsilon) * direction).sum() }
+    let found = try gradients(of: [x, weight]) { ($0[0].rmsNorm($0[1], epsilon: epsilon) * direction).sum() }
     try expectEqual(found[0], differences(x) { try (composedRMSNorm($0, weight) * direction).sum() }, within: 2e-6)
     try expectEqual(found[1], differences(weight) { try (composedRMSNorm(x, $0) * direction).sum() }, within: 2e-6)
   }
@@ -86,8 +87,7 @@ import WidebandTorch
   private func composedRMSNorm(_ x: Tensor, _ weight: Tensor) throws -> Tensor {
     try withTorch {
       let wide = x.to(.float64)
-      let scale = (wide.power(2).mean(-1, keep: true) + epsilon).reciprocalSquareRoot()
-      return wide * scale * weight.to(.float64)
+      return wide / (wide.power(2).mean(-1, keep: true) + epsilon).squareRoot() * weight.to(.float64)
     }
   }
 

@@ -28,8 +28,7 @@ import WidebandTorch
   @Test func axesChangePlaces() throws {
     try expect([0, 2, 1, 3], shape: [2, 2]) { matrix([[0, 1], [2, 3]]).transposed() }
     #expect(t.transposed(0, 2).shape == [4, 3, 2])
-    #expect(t.permuted(1, 2, 0).shape == [3, 4, 2])
-    try expect([0, 12, 1, 13]) { t.permuted(1, 2, 0).select(0, 0).slice(0, 0..<2) }
+    try expect([0, 12, 4, 16]) { t.transposed(0, 2).select(0, 0).slice(0, 0..<2) }
   }
 
   @Test func partsOfAnAxis() throws {

@@ -13,9 +13,9 @@ import WidebandTorch
     let fixture = try TrainerFixture(
       in: TemporaryFolder(), name, changes + ["optimizer.clip=0.6", "schedule.warmup_steps=4"])
     let (composed, uncaptured, captured) = (try fixture.trainer(), try fixture.trainer(), try fixture.trainer())
-    let (recorder, refusing) = (StandInRecorder(), StandInRecorder(refuses: true))
-    captured.useGraph(recorder.record)
-    uncaptured.useGraph(refusing.record)
+    let (capturer, refusing) = (FakeCapturer(), FakeCapturer(refuses: true))
+    captured.useGraph(capturer.capture)
+    uncaptured.useGraph(refusing.capture)
     var norms: [Double] = []
     for step in 1...6 {
       let (expected, same, found) = (try composed.step(), try uncaptured.step(), try captured.step())
@@ -33,8 +33,8 @@ import WidebandTorch
       #expect(captured.model.weights.tensors.values.allSatisfy { ($0.gradient != nil) == (step > 1) })
     }
     #expect(norms.contains { $0 > 0.65 } && norms.contains { $0 < 0.58 }, "\(norms)")
-    #expect(recorder.records == 1 && recorder.runs == 5)
-    #expect(refusing.records == 1 && refusing.runs == 0)
+    #expect(capturer.captures == 1 && capturer.runs == 5)
+    #expect(refusing.captures == 1 && refusing.runs == 0)
     #expect(try weights(of: captured) == weights(of: uncaptured))
     #expect(try moments(of: captured) == moments(of: uncaptured))
     for (name, moment) in composed.optimizer.moments {
@@ -46,7 +46,7 @@ import WidebandTorch
   @Test("one graph step changes the weights as a composed step, up to rounding") func weights_afterOneStep() throws {
     let fixture = try TrainerFixture("wide", "schedule.warmup_steps=0", "optimizer.clip=0.5")
     let (composed, captured) = (try fixture.trainer(), try fixture.trainer())
-    captured.useGraph(StandInRecorder().record)
+    captured.useGraph(FakeCapturer().capture)
     _ = (try composed.step(), try captured.step())
     for (name, weight) in composed.model.weights.tensors {
       let other = try #require(captured.model.weights.tensors[name])
@@ -56,8 +56,8 @@ import WidebandTorch
 
   @Test(arguments: [0, 1, 4]) func step_notFinite_changesNothing(steps: Int) throws {
     let trainer = try TrainerFixture("wide").trainer()
-    let recorder = StandInRecorder()
-    trainer.useGraph(recorder.record)
+    let capturer = FakeCapturer()
+    trainer.useGraph(capturer.capture)
     for _ in 0..<steps { _ = try trainer.step() }
     let poisoned = try #require(trainer.model.weights.tensors["model.layers.1.self_attn.v_proj.weight"])
     try withTorch { withoutGradients { poisoned.fill(.nan) } }
@@ -70,20 +70,20 @@ import WidebandTorch
     #expect(trainer.stepsTaken == steps)
     #expect(try self.weights(of: trainer) == weights)
     #expect(try self.moments(of: trainer) == moments)
-    #expect(recorder.runs == steps + 1)
+    #expect(capturer.runs == steps + 1)
   }
 
   @Test("each change of the batch's shape captures a new graph") func capture_ofAnotherShape() throws {
     let trainer = try TrainerFixture("plain").trainer()
-    let recorder = StandInRecorder()
+    let capturer = FakeCapturer()
     let graphStep = GraphTrainingStep(
-      TrainingStep(trainer.model, trainer.optimizer, recomputesLayers: false), capture: recorder.record)
+      TrainingStep(trainer.model, trainer.optimizer, recomputesLayers: false), capture: capturer.capture)
     func step(_ rows: Int) throws -> Double {
       let tokens = try withTorch { Tensor.full([rows, 8], 5, .int64) }
       return try #require(try graphStep.take(tokens, tokens, learningRate: 1e-2).losses.first).value
     }
     let losses = try [2, 2, 2, 3, 3, 2, 2].map(step)
-    #expect(recorder.records == 3 && recorder.runs == 4)
+    #expect(capturer.captures == 3 && capturer.runs == 4)
     // Equal rows have the same loss, whatever their number; it decreases with every step.
     #expect(zip(losses, losses.dropFirst()).allSatisfy { $0 > $1 })
   }
@@ -110,10 +110,10 @@ import WidebandTorch
   @Test("steps with experts or accumulation are not captured") func capture_unsupported() throws {
     for (name, changes) in [("mixture", []), ("plain", ["training.rows_per_batch=1"])] {
       let trainer = try TrainerFixture(in: TemporaryFolder(), name, changes).trainer()
-      let recorder = StandInRecorder()
-      trainer.useGraph(recorder.record)
+      let capturer = FakeCapturer()
+      trainer.useGraph(capturer.capture)
       for _ in 0..<3 { _ = try trainer.step() }
-      #expect(recorder.records == 0)
+      #expect(capturer.captures == 0)
     }
   }
 

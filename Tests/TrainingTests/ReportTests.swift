@@ -7,15 +7,15 @@ import Testing
 @Suite struct ReportTests {
   private func run(_ name: String, _ final: Double) -> Report.Run {
     var run = Report.Run(name: name)
-    run.trainingLoss = (1...600).map { .init(step: $0, value: final + 5 * exp(-Double($0) / 60)) }
+    run.trainingLoss = (1...600).map { ($0, final + 5 * exp(-Double($0) / 60)) }
     run.validationBitsPerByte = stride(from: 100, through: 600, by: 100).map {
-      .init(step: $0, value: final / 2 + exp(-Double($0) / 100))
+      ($0, final / 2 + exp(-Double($0) / 100))
     }
     run.validationLoss = final
     run.parameters = 1_234_567
     run.tokensPerSecond = 9876.4
     run.peakMemory = 1_250_000_000
-    run.samples = [.init(prompt: "In <the>", continuation: " beginning & \"so\" on")]
+    run.samples = [("In <the>", " beginning & \"so\" on")]
     run.configuration = [("model.width", name), ("training.steps", "600")]
     return run
   }
@@ -68,7 +68,7 @@ import Testing
 
   @Test func runsWithoutResultsAreShown() {
     var broken = Report.Run(name: "broken")
-    broken.trainingLoss = [.init(step: 1, value: .nan), .init(step: 2, value: .infinity)]
+    broken.trainingLoss = [(1, .nan), (2, .infinity)]
     let html = Report(title: "None", runs: [broken]).html()
     #expect(!html.contains("nan") && !html.contains("<figure>"))
     #expect(html.contains("broken</th><td>–</td>"))
@@ -76,10 +76,10 @@ import Testing
   }
 
   @Test func smoothingAveragesNeighbors() {
-    let noisy = (0..<1200).map { Report.Point(step: $0, value: $0.isMultiple(of: 2) ? 1 : 3) }
+    let noisy = (0..<1200).map { (step: $0, value: $0.isMultiple(of: 2) ? 1.0 : 3.0) }
     let smooth = ReportChart.smoothed(noisy)
     #expect(smooth.count == 120 && smooth.allSatisfy { $0.value == 2 })
-    #expect(ReportChart.smoothed(Array(noisy.prefix(7))) == Array(noisy.prefix(7)))
+    #expect(ReportChart.smoothed(Array(noisy.prefix(7))).elementsEqual(noisy.prefix(7), by: ==))
   }
 
   @Test func ticksAreRound() {

@@ -4,16 +4,15 @@ import Testing
 
 @Suite struct ScheduleTests {
   private func factors(
-    _ kind: ScheduleSettings.Kind, warmup: Int = 4, floor: Double = 0.1, decay: Double = 0.25, steps: Int = 20,
+    _ kind: Schedule.Kind, warmup: Int = 4, floor: Double = 0.1, decay: Double = 0.25, steps: Int = 20,
     at positions: [Int]
   ) -> [Double] {
-    let settings = ScheduleSettings(kind: kind, warmupSteps: warmup, floor: floor, decayFraction: decay)
-    let schedule = Schedule(settings, steps: steps)
-    return positions.map { (schedule.factor(at: $0) * 1e9).rounded() / 1e9 }
+    let schedule = Schedule(kind: kind, warmupSteps: warmup, floor: floor, decayFraction: decay)
+    return positions.map { (schedule.factor(at: $0, of: steps) * 1e9).rounded() / 1e9 }
   }
 
-  @Test(arguments: ScheduleSettings.Kind.allCases)
-  func warmUpRisesInALine(kind: ScheduleSettings.Kind) {
+  @Test(arguments: Schedule.Kind.allCases)
+  func warmUpRisesInALine(kind: Schedule.Kind) {
     #expect(factors(kind, at: [0, 1, 2, 3, 4]) == [0.25, 0.5, 0.75, 1, 1])
     #expect(factors(kind, warmup: 0, at: [0]) == [1])
     #expect(factors(kind, warmup: 20, at: [0, 19]) == [0.05, 1])
@@ -37,20 +36,19 @@ import Testing
   }
 
   @Test(
-    arguments: [ScheduleSettings.Kind.cosine, .warmupStableDecay],
+    arguments: [Schedule.Kind.cosine, .warmupStableDecay],
     [
       (steps: 2, warmup: 0, floor: 0.0), (5, 3, 0.3), (10, 2, 0.1), (7, 6, 0.1), (1000, 37, 0.7),
       (1_000_000_000_000, 0, 0.1),
     ])
-  func theLastRateIsTheFloorItself(_ kind: ScheduleSettings.Kind, _ run: (steps: Int, warmup: Int, floor: Double)) {
-    let settings = ScheduleSettings(kind: kind, warmupSteps: run.warmup, floor: run.floor, decayFraction: 0.2)
-    let schedule = Schedule(settings, steps: run.steps)
-    #expect(schedule.factor(at: run.steps - 1) == run.floor)
-    #expect(run.steps - run.warmup < 2 || schedule.factor(at: run.steps - 2) >= run.floor)
+  func theLastRateIsTheFloorItself(_ kind: Schedule.Kind, _ run: (steps: Int, warmup: Int, floor: Double)) {
+    let schedule = Schedule(kind: kind, warmupSteps: run.warmup, floor: run.floor, decayFraction: 0.2)
+    #expect(schedule.factor(at: run.steps - 1, of: run.steps) == run.floor)
+    #expect(run.steps - run.warmup < 2 || schedule.factor(at: run.steps - 2, of: run.steps) >= run.floor)
   }
 
   @Test func aRunOfOneStepTakesItAtTheHighestRate() {
-    for kind in ScheduleSettings.Kind.allCases { #expect(factors(kind, warmup: 0, floor: 0, steps: 1, at: [0]) == [1]) }
+    for kind in Schedule.Kind.allCases { #expect(factors(kind, warmup: 0, floor: 0, steps: 1, at: [0]) == [1]) }
   }
 
   @Test func constantStays() {

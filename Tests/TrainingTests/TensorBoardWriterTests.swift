@@ -42,12 +42,32 @@ import Testing
     let events = try events(folder(name))
     #expect(events.map(\.step) == [0, 101, 101, 102])
     #expect(events[0].fileVersion == "brain.Event:2")
-    #expect(events[1].sessionLog.status == .start)
+    #expect(events[1].sessionLog.status == 1)
     #expect(events[2].summary.value.map(\.tag) == ["loss/train", "loss/validation"])
     #expect(events[2].summary.value[0].simpleValue == 2.5)
     #expect(events[2].summary.value[1].simpleValue.isNaN)
     #expect(events[3].summary.value[0].tensor.stringVal == [Data("In the beginning".utf8)])
     #expect(events.allSatisfy { abs($0.wallTime - Date().timeIntervalSince1970) < 3600 })
+  }
+
+  /// The bytes that TensorFlow's own messages with these values have.
+  @Test func bytesAreThoseOfTensorFlow() throws {
+    let folder = try TemporaryFolder()
+    let writer = try TensorBoardWriter(folder: folder.path, after: 100)
+    try writer.write(step: 101, scalars: [("loss/train", 2.5), ("zero", 0)])
+    try writer.write(step: 102, tag: "sample", text: "In the beginning")
+    let bytes = try events(folder(#require(try folder.names().first))).map { event in
+      var event = event
+      event.wallTime = 0
+      let bytes: [UInt8] = try event.serializedBytes()
+      return bytes.map { String(format: "%02x", $0) }.joined()
+    }
+    #expect(
+      bytes == [
+        "1a0d627261696e2e4576656e743a32", "10653a020801",
+        "10652a200a110a0a6c6f73732f747261696e15000020400a0b0a047a65726f1500000000",
+        "10662a320a300a0673616d706c65421a08071204120208014210496e2074686520626567696e6e696e674a0a0a060a04746578742002",
+      ])
   }
 
   @Test func aSecondStartWritesItsOwnFile() throws {

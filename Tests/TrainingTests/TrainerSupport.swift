@@ -80,10 +80,10 @@ struct TrainerFixture {
   }
 
   /// The metrics of each step of a run, without those that depend on the machine.
-  func metrics(_ name: String) throws -> [[String: MetricsValue]] {
+  func metrics(_ name: String) throws -> [[String: Double]] {
     try MetricsFile.read(folder("\(name)/metrics.jsonl")).map { line in
       line.values.filter { $0.key != "tokens_per_second" && $0.key != "peak_bytes" }
-        .merging(["step": .integer(line.step)]) { first, _ in first }
+        .merging(["step": Double(line.step)]) { first, _ in first }
     }
   }
 

@@ -3,7 +3,7 @@ import Testing
 import WidebandTorch
 import WidebandVirtualWidth
 
-/// What does not fit a connection is recorded for the scope; nothing traps and nothing is read out of bounds.
+/// Operands that do not fit a connection: an error of the scope, without a trap or a read out of bounds.
 @Suite struct ConnectionErrorTests {
   private func fresh(_ connections: VirtualWidth.Connections = .dynamic) throws -> GeneralizedHyperConnection {
     try GeneralizedHyperConnection(

@@ -2,22 +2,13 @@ import TestSupport
 import Testing
 
 /// Recipes that are refused: one sentence, status 1, and no run folder.
-struct BadRecipeTests {
-  private let workspace: Workspace
-  private let folder: TemporaryFolder
-
-  init() throws {
-    workspace = try .shared()
-    folder = try TemporaryFolder()
-  }
-
+final class BadRecipeTests: WorkspaceTests {
   private func expectError(_ sentence: String, recipe: String? = nil, data: String = "tokens", _ set: String? = nil)
     throws
   {
     let recipe = recipe ?? workspace("recipe.yaml")
     let change = set.map { "--set=\($0)" } ?? "--set=training.seed=1"
-    let result = try Executable.run(
-      "train", "--recipe", recipe, "--data", workspace(data), "--output", "run", change, in: folder.url)
+    let result = try folder.run("train", "--recipe", recipe, "--data", workspace(data), "--output", "run", change)
     WidebandTests.expectError(result, sentence)
     #expect(!folder.exists("run"))
   }
@@ -41,33 +32,22 @@ struct BadRecipeTests {
   @Test("a sample that cannot be generated is refused before the first step")
   func aSampleThatDoesNotFit() throws {
     let recipe = workspace("recipe.yaml")
-    let result = try Executable.run(
+    let result = try folder.run(
       "train", "--recipe", recipe, "--data", workspace("tokens"), "--output", "run", "--set", "sample.interval=2",
-      "--set", "sample.prompt=\(String(repeating: "x ", count: 500))", in: folder.url)
+      "--set", "sample.prompt=\(String(repeating: "x ", count: 500))")
     #expect(result.errors.hasPrefix("Error: \(recipe): sample.prompt has "), "\(result.errors)")
     #expect(result.errors.contains(" tokens: expected at most ") && result.status == 1)
     #expect(!folder.exists("run"))
   }
 
-  @Test func slots_fewerThanFractionRate() throws {
-    let name = workspace("recipe.yaml")
+  @Test(arguments: [
+    ("virtual_width.slots", 1, "at least fraction_rate, which is 2"),
+    ("virtual_width.fraction_rate", 3, "a divisor of hidden_size, which is 16"),
+    ("num_key_value_heads", 3, "a divisor of num_attention_heads, which is 2"),
+  ])
+  func model_invalid(key: String, value: Int, expected: String) throws {
     try expectError(
-      "\(name): model.virtual_width.slots is 1: expected at least fraction_rate, which is 2",
-      "model.virtual_width.slots=1")
-  }
-
-  @Test func fractionRate_notADivisor() throws {
-    let name = workspace("recipe.yaml")
-    try expectError(
-      "\(name): model.virtual_width.fraction_rate is 3: expected a divisor of hidden_size, which is 16",
-      "model.virtual_width.fraction_rate=3")
-  }
-
-  @Test func heads_notDivisible() throws {
-    let name = workspace("recipe.yaml")
-    try expectError(
-      "\(name): model.num_key_value_heads is 3: expected a divisor of num_attention_heads, which is 2",
-      "model.num_key_value_heads=3")
+      "\(workspace("recipe.yaml")): model.\(key) is \(value): expected \(expected)", "model.\(key)=\(value)")
   }
 
   @Test func vocabulary_tooSmall() throws {
@@ -77,15 +57,14 @@ struct BadRecipeTests {
 
   @Test func data_missing() throws {
     try expectError("\(workspace("nowhere")): holds no prepared data: there is no data.json", data: "nowhere")
-    let result = try Executable.run("train", "--recipe", workspace("recipe.yaml"), "--output", "run", in: folder.url)
+    let result = try folder.run("train", "--recipe", workspace("recipe.yaml"), "--output", "run")
     WidebandTests.expectError(result, "\(workspace("recipe.yaml")): no data: expected --data or a key 'data'")
   }
 
   @Test func device_unknown() throws {
-    let result = try Executable.run(
+    let result = try folder.run(
       "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", "run", "--device",
-      "tpu",
-      in: folder.url)
+      "tpu")
     WidebandTests.expectError(result, "unknown device 'tpu': expected cpu, cuda, cuda:N or mps")
     #expect(!folder.exists("run"))
   }

@@ -37,8 +37,7 @@ struct BenchTests {
          "num_attention_heads": 65536, "num_key_value_heads": 65536, "head_dim": 65536, "intermediate_size": 16777216}
         """)
     for arguments in [["bench", "step"], ["bench", "decode"], ["init", "--output", "x"], ["info"]] {
-      let result = try Executable.run(
-        arguments + (arguments == ["info"] ? ["config.json"] : ["--config", "config.json"]), in: folder.url)
+      let result = try folder.run(arguments + (arguments == ["info"] ? ["config.json"] : ["--config", "config.json"]))
       let error = result.errors.split(separator: "\n").last ?? ""
       #expect(result.status == 1 && error.contains("config.json: "), "\(arguments) \(result.errors)")
       #expect(error.contains(": expected fewer"), "\(arguments) \(result.errors)")

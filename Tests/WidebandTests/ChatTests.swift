@@ -14,13 +14,12 @@ struct ChatTests {
   private let arguments = ["chat", "--model", "model", "--temperature", "0", "--max-tokens", "6"]
 
   @Test func chat_conversation() throws {
-    let result = try Executable.run(
+    let result = try folder.run(
       arguments + ["--no-thinking", "--system", "Be kind."],
-      input: "Hello\nAnd more\n/reset\n\nHello\n/what\n/exit\nnever asked\n", in: folder.url)
+      input: "Hello\nAnd more\n/reset\n\nHello\n/what\n/exit\nnever asked\n")
     #expect(result.status == 0)
     #expect(result.errors == "/what: expected /reset, /exit or a question\n")
-    let once = try Executable.run(
-      arguments + ["--no-thinking", "--system", "Be kind."], input: "Hello\n", in: folder.url)
+    let once = try folder.run(arguments + ["--no-thinking", "--system", "Be kind."], input: "Hello\n")
     #expect(once.status == 0)
     #expect(!once.output.isEmpty)
     #expect(result.output.hasPrefix(once.output))
@@ -29,18 +28,17 @@ struct ChatTests {
   }
 
   @Test func chat_directDecoding() throws {
-    let result = try Executable.run(
-      arguments + ["--cycle", "2", "--decoding-layers", "1"], input: "Hello\nAnd more\n", in: folder.url)
+    let result = try folder.run(arguments + ["--cycle", "2", "--decoding-layers", "1"], input: "Hello\nAnd more\n")
     #expect(result.status == 0, "\(result.errors)")
     #expect(!result.output.isEmpty)
     expectError(
-      try Executable.run(arguments + ["--cycle", "2"], in: folder.url),
+      try folder.run(arguments + ["--cycle", "2"]),
       "model/config.json has no direct_decoding: expected --decoding-layers with --cycle")
   }
 
   @Test func chat_longQuestion_continues() throws {
     let long = String(repeating: "long ", count: 5000)
-    let result = try Executable.run(arguments, input: "\(long)\nHello\n", in: folder.url)
+    let result = try folder.run(arguments, input: "\(long)\nHello\n")
     #expect(result.status == 0)
     #expect(
       result.errors.hasSuffix("expected at most 4095, as the model's context holds 4096 (max_position_embeddings)\n"))
@@ -62,23 +60,17 @@ struct ChatTests {
       #"{"messages": [{"role": "user", "content": "Say \#(index)"}, {"role": "assistant", "content": "It is \#(index)."}]}"#
     }
     try folder.write("chat.jsonl", text: lines.joined(separator: "\n"))
-    let prepared = try Executable.run(
-      "data", "prepare", "--tokenizer", "model", "--output", "data", "--validation-fraction", "0.2", "chat.jsonl",
-      in: folder.url)
+    let prepared = try folder.run(
+      "data", "prepare", "--tokenizer", "model", "--output", "data", "--validation-fraction", "0.2", "chat.jsonl")
     #expect(prepared.status == 0, "\(prepared.errors)")
     let recipe = try Data(contentsOf: Fixtures.url("golden/plain.yaml"))
     try folder.write("recipe.yaml", recipe)
-    let trained = try Executable.run(
+    let trained = try folder.run(
       "train", "--recipe", "recipe.yaml", "--data", "data", "--output", "run", "--set", "training.steps=6", "--set",
-      "training.sequence_length=64", "--set", "training.tokens_per_step=128", "--set", "training.rows_per_batch=2",
-      in: folder.url)
+      "training.sequence_length=64", "--set", "training.tokens_per_step=128", "--set", "training.rows_per_batch=2")
     #expect(trained.status == 0, "\(trained.errors)")
-    let evaluated = try Executable.run(
-      "evaluate", "--model", "run/best", "--data", "data", "--length", "64", in: folder.url)
-    #expect(evaluated.status == 0, "\(evaluated.errors)")
-    let talk = try Executable.run(
-      "chat", "--model", "run/best", "--max-tokens", "4", "--seed", "1", input: "Say 3\n", in: folder.url)
-    #expect(talk.status == 0, "\(talk.errors)")
+    try folder.run("evaluate", "--model", "run/best", "--data", "data", "--length", "64").succeeding()
+    try folder.run("chat", "--model", "run/best", "--max-tokens", "4", "--seed", "1", input: "Say 3\n").succeeding()
   }
 
   /// A tokenizer that is trained on conversations.
@@ -88,11 +80,9 @@ struct ChatTests {
       "chat.jsonl", text: #"{"messages": [{"role": "user", "content": "Say"}, {"role": "assistant", "content": "It"}]}"#
     )
     func prepare() throws -> Executable.Result {
-      try Executable.run("data", "prepare", "--tokenizer", "own", "--output", "data", "chat.jsonl", in: folder.url)
+      try folder.run("data", "prepare", "--tokenizer", "own", "--output", "data", "chat.jsonl")
     }
-    #expect(
-      try Executable.run("tokenizer", "train", "--size", "262", "--output", "own", "text.txt", in: folder.url).status
-        == 0)
+    #expect(try folder.run("tokenizer", "train", "--size", "262", "--output", "own", "text.txt").status == 0)
     expectError(
       try prepare(), "chat.jsonl: holds conversations, but the tokenizer has no \"<|im_end|>\" to end an answer with")
     #expect(
@@ -105,13 +95,13 @@ struct ChatTests {
   @Test func conversations_invalid() throws {
     try folder.write("tool.jsonl", text: #"{"messages": [{"role": "tool", "content": "x"}]}"#)
     expectError(
-      try Executable.run("tokenizer", "train", "--output", "own", "tool.jsonl", in: folder.url),
+      try folder.run("tokenizer", "train", "--output", "own", "tool.jsonl"),
       "tool.jsonl: line 1: messages[0].role is 'tool': expected 'system', 'user' or 'assistant'")
     expectError(
-      try Executable.run("data", "prepare", "--tokenizer", "model", "--output", "data", "tool.jsonl", in: folder.url),
+      try folder.run("data", "prepare", "--tokenizer", "model", "--output", "data", "tool.jsonl"),
       "tool.jsonl: line 1: messages[0].role is 'tool': expected 'system', 'user' or 'assistant'")
     expectError(
-      try Executable.run("chat", "--model", "model", "--max-tokens", "0", in: folder.url),
+      try folder.run("chat", "--model", "model", "--max-tokens", "0"),
       "--max-tokens is 0: expected from 1 to 1073741824", status: 64)
   }
 }

@@ -18,7 +18,7 @@ import Testing
   }
 
   private func bench(_ arguments: String...) throws -> Executable.Result {
-    try Executable.run(["bench", "decode"] + arguments, in: folder.url)
+    try folder.run(["bench", "decode"] + arguments)
   }
 
   /// Bytes of a layer, and of the norm and the head.
@@ -28,8 +28,8 @@ import Testing
   @Test func directDecoding_randomModel() throws {
     let result = try bench(
       "--config", "small.json", "--prompt", "9", "--tokens", "8", "--runs", "1", "--cycle", "4", "--encoding-layers",
-      "1", "--decoding-layers", "1", "--batch", "3", "--threads", "1", "--json")
-    #expect(result.status == 0, "\(result.errors)")
+      "1", "--decoding-layers", "1", "--batch", "3", "--threads", "1", "--json"
+    ).succeeding()
     let report = try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
     func number(_ key: String) throws -> Double { try #require(report[key] as? Double, "\(key)") }
     #expect(report["weights"] as? String == "bfloat16")
@@ -61,10 +61,8 @@ import Testing
   }
 
   @Test func text_ofFolderWithoutTokenizer() throws {
-    let made = try Executable.run("init", "--config", "small.json", "--output", "model", in: folder.url)
-    #expect(made.status == 0, "\(made.errors)")
-    let result = try bench("--model", "model", "--prompt", "5", "--tokens", "2", "--runs", "1")
-    #expect(result.status == 0, "\(result.errors)")
+    try folder.run("init", "--config", "small.json", "--output", "model").succeeding()
+    let result = try bench("--model", "model", "--prompt", "5", "--tokens", "2", "--runs", "1").succeeding()
     let lines = result.output.split(separator: "\n")
     try #require(lines.count == 5)
     #expect(lines[0].hasPrefix("prompt of 5 tokens in ") && lines[0].hasSuffix(" GFLOP/s"))
@@ -92,8 +90,8 @@ import Testing
 
   @Test func ordinaryDecoding_batch() throws {
     let result = try bench(
-      "--config", "small.json", "--prompt", "9", "--tokens", "8", "--runs", "1", "--batch", "3", "--json")
-    #expect(result.status == 0, "\(result.errors)")
+      "--config", "small.json", "--prompt", "9", "--tokens", "8", "--runs", "1", "--batch", "3", "--json"
+    ).succeeding()
     let report = try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
     #expect(abs((report["bytes_per_token"] as? Double ?? 0) - (4 * layer + head) / 3) < 1e-6)
     #expect(report["batch"] as? Double == 3 && report["cycle"] == nil)

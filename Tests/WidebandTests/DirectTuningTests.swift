@@ -82,8 +82,7 @@ struct DirectTuningTests {
       try tune("model.hidden_size=32"),
       "\(tune.recipe): model is not that of \(workspace.model)/config.json: expected the same, or no key 'model'")
     expectError(
-      try Executable.run(
-        "train", "--recipe", tune.recipe, "--data", workspace("tokens"), "--output", "run", in: folder.url),
+      try folder.run("train", "--recipe", tune.recipe, "--data", workspace("tokens"), "--output", "run"),
       "\(tune.recipe): no model: expected --from, or a key 'from' or 'model'")
     #expect(!FileManager.default.fileExists(atPath: folder("run")))
   }

@@ -10,6 +10,13 @@ struct Executable {
     let status: Int32
     let output: String
     let errors: String
+
+    /// Expects the exit status 0.
+    @discardableResult
+    func succeeding(at location: SourceLocation = #_sourceLocation) -> Result {
+      #expect(status == 0, "\(errors)", sourceLocation: location)
+      return self
+    }
   }
 
   /// A process that may still run. Its output goes to files, so that it need not be read meanwhile.
@@ -95,6 +102,16 @@ struct Executable {
   static func run(blocks: Int, _ arguments: String..., in folder: URL? = nil) throws -> Result {
     let script = "trap '' XFSZ; ulimit -f \(blocks); exec \"$0\" \"$@\""
     return try Running(URL(filePath: "/bin/sh"), ["-c", script, url.path] + arguments, "", in: folder).wait()
+  }
+}
+
+extension TemporaryFolder {
+  /// Runs `wideband` in this folder to its end.
+  func run(_ arguments: String..., input: String = "") throws -> Executable.Result { try run(arguments, input: input) }
+
+  /// Runs `wideband` in this folder to its end.
+  func run(_ arguments: [String], input: String = "") throws -> Executable.Result {
+    try Executable.run(arguments, input: input, in: url)
   }
 }
 

@@ -32,7 +32,7 @@ struct FolderWritingTests {
         ["convert", "model", output, "--dtype", "float32"], ["init", "--config", "small.json", "--output", output],
         ["quantize", "--model", "model", "--output", output, "--scheme", "int8"],
       ] {
-        let result = try Executable.run(arguments, in: folder.url)
+        let result = try folder.run(arguments)
         #expect(result.status == 1)
         #expect(
           result.errors.hasSuffix(": exists already and is not empty: expected the name of a new folder\n"),
@@ -40,7 +40,7 @@ struct FolderWritingTests {
       }
     }
     #expect(try content() == before)
-    #expect(try Executable.run("convert", "model", "model/inside", in: folder.url).status == 0)
+    #expect(try folder.run("convert", "model", "model/inside").status == 0)
     for (name, data) in before { #expect(try Data(contentsOf: folder.url("model/\(name)")) == data) }
   }
 
@@ -65,7 +65,7 @@ struct FolderWritingTests {
   func convert_interrupted() throws {
     let config = try folder.read("small.json").replacing("\"hidden_size\": 8", with: "\"hidden_size\": 2048")
     try folder.write("large.json", text: config)
-    #expect(try Executable.run("init", "--config", "large.json", "--output", "large", in: folder.url).status == 0)
+    #expect(try folder.run("init", "--config", "large.json", "--output", "large").status == 0)
     let convert = ["convert", "large", "out", "--dtype", "float32", "--shard-size", "1MB"]
     let running = try Executable.start(convert, in: folder.url)
     func leftovers() throws -> Int {
@@ -76,7 +76,7 @@ struct FolderWritingTests {
     let result = try running.wait()
     #expect(result.status == -SIGINT && result.output == "" && result.errors == "")
     #expect(!folder.exists("out"))
-    #expect(try Executable.run(convert, in: folder.url).status == 0)
+    #expect(try folder.run(convert).status == 0)
     #expect(try leftovers() == 0)
     #expect(
       try ModelFolder(folder.url("out")).readTensors().count == ModelFolder(folder.url("large")).readTensors().count)
@@ -99,10 +99,10 @@ struct FolderWritingTests {
       #expect(sentence.hasSuffix(" bytes: File too large"), "\(sentence)")
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == before)
     }
-    #expect(try Executable.run(commands[0], in: folder.url).status == 0)
+    #expect(try folder.run(commands[0]).status == 0)
     try folder.write("file", text: "mine")
     for command in commands {
-      let result = try Executable.run(command.map { $0 == "out" ? "file/out" : $0 }, in: folder.url)
+      let result = try folder.run(command.map { $0 == "out" ? "file/out" : $0 })
       expectError(
         result, "\(folder("file/out")): cannot create a temporary folder next to it: Not a directory")
     }

@@ -13,20 +13,18 @@ struct LowRankTuningTests {
   init() throws { tune = try Tuning("lora.yaml", "lora.rank=4") }
 
   @Test func adapters_evaluateGenerateConvert() throws {
-    let result = try tune()
-    #expect(result.status == 0, "\(result.errors)")
+    let result = try tune().succeeding()
     #expect(result.errors.contains(" parameters, 2048 of adapters, "), "\(result.errors)")
     let best = folder("run/best")
     #expect(!folder.exists("run/best/model.safetensors"))
-    let fused = try Executable.run("convert", "run/best", "fused", in: folder.url)
-    #expect(fused.status == 0, "\(fused.errors)")
+    try folder.run("convert", "run/best", "fused").succeeding()
     #expect(!folder.exists("fused/adapter_config.json"))
     #expect(
       try ModelFolder(folder.url("fused")).readTensors().keys
         == ModelFolder(URL(filePath: workspace.model)).readTensors().keys)
     func bitsPerByte(_ model: String) throws -> Double {
-      let measured = try Executable.run(
-        "evaluate", "--model", model, "--data", workspace("tokens"), "--length", "32", "--json", in: folder.url)
+      let measured = try folder.run(
+        "evaluate", "--model", model, "--data", workspace("tokens"), "--length", "32", "--json")
       return try JSONDecoder().decode(Evaluation.self, from: Data(measured.output.utf8)).bitsPerByte
     }
     let (tuned, whole, before) = try (bitsPerByte(best), bitsPerByte("fused"), bitsPerByte(workspace.model))
@@ -39,36 +37,32 @@ struct LowRankTuningTests {
     }
     #expect(try text(best) == text("fused"))
     let base = URL(filePath: workspace.model).standardizedFileURL.path
-    let info = try Executable.run("info", best, in: folder.url).output
+    let info = try folder.run("info", best).output
     #expect(info.contains(" MB\nadapters       rank 4, alpha 32.0, for \(base)\n"), "\(info)")
   }
 
   @Test func adapters_directDecoding() throws {
-    let result = try tune(
+    try tune(
       "direct_decoding={encoding_layers: 0, decoding_layers: 1, gate: select, cycles: [2, 3], "
-        + "objective: distillation, frozen: []}")
-    #expect(result.status == 0, "\(result.errors)")
+        + "objective: distillation, frozen: []}"
+    ).succeeding()
     for model in ["run/best", "fused"] {
-      if model == "fused" { #expect(try Executable.run("convert", "run/best", "fused", in: folder.url).status == 0) }
-      let table = try Executable.run(
+      if model == "fused" { #expect(try folder.run("convert", "run/best", "fused").status == 0) }
+      try folder.run(
         "evaluate", "--model", model, "--data", workspace("tokens"), "--length", "32", "--cycle", "1,3", "--untuned",
-        workspace.model, in: folder.url)
-      #expect(table.status == 0, "\(table.errors)")
-      let text = try Executable.run(
-        "generate", "--model", model, "--prompt", "And", "--cycle", "3", "--max-tokens", "5", in: folder.url)
-      #expect(text.status == 0, "\(text.errors)")
+        workspace.model
+      ).succeeding()
+      try folder.run("generate", "--model", model, "--prompt", "And", "--cycle", "3", "--max-tokens", "5").succeeding()
     }
   }
 
   @Test(arguments: ["int8", "int4"]) func adapters_quantizedBase(scheme: String) throws {
     func run(_ arguments: String...) throws -> Executable.Result {
-      let result = try Executable.run(arguments, in: folder.url)
-      #expect(result.status == 0, "\(result.errors)")
+      let result = try folder.run(arguments).succeeding()
       return result
     }
     _ = try run("quantize", "--model", workspace.model, "--output", "small", "--scheme", scheme)
-    let trained = try tune(from: "small")
-    #expect(trained.status == 0, "\(trained.errors)")
+    try tune(from: "small").succeeding()
     func bitsPerByte(_ model: String) throws -> Double {
       let measured = try run("evaluate", "--model", model, "--data", workspace("tokens"), "--length", "32", "--json")
       return try JSONDecoder().decode(Evaluation.self, from: Data(measured.output.utf8)).bitsPerByte
@@ -88,7 +82,7 @@ struct LowRankTuningTests {
     while running.process.isRunning, !folder.exists("run/checkpoints/step-00000003") { usleep(500) }
     kill(running.process.processIdentifier, SIGKILL)
     _ = try running.wait()
-    #expect(try Executable.run("train", "--resume", "--output", "run", in: folder.url).status == 0)
+    #expect(try folder.run("train", "--resume", "--output", "run").status == 0)
     for file in ["adapter_model.safetensors", "optimizer.safetensors"] {
       let path = "checkpoints/step-00000012/\(file)"
       #expect(try Data(contentsOf: folder.url("run/\(path)")) == Data(contentsOf: folder.url("whole/\(path)")))
@@ -111,12 +105,10 @@ struct LowRankTuningTests {
     let sentence =
       "base_model_name_or_path is '/no/where': expected the folder of the model that the adapters are for"
     for command in [["generate", "--prompt", "x"], ["evaluate", "--data", workspace("tokens")]] {
-      let result = try Executable.run(command + ["--model", "run/checkpoints/step-00000012"], in: folder.url)
+      let result = try folder.run(command + ["--model", "run/checkpoints/step-00000012"])
       expectError(result, "\(folder(file)): \(sentence)")
     }
-    expectError(
-      try Executable.run("convert", "run/checkpoints/step-00000012", "x", in: folder.url),
-      "\(folder(file)): \(sentence)")
+    expectError(try folder.run("convert", "run/checkpoints/step-00000012", "x"), "\(folder(file)): \(sentence)")
     #expect(!folder.exists("x"))
   }
 }

@@ -4,15 +4,7 @@ import Testing
 import Wideband
 
 /// The commands from text to a trained model.
-struct PipelineTests {
-  private let workspace: Workspace
-  private let folder: TemporaryFolder
-
-  init() throws {
-    workspace = try .shared()
-    folder = try TemporaryFolder()
-  }
-
+final class PipelineTests: WorkspaceTests {
   /// Starts the workspace's run in a folder of this test.
   private func start() throws -> Executable.Running {
     try Executable.start(
@@ -21,7 +13,7 @@ struct PipelineTests {
   }
 
   private func resume() throws -> Executable.Result {
-    try Executable.run("train", "--resume", "--output", "run", in: folder.url)
+    try folder.run("train", "--resume", "--output", "run")
   }
 
   /// Starts the run and sends it a signal after some steps; repeats it if it ended too early.
@@ -38,17 +30,17 @@ struct PipelineTests {
   }
 
   /// The metrics of each step of a run, without those that depend on the machine.
-  private func metrics(_ run: String) throws -> [[String: MetricsValue]] {
+  private func metrics(_ run: String) throws -> [[String: Double]] {
     try MetricsFile.read("\(run)/metrics.jsonl").map { line in
       line.values.filter { $0.key != "tokens_per_second" && $0.key != "peak_bytes" }
-        .merging(["step": .integer(line.step)]) { first, _ in first }
+        .merging(["step": Double(line.step)]) { first, _ in first }
     }
   }
 
   private func expectResultOfTheUninterruptedRun() throws {
     let mine = folder("run")
     #expect(try metrics(mine) == metrics(workspace("run")))
-    #expect(try metrics(mine).map { $0["step"] } == (1...60).map { .integer($0) })
+    #expect(try metrics(mine).map { $0["step"] } == (1...60).map { Double($0) })
     for file in ["model.safetensors", "optimizer.safetensors", "training.json"] {
       let path = "checkpoints/step-00000060/\(file)"
       #expect(
@@ -108,8 +100,8 @@ struct PipelineTests {
     #expect(result.status == 0)
     let evaluation = try JSONDecoder().decode(Evaluation.self, from: Data(result.output.utf8))
     let last = try #require(try metrics(workspace("run")).last)
-    #expect(try abs(evaluation.nextTokenLoss - #require(last["validation/next_token"]?.number)) < 1e-6)
-    #expect(try abs(evaluation.bitsPerByte - #require(last["validation/bits_per_byte"]?.number)) < 1e-6)
+    #expect(try abs(evaluation.nextTokenLoss - #require(last["validation/next_token"])) < 1e-6)
+    #expect(try abs(evaluation.bitsPerByte - #require(last["validation/bits_per_byte"])) < 1e-6)
     #expect(evaluation.tokenCount == 256)
     let text = try Executable.run(
       "evaluate", "--model", workspace.model, "--data", workspace("tokens"), "--length", "32")
@@ -137,8 +129,7 @@ struct PipelineTests {
 
   @Test func report_writesPage() throws {
     let run = workspace("run")
-    let result = try Executable.run(
-      "report", "a=\(run)", "b=\(run)", "--output", "page.html", "--tokens", "4", in: folder.url)
+    let result = try folder.run("report", "a=\(run)", "b=\(run)", "--output", "page.html", "--tokens", "4")
     #expect(result.status == 0)
     #expect(result.output.contains("\na writes: And God said"))
     #expect(result.output.hasSuffix("curves: page.html\n"))
@@ -147,7 +138,7 @@ struct PipelineTests {
     #expect(page.hasSuffix("</html>\n"))
     #expect(page.contains("<svg"))
     expectError(
-      try Executable.run("report", "a=nowhere", "--output", "page.html", in: folder.url),
+      try folder.run("report", "a=nowhere", "--output", "page.html"),
       "\(folder("nowhere/metrics.jsonl")): there are no metrics")
     expectError(try Executable.run("report", run, "--output", "x"), "'\(run)': expected name=folder")
   }
@@ -165,9 +156,9 @@ struct PipelineTests {
     try FileManager.default.createSymbolicLink(
       at: folder.url("run/best"), withDestinationURL: URL(filePath: workspace.model))
     try folder.write("run/metrics.jsonl", text: "\(line)\n{\"step\":2,\"train/next_token\":1.7e308}\n")
-    let result = try Executable.run(
-      "report", "a\u{1B}c=run", "--output", "page.html", "--tokens", "40", "--prompt", "\u{1B}[31m", in: folder.url)
-    #expect(result.status == 0, "\(result.errors)")
+    let result = try folder.run(
+      "report", "a\u{1B}c=run", "--output", "page.html", "--tokens", "40", "--prompt", "\u{1B}[31m"
+    ).succeeding()
     #expect(!result.output.contains("\u{1B}") && result.output.contains("\na\\u{1b}c writes: \\u{1b}[31m"))
     #expect(try folder.read("page.html").hasSuffix("</html>\n"))
   }
@@ -175,9 +166,8 @@ struct PipelineTests {
   @Test func train_anyFolderName() throws {
     let name = "it's \"data\": #1 \\n"
     try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder(name))
-    let result = try Executable.run(
-      "train", "--recipe", workspace("recipe.yaml"), "--data", name, "--output", "run", "--set", "training.steps=4",
-      in: folder.url)
+    let result = try folder.run(
+      "train", "--recipe", workspace("recipe.yaml"), "--data", name, "--output", "run", "--set", "training.steps=4")
     #expect(result.status == 0, "\(result.errors)")
     #expect(try resume().status == 0)
   }

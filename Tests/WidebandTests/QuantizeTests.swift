@@ -19,13 +19,11 @@ struct QuantizeTests {
 
   private func quantize(_ scheme: String, _ output: String = "small", model: String? = nil) throws -> Executable.Result
   {
-    try Executable.run(
-      "quantize", "--model", model ?? self.model, "--output", output, "--scheme", scheme, in: folder.url)
+    try folder.run("quantize", "--model", model ?? self.model, "--output", output, "--scheme", scheme)
   }
 
   private func bitsPerByte(_ model: String, _ arguments: String...) throws -> Double {
-    let result = try Executable.run(
-      ["evaluate", "--model", model, "--data", data, "--length", "64", "--json"] + arguments, in: folder.url)
+    let result = try folder.run(["evaluate", "--model", model, "--data", data, "--length", "64", "--json"] + arguments)
     #expect(result.status == 0, "\(result.errors)")
     let json = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
     return try #require((json as? [String: Any])?["bitsPerByte"] as? Double)
@@ -34,8 +32,7 @@ struct QuantizeTests {
   @Test func quantize_lossIsSmall() throws {
     let exact = try bitsPerByte(model)
     for (scheme, loss) in [("int8", 0.002), ("int4", 0.05)] {
-      let made = try quantize(scheme, scheme)
-      #expect(made.status == 0, "\(made.errors)")
+      let made = try quantize(scheme, scheme).succeeding()
       let tensors = try ModelFolder(folder.url(scheme)).readTensors()
       let bytes = tensors.values.reduce(0) { $0 + $1.count * $1.dtype.size }
       let before = try ModelFolder(URL(filePath: model)).readTensors().values.reduce(0) { $0 + $1.count }
@@ -46,7 +43,7 @@ struct QuantizeTests {
       let found = try bitsPerByte(scheme)
       #expect(abs(found / exact - 1) < loss && found != exact)
       #expect(try bitsPerByte(model, "--quantize", scheme) == found)
-      let info = try Executable.run("info", scheme, in: folder.url)
+      let info = try folder.run("info", scheme)
       #expect(info.output.contains("weights        \(String(format: "%.3f", Double(bytes) / 1e6)) MB\n"))
       #expect(
         info.output.contains(
@@ -58,9 +55,8 @@ struct QuantizeTests {
   @Test func quantizeWhileLoading_equalsFolder() throws {
     #expect(try quantize("int4").status == 0)
     func text(_ model: String, _ arguments: String...) throws -> String {
-      let result = try Executable.run(
-        ["generate", "--model", model, "--prompt", "And God", "--max-tokens", "12", "--seed", "1"] + arguments,
-        in: folder.url)
+      let result = try folder.run(
+        ["generate", "--model", model, "--prompt", "And God", "--max-tokens", "12", "--seed", "1"] + arguments)
       #expect(result.status == 0, "\(result.errors)")
       return result.output
     }
@@ -70,12 +66,12 @@ struct QuantizeTests {
 
   @Test func convert_quantizedFolder() throws {
     #expect(try quantize("int8").status == 0)
-    let kept = try Executable.run("convert", "small", "kept", in: folder.url)
+    let kept = try folder.run("convert", "small", "kept")
     #expect(kept.output.hasSuffix(" parameters in int8\n"))
     for file in ["config.json", "model.safetensors"] {
       #expect(try Data(contentsOf: folder.url("kept/\(file)")) == Data(contentsOf: folder.url("small/\(file)")))
     }
-    let floats = try Executable.run("convert", "small", "floats", "--dtype", "float32", in: folder.url)
+    let floats = try folder.run("convert", "small", "floats", "--dtype", "float32")
     #expect(floats.output.hasSuffix(" parameters in float32\n"))
     #expect(try !folder.read("floats/config.json").contains("quantization_config"))
     let tensors = try ModelFolder(folder.url("floats")).readTensors()
@@ -92,7 +88,7 @@ struct QuantizeTests {
       try quantize("int4", "x", model: "small"),
       "\(folder("small")): the weights are quantized already (int8): expected floats")
     expectError(
-      try Executable.run("generate", "--model", "small", "--prompt", "a", "--quantize", "int8", in: folder.url),
+      try folder.run("generate", "--model", "small", "--prompt", "a", "--quantize", "int8"),
       "\(folder("small")): the weights are quantized already (int8): expected floats")
     expectError(try quantize("int4", "x", model: "nowhere"), "\(folder("nowhere")): there is no such model folder")
     expectError(
@@ -102,9 +98,8 @@ struct QuantizeTests {
       try quantize("int8", "no/such/folder"),
       "\(folder("no/such/folder")): cannot create a temporary folder next to it: No such file or directory")
     expectError(
-      try Executable.run(
-        "train", "--recipe", Workspace.shared()("recipe.yaml"), "--data", data, "--from", "small", "--output", "run",
-        in: folder.url),
+      try folder.run(
+        "train", "--recipe", Workspace.shared()("recipe.yaml"), "--data", data, "--from", "small", "--output", "run"),
       "small: the weights are quantized (int8): expected floats, which `wideband convert --dtype` "
         + "makes of them, or a recipe with 'lora'")
     #expect(!folder.exists("x") && !folder.exists("run"))

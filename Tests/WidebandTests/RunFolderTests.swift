@@ -3,18 +3,9 @@ import TestSupport
 import Testing
 
 /// Run folders that are taken, missing or cannot be written.
-struct RunFolderTests {
-  private let workspace: Workspace
-  private let folder: TemporaryFolder
-
-  init() throws {
-    workspace = try .shared()
-    folder = try TemporaryFolder()
-  }
-
+final class RunFolderTests: WorkspaceTests {
   private func train(_ output: String) throws -> Executable.Result {
-    try Executable.run(
-      "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", output, in: folder.url)
+    try folder.run("train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", output)
   }
 
   @Test func run_secondProcess_isRefused() throws {
@@ -23,7 +14,7 @@ struct RunFolderTests {
       "training.steps=1000000", "--set", "checkpoint.interval=1000000", in: folder.url)
     while running.process.isRunning, !folder.exists("run/metrics.jsonl") { usleep(1000) }
     let sentence = "run: another process (pid \(running.process.processIdentifier)) is training here"
-    expectError(try Executable.run("train", "--resume", "--output", "run", in: folder.url), sentence)
+    expectError(try folder.run("train", "--resume", "--output", "run"), sentence)
     expectError(try train("run"), sentence)
     kill(running.process.processIdentifier, SIGKILL)
     #expect(try running.wait().status == -SIGKILL)
@@ -42,10 +33,10 @@ struct RunFolderTests {
     try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder("tokens"))
     let recipe = try String(contentsOfFile: workspace("recipe.yaml"), encoding: .utf8)
     try folder.write("recipe.yaml", text: recipe + "\ndata: tokens\n")
-    let trained = try Executable.run(
+    try folder.run(
       "train", "--recipe", "recipe.yaml", "--output", "run", "--set", "training.steps=2", "--set",
-      "schedule.warmup_steps=1", in: folder.url)
-    #expect(trained.status == 0, "\(trained.errors)")
+      "schedule.warmup_steps=1"
+    ).succeeding()
     // A folder of the same name elsewhere is not used.
     try FileManager.default.createDirectory(at: folder.url("elsewhere/tokens"), withIntermediateDirectories: true)
     func resume(steps: Int, before: Int) throws -> Executable.Result {
@@ -78,10 +69,10 @@ struct RunFolderTests {
   }
 
   @Test func resume_missingRun() throws {
-    expectError(try Executable.run("train", "--resume", "--output", "run", in: folder.url), "run: no such run folder")
+    expectError(try folder.run("train", "--resume", "--output", "run"), "run: no such run folder")
     try FileManager.default.createDirectory(at: folder.url("run"), withIntermediateDirectories: true)
     expectError(
-      try Executable.run("train", "--resume", "--output", "run", in: folder.url),
+      try folder.run("train", "--resume", "--output", "run"),
       "run: holds no run to resume: there is no recipe.yaml")
   }
 
@@ -91,8 +82,7 @@ struct RunFolderTests {
     expectError(try train("file"), "file: the run folder cannot be created: File exists")
     expectError(try train("/dev/full"), "/dev/full: the run folder cannot be created: File exists")
     expectError(
-      try Executable.run(
-        "report", "a=\(workspace("run"))", "--output", "file/page.html", "--tokens", "1", in: folder.url),
+      try folder.run("report", "a=\(workspace("run"))", "--output", "file/page.html", "--tokens", "1"),
       "\(folder("file/page.html")): cannot create a temporary file next to it: Not a directory")
   }
 
@@ -107,7 +97,7 @@ struct RunFolderTests {
     #expect(error.hasSuffix(" bytes: File too large"))
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder("run/checkpoints")) == [])
     // With free space, the run continues.
-    #expect(try Executable.run("train", "--resume", "--output", "run", in: folder.url).status == 0)
+    #expect(try folder.run("train", "--resume", "--output", "run").status == 0)
   }
 
   @Test func fullDisk_tokenizer() throws {

@@ -3,15 +3,7 @@ import TestSupport
 import Testing
 
 /// Standard input and prompt files that cannot be read.
-struct StandardInputTests {
-  private let workspace: Workspace
-  private let folder: TemporaryFolder
-
-  init() throws {
-    workspace = try .shared()
-    folder = try TemporaryFolder()
-  }
-
+final class StandardInputTests: WorkspaceTests {
   private var readers: [[String]] {
     [
       ["tokenizer", "encode", "--tokenizer", workspace("tokenizer")],

@@ -3,15 +3,7 @@ import TestSupport
 import Testing
 
 /// A standard output that is full, closed or a broken pipe.
-struct StandardOutputTests {
-  private let workspace: Workspace
-  private let folder: TemporaryFolder
-
-  init() throws {
-    workspace = try .shared()
-    folder = try TemporaryFolder()
-  }
-
+final class StandardOutputTests: WorkspaceTests {
   /// Commands that write to standard output.
   private static let commands: [[String]] = [
     ["--help"], ["generate", "--help"], ["help", "train"], ["--generate-completion-script", "bash"],
@@ -74,8 +66,7 @@ struct StandardOutputTests {
       let metrics = try folder.read("\(run)/metrics.jsonl").split(separator: "\n")
       #expect(metrics.count == 4 && metrics.allSatisfy { $0.hasPrefix("{") && $0.hasSuffix("}") })
       #expect(try folder.read("\(run)/log.txt").split(separator: "\n").allSatisfy { $0.hasPrefix("20") })
-      let resumed = try Executable.run("train", "--resume", "--output", run, in: folder.url)
-      #expect(resumed.status == 0, "\(resumed.errors)")
+      try folder.run("train", "--resume", "--output", run).succeeding()
     }
   }
 

@@ -31,6 +31,6 @@ struct Tuning {
 
   /// Runs `train` to its end.
   func callAsFunction(_ more: String..., from start: String? = nil) throws -> Executable.Result {
-    try Executable.run(arguments(more, from: start), in: folder.url)
+    try folder.run(arguments(more, from: start))
   }
 }

@@ -60,6 +60,17 @@ struct Workspace: Sendable {
   }
 }
 
+/// Tests with the shared workspace and a folder of their own.
+class WorkspaceTests {
+  let workspace: Workspace
+  let folder: TemporaryFolder
+
+  init() throws {
+    workspace = try .shared()
+    folder = try TemporaryFolder()
+  }
+}
+
 extension TemporaryFolder {
   /// Rewrites the weights of a model folder.
   func changeTensors(_ change: (inout [String: Tensor]) throws -> Void) throws {

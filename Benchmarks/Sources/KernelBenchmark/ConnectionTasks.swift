@@ -1,7 +1,7 @@
 import Wideband
 
 /// Connections through the fused kernels: a read, a write with the next read, their derivative, and one whole
-/// connection whose sublayer does nothing.
+/// connection around an identity sublayer.
 struct ConnectionTasks {
   private let m, n, C, tokens: Int
   private let state, upstream: Tensor
@@ -37,7 +37,7 @@ struct ConnectionTasks {
     (self.m, self.n, self.C, self.tokens) = (m, n, C, tokens)
   }
 
-  /// Operations of a token: 2C for every coefficient that is predicted, as many for every one that is applied.
+  /// Operations per token: 2C for each predicted coefficient and 2C for each applied one.
   private func task(
     _ name: String, _ costs: [KernelTask.Cost], _ run: @escaping () throws -> [Double]
   ) -> KernelTask {
@@ -55,8 +55,8 @@ struct ConnectionTasks {
     }
   }
 
-  /// A write and the next connection's read in one pass, as in the middle of a network, and their derivative: what a
-  /// second connection adds to the backward pass of one.
+  /// A write and the next connection's read in one pass, as in the middle of a network, and their derivative, which is
+  /// the difference between the backward passes of two connections and of one.
   var writeAndRead: KernelTask {
     let columns = 2 * m + n
     return task(
@@ -75,7 +75,7 @@ struct ConnectionTasks {
     }
   }
 
-  /// One connection by itself.
+  /// One connection alone.
   var whole: KernelTask {
     let columns = 2 * m + n
     return task(
@@ -109,7 +109,7 @@ struct ConnectionTasks {
     return fused
   }
 
-  /// The seconds of the backward pass from the state that the last connection's write gives.
+  /// The seconds of the backward pass from the state after the last connection's write.
   private func backward(from last: FusedConnection) throws -> Double {
     try backward(withTorch { last.write(last.input).state })
   }

@@ -1,12 +1,12 @@
 import Wideband
 
-/// What is bound by reading memory: products of a few rows, as decoding has them, and the optimizer.
+/// Kernels that are bound by memory: products of a few rows, as in decoding, and the optimizer.
 enum FlatTasks {
   private static let inputs = 2048, outputs = 8192
-  /// As many square weights of this size as a small model has parameters.
+  /// The size of the square weights; together they have as many parameters as a small model.
   private static let weights = 8, size = 1024
 
-  /// All of them; each makes its tensors when it is asked for.
+  /// All tasks; the tensors of each are created when it is requested.
   static var all: [(name: String, make: () throws -> KernelTask)] {
     [1, 4, 16].map { rows in ("skinny GEMM", { try skinnyGEMM(rows) }) }
       + [("gradient norm", { try gradientNorm() }), ("AdamW", { try adamW() })]
@@ -31,7 +31,7 @@ enum FlatTasks {
     ) { [try timed { try weights.gradientNorm() }.seconds] }
   }
 
-  /// Four numbers read and three written for each weight, and some fourteen operations.
+  /// Per weight, four numbers are read, three are written, and about fourteen operations are done.
   private static func adamW() throws -> KernelTask {
     let weights = try optimized(), count = weights.reduce(0) { $0 + $1.weight.count }
     var step = 0

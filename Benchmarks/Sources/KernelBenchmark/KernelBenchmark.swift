@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import Wideband
 
-/// Times every kernel of the processor alone.
+/// Times each CPU kernel alone.
 @main
 struct KernelBenchmark: ParsableCommand {
   static let configuration = CommandConfiguration(

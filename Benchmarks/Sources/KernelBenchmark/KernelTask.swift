@@ -1,13 +1,13 @@
 import Wideband
 
-/// One thing to be timed, in one or more passes.
+/// A kernel to be timed, in one or more passes.
 struct KernelTask {
-  /// What of a layer is done; a layer that cannot be taken apart has one pass, `both`, and an optimizer a `step`.
+  /// The parts of a kernel that are timed. A layer whose parts cannot be separated has the pass `both`, an optimizer `step`.
   enum ForwardContext: String {
     case forward, backward, both, step
   }
 
-  /// What a pass has to do at least.
+  /// The minimum cost of a pass.
   struct Cost {
     let pass: ForwardContext
     /// Multiplications and additions.
@@ -22,18 +22,18 @@ struct KernelTask {
     }
   }
 
-  /// What kernel it is, as in the peer's tasks.
+  /// The name of the kernel, as in the peer's tasks.
   let name: String
   /// Its sizes other than the number of tokens.
   let shape: String
   let tokens: Int
   let costs: [Cost]
-  /// Does all passes once and gives the seconds of each.
+  /// Runs all passes once and returns the seconds of each.
   let run: () throws -> [Double]
 
   /// The median seconds of each pass.
   ///
-  /// After two runs that are not counted there are at least five, and more of them the shorter they are.
+  /// Two warm-up runs are not counted. At least five runs are; there are more of short ones.
   func measure() throws -> [Double] {
     for _ in 0..<2 { _ = try run() }
     var samples: [[Double]] = []
@@ -47,7 +47,7 @@ struct KernelTask {
   }
 }
 
-/// The seconds that `body` takes, and what it gives.
+/// The seconds that `body` takes, and its result.
 func timed<Result>(_ body: () throws -> Result) rethrows -> (seconds: Double, result: Result) {
   let clock = ContinuousClock()
   let start = clock.now
@@ -55,7 +55,7 @@ func timed<Result>(_ body: () throws -> Result) rethrows -> (seconds: Double, re
   return ((clock.now - start) / .seconds(1), result)
 }
 
-/// A kernel that the library did not choose.
+/// The error for a kernel that the library does not use.
 struct MissingKernel: Error, CustomStringConvertible {
   let name: String
   var description: String { "there is no fused kernel for '\(name)' on this machine: expected one in float32" }

@@ -5,7 +5,7 @@ enum LayerTasks {
   private static let rows = 8, length = 256, tokens = rows * length
   private static let D = 256, F = 704, heads = 4, headSize = 64, epsilon = 1e-6
 
-  /// All of them; each makes its tensors when it is asked for.
+  /// All tasks; the tensors of each are created when it is requested.
   static var all: [(name: String, make: () throws -> KernelTask)] {
     [
       ("RMSNorm", rmsNorm), ("GroupNorm", groupNorm), ("query norm and rotation", qkNormRoPE),
@@ -43,7 +43,7 @@ enum LayerTasks {
     ) { $0[0].fusedQKNormRoPE($0[1], cosine: cosine, sine: sine, epsilon: epsilon) }
   }
 
-  /// Operations are those of the scores that a causal mask leaves.
+  /// Counts the operations of unmasked scores only.
   private static func attention() throws -> KernelTask {
     let count = tokens * heads * headSize, product = count * (length + 1), shape = [rows, length, heads, headSize]
     return try layer(
@@ -52,7 +52,7 @@ enum LayerTasks {
     ) { .fusedCausalAttention($0[0], $0[1], $0[2]) }
   }
 
-  /// Eight experts of half the size, of which each token is sent to two.
+  /// Eight experts of half the size; each token is routed to two.
   private static func experts() throws -> KernelTask {
     let count = 8, perToken = 2, inner = F / 2, products = 6 * tokens * perToken * D * inner
     let random = try Generator(seed: 1)
@@ -85,7 +85,7 @@ enum LayerTasks {
     ) { $0[0].linear($0[1]) }
   }
 
-  /// The gradient is formed with the loss, so that there is one pass.
+  /// The gradient is computed together with the loss, in one pass.
   private static func crossEntropy(_ vocabulary: Int) throws -> KernelTask {
     let leaves = try leaves([[rows, length, D], [vocabulary, D]])
     let random = try Generator(seed: 1)

@@ -3,13 +3,7 @@
 
 #include "SIMD/Reductions.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
-
-struct ArgmaxRun {
-  const ck_argmax_args &args;
-  int parts;
-};
+namespace ckernels::CK_CODE {
 
 /// The first index of the largest element; -1 if an element is not finite.
 inline Index argmaxOf(const float *x, Index width) {
@@ -30,18 +24,12 @@ inline Index argmaxOf(const float *x, Index width) {
   return index;
 }
 
-inline void argmaxPart(void *context, int part) {
-  const ArgmaxRun &run = *static_cast<const ArgmaxRun *>(context);
-  const ck_argmax_args &args = run.args;
-  for (Index row = args.rows * part / run.parts; row < args.rows * (part + 1) / run.parts; row++)
-    args.indices[row] = argmaxOf(args.x + row * args.width, args.width);
+inline void argmaxRow(const ck_argmax_args &args, Index row) {
+  args.indices[row] = argmaxOf(args.x + row * args.width, args.width);
 }
 
 inline bool argmax(const ck_argmax_args &args, int threads) {
-  ArgmaxRun run{args, usefulParts(args.rows, args.rows * args.width, threads)};
-  forEachPart(run.parts, argmaxPart, &run);
-  return true;
+  return forEachRow<argmaxRow>(args, args.rows, args.rows * args.width, threads);
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -2,20 +2,19 @@
 #pragma once
 
 #include "Decode/CachedAttention.hpp"
+#include "Decode/Sublayer.hpp"
 #include "Layers/QKNormRoPE.hpp"
-#include "Layers/RMSNorm.hpp"
-#include "Quantized/SkinnyGEMM.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 struct AttentionSublayer {
   const ck_attention_sublayer_args &args;
   const ck_attention_layer &layer;
   Index rows = 0, headSize, group, stride, splits = 1;
-  int threads, parts = 1;
+  int threads;
+  Shares shares{};  ///< of the tasks
   float *normed = nullptr, *packed = nullptr, *queries = nullptr, *keys = nullptr, *values = nullptr;
-  float *rotated = nullptr, *rotatedKeys = nullptr, *scales = nullptr, *padded = nullptr, *attended = nullptr;
+  float *rotated = nullptr, *rotatedKeys = nullptr, *scales = nullptr, *padded = nullptr, *attentionOutput = nullptr;
   float *packedOutput = nullptr, *partial = nullptr, *maxima = nullptr, *totals = nullptr, *scores = nullptr;
 
   AttentionSublayer(const ck_attention_sublayer_args &args, int threads)
@@ -30,7 +29,7 @@ struct AttentionSublayer {
     constexpr Index worthSplitting = 256;
     const Index wanted = (threads + rows * layer.key_value_heads - 1) / (rows * layer.key_value_heads);
     splits = std::max<Index>(1, std::min(wanted, longest / worthSplitting));
-    parts = usefulParts(tasks(), 4 * longest * rows * layer.heads * headSize, threads);
+    shares = usefulShares(tasks(), 4 * longest * rows * layer.heads * headSize, threads);
   }
 
   Index tasks() const { return rows * layer.key_value_heads * splits; }
@@ -49,24 +48,17 @@ struct AttentionSublayer {
     rotatedKeys = allocator.take(shared * headSize);
     scales = allocator.take(all);
     padded = allocator.take(all * stride);
-    attended = allocator.take(all * headSize);
+    attentionOutput = allocator.take(all * headSize);
     packedOutput = allocator.take(rows * PackedActivations::width(layer.output));
     partial = allocator.take(splits * all * stride);
     maxima = allocator.take(splits * all);
     totals = allocator.take(splits * all);
-    scores = allocator.take(parts * scoreCount());
+    scores = allocator.take(shares.threads * scoreCount());
     return allocator.count();
   }
 
   void project() {
-    const ck_rms_norm_args norm{
-        .rows = rows,
-        .width = layer.query.inputs,
-        .x = args.x,
-        .weight = layer.norm,
-        .epsilon = layer.epsilon,
-        .y = normed};
-    rmsNorm(norm, 1);
+    normalizeInput(layer, args.x, rows, layer.query.inputs, normed);
     const float *x = PackedActivations::rows(layer.query, normed, rows, packed);
     const Index width = PackedActivations::width(layer.query);
     const SkinnyTask all[] = {
@@ -122,10 +114,17 @@ struct AttentionSublayer {
     const ck_kv_view &view = args.sequences[sequence];
     const Index length = view.start + own + 1, all = rows * layer.heads;
     const Index at = row * layer.heads + head * group;
-    attend(
+    CK_CODE::attend(
         view, head, headSize, {padded + at * stride, stride, scores}, group, length * split / splits,
         length * (split + 1) / splits,
         {partial + (split * all + at) * stride, maxima + split * all + at, totals + split * all + at});
+  }
+
+  void attend() {
+    forEachShare(shares, [this](int thread, int share) {
+      for (Index task = shares.first(share); task < shares.first(share + 1); task++)
+        attendTask(task, scores + thread * scoreCount());
+    });
   }
 
   /// Combines the partial softmaxes of all parts.
@@ -139,7 +138,7 @@ struct AttentionSublayer {
         share = std::exp(share - maximum);
         sum += share * totals[split * all + each];
       }
-      float *y = attended + each * headSize;
+      float *y = attentionOutput + each * headSize;
       std::fill_n(y, headSize, 0.0f);
       for (Index split = 0; split < splits; split++) {
         const float share = maxima[split * all + each] / sum;
@@ -150,33 +149,20 @@ struct AttentionSublayer {
   }
 
   void output() {
-    const SkinnyTask task{
-        &layer.output, PackedActivations::rows(layer.output, attended, rows, packedOutput), rows,
-        PackedActivations::width(layer.output), args.y};
-    skinnyGEMMs(&task, 1, threads);
+    skinnyGEMM(layer.output, attentionOutput, rows, packedOutput, args.y, threads);
     if (args.adds_input) addInput(args.x, rows * layer.output.outputs, args.y);
   }
 };
 
-inline void attendPart(void *context, int part) {
-  AttentionSublayer &step = *static_cast<AttentionSublayer *>(context);
-  const Index last = step.tasks() * (part + 1) / step.parts;
-  for (Index task = step.tasks() * part / step.parts; task < last; task++)
-    step.attendTask(task, step.scores + part * step.scoreCount());
-}
-
 inline bool attentionSublayer(const ck_attention_sublayer_args &args, int threads) {
   AttentionSublayer step(args, threads);
-  float *memory = scratch(step.assignMemory(nullptr));
-  if (!memory) return false;
-  step.assignMemory(memory);
+  if (!allocateMemory(step)) return false;
   step.project();
   step.storeKeysAndValues();
-  forEachPart(step.parts, attendPart, &step);
+  step.attend();
   step.combineSplits();
   step.output();
   return true;
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

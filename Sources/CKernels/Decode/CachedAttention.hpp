@@ -4,8 +4,7 @@
 #include "Quantized/WeightFormats.hpp"
 #include "SIMD/Reductions.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// Positions whose scores become probabilities together.
 constexpr Index positionsTogether = 32;
@@ -101,13 +100,10 @@ CK_INLINE void addScores(const Keys &keys, const QueryTile &tile, Index head, In
       for (int each = 0; each < Count; each++) sums[h][each] += query * key[each];
     }
   }
-  CK_UNROLL
-  for (int h = 0; h < Heads; h++) {
-    CK_UNROLL
-    for (int each = 0; each < Count; each++)
-      tile.scores[(head + h) * positionsTogether + offset + each] =
-          sumByHalves(sums[h][each]) * keys.scale(first + offset + each);
-  }
+  forEachOf<Heads, Count>([&](int h, int each) {
+    tile.scores[(head + h) * positionsTogether + offset + each] =
+        sumByHalves(sums[h][each]) * keys.scale(first + offset + each);
+  });
 }
 
 /// Replaces the scores of up to positionsTogether positions by e^(score - the maximum so far); returns the factor that
@@ -131,11 +127,8 @@ CK_INLINE void addValues(
     const Values &values, const float *weights, Index first, Index count, Index stride, Index c, const float *shrinkage,
     float *results) {
   Vector sums[Heads][Width];
-  CK_UNROLL
-  for (int h = 0; h < Heads; h++) {
-    CK_UNROLL
-    for (int w = 0; w < Width; w++) sums[h][w] = load(results + h * stride + c + w * lanes) * shrinkage[h];
-  }
+  forEachOf<Heads, Width>(
+      [&](int h, int w) { sums[h][w] = load(results + h * stride + c + w * lanes) * shrinkage[h]; });
   for (Index p = 0; p < count; p++) {
     Vector value[Width];
     CK_UNROLL
@@ -147,11 +140,7 @@ CK_INLINE void addValues(
       for (int w = 0; w < Width; w++) sums[h][w] += value[w] * weight;
     }
   }
-  CK_UNROLL
-  for (int h = 0; h < Heads; h++) {
-    CK_UNROLL
-    for (int w = 0; w < Width; w++) store(results + h * stride + c + w * lanes, sums[h][w]);
-  }
+  forEachOf<Heads, Width>([&](int h, int w) { store(results + h * stride + c + w * lanes, sums[h][w]); });
 }
 
 /// Adds `count` positions from `first` to the partial softmaxes of `Heads` heads from `head`.
@@ -205,15 +194,12 @@ template <class Format>
 void attendFormat(
     const ck_kv_view &view, Index head, Index width, const QueryTile &tile, Index heads, Index first, Index last,
     const PartialSoftmax &result) {
-  if (width % lanes == 0) {
-    typedef CachedRows<Format, true> Rows;
+  auto attendRows = [&](auto isAligned) {
+    typedef CachedRows<Format, isAligned> Rows;
     const Rows keys(view, true, head, width), values(view, false, head, width);
     attendPositions(keys, values, tile, heads, first, last, result);
-  } else {
-    typedef CachedRows<Format, false> Rows;
-    const Rows keys(view, true, head, width), values(view, false, head, width);
-    attendPositions(keys, values, tile, heads, first, last, result);
-  }
+  };
+  width % lanes == 0 ? attendRows(std::true_type()) : attendRows(std::false_type());
 }
 
 inline void attend(
@@ -226,5 +212,4 @@ inline void attend(
   }
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

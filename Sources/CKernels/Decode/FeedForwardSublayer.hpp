@@ -1,15 +1,13 @@
 // The feed-forward sublayer of a few positions, from its norm to its output: one network, or the chosen experts.
 #pragma once
 
-#include "Layers/RMSNorm.hpp"
+#include "Decode/Sublayer.hpp"
 #include "Layers/SwiGLU.hpp"
-#include "Quantized/SkinnyGEMM.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
-/// Consecutive rows of activations for one feed-forward network.
-struct ExpertBatch {
+/// The consecutive rows of activations that one expert computes.
+struct ExpertBlock {
   Index expert, first, count;
 };
 
@@ -17,11 +15,11 @@ struct FeedForwardSublayer {
   const ck_feed_forward_sublayer_args &args;
   const ck_feed_forward_layer &layer;
   Index inputs, outputs, inner, width, innerWidth;
-  Index routedTokens;  ///< rows times the experts of each
+  Index routedTokens;  ///< rows times chosen experts
   int threads;
   float *normed = nullptr, *dispatched = nullptr, *gates = nullptr, *ups = nullptr, *packed = nullptr;
   float *results = nullptr, *probabilities = nullptr;
-  std::vector<ExpertBatch> batches;
+  std::vector<ExpertBlock> blocks;
   std::vector<SkinnyTask> tasks;
 
   FeedForwardSublayer(const ck_feed_forward_sublayer_args &args, int threads)
@@ -46,23 +44,23 @@ struct FeedForwardSublayer {
     return allocator.count();
   }
 
-  /// down (silu(gate x) * up x) of every batch, for rows [routedTokens, width] in order.
+  /// down (silu(gate x) * up x) of every block, for rows [routedTokens, width] in order.
   void run(const float *x, float *y) {
     tasks.clear();
-    for (const ExpertBatch &batch : batches) {
-      const float *rows = x + batch.first * width;
-      const Index at = batch.first * inner;
-      tasks.push_back({&layer.gate[batch.expert], rows, batch.count, width, gates + at});
-      tasks.push_back({&layer.up[batch.expert], rows, batch.count, width, ups + at});
+    for (const ExpertBlock &block : blocks) {
+      const float *rows = x + block.first * width;
+      const Index at = block.first * inner;
+      tasks.push_back({&layer.gate[block.expert], rows, block.count, width, gates + at});
+      tasks.push_back({&layer.up[block.expert], rows, block.count, width, ups + at});
     }
     skinnyGEMMs(tasks.data(), int(tasks.size()), threads);
     swiglu(ck_swiglu_args{.count = routedTokens * inner, .gate = gates, .up = ups, .product = gates}, threads);
     const float *rows = PackedActivations::rows(layer.down[0], gates, routedTokens, packed);
     tasks.clear();
-    for (const ExpertBatch &batch : batches)
+    for (const ExpertBlock &block : blocks)
       tasks.push_back(
-          {&layer.down[batch.expert], rows + batch.first * innerWidth, batch.count, innerWidth,
-           y + batch.first * outputs});
+          {&layer.down[block.expert], rows + block.first * innerWidth, block.count, innerWidth,
+           y + block.first * outputs});
     skinnyGEMMs(tasks.data(), int(tasks.size()), threads);
   }
 };
@@ -73,7 +71,7 @@ struct RoutedToken {
   float weight;
 };
 
-/// The most probable experts of each row, the first of equals, ordered by expert and row.
+/// The most probable experts of each row, ordered by expert, then by row. Among equals the first expert is chosen.
 inline std::vector<RoutedToken> routeTokens(const FeedForwardSublayer &step) {
   const ck_feed_forward_layer &layer = step.layer;
   const Index experts = layer.experts;
@@ -100,17 +98,14 @@ inline std::vector<RoutedToken> routeTokens(const FeedForwardSublayer &step) {
 
 inline void runExperts(FeedForwardSublayer &step) {
   const ck_feed_forward_layer &layer = step.layer;
-  // The memory of the dispatched rows is free until the experts are chosen.
-  const SkinnyTask routing{
-      layer.router, PackedActivations::rows(*layer.router, step.normed, step.args.rows, step.dispatched),
-      step.args.rows, PackedActivations::width(*layer.router), step.probabilities};
-  skinnyGEMMs(&routing, 1, step.threads);
+  // The router uses the memory of the dispatched rows, which are copied after it.
+  skinnyGEMM(*layer.router, step.normed, step.args.rows, step.dispatched, step.probabilities, step.threads);
   const std::vector<RoutedToken> routed = routeTokens(step);
   for (Index each = 0; each < step.routedTokens; each++) {
     const RoutedToken &token = routed[std::size_t(each)];
-    if (step.batches.empty() || step.batches.back().expert != token.expert)
-      step.batches.push_back({token.expert, each, 0});
-    step.batches.back().count++;
+    if (step.blocks.empty() || step.blocks.back().expert != token.expert)
+      step.blocks.push_back({token.expert, each, 0});
+    step.blocks.back().count++;
     float *row = step.dispatched + each * step.width;
     const float *x = step.normed + token.row * step.inputs;
     if (PackedActivations::rows(layer.gate[0], x, 1, row) == x) std::copy_n(x, step.inputs, row);
@@ -127,26 +122,16 @@ inline void runExperts(FeedForwardSublayer &step) {
 
 inline bool feedForwardSublayer(const ck_feed_forward_sublayer_args &args, int threads) {
   FeedForwardSublayer step(args, threads);
-  float *memory = scratch(step.assignMemory(nullptr));
-  if (!memory) return false;
-  step.assignMemory(memory);
-  const ck_rms_norm_args norm{
-      .rows = args.rows,
-      .width = step.inputs,
-      .x = args.x,
-      .weight = step.layer.norm,
-      .epsilon = step.layer.epsilon,
-      .y = step.normed};
-  rmsNorm(norm, 1);
+  if (!allocateMemory(step)) return false;
+  normalizeInput(step.layer, args.x, args.rows, step.inputs, step.normed);
   if (step.layer.router) {
     runExperts(step);
   } else {
-    step.batches.push_back({0, 0, args.rows});
+    step.blocks.push_back({0, 0, args.rows});
     step.run(PackedActivations::rows(step.layer.gate[0], step.normed, args.rows, step.dispatched), args.y);
   }
   if (args.adds_input) addInput(args.x, args.rows * step.outputs, args.y);
   return true;
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

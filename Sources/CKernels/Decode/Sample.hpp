@@ -1,16 +1,15 @@
 // Sampling a token from a row of logits: filtering by temperature, top-k, top-p and min-p, then the index at which the
 // running sum of the weights exceeds a uniform number times their total.
 //
-// Each filter is a threshold, the least weight that remains, and none needs the row sorted: the threshold is selected among
-// the few candidates for it.
+// Each filter is a threshold: the smallest weight that remains. It is selected among a few candidates, so the row is never
+// sorted.
 #pragma once
 
 #include "SIMD/Reductions.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
-/// So many weights are summed up in float, and their sums in double.
+/// Weights in one float sum; these sums are added up in double.
 constexpr Index weightsTogether = 512;
 
 struct SampleRow {
@@ -29,7 +28,7 @@ struct SampleRow {
 
   Index parts() const { return (args.width + weightsTogether - 1) / weightsTogether; }
 
-  /// Copies those of `values` that are not less than `threshold` to the candidates; returns how many there are.
+  /// Copies the `values` of at least `threshold` to the candidates; returns their number.
   Index select(const float *values, float threshold) {
     Index count = 0;
     for (Index i = 0; i < args.width; i++) {
@@ -60,7 +59,7 @@ inline float thresholdOfTopK(SampleRow &row, const float *x, Index k) {
   const Index width = row.args.width, groups = (width + together - 1) / together;
   float threshold = -std::numeric_limits<float>::infinity();
   if (k <= groups) {
-    // k groups have an element that is no less, and so the row has k.
+    // The k-th largest of the groups' maxima: at least k elements of the row reach it.
     for (Index g = 0; g < groups; g++)
       row.candidates[g] = maximumOf(x + g * together, std::min(together, width - g * together));
     std::nth_element(row.candidates, row.candidates + k - 1, row.candidates + groups, std::greater<float>());
@@ -71,26 +70,26 @@ inline float thresholdOfTopK(SampleRow &row, const float *x, Index k) {
   return row.candidates[k - 1];
 }
 
-/// Sums up the weights that `weightsAt(i, isPart, count)` returns for the tokens from i on: a register of them or, where
-/// `isPart`, `count` of them and zeros.
+/// Sums up the weights that `weightsAt(isPart, i, count)` returns for the tokens from i on: a register of them, or with the
+/// constant `isPart` `count` of them and zeros.
 template <typename WeightsAt>
 CK_INLINE void sumParts(SampleRow &row, WeightsAt weightsAt) {
   for (Index part = 0; part < row.parts(); part++) {
     const Index last = std::min((part + 1) * weightsTogether, row.args.width);
     Vector total = 0.0f;
-    Index i = part * weightsTogether;
-    for (; i + lanes <= last; i += lanes) total += weightsAt(i, std::false_type(), lanes);
-    if (i < last) total += weightsAt(i, std::true_type(), last - i);
+    forEachRegister(part * weightsTogether, last, [&](auto isPart, Index i, Index count) {
+      [[clang::always_inline]] total += weightsAt(isPart, i, count);
+    });
     row.sums[part] = double(sum(total));
   }
 }
 
-/// The weights of all logits that are not less than `threshold`, and their sums.
+/// The weights of all logits of at least `threshold`, and their sums.
 CK_INLINE void computeWeights(SampleRow &row, const float *x, float maximum, float threshold) {
   // An infinite difference times a zero would be NaN.
   const float limit = std::numeric_limits<float>::max();
   const float inverse = float(std::min(1 / row.args.settings->temperature, double(limit)));
-  sumParts(row, [&](Index i, auto isPart, Index count) {
+  sumParts(row, [&](auto isPart, Index i, Index count) {
     const Vector lowest = -87.0f, none = 0.0f, farthest = -limit, logit = loadTile<isPart>(x + i, count);
     const Vector difference = logit - maximum, score = (difference < farthest ? farthest : difference) * inverse;
     const Vector power = score < lowest ? none : exponential(score), weight = logit < Vector(threshold) ? none : power;
@@ -103,15 +102,15 @@ CK_INLINE void computeWeights(SampleRow &row, const float *x, float maximum, flo
   });
 }
 
-/// The sums of the weights that are not less than `threshold`.
+/// The sums of the weights of at least `threshold`.
 CK_INLINE void sumRemaining(SampleRow &row, float threshold) {
-  sumParts(row, [&](Index i, auto isPart, Index count) {
+  sumParts(row, [&](auto isPart, Index i, Index count) {
     const Vector weight = loadTile<isPart>(row.weights + i, count), none = 0.0f;
     return weight < Vector(threshold) ? none : weight;
   });
 }
 
-/// The largest weight such that the weights that are not less than it sum to at least `needed`. Reorders the weights.
+/// The largest weight t for which the weights of at least t sum to `needed` or more. Reorders the weights.
 inline float thresholdOfSum(float *first, float *last, double needed) {
   while (true) {
     float samples[3] = {first[0], first[(last - first) / 2], last[-1]};
@@ -131,17 +130,16 @@ inline float thresholdOfSum(float *first, float *last, double needed) {
   }
 }
 
-/// The least weight that top-p leaves.
+/// The smallest weight that top-p keeps.
 inline float thresholdOfTopP(SampleRow &row, double share) {
   const double total = std::accumulate(row.sums, row.sums + row.parts(), 0.0);
-  // All weights below it sum to less than may be removed. The factor allows for rounding.
+  // The weights below it sum to less than top-p removes. The factor allows for rounding.
   const float threshold = float((1 - share) * total / double(row.args.width) * 0.999);
   const Index count = row.select(row.weights, std::max(threshold, std::numeric_limits<float>::min()));
   return thresholdOfSum(row.candidates, row.candidates + count, share * total);
 }
 
-/// The first index, among weights that are not less than `threshold`, at which the running sum exceeds `uniform` times the
-/// total.
+/// The first index at which the running sum of the weights of at least `threshold` exceeds `uniform` times the total.
 inline Index indexBeyond(const SampleRow &row, double uniform, float threshold) {
   const double target = uniform * std::accumulate(row.sums, row.sums + row.parts(), 0.0);
   Index part = 0, index = -1;
@@ -152,7 +150,7 @@ inline Index indexBeyond(const SampleRow &row, double uniform, float threshold) 
     before = running;
     running += row.sums[p];
   }
-  // Summed in another order, the weights may not exceed the target: then it is the last of the part.
+  // This sum is in another order than that of the part and may not reach the target: then the last index is taken.
   running = before;
   for (Index i = part * weightsTogether; i < std::min((part + 1) * weightsTogether, row.args.width); i++) {
     if (row.weights[i] < threshold) continue;
@@ -170,40 +168,27 @@ inline Index sampleRow(SampleRow &row, Index index) {
   const float infinity = std::numeric_limits<float>::infinity();
   const bool hasTopK = args.settings->top_k > 0 && args.settings->top_k < args.width;
   computeWeights(row, x, maximumOf(x, args.width), hasTopK ? thresholdOfTopK(row, x, args.settings->top_k) : -infinity);
-  // A weight of zero never remains.
+  // A weight of zero is never sampled.
   float threshold = std::max(float(args.settings->min_p), std::numeric_limits<float>::min());
   if (args.settings->top_p < 1) threshold = std::max(threshold, thresholdOfTopP(row, args.settings->top_p));
   if (args.settings->top_p < 1 || args.settings->min_p > 0) sumRemaining(row, threshold);
   return indexBeyond(row, args.uniform[index], threshold);
 }
 
-struct SampleRun {
-  const ck_sample_args &args;
-  int parts;
-  float *scratch;
-  std::size_t each;
-};
-
-inline void samplePart(void *context, int part) {
-  const SampleRun &run = *static_cast<const SampleRun *>(context);
-  const ck_sample_args &args = run.args;
-  BumpAllocator allocator(run.scratch + run.each * std::size_t(part));
-  SampleRow row(args, allocator);
-  for (Index index = args.rows * part / run.parts; index < args.rows * (part + 1) / run.parts; index++)
-    args.indices[index] = sampleRow(row, index);
-}
-
 inline bool sample(const ck_sample_args &args, int threads) {
   BumpAllocator count(nullptr);
   SampleRow(args, count);
   // The exponential of an element alone has about ten multiplications.
-  const int parts = usefulParts(args.rows, args.rows * args.width * 10, threads);
-  float *memory = scratch(count.count() * std::size_t(parts));
+  const Shares shares = usefulShares(args.rows, args.rows * args.width * 10, threads);
+  float *memory = scratch(count.count() * std::size_t(shares.threads));
   if (!memory) return false;
-  SampleRun run{args, parts, memory, count.count()};
-  forEachPart(parts, samplePart, &run);
+  forEachShare(shares, [&](int thread, int share) {
+    BumpAllocator allocator(memory + count.count() * std::size_t(thread));
+    SampleRow row(args, allocator);
+    for (Index index = shares.first(share); index < shares.first(share + 1); index++)
+      args.indices[index] = sampleRow(row, index);
+  });
   return true;
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -1,7 +1,8 @@
 // All kernels of a vector code.
 //
-// A source file names the code (CK_CODE), its floats a register (CK_LANES) and its registers (CK_REGISTERS), includes
-// SIMD/Prelude.hpp, and then includes this header between the attributes that enable the code's instructions.
+// A source file defines CK_CODE, the name of the vector code; CK_LANES, the floats in a register; and CK_REGISTERS, the
+// number of registers. It includes SIMD/Prelude.hpp, and then this header between the attributes that enable the
+// instructions.
 #pragma once
 
 #include "Decode/Argmax.hpp"
@@ -13,7 +14,7 @@
 #include "Layers/AdamW.hpp"
 #include "Layers/CausalAttention.hpp"
 #include "Layers/CrossEntropy.hpp"
-#include "Layers/ExpertBatch.hpp"
+#include "Layers/ExpertDispatch.hpp"
 #include "Layers/GroupNorm.hpp"
 #include "Layers/QKNormRoPE.hpp"
 #include "Layers/RMSNorm.hpp"

@@ -2,28 +2,10 @@
 // gradient is one product per token, and that of the maps one product per block; the gain's follows from the latter.
 #pragma once
 
-#include "HyperConnection/Coefficients.hpp"
+#include "HyperConnection/Blocks.hpp"
 #include "HyperConnection/Gradients.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
-
-/// outputGradient [m,C] of each token = write^T nextStateGradient, with the write coefficients that the forward pass saved.
-CK_INLINE void writeBackwardBlock(
-    const Shape &shape, const float *savedWrite, const float *nextStateGradient, Index tokens, float *outputGradient,
-    BlockPrefetch &prefetch) {
-  const Index m = shape.m, n = shape.n, C = shape.C;
-  for (Index t = 0; t < tokens; t++)
-    compute(Product{
-        .out = outputGradient + t * m * C,
-        .outRow = C,
-        .rows = m,
-        .columns = C,
-        .termCount = 1,
-        .terms = {{savedWrite + t * m * n, n, 1, nextStateGradient + t * n * C, C, n}},
-        .prefetch = &prefetch,
-    });
-}
+namespace ckernels::CK_CODE {
 
 /// Further working memory of the backward pass.
 struct BackwardWorking {
@@ -198,5 +180,4 @@ CK_INLINE void backwardBlock(
     });
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -1,19 +1,14 @@
-// The backward pass over all tokens: the shares of the threads, and the sum of their gradients.
+// The backward pass over all tokens in shares, and the sum of the gradients of all shares.
 #pragma once
 
 #include "HyperConnection/Backward.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
-struct BackwardRun {
-  const ck_connection_backward_args &args;
-  const Plan *plan;  ///< null for the backward pass of a write alone
-  const Shape &shape;
+struct BackwardRun : BlockRun<ck_connection_backward_args> {
+  using BlockRun::BlockRun;
+  std::optional<Plan> plan;  ///< none for the backward pass of a write alone
   SharedSums sums;
-  float *threadScratch;
-  std::size_t threadCount;
-  Shares shares;  ///< of the blocks
 };
 
 /// The memory of a thread for a connection's backward pass.
@@ -24,11 +19,10 @@ struct ThreadMemory {
   ThreadMemory(const Plan &plan, BumpAllocator &allocator) : working(plan, allocator, true), back(plan, allocator) {}
 };
 
-inline void backwardShare(void *context, int thread, int share) {
-  const BackwardRun &run = *static_cast<const BackwardRun *>(context);
+inline void backwardShare(const BackwardRun &run, int thread, int share) {
   const ck_connection_backward_args &args = run.args;
   const Shape &shape = run.shape;
-  BumpAllocator allocator(run.threadScratch + run.threadCount * std::size_t(thread));
+  BumpAllocator allocator = run.memoryOf(thread);
   std::optional<Sums> sums;
   std::optional<ThreadMemory> memory;
   if (run.plan) {
@@ -40,12 +34,7 @@ inline void backwardShare(void *context, int thread, int share) {
     std::fill_n(memory->back.gradients, shape.table(), 0.0f);
   }
   const Index stateSize = shape.n * shape.C, inputSize = shape.m * shape.C;
-  BlockPrefetch prefetch;
-  const Index last = run.shares.first(share + 1);
-  for (Index block = run.shares.first(share); block < last; block++) {
-    const Index token = block * shape.tokens, tokens = std::min<Index>(shape.tokens, args.tokens - token);
-    const Index following = std::min<Index>(shape.tokens, args.tokens - token - tokens);
-    prefetch.begin(token, tokens, following);
+  run.forEachBlock(share, [&](Index block, Index token, Index tokens, BlockPrefetch &prefetch) {
     prefetch.add(args.state, stateSize);
     prefetch.add(args.next_state_gradient, stateSize);
     if (run.plan) prefetch.addRun(run.plan->projectionsOf(block + 1), shape.projections());
@@ -62,40 +51,41 @@ inline void backwardShare(void *context, int thread, int share) {
           *run.plan, memory->working, memory->back, *sums, in, tokens, args.state_gradient + token * stateSize,
           prefetch);
     }
-    // For the writer, the gradient of the next state is the one that was just computed, if any.
+    if (!args.writer) return;
+    // The gradient of the state after the writer: of the state that the connection read, if there is a connection.
     const float *afterWriter = run.plan ? args.state_gradient : args.next_state_gradient;
-    if (args.writer)
-      writeBackwardBlock(
-          shape, args.saved_write + token * shape.m * shape.n, afterWriter + token * stateSize, tokens,
-          args.writer_output_gradient + token * inputSize, prefetch);
-  }
+    // The gradient of the writer's output is write^T, as saved by the forward pass, times it.
+    multiplySlots(
+        shape, args.saved_write + token * shape.m * shape.n, shape.n, shape.m * shape.n,
+        afterWriter + token * stateSize, tokens, args.writer_output_gradient + token * inputSize, prefetch);
+  });
 }
 
 inline bool connectionBackward(const ck_connection_backward_args &args, int threads) {
-  std::optional<Plan> plan;
-  BumpAllocator count(nullptr), forShare(nullptr), each(nullptr);
-  if (args.connection) plan.emplace(*args.connection, count);
-  const std::size_t shared = count.count();
-  if (plan) Sums(*plan, forShare);
-  if (plan) ThreadMemory(*plan, each);
+  BumpAllocator count(nullptr), forShare(nullptr), forThread(nullptr);
+  if (args.connection) {
+    const Plan plan(*args.connection, count);
+    Sums(plan, forShare);
+    ThreadMemory(plan, forThread);
+  }
   const Shape shape(args.connection ? *args.connection : *args.writer);
-  const Index blocks = (args.tokens + shape.tokens - 1) / shape.tokens;
-  const Shares shares = usefulShares(blocks, args.tokens * shape.n * shape.C * shape.columns, threads);
-  const std::size_t forShares = forShare.count() * std::size_t(shares.count());
-  float *memory = scratch(shared + forShares + each.count() * std::size_t(shares.threads));
+  BackwardRun run(args, shape, forThread.count(), threads);
+  const std::size_t shared = count.count(), forShares = forShare.count() * std::size_t(run.shares.count());
+  float *memory = scratch(shared + forShares + run.scratchCount());
   if (!memory) return false;
   BumpAllocator allocator(memory);
-  if (args.connection) plan.emplace(*args.connection, allocator).fill(*args.connection);
-  SharedSums sums{memory + shared, forShare.count(), shares.count()};
-  BackwardRun run{args, plan ? &*plan : nullptr, shape, sums, memory + shared + forShares, each.count(), shares};
-  forEachShare(shares, backwardShare, &run);
-  if (!plan || !args.gradients) return true;
+  if (args.connection) run.plan.emplace(*args.connection, allocator).fill(*args.connection);
+  run.sums = {memory + shared, forShare.count(), run.shares.count()};
+  run.threadScratch = memory + shared + forShares;
+  forEachShare(run.shares, [&](int thread, int share) { backwardShare(run, thread, share); });
+  if (!run.plan || !args.gradients) return true;
   constexpr Index addedAtOnce = 2048;
-  forEachRange(Index(sums.each), addedAtOnce, shares.threads, addSums, &sums);
-  BumpAllocator first(sums.first);
-  Sums(*plan, first).addTo(*plan, *args.connection, *args.gradients);
+  forEachRange(Index(run.sums.each), addedAtOnce, run.shares.threads, [&](int, Index first, Index last) {
+    run.sums.addToFirst(first, last);
+  });
+  BumpAllocator first(run.sums.first);
+  Sums(*run.plan, first).addTo(*run.plan, *args.connection, *args.gradients);
   return true;
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -5,8 +5,7 @@
 #include "SIMD/InnerProducts.hpp"
 #include "SIMD/Product.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// The working memory of a thread for one block.
 struct Working {
@@ -96,7 +95,7 @@ CK_INLINE void finishCoefficients(const Plan &plan, Working &working, Index from
 /// The columns from..<to of the coefficients of `tokens` tokens whose states begin at `state`; see `finishCoefficients`.
 CK_INLINE void computeCoefficients(
     const Plan &plan, Working &working, const float *state, Index tokens, Index from, Index to, BlockPrefetch &prefetch,
-    float *saved = nullptr) {
+    float *saved) {
   if (!plan.isDynamic) return;
   const Shape &shape = plan.shape;
   const Index rows = tokens * shape.n;
@@ -109,5 +108,4 @@ CK_INLINE void computeCoefficients(
   finishCoefficients(plan, working, from, to, saved);
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

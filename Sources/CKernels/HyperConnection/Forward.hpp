@@ -1,28 +1,17 @@
 // The forward pass: the read of a sublayer's input from the state, and the write of its output to the state.
 #pragma once
 
-#include "HyperConnection/Coefficients.hpp"
+#include "HyperConnection/Blocks.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// input [m,C] of each token = read^T state. The read's projections are stored in `saved` unless it is null.
 CK_INLINE void readBlock(
     const Plan &plan, Working &working, const float *state, Index tokens, float *input, float *saved,
     BlockPrefetch &prefetch) {
   const Shape &shape = plan.shape;
-  const Index m = shape.m, n = shape.n, C = shape.C;
-  computeCoefficients(plan, working, state, tokens, 0, m, prefetch, saved);
-  for (Index t = 0; t < tokens; t++)
-    compute(Product{
-        .out = input + t * m * C,
-        .outRow = C,
-        .rows = m,
-        .columns = C,
-        .termCount = 1,
-        .terms = {{working.values + t * n, shape.stride, 1, state + t * n * C, C, n}},
-        .prefetch = &prefetch,
-    });
+  computeCoefficients(plan, working, state, tokens, 0, shape.m, prefetch, saved);
+  multiplySlots(shape, working.values, shape.stride, shape.n, state, tokens, input, prefetch);
 }
 
 /// nextState [n,C] of each token = write output + carry^T state.
@@ -49,20 +38,14 @@ CK_INLINE void writeBlock(
   }
 }
 
-struct ForwardRun {
-  const ck_connection_forward_args &args;
-  const Plan *writer;
-  const Plan *reader;
-  const Shape &shape;
-  float *threadScratch;
-  std::size_t threadCount;
-  Shares shares;  ///< of the blocks
+struct ForwardRun : BlockRun<ck_connection_forward_args> {
+  using BlockRun::BlockRun;
+  std::optional<Plan> writer, reader;
 };
 
-inline void forwardShare(void *context, int thread, int share) {
-  const ForwardRun &run = *static_cast<const ForwardRun *>(context);
+inline void forwardShare(const ForwardRun &run, int thread, int share) {
   const ck_connection_forward_args &args = run.args;
-  BumpAllocator allocator(run.threadScratch + run.threadCount * std::size_t(thread));
+  BumpAllocator allocator = run.memoryOf(thread);
   // The read reuses the working memory of the write.
   BumpAllocator reused = allocator;
   const Shape &shape = run.shape;
@@ -70,12 +53,7 @@ inline void forwardShare(void *context, int thread, int share) {
   std::optional<Working> writing, reading;
   if (run.writer) writing.emplace(*run.writer, allocator, false);
   if (run.reader) reading.emplace(*run.reader, reused, false);
-  BlockPrefetch prefetch;
-  const Index last = run.shares.first(share + 1);
-  for (Index block = run.shares.first(share); block < last; block++) {
-    const Index token = block * shape.tokens, tokens = std::min<Index>(shape.tokens, args.tokens - token);
-    const Index following = std::min<Index>(shape.tokens, args.tokens - token - tokens);
-    prefetch.begin(token, tokens, following);
+  run.forEachBlock(share, [&](Index block, Index token, Index tokens, BlockPrefetch &prefetch) {
     prefetch.add(args.state, stateSize);
     prefetch.add(args.input, inputSize);
     prefetch.add(args.output, inputSize);
@@ -95,38 +73,25 @@ inline void forwardShare(void *context, int thread, int share) {
       readBlock(
           *run.reader, *reading, read, tokens, args.input + token * inputSize, run.reader->projectionsOf(block),
           prefetch);
-  }
+  });
   // Otherwise stores past the caches may become visible after the signal that the share is done.
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
 inline bool connectionForward(const ck_connection_forward_args &args, int threads) {
-  BumpAllocator count(nullptr);
-  std::optional<Plan> writer, reader;
-  auto plan = [&](BumpAllocator &allocator) {
-    if (args.writer) writer.emplace(*args.writer, allocator);
-    if (args.reader) reader.emplace(*args.reader, allocator);
-  };
-  plan(count);
+  BumpAllocator count(nullptr), forWriter(nullptr), forReader(nullptr);
+  if (args.writer) Working(Plan(*args.writer, count), forWriter, false);
+  if (args.reader) Working(Plan(*args.reader, count), forReader, false);
   const Shape shape(args.writer ? *args.writer : *args.reader);
-  const std::size_t shared = count.count();
-  BumpAllocator forWriter(nullptr), forReader(nullptr);
-  if (writer) Working(*writer, forWriter, false);
-  if (reader) Working(*reader, forReader, false);
-  const std::size_t threadCount = std::max(forWriter.count(), forReader.count());
-  const Index blocks = (args.tokens + shape.tokens - 1) / shape.tokens;
-  const Shares shares = usefulShares(blocks, args.tokens * shape.n * shape.C * shape.columns, threads);
-  float *memory = scratch(shared + threadCount * std::size_t(shares.threads));
+  ForwardRun run(args, shape, std::max(forWriter.count(), forReader.count()), threads);
+  float *memory = scratch(count.count() + run.scratchCount());
   if (!memory) return false;
   BumpAllocator allocator(memory);
-  plan(allocator);
-  if (writer) writer->fill(*args.writer);
-  if (reader) reader->fill(*args.reader);
-  ForwardRun run{args,  writer ? &*writer : nullptr, reader ? &*reader : nullptr, shape, memory + shared, threadCount,
-                 shares};
-  forEachShare(shares, forwardShare, &run);
+  if (args.writer) run.writer.emplace(*args.writer, allocator).fill(*args.writer);
+  if (args.reader) run.reader.emplace(*args.reader, allocator).fill(*args.reader);
+  run.threadScratch = memory + count.count();
+  forEachShare(run.shares, [&](int thread, int share) { forwardShare(run, thread, share); });
   return true;
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -1,12 +1,11 @@
-// The gradients of a connection's parameters: one set of sums a share, added up in the order of the shares.
+// The gradients of a connection's parameters: each share has its own sums, which are added up in the order of the shares.
 #pragma once
 
 #include "HyperConnection/Plan.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
-/// The sums of one share, in one run of memory, so that shares are cleared and added up as one array.
+/// The sums of one share, consecutive in memory so that they are cleared and added up as one array.
 struct Sums {
   float *maps;   ///< [columns, C]: of the folded maps (dynamic maps times gain / sqrt(C))
   float *fixed;  ///< [columns, period]: of the coefficients
@@ -62,14 +61,12 @@ struct SharedSums {
   int shares;
 
   float *of(int share) const { return first + each * std::size_t(share); }
+
+  /// Adds numbers [begin, end) of all shares to those of the first one, in the order of the shares.
+  void addToFirst(Index begin, Index end) const {
+    for (int share = 1; share < shares; share++)
+      for (Index i = begin; i < end; i++) first[i] += of(share)[i];
+  }
 };
 
-/// Adds numbers [first, last) of all shares to those of the first one, in the order of the shares.
-inline void addSums(void *context, int, std::int64_t first, std::int64_t last) {
-  const SharedSums &sums = *static_cast<const SharedSums *>(context);
-  for (int share = 1; share < sums.shares; share++)
-    for (Index i = first; i < last; i++) sums.first[i] += sums.of(share)[i];
-}
-
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -2,10 +2,9 @@
 // value for every (token, slot) of the block, so that registers are full whatever n is.
 #pragma once
 
-#include "SIMD/Vector.hpp"
+#include "SIMD/Loops.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// Floats of a panel of transposed channels, which must stay in the nearest cache.
 constexpr Index panelFloats = 6144;
@@ -61,7 +60,7 @@ struct Plan {
   Shape shape;
   bool isDynamic;
   float epsilon;
-  Index period;    ///< after how many entries the values that all tokens share repeat, in whole registers
+  Index period;    ///< entries after which values that all tokens share repeat: whole registers
   float *weights;  ///< [columns, C]: dynamic maps times gain / sqrt(C)
   float *fixed;    ///< [columns, period]: static coefficients
   float *scale;    ///< [columns, period]: scales of the dynamic part
@@ -115,5 +114,4 @@ struct Plan {
   }
 };
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -1,12 +1,11 @@
 // AdamW over many parameters as if they were one long array, and the norm of their gradients.
 #pragma once
 
-#include "SIMD/Vector.hpp"
+#include "SIMD/Loops.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
-/// All parameters in a row, split into shares of cache lines.
+/// All parameters as one array, split into shares of whole cache lines.
 struct ParameterShares {
   const ck_parameter *parameters;
   Index count, total = 0;
@@ -19,7 +18,7 @@ struct ParameterShares {
 
   Index first(int share) const { return std::min(shares.first(share) * 16, total); }
 
-  /// Calls `body` with every parameter of a share and the range of its elements that belongs to the share.
+  /// Calls `body(parameter, first, last)` for each parameter with elements in a share, and the range of these elements.
   template <typename Body>
   void forEach(int share, const Body &body) const {
     const Index begin = first(share), end = first(share + 1);
@@ -32,12 +31,7 @@ struct ParameterShares {
   }
 };
 
-struct AdamWRun {
-  const ck_adamw_args &args;
-  ParameterShares parameters;
-};
-
-/// The factors that all elements of a parameter share.
+/// The factors for all elements of a parameter.
 struct AdamWFactors {
   float gradient, firstMoment, secondMoment, root, epsilon, decay, rate;
 };
@@ -57,12 +51,10 @@ CK_INLINE void adamWStep(const ck_parameter &parameter, const AdamWFactors &fact
   storeTile<Part>(parameter.weight + at, weight - first * factors.rate / size, count);
 }
 
-inline void adamWShare(void *context, int, int share) {
-  const AdamWRun &run = *static_cast<const AdamWRun *>(context);
-  const ck_adamw_args &args = run.args;
+inline void adamWShare(const ck_adamw_args &args, const ParameterShares &parameters, int share) {
   const double step = double(args.step);
   const double firstWeight = 1 - std::pow(args.beta1, step), secondWeight = 1 - std::pow(args.beta2, step);
-  run.parameters.forEach(share, [&](const ck_parameter &parameter, Index at, Index end) {
+  parameters.forEach(share, [&](const ck_parameter &parameter, Index first, Index last) {
     const AdamWFactors factors{
         .gradient = float(args.gradient_scale),
         .firstMoment = float(1 - args.beta1),
@@ -71,12 +63,12 @@ inline void adamWShare(void *context, int, int share) {
         .epsilon = float(args.epsilon),
         .decay = float(1 - parameter.learning_rate * parameter.weight_decay),
         .rate = float(parameter.learning_rate / firstWeight)};
-    for (; at + lanes <= end; at += lanes) adamWStep<false>(parameter, factors, at, 0);
-    if (at < end) adamWStep<true>(parameter, factors, at, end - at);
+    forEachRegister(
+        first, last, [&](auto isPart, Index at, Index count) { adamWStep<isPart>(parameter, factors, at, count); });
   });
 }
 
-/// The sum of squares: in registers over 64 of them at a time, then in double.
+/// The sum of squares. Sums of 64 registers in float are added up in double.
 CK_INLINE double squareSum(const float *x, Index count) {
   double total = 0;
   Index at = 0;
@@ -95,37 +87,26 @@ CK_INLINE double squareSum(const float *x, Index count) {
   return total;
 }
 
-struct GradientNormRun {
-  ParameterShares parameters;
-  double *squares;  ///< of each share
-};
-
-inline void gradientNormShare(void *context, int, int share) {
-  const GradientNormRun &run = *static_cast<const GradientNormRun *>(context);
-  double total = 0;
-  run.parameters.forEach(share, [&](const ck_parameter &parameter, Index at, Index end) {
-    if (parameter.gradient) total += squareSum(parameter.gradient + at, end - at);
-  });
-  run.squares[share] = total;
-}
-
 inline bool adamW(const ck_adamw_args &args, int threads) {
-  AdamWRun run{args, ParameterShares(args.parameters, Index(args.count), threads)};
-  forEachShare(run.parameters.shares, adamWShare, &run);
+  const ParameterShares parameters(args.parameters, Index(args.count), threads);
+  forEachShare(parameters.shares, [&](int, int share) { adamWShare(args, parameters, share); });
   return true;
 }
 
 inline bool gradientNorm(const ck_gradient_norm_args &args, int threads) {
-  GradientNormRun run{ParameterShares(args.parameters, Index(args.count), threads), nullptr};
-  const Shares &shares = run.parameters.shares;
-  run.squares = reinterpret_cast<double *>(scratch(std::size_t(shares.count()) * 2));
-  if (!run.squares) return false;
-  forEachShare(shares, gradientNormShare, &run);
-  double sumOfSquares = 0;
-  for (int share = 0; share < shares.count(); share++) sumOfSquares += run.squares[share];
-  *args.norm = std::sqrt(sumOfSquares);
+  const ParameterShares parameters(args.parameters, Index(args.count), threads);
+  const int count = parameters.shares.count();
+  double *squares = reinterpret_cast<double *>(scratch(std::size_t(count) * 2));  // of each share
+  if (!squares) return false;
+  forEachShare(parameters.shares, [&](int, int share) {
+    double total = 0;
+    parameters.forEach(share, [&](const ck_parameter &parameter, Index at, Index end) {
+      if (parameter.gradient) total += squareSum(parameter.gradient + at, end - at);
+    });
+    squares[share] = total;
+  });
+  *args.norm = std::sqrt(std::accumulate(squares, squares + count, 0.0));
   return true;
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -5,8 +5,7 @@
 #include "SIMD/Reductions.hpp"
 #include "SIMD/Transpose.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// Queries whose scores exist at once.
 constexpr Index queryBlock = 64;
@@ -87,21 +86,14 @@ CK_INLINE void addTransposed(
       .terms = {{left, 1, run.stride, right + block.first * run.queryRow(), run.queryRow(), block.count}}});
 }
 
-template <bool Part>
-CK_INLINE Vector exponentialStep(float *x, Index count, float scale, float offset) {
-  Vector power = exponential(loadTile<Part>(x, count) * scale - offset);
-  if constexpr (Part)
-    for (Index i = count; i < lanes; i++) power[i] = 0.0f;
-  storeTile<Part>(x, power, count);
-  return power;
-}
-
 /// x = e^(scale x - offset) for the first `count` elements, 0 up to `end`; returns the sum.
 CK_INLINE float exponentials(float *x, Index count, Index end, float scale, float offset) {
   Vector total = 0.0f;
-  Index c = 0;
-  for (; c + lanes <= count; c += lanes) total += exponentialStep<false>(x + c, 0, scale, offset);
-  if (c < count) total += exponentialStep<true>(x + c, count - c, scale, offset);
+  forEachRegister(0, count, [&](auto isPart, Index c, Index left) {
+    const Vector power = firstOf<isPart>(exponential(loadTile<isPart>(x + c, left) * scale - offset), left);
+    storeTile<isPart>(x + c, power, left);
+    total += power;
+  });
   std::fill(x + count, x + end, 0.0f);
   return sum(total);
 }
@@ -156,8 +148,7 @@ inline void attendBlockBackward(
 }
 
 /// The pieces of work are key heads: the gradient of a key sums over all queries that share it, in their order.
-inline void attentionShare(void *context, int thread, int share) {
-  const AttentionRun &run = *static_cast<const AttentionRun *>(context);
+inline void attentionShare(const AttentionRun &run, int thread, int share) {
   const ck_causal_attention_args &args = run.args;
   const bool isBackward = run.backward != nullptr;
   BumpAllocator allocator(run.threadScratch + run.threadCount * std::size_t(thread));
@@ -194,8 +185,8 @@ inline bool runAttention(
       usefulShares(pieces, args.batch * args.heads * args.length * args.layout.length * args.head_size, threads);
   float *memory = scratch(allocator.count() * std::size_t(shares.threads));
   if (!memory) return false;
-  AttentionRun run{args, backward, shares, stride, memory, allocator.count()};
-  forEachShare(shares, attentionShare, &run);
+  const AttentionRun run{args, backward, shares, stride, memory, allocator.count()};
+  forEachShare(shares, [&](int thread, int share) { attentionShare(run, thread, share); });
   return true;
 }
 
@@ -207,5 +198,4 @@ inline bool causalAttentionBackward(const ck_causal_attention_backward_args &arg
   return runAttention(args.forward, &args, threads);
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -5,8 +5,7 @@
 #include "Layers/GradientSums.hpp"
 #include "SIMD/Reductions.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// The offset of a head's channels in x, and the angles that rotate it.
 struct RotatedHead {
@@ -19,46 +18,28 @@ struct RotatedHead {
         sine(args.sine + token % args.period * args.head_size) {}
 };
 
-struct QKNormRoPERun {
-  const ck_qk_norm_rope_args &args;
-  Shares shares;  ///< of the tokens
-};
-
-/// Channels c and c + d/2 of a head, normalized and rotated.
-template <bool Part>
-CK_INLINE void rotateStep(
-    const ck_qk_norm_rope_args &args, const RotatedHead &head, Index c, Index count, float scale) {
-  const Index half = args.head_size / 2, d = c + half;
-  const Vector a = loadTile<Part>(args.x + head.at + c, count) * loadTile<Part>(args.weight + c, count) * scale;
-  const Vector b = loadTile<Part>(args.x + head.at + d, count) * loadTile<Part>(args.weight + d, count) * scale;
-  storeTile<Part>(
-      args.y + head.at + c, a * loadTile<Part>(head.cosine + c, count) - b * loadTile<Part>(head.sine + c, count),
-      count);
-  storeTile<Part>(
-      args.y + head.at + d, b * loadTile<Part>(head.cosine + d, count) + a * loadTile<Part>(head.sine + d, count),
-      count);
+/// Normalizes and rotates a head; returns what its channels were multiplied by.
+CK_INLINE float rotateHead(const ck_qk_norm_rope_args &args, const RotatedHead &head) {
+  const Index half = args.head_size / 2;
+  const float *x = args.x + head.at, *weight = args.weight;
+  float *y = args.y + head.at;
+  const float scale = 1.0f / std::sqrt(meanSquare(x, args.head_size) + args.epsilon);
+  forEachRegister(0, half, [&](auto isPart, Index c, Index count) {
+    const Index d = c + half;
+    const Vector a = loadTile<isPart>(x + c, count) * loadTile<isPart>(weight + c, count) * scale;
+    const Vector b = loadTile<isPart>(x + d, count) * loadTile<isPart>(weight + d, count) * scale;
+    storeTile<isPart>(
+        y + c, a * loadTile<isPart>(head.cosine + c, count) - b * loadTile<isPart>(head.sine + c, count), count);
+    storeTile<isPart>(
+        y + d, b * loadTile<isPart>(head.cosine + d, count) + a * loadTile<isPart>(head.sine + d, count), count);
+  });
+  return scale;
 }
 
-inline void qkNormRoPEShare(void *context, int, int share) {
-  const QKNormRoPERun &run = *static_cast<const QKNormRoPERun *>(context);
-  const ck_qk_norm_rope_args &args = run.args;
-  const Index half = args.head_size / 2, last = run.shares.first(share + 1);
-  for (Index token = run.shares.first(share); token < last; token++)
-    for (Index h = 0; h < args.heads; h++) {
-      const RotatedHead head(args, token, h);
-      const float scale = 1.0f / std::sqrt(meanSquare(args.x + head.at, args.head_size) + args.epsilon);
-      args.scale[token * args.heads + h] = scale;
-      Index c = 0;
-      for (; c + lanes <= half; c += lanes) rotateStep<false>(args, head, c, 0, scale);
-      if (c < half) rotateStep<true>(args, head, c, half - c, scale);
-    }
+CK_INLINE void rotateToken(const ck_qk_norm_rope_args &args, Index token) {
+  for (Index h = 0; h < args.heads; h++)
+    args.scale[token * args.heads + h] = rotateHead(args, RotatedHead(args, token, h));
 }
-
-struct QKNormRoPEBackwardRun {
-  const ck_qk_norm_rope_backward_args &args;
-  Shares shares;  ///< of the tokens
-  GradientSums sums;
-};
 
 /// The gradients of channels c and c + d/2 before their rotation.
 struct ChannelGradients {
@@ -95,58 +76,36 @@ CK_INLINE void rotatedGradient(
   storeTile<Part>(sums + c, loadTile<Part>(sums + c, count) + g * x, count);
 }
 
-template <bool Part>
-CK_INLINE void rotateBackStep(
-    const ck_qk_norm_rope_backward_args &args, float *sums, const RotatedHead &head, Index c, Index count, float scale,
-    float projection) {
-  const ChannelGradients g = rotateBack<Part>(args, head, c, count);
-  rotatedGradient<Part>(args, sums, head.at, c, count, g.first, scale, projection);
-  rotatedGradient<Part>(args, sums, head.at, c + args.head_size / 2, count, g.second, scale, projection);
-}
-
-CK_INLINE void rotateBackHead(const ck_qk_norm_rope_backward_args &args, float *sums, Index token, Index h) {
+CK_INLINE void rotateBackHead(const ck_qk_norm_rope_backward_args &args, Index token, Index h, float *sums) {
   const RotatedHead head(args, token, h);
   const Index half = args.head_size / 2;
   const float scale = args.scale[token * args.heads + h];
   Vector along = 0.0f;
-  Index c = 0;
-  for (; c + lanes <= half; c += lanes) along += rotatedProjection<false>(args, head, c, 0);
-  if (c < half) along += rotatedProjection<true>(args, head, c, half - c);
+  forEachRegister(
+      0, half, [&](auto isPart, Index c, Index count) { along += rotatedProjection<isPart>(args, head, c, count); });
   const float projection = sum(along) * scale * scale * scale / float(args.head_size);
-  for (c = 0; c + lanes <= half; c += lanes) rotateBackStep<false>(args, sums, head, c, 0, scale, projection);
-  if (c < half) rotateBackStep<true>(args, sums, head, c, half - c, scale, projection);
+  forEachRegister(0, half, [&](auto isPart, Index c, Index count) {
+    const ChannelGradients g = rotateBack<isPart>(args, head, c, count);
+    rotatedGradient<isPart>(args, sums, head.at, c, count, g.first, scale, projection);
+    rotatedGradient<isPart>(args, sums, head.at, c + half, count, g.second, scale, projection);
+  });
 }
 
-inline void qkNormRoPEBackwardShare(void *context, int, int share) {
-  const QKNormRoPEBackwardRun &run = *static_cast<const QKNormRoPEBackwardRun *>(context);
-  const ck_qk_norm_rope_backward_args &args = run.args;
-  float *total = run.sums.total(share), *latest = run.sums.latest(share);
-  std::fill_n(total, run.sums.stride, 0.0f);
-  const Index last = run.shares.first(share + 1);
-  for (Index token = run.shares.first(share); token < last;) {
-    std::fill_n(latest, run.sums.stride, 0.0f);
-    const Index end = std::min(token + rowsTogether, last);
-    for (; token < end; token++)
-      for (Index h = 0; h < args.heads; h++) rotateBackHead(args, latest, token, h);
-    for (Index c = 0; c < args.head_size; c++) total[c] += latest[c];
-  }
+CK_INLINE void rotateBackToken(const ck_qk_norm_rope_backward_args &args, Index token, float *sums) {
+  for (Index h = 0; h < args.heads; h++) rotateBackHead(args, token, h, sums);
 }
 
 inline bool qkNormRoPE(const ck_qk_norm_rope_args &args, int threads) {
-  const Index elements = args.tokens * args.heads * args.head_size;
-  QKNormRoPERun run{args, usefulShares(args.tokens, elements * 4, threads)};
-  forEachShare(run.shares, qkNormRoPEShare, &run);
-  return true;
+  return forEachRow<rotateToken>(args, args.tokens, args.tokens * args.heads * args.head_size * 4, threads);
 }
 
 inline bool qkNormRoPEBackward(const ck_qk_norm_rope_backward_args &args, int threads) {
   const Index elements = args.tokens * args.heads * args.head_size;
-  QKNormRoPEBackwardRun run{args, usefulShares(args.tokens, elements * 8, threads), GradientSums(args.head_size)};
-  if (!run.sums.allocate(run.shares)) return false;
-  forEachShare(run.shares, qkNormRoPEBackwardShare, &run);
-  run.sums.addTo(args.weight_gradient, run.shares, args.head_size);
+  GradientRun<ck_qk_norm_rope_backward_args> run(args, args.tokens, elements * 8, args.head_size, threads);
+  if (!run.memory) return false;
+  run.forEachRow<rotateBackToken>();
+  run.addTo(args.weight_gradient, args.head_size);
   return true;
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

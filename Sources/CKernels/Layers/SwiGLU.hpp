@@ -1,21 +1,9 @@
 // silu(gate) * up, element by element, forward and backward.
 #pragma once
 
-#include "SIMD/Vector.hpp"
+#include "SIMD/Loops.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
-
-template <class Args>
-struct SwiGLURun {
-  const Args &args;
-  Shares shares;  ///< of whole registers, so that only the last share can end within a register
-
-  SwiGLURun(const Args &args, int threads)
-      : args(args), shares(usefulShares((Index(args.count) + lanes - 1) / lanes, args.count * 4, threads)) {}
-
-  Index first(int share) const { return std::min(shares.first(share) * lanes, Index(args.count)); }
-};
+namespace ckernels::CK_CODE {
 
 template <bool Part>
 CK_INLINE void swigluStep(const ck_swiglu_args &args, Index at, Index count) {
@@ -34,25 +22,20 @@ CK_INLINE void swigluStep(const ck_swiglu_backward_args &args, Index at, Index c
 }
 
 template <class Args>
-void swigluShare(void *context, int, int share) {
-  const SwiGLURun<Args> &run = *static_cast<const SwiGLURun<Args> *>(context);
-  const Index last = run.first(share + 1);
-  Index at = run.first(share);
-  for (; at + lanes <= last; at += lanes) swigluStep<false>(run.args, at, 0);
-  if (at < last) swigluStep<true>(run.args, at, last - at);
-}
-
-inline bool swiglu(const ck_swiglu_args &args, int threads) {
-  SwiGLURun<ck_swiglu_args> run(args, threads);
-  forEachShare(run.shares, swigluShare<ck_swiglu_args>, &run);
+bool runSwiGLU(const Args &args, int threads) {
+  const Index count = args.count;
+  // Of whole registers, so that only the last share can end within one.
+  const Shares shares = usefulShares((count + lanes - 1) / lanes, count * 4, threads);
+  forEachShare(shares, [&](int, int share) {
+    const Index first = shares.first(share) * lanes, last = std::min<Index>(shares.first(share + 1) * lanes, count);
+    forEachRegister(
+        first, last, [&args = args](auto isPart, Index at, Index left) { swigluStep<isPart>(args, at, left); });
+  });
   return true;
 }
 
-inline bool swigluBackward(const ck_swiglu_backward_args &args, int threads) {
-  SwiGLURun<ck_swiglu_backward_args> run(args, threads);
-  forEachShare(run.shares, swigluShare<ck_swiglu_backward_args>, &run);
-  return true;
-}
+inline bool swiglu(const ck_swiglu_args &args, int threads) { return runSwiGLU(args, threads); }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+inline bool swigluBackward(const ck_swiglu_backward_args &args, int threads) { return runSwiGLU(args, threads); }
+
+}  // namespace ckernels::CK_CODE

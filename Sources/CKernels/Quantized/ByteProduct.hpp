@@ -6,10 +6,9 @@
 
 #if CK_LANES != 8
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
-/// The sum of 32 products of bytes in every lane, a group's: weights from 0 to 15 times activations from -128 to 127.
+/// The sum of the 32 products of a group in each lane: weights from 0 to 15 times bytes from -128 to 127.
 template <bool Dots>
 struct GroupSum {
 #if CK_LANES == 16
@@ -17,7 +16,7 @@ struct GroupSum {
 #endif
   Integers value = 0;
 
-  /// Adds four products in every lane; with `Dots` by one instruction that not all processors have.
+  /// Adds four products in each lane, with `Dots` by one instruction that not all processors have.
   CK_INLINE void add(Words weights, Words bytes) {
 #if CK_LANES == 16
     if constexpr (Dots) {
@@ -45,7 +44,7 @@ struct GroupSum {
   }
 };
 
-/// The first eight of a group's words have the high bytes of its integers, the others the low bytes.
+/// The first eight words of a group hold the high bytes of its integers, the other eight the low bytes.
 struct ByteLayout {
   CK_INLINE static void put(std::uint8_t (&row)[64], int first, Integers integers) {
     typedef std::int8_t Narrow __attribute__((ext_vector_type(CK_LANES)));
@@ -77,11 +76,11 @@ struct ByteInt4Format : Int4Format {
   template <int Rows>
   static constexpr int outputsTogether = CK_REGISTERS == 32 ? 2 : 1;
 
-  /// Four of the eight weights of each word, the first or the second four, as bytes that are 8 above them.
+  /// The first or the second four of the eight weights of each word, plus 8, as bytes.
   static CK_INLINE Words half(Raw raw, int h) { return raw >> (4 * h) & 0x0f0f0f0fu; }
 
-  /// A group's sum is an integer, to which both scales are applied. Prefetches are spread evenly: many at once would wait
-  /// for one another.
+  /// Adds a chunk. A group's sum is an integer, which is then multiplied by both scales. Prefetches are spread evenly,
+  /// because many at once would stall.
   template <int Rows, int Outputs>
   static CK_INLINE void step(const Int16Step &step, Vector (&sums)[Outputs][Rows]) {
     for (Index first = 0; first < groups; first += lanes) {
@@ -89,9 +88,7 @@ struct ByteInt4Format : Int4Format {
       CK_UNROLL
       for (int t = 0; t < wordsOfGroup; t++) {
         Words words[Outputs];
-        CK_UNROLL
-        for (int output = 0; output < Outputs; output++)
-          words[output] = raw(step.weights + output * step.stride + (t * groups + first) * 4);
+        step.loadWords(t, first, words);
         CK_UNROLL
         for (int h = 0; h < 2; h++) {
           CK_UNROLL
@@ -120,7 +117,6 @@ typedef Int8Format SkinnyInt8Format;
 template <bool Dots>
 using SkinnyInt4Format = ByteInt4Format<Dots>;
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE
 
 #endif

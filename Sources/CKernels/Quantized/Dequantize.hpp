@@ -3,8 +3,7 @@
 
 #include "Quantized/WeightFormats.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// Stores the floats of one chunk at `y`.
 template <class Format>
@@ -34,7 +33,7 @@ void dequantizeRow(const ck_matrix &matrix, Index row, float *y) {
   std::copy_n(values, left, y + chunk * Format::chunk);
 }
 
-/// The four words of a four-bit group, at a distance of `words`, as 32 floats in order.
+/// Dequantizes a four-bit group, whose four words are `words` words apart, to 32 floats in order.
 CK_INLINE void dequantizeGroup(const std::uint8_t *first, Index words, float scale, float *y) {
   typedef std::uint8_t Bytes __attribute__((ext_vector_type(4)));
   CK_UNROLL
@@ -68,33 +67,15 @@ inline void dequantizeRow<Int4Format>(const ck_matrix &matrix, Index row, float 
   }
 }
 
-struct DequantizeRun {
-  const ck_dequantize_args &args;
-  int parts;
-};
-
-inline void dequantizePart(void *context, int part) {
-  const DequantizeRun &run = *static_cast<const DequantizeRun *>(context);
-  const ck_dequantize_args &args = run.args;
+inline void dequantizeEach(const ck_dequantize_args &args, Index index) {
   const ck_matrix &matrix = *args.matrix;
-  const Index last = Index(args.count) * (part + 1) / run.parts;
-  for (Index each = Index(args.count) * part / run.parts; each < last; each++) {
-    const Index row = args.first + each;
-    float *y = args.y + each * matrix.inputs;
-    switch (matrix.format) {
-      case CK_FLOAT32: dequantizeRow<Float32Format>(matrix, row, y); break;
-      case CK_BFLOAT16: dequantizeRow<BFloat16Format>(matrix, row, y); break;
-      case CK_INT8: dequantizeRow<Int8Format>(matrix, row, y); break;
-      case CK_INT4: dequantizeRow<Int4Format>(matrix, row, y); break;
-    }
-  }
+  withFormat(matrix.format, [&](auto format) {
+    dequantizeRow<decltype(format)>(matrix, args.first + index, args.y + index * matrix.inputs);
+  });
 }
 
 inline bool dequantize(const ck_dequantize_args &args, int threads) {
-  DequantizeRun run{args, usefulParts(args.count, args.count * args.matrix->inputs, threads)};
-  forEachPart(run.parts, dequantizePart, &run);
-  return true;
+  return forEachRow<dequantizeEach>(args, args.count, args.count * args.matrix->inputs, threads);
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

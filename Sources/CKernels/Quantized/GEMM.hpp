@@ -3,8 +3,7 @@
 
 #include "Quantized/PackedPanel.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// Prefetches the weights of the next panel line by line: a burst of prefetches would stall the product.
 struct PanelPrefetch {
@@ -74,18 +73,14 @@ void multiplyTile(const GEMMTile &tile, PanelPrefetch &prefetch) {
     for (Index k = 0; k < inputsPerStep; k++, x++, panel += panelOutputs) gemmStep<Rows>(tile, x, panel, sums);
   }
   for (; left > 0; left--, x++, panel += panelOutputs) gemmStep<Rows>(tile, x, panel, sums);
-  CK_UNROLL
-  for (int i = 0; i < Rows; i++) {
-    CK_UNROLL
-    for (int w = 0; w < registersWide; w++) {
-      float *y = tile.y + i * tile.yRow + w * lanes;
-      const Index count = tile.outputs - w * lanes;
-      if (count >= lanes)
-        storeSums<false>(tile, y, sums[i][w], 0);
-      else if (count > 0)
-        storeSums<true>(tile, y, sums[i][w], count);
-    }
-  }
+  forEachOf<Rows, registersWide>([&](int i, int w) {
+    float *y = tile.y + i * tile.yRow + w * lanes;
+    const Index count = tile.outputs - w * lanes;
+    if (count >= lanes)
+      storeSums<false>(tile, y, sums[i][w], 0);
+    else if (count > 0)
+      storeSums<true>(tile, y, sums[i][w], count);
+  });
 }
 
 template <std::size_t... R>
@@ -93,11 +88,6 @@ constexpr std::array<void (*)(const GEMMTile &, PanelPrefetch &), sizeof...(R)> 
     std::index_sequence<R...>) {
   return {multiplyTile<int(R) + 1>...};
 }
-
-struct GEMMRun {
-  const ck_gemm_args &args;
-  float *panels;  ///< one for each thread
-};
 
 /// The outputs of a panel, for all rows.
 template <class Format>
@@ -126,30 +116,19 @@ void multiplyPanel(const ck_gemm_args &args, float *panel, Index first) {
   }
 }
 
-/// Panels [first, last) of the outputs.
-inline void gemmPanels(void *context, int thread, std::int64_t first, std::int64_t last) {
-  const GEMMRun &run = *static_cast<const GEMMRun *>(context);
-  float *panel = run.panels + thread * panelInputs * panelOutputs;
-  for (Index output = first * panelOutputs; first < last; first++, output += panelOutputs) {
-    switch (run.args.weight->format) {
-      case CK_FLOAT32: multiplyPanel<Float32Format>(run.args, panel, output); break;
-      case CK_BFLOAT16: multiplyPanel<BFloat16Format>(run.args, panel, output); break;
-      case CK_INT8: multiplyPanel<Int8Format>(run.args, panel, output); break;
-      case CK_INT4: multiplyPanel<Int4Format>(run.args, panel, output); break;
-    }
-  }
-}
-
 inline bool gemm(const ck_gemm_args &args, int threads) {
   const Index outputs = args.weight->outputs, panels = (outputs + panelOutputs - 1) / panelOutputs;
   const Index work = args.rows * outputs * Index(args.weight->inputs);
   const int parts = usefulParts(panels, work, std::min(threads, maximumThreads));
   float *memory = scratch(std::size_t(parts * panelInputs * panelOutputs));
   if (!memory) return false;
-  GEMMRun run{args, memory};
-  forEachRange(panels, 1, parts, gemmPanels, &run);
+  withFormat(args.weight->format, [&](auto format) {
+    forEachRange(panels, 1, parts, [&](int thread, Index first, Index last) {
+      float *panel = memory + thread * panelInputs * panelOutputs;
+      for (; first < last; first++) multiplyPanel<decltype(format)>(args, panel, first * panelOutputs);
+    });
+  });
   return true;
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

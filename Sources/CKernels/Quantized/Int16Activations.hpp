@@ -8,8 +8,7 @@
 #include "Quantized/WeightFormats.hpp"
 #include "SIMD/Transpose.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// The 16-bit integers nearest to some activations over their group's scale, in the lower half of each lane. Products are
 /// rounded before anything is added to them, so that they are the same in every vector code.
@@ -19,7 +18,7 @@ CK_INLINE Integers nearestIntegers(Vector x, float inverse) {
   return __builtin_bit_cast(Integers, x * inverse + 12582912.0f);
 }
 
-/// The scales of `Groups` groups of 32 activations, and what activations are multiplied by to become integers.
+/// The scales of `Groups` groups of 32 activations, and the factors that make integers of the activations.
 template <Index Groups>
 CK_INLINE void scaleGroups(const float *x, float (&scales)[Groups], float (&inverse)[Groups]) {
   float maxima[Groups];
@@ -100,7 +99,7 @@ struct Int16Block {
   }
 };
 
-/// Prefetches memory that is read once, so that it does not evict what is read again, as the code between the products.
+/// Prefetches memory that is read once: it must not evict memory that is read again, such as code.
 CK_INLINE void prefetchOnce(const std::uint8_t *p) { __builtin_prefetch(p, 0, 0); }
 
 /// One chunk of some rows of integer weights, and the activations that it is multiplied by.
@@ -113,14 +112,22 @@ struct Int16Step {
   const float *x;      ///< blocks of activations, `width` floats a row
   Index width, place;  ///< the chunk's index in a row
 
+  /// Word `t` of four-bit groups from `first` on, in each row of weights.
+  template <int Outputs>
+  CK_INLINE void loadWords(Index t, Index first, Words (&words)[Outputs]) const {
+    CK_UNROLL
+    for (int output = 0; output < Outputs; output++)
+      words[output] = Int4Format::raw(weights + output * stride + (t * Int4Format::groups + first) * 4);
+  }
+
   template <class Block>
   CK_INLINE const Block &block(int row) const {
     return reinterpret_cast<const Block *>(x + row * width)[place];
   }
 };
 
-/// Adds integer sums of products of some four-bit groups from `first` on, `total(output, row)`, under the scales of weights
-/// and activations.
+/// Adds the sums of products of some four-bit groups from `first` on: the integers `total(output, row)` times the scales of
+/// weights and activations.
 template <class Block, int Rows, int Outputs, class Total>
 CK_INLINE void addScaledGroups(const Int16Step &step, Index first, Vector (&sums)[Outputs][Rows], const Total &total) {
   CK_UNROLL
@@ -135,5 +142,4 @@ CK_INLINE void addScaledGroups(const Int16Step &step, Index first, Vector (&sums
   }
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

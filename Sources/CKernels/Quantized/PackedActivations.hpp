@@ -4,8 +4,7 @@
 #include "Quantized/ByteProduct.hpp"
 #include "Quantized/PairProduct.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// Whether weights of a format are multiplied as integers, by activations of 16 bits.
 template <class Format, class = void>
@@ -13,7 +12,8 @@ constexpr bool isInteger = false;
 template <class Format>
 constexpr bool isInteger<Format, std::enable_if_t<Format::isInteger>> = true;
 
-/// Activations [rows, inputs] in the layout for a format of weights: padded with zeros to whole chunks, or as integers.
+/// Activations [rows, inputs] in the layout that a weight format needs: floats padded with zeros to whole chunks, or blocks
+/// of integers.
 struct PackedActivations {
   /// Floats of a packed row.
   static Index width(const ck_matrix &matrix) {
@@ -26,7 +26,7 @@ struct PackedActivations {
     return isInteger ? floats : (inputs + 31) / 32 * 32;
   }
 
-  /// Whether activations are used in place.
+  /// Whether the kernels read activations in place, without a packed copy.
   static bool areInPlace(const ck_matrix &matrix) {
     return !withBlocks(matrix, [](auto *) {}) && matrix.inputs % 32 == 0;
   }
@@ -47,7 +47,7 @@ struct PackedActivations {
   }
 
  private:
-  /// Calls `body` with a null pointer to the type of the activations' blocks; false where activations are floats.
+  /// Calls `body` with a null pointer of the block's type. False, without a call, for formats that take float activations.
   template <class Body>
   static CK_INLINE bool withBlocks(const ck_matrix &matrix, Body body) {
     return matrix.format == CK_INT4   ? withBlocksOf<SkinnyInt4Format<false>>(body)
@@ -62,5 +62,4 @@ struct PackedActivations {
   }
 };
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

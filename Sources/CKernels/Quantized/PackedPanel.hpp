@@ -8,13 +8,12 @@
 #include "SIMD/Product.hpp"
 #include "SIMD/Transpose.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// Outputs of a panel, the width of a tile of the product, and its inputs: few enough for the second cache.
 constexpr Index panelOutputs = registersWide * lanes, panelInputs = 1024;
 
-/// Inputs that are transposed at a time: a block of int4, else so many that their scales are whole quads of words.
+/// Inputs that are transposed at a time: a block of int4, else a number of them whose scales fill whole quads of words.
 template <class Format>
 constexpr Index blockInputs = std::is_same_v<Format, Int4Format> ? Int4Format::chunk : 256;
 
@@ -128,5 +127,4 @@ struct PanelSource {
   }
 };
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -1,28 +1,27 @@
-// Weights of four or eight bits times activations of 16 bits, by the instruction that multiplies pairs of 16-bit integers
-// and adds the two products: for AVX2. A weight is widened to 16 bits once for all rows; without an instruction that adds
-// four products of bytes this takes the fewest operations.
+// Weights of four or eight bits times activations of 16 bits for AVX2, by the instruction that multiplies pairs of 16-bit
+// integers and adds the two products. A weight is widened to 16 bits once for all rows. AVX2 cannot add four products of
+// bytes in one instruction, so this takes the fewest operations.
 #pragma once
 
 #include "Quantized/Int16Activations.hpp"
 
 #if CK_LANES == 8
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// The sum of two products in every lane.
 CK_INLINE Integers pairProducts(Words weights, Words numbers) {
   return Integers(_mm256_madd_epi16(__m256i(weights), __m256i(numbers)));
 }
 
-/// Adds in the order of the source: the compiler would compute all products first, which do not fit into the registers.
+/// An addition that the compiler does not reorder: it would compute all products first, more than the registers hold.
 CK_INLINE void addInOrder(Integers &sum, Integers products) {
   sum += products;
   asm("" : "+x"(sum));
 }
 
-/// Nibbles n and n + 4 of a word of Int4Format are 16 bits apart, so that one shift and one mask give two weights: word
-/// 4 t + n of a group's activations has the two for those of weight word t.
+/// The order of a group's activations for Int4Format. Nibbles n and n + 4 of weight word t are 16 bits apart, so one shift
+/// and one mask give both weights. Word 4 t + n of the activations holds the two integers that they are multiplied by.
 struct PairLayout {
   CK_INLINE static void put(std::uint8_t (&row)[64], int first, Integers numbers) {
     typedef std::int32_t Four __attribute__((ext_vector_type(4)));
@@ -48,14 +47,14 @@ struct PairInt4Format : Int4Format {
   template <int Rows>
   static constexpr int outputsTogether = Rows <= 2 ? 2 : 1;
 
-  /// Nibbles n and n + 4 of every word, 8 above their weights.
+  /// Nibbles n and n + 4 of every word: the weights plus 8.
   static CK_INLINE Words pair(Raw raw, int n) {
     const Words shifted = Words(_mm256_srli_epi16(__m256i(raw), 4 * n));
     return n == 3 ? shifted : shifted & 0x000f000fu;
   }
 
-  /// A group's sum is an integer, to which both scales are applied. Prefetches are spread evenly: many at once would wait
-  /// for one another.
+  /// Adds a chunk. A group's sum is an integer, which is then multiplied by both scales. Prefetches are spread evenly,
+  /// because many at once would stall.
   template <int Rows, int Outputs>
   static CK_INLINE void step(const Int16Step &step, Vector (&sums)[Outputs][Rows]) {
     for (Index first = 0; first < groups; first += lanes) {
@@ -63,9 +62,7 @@ struct PairInt4Format : Int4Format {
       CK_UNROLL
       for (int t = 0; t < wordsOfGroup; t++) {
         Words words[Outputs];
-        CK_UNROLL
-        for (int output = 0; output < Outputs; output++)
-          words[output] = raw(step.weights + output * step.stride + (t * groups + first) * 4);
+        step.loadWords(t, first, words);
         CK_UNROLL
         for (int n = 0; n < 4; n++) {
           Words weights[Outputs];
@@ -96,7 +93,7 @@ struct PairInt4Format : Int4Format {
   }
 };
 
-/// 256 activations in order, 32 under a scale.
+/// 256 activations in order as 16-bit integers, with one scale for every 32.
 struct Int16Groups {
   std::int16_t numbers[8][32];
   float scales[8];
@@ -173,7 +170,6 @@ typedef PairInt8Format SkinnyInt8Format;
 template <bool>
 using SkinnyInt4Format = PairInt4Format;
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE
 
 #endif

@@ -6,13 +6,12 @@
 
 #include "Quantized/WeightFormats.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 constexpr int groupSize = 32, groupVectors = groupSize / lanes;
 
-/// A group of weights whose largest magnitude is from 2^-110 up to 2^126, multiplied by the power of two that brings the
-/// weight of that magnitude, `peak`, to between 1 and 2: then no scale or square leaves the range of normal numbers.
+/// A group of weights whose largest magnitude is from 2^-110 up to 2^126, multiplied by a power of two so that the largest,
+/// `peak`, has a magnitude from 1 to 2. Then every scale and every square is a normal number.
 struct WeightGroup {
   Vector weights[groupVectors];
   float peak;
@@ -21,14 +20,14 @@ struct WeightGroup {
 
 CK_INLINE float powerOfTwo(int exponent) { return __builtin_bit_cast(float, std::uint32_t(127 + exponent) << 23); }
 
-/// The nearest bfloat16 that is no smaller in magnitude.
+/// Rounds to bfloat16, away from zero.
 CK_INLINE float roundedAway(float value) {
   return __builtin_bit_cast(float, (__builtin_bit_cast(std::uint32_t, value) + 0xffff) & 0xffff0000);
 }
 
 /// The integer from `lowest` to `highest` that is nearest to each weight over the scale.
 CK_INLINE Vector quantized(Vector weights, Vector scale, Vector lowest, Vector highest) {
-  // Rounds magnitudes below 2^22, to the even one of two.
+  // Rounds magnitudes below 2^22 to the nearest integer, halves to even.
   const Vector rounding = 12582912.0f, nearest = (weights / scale + rounding) - rounding;
   return nearest < lowest ? lowest : nearest > highest ? highest : nearest;
 }
@@ -111,7 +110,7 @@ CK_INLINE void storeInt8(const WeightGroup &group, float scale, Index count, std
   std::memcpy(values, bytes, std::size_t(count));
 }
 
-/// Stores the four words of a group in Int4Format, at a distance of `words`.
+/// Stores a group in Int4Format, in four words that are `words` words apart.
 CK_INLINE void storeInt4(const WeightGroup &group, float scale, Index words, std::uint8_t *values) {
   typedef std::uint8_t Bytes __attribute__((ext_vector_type(4)));
   float numbers[groupSize];
@@ -126,59 +125,48 @@ CK_INLINE void storeInt4(const WeightGroup &group, float scale, Index words, std
   }
 }
 
-struct QuantizeRun {
-  const ck_quantize_args &args;
-  int parts;
-  std::atomic<bool> isPossible{true};
-
-  bool isInt4() const { return args.format == CK_INT4; }
-  /// Groups of a row.
-  Index groups() const { return isInt4() ? (args.inputs + 127) / 128 * 4 : (args.inputs + groupSize - 1) / groupSize; }
-};
+inline Index groupsOfRow(const ck_quantize_args &args) {
+  return args.format == CK_INT4 ? (args.inputs + 127) / 128 * 4 : (args.inputs + groupSize - 1) / groupSize;
+}
 
 /// Quantizes one group of a row; false if a weight is impossible.
-CK_INLINE bool quantizeGroup(const QuantizeRun &run, Index row, Index index) {
-  const ck_quantize_args &args = run.args;
-  const Index first = index * groupSize, count = std::clamp<Index>(args.inputs - first, 0, groupSize);
+CK_INLINE bool quantizeGroup(const ck_quantize_args &args, Index row, Index index) {
+  const bool isInt4 = args.format == CK_INT4;
+  const Index groups = groupsOfRow(args), first = index * groupSize,
+              count = std::clamp<Index>(args.inputs - first, 0, groupSize);
   WeightGroup group;
   if (!readGroup(args.weight + row * args.inputs + (count > 0 ? first : 0), count, group)) return false;
-  // A group of zeros has the scale zero; to compute its integers any other will do.
+  // The scale of a group of zeros is zero, but its integers are computed with the scale 1.
   float scale = 1, power = 0;
   if (group.peak != 0) {
-    scale = run.isInt4() ? scaleForInt4(group) : roundedAway(std::fabs(group.peak) / 127);
+    scale = isInt4 ? scaleForInt4(group) : roundedAway(std::fabs(group.peak) / 127);
     power = powerOfTwo(group.exponent);
   } else {
     for (Vector &weights : group.weights) weights = 0.0f;
   }
-  if (run.isInt4()) {
+  if (isInt4) {
     const Index place = index % Int4Format::groups, block = index - place;
     storeInt4(
-        group, scale, Int4Format::together(run.groups() - block),
-        static_cast<std::uint8_t *>(args.values) + (row * run.groups() + block) * (groupSize / 2) + place * 4);
+        group, scale, Int4Format::together(groups - block),
+        static_cast<std::uint8_t *>(args.values) + (row * groups + block) * (groupSize / 2) + place * 4);
   } else {
     storeInt8(group, scale, count, static_cast<std::int8_t *>(args.values) + row * args.inputs + first);
   }
-  args.scales[row * run.groups() + index] = std::uint16_t(__builtin_bit_cast(std::uint32_t, scale *power) >> 16);
+  args.scales[row * groups + index] = std::uint16_t(__builtin_bit_cast(std::uint32_t, scale *power) >> 16);
   return true;
-}
-
-inline void quantizePart(void *context, int part) {
-  QuantizeRun &run = *static_cast<QuantizeRun *>(context);
-  const Index last = Index(run.args.outputs) * (part + 1) / run.parts;
-  for (Index row = Index(run.args.outputs) * part / run.parts; row < last; row++)
-    for (Index index = 0; index < run.groups(); index++)
-      if (!quantizeGroup(run, row, index)) {
-        run.isPossible.store(false, std::memory_order_relaxed);
-        return;
-      }
 }
 
 inline bool quantize(const ck_quantize_args &args, int threads) {
   const Index work = args.outputs * args.inputs * (args.format == CK_INT4 ? 16 : 1);
-  QuantizeRun run{args, usefulParts(args.outputs, work, threads)};
-  forEachPart(run.parts, quantizePart, &run);
-  return run.isPossible;
+  const Shares shares = usefulShares(args.outputs, work, threads);
+  std::atomic<bool> isPossible{true};
+  forEachShare(shares, [&](int, int share) {
+    const Index groups = groupsOfRow(args), last = shares.first(share + 1);
+    for (Index row = shares.first(share); row < last; row++)
+      for (Index index = 0; index < groups; index++)
+        if (!quantizeGroup(args, row, index)) return isPossible.store(false, std::memory_order_relaxed);
+  });
+  return isPossible;
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

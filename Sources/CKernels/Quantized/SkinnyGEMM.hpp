@@ -4,11 +4,10 @@
 #include "Quantized/PackedActivations.hpp"
 #include "SIMD/Reductions.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
-/// Outputs whose sums are in registers together: enough that an activation is loaded for several products, no more than
-/// fit. With a long chunk four outputs would be slower from memory, though faster in cache.
+/// Outputs whose sums are in registers together: several, so that one load of an activation serves several products. For
+/// formats with a long chunk four outputs would be slower from memory, though faster in cache.
 template <class Format, int Rows>
 constexpr int outputsTogether() {
   if constexpr (isInteger<Format>) return Format::template outputsTogether<Rows>;
@@ -69,7 +68,7 @@ struct LastChunk {
   }
 };
 
-/// The same of integer weights, with their scales.
+/// The same for integer weights, with their scales.
 template <class Format, int Outputs>
 struct LastIntegerChunk {
   std::uint8_t weights[Outputs][Format::bytes] = {};
@@ -128,12 +127,9 @@ CK_INLINE void skinnyBlock(const SkinnyTask &task, Index firstRow, Index output)
     }
   }
   skinnyEnd(rows, x, task.width, whole, sums);
-  CK_UNROLL
-  for (int row = 0; row < Rows; row++) {
-    CK_UNROLL
-    for (int each = 0; each < Outputs; each++)
-      task.y[(firstRow + row) * matrix.outputs + output + each] = sumByHalves(sums[each][row]);
-  }
+  forEachOf<Rows, Outputs>([&](int row, int each) {
+    task.y[(firstRow + row) * matrix.outputs + output + each] = sumByHalves(sums[each][row]);
+  });
 }
 
 template <class Format, int Rows>
@@ -143,85 +139,60 @@ void skinnyOutputs(const SkinnyTask &task, Index row, Index first, Index last) {
   for (; first < last; first++) skinnyBlock<Format, Rows, 1>(task, row, first);
 }
 
-/// The same for more than four rows, eight at most.
-template <class Format>
-void skinnyMoreOutputs(const SkinnyTask &task, Index row, Index first, Index last) {
-  switch (task.rows - row) {
-    case 5: return skinnyOutputs<Format, 5>(task, row, first, last);
-    case 6: return skinnyOutputs<Format, 6>(task, row, first, last);
-    case 7: return skinnyOutputs<Format, 7>(task, row, first, last);
-    default: return skinnyOutputs<Format, 8>(task, row, first, last);
-  }
+template <class Format, std::size_t... R>
+constexpr std::array<void (*)(const SkinnyTask &, Index, Index, Index), sizeof...(R)> makeSkinnyOutputs(
+    std::index_sequence<R...>) {
+  return {skinnyOutputs<Format, int(R) + 1>...};
 }
 
 /// All rows with some consecutive outputs, so few that their weights stay in the innermost caches.
 template <class Format>
 void skinnyRange(const SkinnyTask &task, Index first, Index last) {
   constexpr Index outputsAtOnce = 12, together = skinnyRows<Format>;
+  constexpr auto products = makeSkinnyOutputs<Format>(std::make_index_sequence<std::size_t(together)>());
   for (Index next; first < last; first = next) {
     next = task.rows <= together ? last : std::min(first + outputsAtOnce, last);
-    for (Index row = 0; row < task.rows; row += together) {
-      switch (std::min(together, task.rows - row)) {
-        case 1: skinnyOutputs<Format, 1>(task, row, first, next); break;
-        case 2: skinnyOutputs<Format, 2>(task, row, first, next); break;
-        case 3: skinnyOutputs<Format, 3>(task, row, first, next); break;
-        case 4: skinnyOutputs<Format, 4>(task, row, first, next); break;
-        default:
-          if constexpr (together > 4) skinnyMoreOutputs<Format>(task, row, first, next);
-      }
-    }
+    for (Index row = 0; row < task.rows; row += together)
+      products[std::size_t(std::min(together, task.rows - row) - 1)](task, row, first, next);
   }
 }
 
-struct SkinnyRun {
-  const SkinnyTask *tasks;
-  int count;
-  bool hasDotProducts;
-};
-
 /// Outputs [first, last) of the concatenated outputs of all tasks.
-inline void skinnyOutputsOfAll(void *context, int, std::int64_t first, std::int64_t last) {
-  const SkinnyRun &run = *static_cast<const SkinnyRun *>(context);
-  for (int each = 0; each < run.count && last > 0; each++) {
-    const SkinnyTask &task = run.tasks[each];
-    const Index end = std::min(last, task.matrix->outputs);
+inline void skinnyOutputsOfAll(const SkinnyTask *tasks, int count, bool hasDotProducts, Index first, Index last) {
+  for (int each = 0; each < count && last > 0; each++) {
+    const SkinnyTask &task = tasks[each];
+    const Index end = std::min<Index>(last, task.matrix->outputs);
     if (first < end) {
       switch (task.matrix->format) {
         case CK_FLOAT32: skinnyRange<Float32Format>(task, first, end); break;
         case CK_BFLOAT16: skinnyRange<BFloat16Format>(task, first, end); break;
         case CK_INT8: skinnyRange<SkinnyInt8Format>(task, first, end); break;
         case CK_INT4:
-          if (run.hasDotProducts)
+          if (hasDotProducts)
             skinnyRange<SkinnyInt4Format<true>>(task, first, end);
           else
             skinnyRange<SkinnyInt4Format<false>>(task, first, end);
           break;
       }
     }
-    first = std::max<std::int64_t>(first - task.matrix->outputs, 0);
+    first = std::max<Index>(first - task.matrix->outputs, 0);
     last -= task.matrix->outputs;
   }
 }
 
 /// The rows of a matrix, for prefetching.
 inline RowsRead::Table tableOf(const ck_matrix &matrix) {
-  auto as = [&](auto format) {
+  return withFormat(matrix.format, [&](auto format) {
     const FormatRows<decltype(format)> rows(matrix, 0);
     return RowsRead::Table{
         reinterpret_cast<const char *>(rows.values), reinterpret_cast<const char *>(rows.scales), matrix.outputs,
         rows.stride, rows.scaleStride * 2};
-  };
-  switch (matrix.format) {
-    case CK_FLOAT32: return as(Float32Format());
-    case CK_BFLOAT16: return as(BFloat16Format());
-    case CK_INT8: return as(Int8Format());
-    default: return as(Int4Format());
-  }
+  });
 }
 
 /// Independent products, whose outputs are shared among the threads as if they were those of one matrix.
 inline void skinnyGEMMs(const SkinnyTask *tasks, int count, int threads) {
-  SkinnyRun run{tasks, count, code().hasDotProducts};
+  const bool hasDotProducts = code().hasDotProducts;
   RowsRead rows;
   Index work = 0;
   for (int each = 0; each < count; each++) {
@@ -230,25 +201,29 @@ inline void skinnyGEMMs(const SkinnyTask *tasks, int count, int threads) {
     rows.count += matrix.outputs;
     work += matrix.outputs * matrix.inputs * tasks[each].rows;
   }
-  // Few enough that no thread waits long for another.
+  // Few, so that no thread waits long for another.
   constexpr Index outputsAtOnce = 16;
-  forEachRange(rows.count, outputsAtOnce, usefulParts(rows.count, work, threads), skinnyOutputsOfAll, &run, &rows);
+  forEachRange(
+      rows.count, outputsAtOnce, usefulParts(rows.count, work, threads),
+      [=](int, Index first, Index last) { skinnyOutputsOfAll(tasks, count, hasDotProducts, first, last); }, &rows);
 }
 
-/// The residual connection of a sublayer.
-inline void addInput(const float *x, Index count, float *y) {
-  for (Index i = 0; i < count; i++) y[i] += x[i];
+/// y = x [rows, inputs] times the matrix transposed, with `memory` for packed activations.
+inline void skinnyGEMM(const ck_matrix &matrix, const float *x, Index rows, float *memory, float *y, int threads) {
+  const SkinnyTask task{
+      &matrix, PackedActivations::rows(matrix, x, rows, memory), rows, PackedActivations::width(matrix), y};
+  skinnyGEMMs(&task, 1, threads);
 }
 
 inline bool skinnyGEMM(const ck_gemm_args &args, int threads) {
   const ck_matrix &matrix = *args.weight;
-  const Index width = PackedActivations::width(matrix);
   float *memory = nullptr;
-  if (!PackedActivations::areInPlace(matrix) && !(memory = scratch(std::size_t(args.rows * width)))) return false;
-  const SkinnyTask task{&matrix, PackedActivations::rows(matrix, args.x, args.rows, memory), args.rows, width, args.y};
-  skinnyGEMMs(&task, 1, threads);
+  if (!PackedActivations::areInPlace(matrix)) {
+    memory = scratch(std::size_t(args.rows * PackedActivations::width(matrix)));
+    if (!memory) return false;
+  }
+  skinnyGEMM(matrix, args.x, args.rows, memory, args.y, threads);
   return true;
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

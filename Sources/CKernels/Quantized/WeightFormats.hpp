@@ -4,10 +4,9 @@
 // floats, `place` is the index of the activations that the piece is multiplied by.
 #pragma once
 
-#include "SIMD/Vector.hpp"
+#include "SIMD/Loops.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 typedef std::uint32_t Words __attribute__((ext_vector_type(CK_LANES)));
 typedef std::int32_t Integers __attribute__((ext_vector_type(CK_LANES)));
@@ -74,6 +73,17 @@ struct Int4Format {
   static constexpr Index together(Index left) { return left < groups ? left : groups; }
 };
 
+/// Calls `body` with an object of the class of a format.
+template <class Body>
+CK_INLINE auto withFormat(ck_weight_format format, const Body &body) {
+  switch (format) {
+    case CK_FLOAT32: return body(Float32Format());
+    case CK_BFLOAT16: return body(BFloat16Format());
+    case CK_INT8: return body(Int8Format());
+    default: return body(Int4Format());
+  }
+}
+
 /// Some rows of a matrix in one format: their addresses, and the distances between rows.
 template <class Format>
 struct FormatRows {
@@ -90,5 +100,4 @@ struct FormatRows {
   }
 };
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -22,8 +22,8 @@
 namespace ckernels {
 namespace {
 
-/// Nanoseconds that the threads of this process have been ready to run but not running, in total; negative where the
-/// system does not say.
+/// The total time in nanoseconds that threads of this process waited for a core; negative where the system does not
+/// measure it.
 std::int64_t timeWaitedForCores() {
 #if defined(__linux__)
   DIR *tasks = opendir("/proc/self/task");
@@ -39,7 +39,7 @@ std::int64_t timeWaitedForCores() {
     close(file);
     if (length <= 0) continue;
     text[length] = 0;
-    // "running waiting slices".
+    // The file has three numbers: time running, time waiting, and time slices.
     char *rest = nullptr;
     std::strtoll(text, &rest, 10);
     total = std::max<std::int64_t>(total, 0) + std::strtoll(rest, nullptr, 10);
@@ -51,11 +51,11 @@ std::int64_t timeWaitedForCores() {
 #endif
 }
 
-/// Makes OpenMP's threads sleep almost at once instead of spinning, while it is enabled.
+/// While enabled, OpenMP's threads sleep almost at once instead of spinning.
 ///
-/// How long they spin is read from the environment when the library is loaded. But where the library has more threads than
-/// there are processors, they hardly spin: so while enabled, a thread of its own holds a parallel region's threads of its
-/// own, which only sleep.
+/// The library reads the duration of spinning from the environment only when it is loaded. But it hardly spins once it has
+/// more threads than there are processors. So an extra thread starts a parallel region with that many threads, which
+/// sleep.
 class SpinLimit {
  public:
   void set(bool isEnabled) {
@@ -90,7 +90,7 @@ std::int64_t now() {
 struct Monitor {
   std::atomic<std::int64_t> next{0};
   std::atomic<bool> areShared{false}, isSampling{false};
-  // Only the thread that samples uses these.
+  // Used only by the thread that samples.
   std::int64_t last = 0, waited = -1;
   CoreSharing sharing;
   SpinLimit spinLimit;
@@ -104,7 +104,7 @@ struct Monitor {
     }
     waited = total;
     last = time;
-    // A sample costs at most one part in two hundred of the time.
+    // Sampling takes at most 1/200 of the time.
     constexpr std::int64_t interval = 20'000'000;
     const std::int64_t end = now();
     next.store(end + std::max(interval, 200 * (end - time)), std::memory_order_relaxed);

@@ -5,13 +5,12 @@ namespace ckernels {
 
 /// Whether the threads of this process recently had to wait for cores because other processes run on them.
 ///
-/// OpenMP's threads spin on their cores while they wait for one another, which is fastest without competition. With it, they
-/// spin away their share of a core while the thread that they wait for gets none; so they are made to sleep instead for as
-/// long as cores are shared.
+/// OpenMP's threads spin while they wait for one another, which is fastest as long as each has a core. On shared cores they
+/// take time from the thread that they wait for, so they are made to sleep instead.
 bool areCoresShared();
 
-/// The decision of `areCoresShared`, from samples of how long the threads of a process waited for cores, in fractions of one
-/// thread's time. With another busy process on one of two cores that is 0.5 to 1, without one 0.01.
+/// The decision of `areCoresShared`. A sample is the time that the process's threads waited for cores, divided by the
+/// elapsed time: 0.5 to 1 with another busy process on one of two cores, 0.01 without.
 class CoreSharing {
  public:
   /// Adds a sample; returns whether cores are shared. The mean is exponential, because other processes run briefly all the

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "ckernels.h"
@@ -17,20 +17,20 @@ namespace {
 
 typedef std::uint64_t Vector __attribute__((vector_size(32)));
 
+/// An array of 64-bit words, and the sum of each share of it. A piece of the shares is 16 words.
 struct ReadJob {
-  const std::uint64_t *words;
-  std::int64_t count;
-  int parts;
-  std::uint64_t *sums;
+  std::uint64_t *words;
+  ckernels::Shares shares;
+  std::vector<std::uint64_t> sums;
+
+  std::uint64_t *first(int share) const { return words + shares.first(share) * 16; }
 };
 
-/// Adds up one part in four sums: an addition must not wait for the one before.
-void readPart(void *context, int part) {
-  const ReadJob &job = *static_cast<const ReadJob *>(context);
-  const Vector *vectors = reinterpret_cast<const Vector *>(job.words);
-  const std::int64_t blocks = job.count / 16;
-  const Vector *vector = vectors + blocks * part / job.parts * 4;
-  const Vector *end = vectors + blocks * (part + 1) / job.parts * 4;
+/// Adds up one share, in four sums so that additions do not wait for one another.
+void readShare(void *context, int, int share) {
+  ReadJob &job = *static_cast<ReadJob *>(context);
+  const Vector *vector = reinterpret_cast<const Vector *>(job.first(share));
+  const Vector *end = reinterpret_cast<const Vector *>(job.first(share + 1));
   Vector a{}, b{}, c{}, d{};
   for (; vector < end; vector += 4) {
     a += vector[0];
@@ -39,13 +39,12 @@ void readPart(void *context, int part) {
     d += vector[3];
   }
   a += b + c + d;
-  job.sums[part] = a[0] + a[1] + a[2] + a[3];
+  job.sums[share] = a[0] + a[1] + a[2] + a[3];
 }
 
-void fillPart(void *context, int part) {
+void fillShare(void *context, int, int share) {
   const ReadJob &job = *static_cast<const ReadJob *>(context);
-  const std::int64_t first = job.count * part / job.parts, end = job.count * (part + 1) / job.parts;
-  std::fill(const_cast<std::uint64_t *>(job.words) + first, const_cast<std::uint64_t *>(job.words) + end, 1);
+  std::fill(job.first(share), job.first(share + 1), 1);
 }
 
 }  // namespace
@@ -58,20 +57,19 @@ double ck_read_bandwidth(int64_t bytes, int threads) {
 #if defined(__linux__)
   madvise(memory, size, MADV_HUGEPAGE);
 #endif
-  const int parts = std::max(threads, 1);
-  std::vector<std::uint64_t> sums(parts);
-  ReadJob job{static_cast<const std::uint64_t *>(memory), size / 8, parts, sums.data()};
-  // By the threads that will read: on a NUMA machine each part is then in the memory near its thread.
-  ckernels::forEachPart(parts, fillPart, &job);
+  const std::int64_t words = size / 8;
+  const ckernels::Shares shares{words / 16, std::clamp(threads, 1, ckernels::maximumThreads)};
+  ReadJob job{static_cast<std::uint64_t *>(memory), shares, std::vector<std::uint64_t>(shares.count())};
+  // Filled by the threads that read it: on a NUMA machine each share is then in memory near its thread.
+  ckernels::forEachShare(shares, fillShare, &job);
   std::vector<double> speeds;
   for (int round = 0; round < 5; round++) {
     const auto start = std::chrono::steady_clock::now();
-    ckernels::forEachPart(parts, readPart, &job);
+    ckernels::forEachShare(shares, readShare, &job);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    std::uint64_t sum = 0;
-    for (std::uint64_t part : sums) sum += part;
-    // A check that nothing was skipped: the sum of ones is their number.
-    if (sum == std::uint64_t(job.count)) speeds.push_back(double(size) / seconds.count());
+    // Every word is 1, so the sum is the number of words unless some were skipped.
+    if (std::accumulate(job.sums.begin(), job.sums.end(), std::uint64_t(0)) == std::uint64_t(words))
+      speeds.push_back(double(size) / seconds.count());
   }
   std::free(memory);
   if (speeds.empty()) return 0;

@@ -1,10 +1,10 @@
-// The OpenMP library that the process already has, which libtorch loads.
+// The OpenMP library that libtorch loads.
 #pragma once
 
 namespace ckernels {
 
-/// Functions of GNU's OpenMP library, which LLVM's has too. They are found at run time: a process without libtorch has none
-/// of them.
+/// Functions of GNU's OpenMP library, which LLVM's also has. They are looked up at run time, because a process without
+/// libtorch has no OpenMP library: then they are null.
 struct OpenMP {
   void (*parallel)(void (*)(void *), void *, unsigned, unsigned) = nullptr;
   int (*threadNumber)() = nullptr;

@@ -10,9 +10,9 @@ namespace ckernels {
 /// Spins for a limited number of pauses.
 class SpinBackoff {
  public:
-  /// Pauses once; false after about a tenth of a millisecond: the thread that is waited for may wait for this core. Yielding
-  /// instead of sleeping then would not do: a thread that yields repeatedly gets less than its share of a core, and the
-  /// scheduler does not move waiting threads to the core of one that does not sleep.
+  /// Pauses once. False after about 0.1 ms: the other thread may be waiting for this core, so the caller must sleep. Yielding
+  /// is no substitute: a thread that yields repeatedly gets less than its share of a core, and the scheduler moves no
+  /// waiting thread to a core whose thread does not sleep.
   bool pause() {
     constexpr int maximumPauses = 1 << 12;
     if (pauses++ >= maximumPauses) return false;

@@ -14,7 +14,7 @@
 namespace ckernels {
 namespace {
 
-/// While it lives, OpenMP gives regions of this thread one thread.
+/// While it exists, OpenMP regions on this thread have one thread.
 class OneThread {
  public:
   OneThread() : pool(OpenMP::inProcess()), before(pool.isComplete() ? pool.maximumThreads() : 0) {
@@ -40,38 +40,17 @@ struct WorkerTeam {
   }
 };
 
-/// The calling thread's team; null for none. A plain pointer: every job reads it.
+/// The calling thread's team, or null. A plain pointer, because every job reads it.
 thread_local WorkerTeam *workerTeam = nullptr;
-
-struct PartTeam {
-  int parts;
-  void (*body)(void *, int);
-  void *context;
-  std::atomic<std::uint64_t> begun{0};  ///< one bit for the parts of equal remainder by 64
-
-  // Each thread does its own part first, whose memory may still be in its cache, and then parts that nobody has begun:
-  // fewer threads than requested do everything.
-  void work(int thread) {
-    constexpr int bits = 64;
-    const int groups = std::min(parts, bits);
-    for (int i = 0; i < groups; i++) {
-      const int group = (thread + i) % groups;
-      const std::uint64_t bit = std::uint64_t(1) << group;
-      if (begun.load(std::memory_order_relaxed) & bit) continue;
-      if (begun.fetch_or(bit, std::memory_order_relaxed) & bit) continue;
-      for (int part = group; part < parts; part += bits) body(context, part);
-    }
-  }
-};
 
 struct ShareTeam {
   int threads;
   void (*body)(void *, int, int);
   void *context;
-  std::atomic<int> begun[maximumThreads];  ///< shares of each thread
+  std::atomic<int> begun[maximumThreads];  ///< how many shares of each thread have begun
 
-  // Its own shares first: they are consecutive, so the hardware prefetches the next one. Shares of threads that never come
-  // are taken like any others.
+  // A thread begins with its own shares, which are consecutive, so that the hardware prefetches the next one. Then it takes
+  // shares of other threads that have not begun.
   void work(int thread) {
     if (thread >= threads) return;
     for (int i = 0; i < threads; i++) {
@@ -82,7 +61,7 @@ struct ShareTeam {
   }
 };
 
-/// The rest of a thread's range: [first, last) in one word, so that others can take from its end.
+/// What is left of a thread's range, [first, last) in one word: other threads take from its end.
 struct alignas(64) Rest {
   std::atomic<std::uint64_t> range{0};
 
@@ -99,7 +78,8 @@ struct RangeTeam {
   void *context;
   Rest rests[maximumThreads];
 
-  /// Works through a thread's rest from its beginning, a quarter at a time so that others can help, at least a piece.
+  /// Works through a thread's rest from its beginning: a quarter at a time, so that others can take the end, but at least a
+  /// piece.
   void finish(int thread) {
     Rest &own = rests[thread];
     std::uint64_t range = own.range.load(std::memory_order_relaxed);
@@ -113,7 +93,7 @@ struct RangeTeam {
     }
   }
 
-  /// Takes the second half, in whole pieces, of the largest rest; false where nothing is left.
+  /// Takes the second half of the largest rest, in whole pieces; false if nothing is left.
   bool takeFromAnother(Rest &own) {
     for (;;) {
       Rest *victim = &own;
@@ -136,7 +116,7 @@ struct RangeTeam {
     }
   }
 
-  // Fewer threads than requested still do everything: parts that nobody has begun are taken like any others.
+  // Rests of threads that do not take part are taken like any others, so everything is done.
   void work(int thread) {
     if (thread >= threads) return;
     do finish(thread);
@@ -144,8 +124,8 @@ struct RangeTeam {
   }
 };
 
-/// Calls `work(context, thread)` on this thread as thread 0 and on up to `threads` - 1 others: `work` must do everything
-/// with any of them.
+/// Calls `work(context, thread)` on this thread, as thread 0, and on up to `threads` - 1 others. `work` must complete the
+/// job on any number of threads.
 void onThreads(int threads, Workers::Work work, void *context, const RowsRead *rows = nullptr) {
   DenormalsAreZero guard;
   if (workerTeam) return workerTeam->workers->run(threads, work, context, rows);
@@ -172,13 +152,6 @@ void work(void *context, int thread) {
 }
 
 }  // namespace
-
-void forEachPart(int parts, void (*body)(void *context, int part), void *context) {
-  PartTeam team{parts, body, context};
-  if (parts > 1) return onThreads(parts, work<PartTeam>, &team);
-  DenormalsAreZero guard;
-  team.work(0);
-}
 
 void forEachShare(const Shares &shares, void (*body)(void *context, int thread, int share), void *context) {
   if (shares.threads > 1) {

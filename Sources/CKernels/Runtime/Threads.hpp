@@ -5,18 +5,12 @@
 
 namespace ckernels {
 
-/// Calls `body(context, part)` for every part in 0..<parts, each part on one thread, and waits for all.
-///
-/// The pool is that of the OpenMP library already in the process, which libtorch's operators use: a second pool would compete
-/// with it for the cores. Without such a library, and while other processes use the cores, `Workers` take part.
-void forEachPart(int parts, void (*body)(void *context, int part), void *context);
-
 /// The maximum number of threads of a job whose threads take work from each other.
 constexpr int maximumThreads = 64;
 
-/// The split of a job's pieces into shares that do not depend on the speed of the threads, so that each may have a result of
-/// its own. Every thread has a run of shares that get shorter towards its end; a thread that is done takes shares of others
-/// that are not begun, so that all end at about the same time.
+/// The split of a job's pieces into shares. Shares do not depend on the speed of the threads, so each may have its own partial
+/// result. Each thread has a few consecutive shares, the later ones shorter. A thread that has finished its shares takes
+/// shares of others that have not begun, so that all end at about the same time.
 struct Shares {
   static constexpr int ofThread = 4;
   std::int64_t pieces;
@@ -37,6 +31,9 @@ struct Shares {
 Shares usefulShares(std::int64_t pieces, std::int64_t work, int threads);
 
 /// Calls `body(context, thread, share)` for every share, each on one of `shares.threads` threads, and waits for all.
+///
+/// The pool is that of the OpenMP library already in the process, which libtorch's operators use: a second pool would compete
+/// with it for the cores. Without such a library, and while other processes use the cores, `Workers` take part.
 void forEachShare(const Shares &shares, void (*body)(void *context, int thread, int share), void *context);
 
 /// The memory that a job over a range reads: the range's indices are rows of tables, one table after another.
@@ -52,9 +49,9 @@ struct RowsRead {
 };
 
 /// Calls `body(context, thread, first, last)` for ranges that make up 0..<count, on up to `threads` threads, and waits for
-/// all. Each thread works through its own part from the beginning, `piece` at a time; one that is done takes half of the
-/// rest of another, because cores differ in speed. For work whose results do not depend on the thread. `rows` are the rows
-/// that it reads, where prefetching them is worthwhile.
+/// all. Each thread works through its own part from the beginning, at least `piece` at a time; a thread that has finished
+/// takes half of another's rest, because cores differ in speed. For work whose results do not depend on the split. `rows`
+/// are the rows that the job reads, if they are to be prefetched.
 void forEachRange(
     std::int64_t count, std::int64_t piece, int threads,
     void (*body)(void *context, int thread, std::int64_t first, std::int64_t last), void *context,

@@ -32,7 +32,7 @@ Workers::Use::~Use() {
   if (workers) workers->isTaken.store(false, std::memory_order_release);
 }
 
-/// More threads than processors would only wait for one another; how a job is split does not depend on how many come.
+/// There are no more threads than processors: they would wait for one another. A job is split the same for any number.
 void Workers::grow(int threads) {
   static const int limit = std::min(usefulThreads(), maximumThreads);
   for (threads = std::min(threads, limit); count < threads; count++) {
@@ -89,11 +89,11 @@ void Workers::serve(int thread) {
   for (std::uint64_t posting = 0;;) {
     posting = nextPosting(posting, thread, prefetcher);
     std::uint64_t before = worker.state.load(std::memory_order_relaxed);
-    // Further jobs may have come and gone meanwhile: only the state that an earlier job left may be replaced.
+    // Later jobs may have begun and ended meanwhile: only the state of an earlier job may be replaced.
     if (before >= state(job(posting), entered) ||
         !worker.state.compare_exchange_strong(before, state(job(posting), entered), std::memory_order_acquire))
       continue;
-    // From here until the worker has finished the caller waits and does not change the job.
+    // The caller does not change the job until this worker has finished.
     const int threads = threadsOf(posting);
     work(context, thread);
     if (prefetches) prefetcher.start(nextRows, thread, threads);

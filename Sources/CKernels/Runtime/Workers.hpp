@@ -1,4 +1,4 @@
-// Threads that take part in one job after another, and for which no job waits.
+// Worker threads that take part in one job after another. No job waits for a worker that comes late.
 #pragma once
 
 #include <atomic>
@@ -13,9 +13,9 @@ namespace ckernels {
 /// Threads that take part in the jobs of a calling thread. A job is posted in a word of memory that they poll; between jobs
 /// they prefetch what the next one reads, and after a short time without a job they sleep.
 ///
-/// A job ends when all of its work is done, not when all threads have come: a worker whose core another process has takes no
-/// part in the job, or is waited for only with the work that it has begun. Therefore `work` must do everything on any subset
-/// of the threads that includes thread 0.
+/// A job ends when its work is done, not when all workers have come: a worker that gets no core in time takes no part, and
+/// only a worker that has begun is waited for. Therefore `work` must complete the job on any subset of the threads that
+/// includes thread 0.
 class Workers {
  public:
   typedef void (*Work)(void *context, int thread);
@@ -73,7 +73,7 @@ class Workers {
   std::unique_ptr<Worker> workers[maximumThreads];
 };
 
-/// The processors on which this process may run: more threads at once are not useful.
+/// The number of processors on which this process may run.
 int usefulThreads();
 
 }  // namespace ckernels

@@ -4,8 +4,7 @@
 
 #include "SIMD/Vector.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// Ranges of memory that the next block reads or writes, prefetched evenly over as many steps as the block before took.
 class BlockPrefetch {
@@ -86,5 +85,4 @@ class BlockPrefetch {
   Index steps = 0, lastSteps = 0;
 };
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

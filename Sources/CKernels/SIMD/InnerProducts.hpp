@@ -4,8 +4,7 @@
 #include "SIMD/BlockPrefetch.hpp"
 #include "SIMD/Transpose.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// The sums of the elements of a, b, c and d.
 CK_INLINE Quad sums(Vector a, Vector b, Vector c, Vector d) {
@@ -31,12 +30,9 @@ CK_INLINE Quad sums(Vector a, Vector b, Vector c, Vector d) {
 inline void sumSquares(const float *rows, Index stride, Index count, Index width, float *out) {
   for (Index j = 0; j < count; j += 4) {
     const float *row[4];
-    Vector each[4];
-    // Past the last row it is repeated.
-    for (Index i = 0; i < 4; i++) {
-      row[i] = rows + std::min(j + i, count - 1) * stride;
-      each[i] = 0.0f;
-    }
+    Vector each[4] = {};
+    // Past the last row, the last row is repeated.
+    for (Index i = 0; i < 4; i++) row[i] = rows + std::min(j + i, count - 1) * stride;
     Index c = 0;
     for (; c + lanes <= width; c += lanes) {
       CK_UNROLL
@@ -79,12 +75,7 @@ CK_INLINE void addStep(Vector (&each)[Lefts][4], const InnerProducts &p, Index k
 
 template <int Lefts, int Rights>
 void innerTile(const InnerProducts &p, Index k, Index j) {
-  Vector each[Lefts][4];
-  CK_UNROLL
-  for (int a = 0; a < Lefts; a++) {
-    CK_UNROLL
-    for (int b = 0; b < 4; b++) each[a][b] = 0.0f;
-  }
+  Vector each[Lefts][4] = {};
   Index c = 0;
   BlockPrefetch::Stream stream = p.prefetch->take(p.width / lanes);
   for (; c + lanes <= p.width; c += lanes) {
@@ -125,5 +116,4 @@ CK_INLINE void compute(const InnerProducts &p) {
   }
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -1,4 +1,4 @@
-// What the kernels use from outside of them, and the vector code that they are compiled for.
+// What the kernels include, and the vector code that they are compiled for.
 //
 // Kernels include other kernels and this header alone, which must come before the instructions of a vector code are
 // enabled: inline functions of the standard library that were compiled with them would be linked into code for every
@@ -28,7 +28,7 @@
 #include "Runtime/Scratch.hpp"
 #include "Runtime/Threads.hpp"
 
-// Without a vector code of the source file's, as an editor compiles a header, the portable one.
+// A header that is compiled alone, as in an editor, is compiled for the portable code.
 #ifndef CK_CODE
 #define CK_CODE portable
 #define CK_LANES 4

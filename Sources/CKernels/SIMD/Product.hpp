@@ -3,8 +3,7 @@
 
 #include "SIMD/BlockPrefetch.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// One term of a product: element (i, c) gains the sum over k < count of left(i, k) * right(k, c), where
 /// left(i, k) = left[i * leftRow + k * leftInner] and right(k, c) = right[k * rightRow + c].
@@ -37,11 +36,11 @@ constexpr int tileRows(int width) {
   return width == 1 ? 8 : 12 / width;
 }
 
-// The multiplications that a processor completes in the latency of one.
+// Independent multiplications that a processor starts while one completes.
 constexpr int fewSums = 4;
 
-/// The addresses of the next factors of a tile's rows. Many rows that are not adjacent have an address for every four of
-/// them: from a single one each would be reached by an addition that depends on the one before.
+/// The addresses of the next left factors of a tile's rows. With many rows that are not adjacent there is one address for
+/// every four rows: computed from a single address, each would depend on the one before.
 template <int Rows, bool UnitRow>
 struct LeftRows {
   static constexpr int reached = UnitRow || Rows <= 8 ? Rows : 4;
@@ -52,7 +51,7 @@ struct LeftRows {
     CK_UNROLL
     for (int i = 0; i < Rows; i += reached) {
       first[i / reached] = term.left + (row + i) * step;
-      // Keeps the compiler from computing one from another.
+      // Keeps the compiler from computing one address from another.
       if (Rows > reached) asm("" : "+r"(first[i / reached]));
     }
   }
@@ -71,7 +70,7 @@ CK_INLINE void addTerm(
   LeftRows<Rows, UnitRow> left(term, row);
   const float *right = term.right + column;
   const Index inner = term.leftInner, rightRow = term.rightRow;
-  // Where the loads limit the speed, nothing is prefetched.
+  // A tile whose speed is limited by loads does not prefetch.
   constexpr bool fetches = Rows + Width + 2 <= Rows * Width;
   BlockPrefetch::Stream stream = fetches && prefetch ? prefetch->take(term.count) : BlockPrefetch::Stream::none(right);
   auto add = [&](Vector(&to)[Rows][Width]) __attribute__((always_inline)) {
@@ -90,22 +89,13 @@ CK_INLINE void addTerm(
   };
   Index k = term.count;
   if constexpr (Rows * Width <= fewSums) {
-    // So few sums would wait for their own latency: every other term goes to a second set of sums.
-    Vector others[Rows][Width];
-    CK_UNROLL
-    for (int i = 0; i < Rows; i++) {
-      CK_UNROLL
-      for (int w = 0; w < Width; w++) others[i][w] = 0.0f;
-    }
+    // With few sums each addition would wait for the one before: a second set of sums takes every other term.
+    Vector others[Rows][Width] = {};
     for (; k > 1; k -= 2) {
       add(sums);
       add(others);
     }
-    CK_UNROLL
-    for (int i = 0; i < Rows; i++) {
-      CK_UNROLL
-      for (int w = 0; w < Width; w++) sums[i][w] += others[i][w];
-    }
+    forEachOf<Rows, Width>([&](int i, int w) { sums[i][w] += others[i][w]; });
   }
   for (; k > 0; k--) add(sums);
 }
@@ -113,12 +103,7 @@ CK_INLINE void addTerm(
 /// One tile; with Part (and a width of 1) it has `part` < lanes columns.
 template <int Rows, int Width, bool Part>
 void tile(const Product &product, Index row, Index column, Index part) {
-  Vector sums[Rows][Width];
-  CK_UNROLL
-  for (int i = 0; i < Rows; i++) {
-    CK_UNROLL
-    for (int w = 0; w < Width; w++) sums[i][w] = 0.0f;
-  }
+  Vector sums[Rows][Width] = {};
   for (int t = 0; t < product.termCount; t++) {
     if (product.terms[t].leftRow == 1)
       addTerm<Rows, Width, Part, true>(sums, product.terms[t], row, column, part, product.prefetch);
@@ -126,23 +111,16 @@ void tile(const Product &product, Index row, Index column, Index part) {
       addTerm<Rows, Width, Part, false>(sums, product.terms[t], row, column, part, product.prefetch);
   }
   if (product.diagonal) {
-    CK_UNROLL
-    for (int i = 0; i < Rows; i++) {
-      CK_UNROLL
-      for (int w = 0; w < Width; w++)
-        sums[i][w] += product.diagonal[row + i] *
-                      loadTile<Part>(product.base + (row + i) * product.baseRow + column + w * lanes, part);
-    }
+    forEachOf<Rows, Width>([&](int i, int w) {
+      sums[i][w] += product.diagonal[row + i] *
+                    loadTile<Part>(product.base + (row + i) * product.baseRow + column + w * lanes, part);
+    });
   }
-  CK_UNROLL
-  for (int i = 0; i < Rows; i++) {
-    CK_UNROLL
-    for (int w = 0; w < Width; w++) {
-      float *out = product.out + (row + i) * product.outRow + column + w * lanes;
-      if (product.accumulates) sums[i][w] += loadTile<Part>(out, part);
-      storeTile<Part>(out, sums[i][w], part);
-    }
-  }
+  forEachOf<Rows, Width>([&](int i, int w) {
+    float *out = product.out + (row + i) * product.outRow + column + w * lanes;
+    if (product.accumulates) sums[i][w] += loadTile<Part>(out, part);
+    storeTile<Part>(out, sums[i][w], part);
+  });
 }
 
 using Tile = void (*)(const Product &, Index row, Index column, Index part);
@@ -183,5 +161,4 @@ CK_INLINE void compute(const Product &product) {
   if (part > 0) strip<1, true>(product, column + registers * lanes, part);
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -1,10 +1,9 @@
 // Sums and maxima of rows of floats.
 #pragma once
 
-#include "SIMD/Vector.hpp"
+#include "SIMD/Loops.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 /// The sum of all lanes by halves, of which many can be computed in parallel.
 CK_INLINE float sumByHalves(Vector v) {
@@ -37,9 +36,9 @@ CK_INLINE float meanSquare(const float *x, Index width) {
 
 CK_INLINE float innerProduct(const float *a, const float *b, Index width) {
   Vector total = 0.0f;
-  Index at = 0;
-  for (; at + lanes <= width; at += lanes) total += load(a + at) * load(b + at);
-  if (at < width) total += loadPart(a + at, width - at) * loadPart(b + at, width - at);
+  forEachRegister(0, width, [&](auto isPart, Index c, Index count) {
+    total += loadTile<isPart>(a + c, count) * loadTile<isPart>(b + c, count);
+  });
   return sum(total);
 }
 
@@ -59,11 +58,8 @@ CK_INLINE float maximumOf(const float *x, Index width) {
 /// Whether all elements are finite: only then the product of each with zero is zero.
 CK_INLINE bool areFinite(const float *x, Index width) {
   Vector zeros = 0.0f;
-  Index c = 0;
-  for (; c + lanes <= width; c += lanes) zeros += load(x + c) * 0.0f;
-  if (c < width) zeros += loadPart(x + c, width - c) * 0.0f;
+  forEachRegister(0, width, [&](auto isPart, Index c, Index count) { zeros += loadTile<isPart>(x + c, count) * 0.0f; });
   return sum(zeros) == 0;
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

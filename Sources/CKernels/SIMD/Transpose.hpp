@@ -3,8 +3,7 @@
 
 #include "SIMD/Vector.hpp"
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 template <std::size_t... I>
 CK_INLINE Vector interleaveLow(Vector a, Vector b, std::index_sequence<I...>) {
@@ -152,5 +151,4 @@ inline void transpose(
   }
 }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

@@ -6,8 +6,7 @@
 #define CK_INLINE inline __attribute__((always_inline))
 #define CK_UNROLL _Pragma("clang loop unroll(full)")
 
-namespace ckernels {
-namespace CK_CODE {
+namespace ckernels::CK_CODE {
 
 using Index = std::ptrdiff_t;
 
@@ -16,6 +15,17 @@ typedef float Vector __attribute__((ext_vector_type(CK_LANES)));
 typedef float UnalignedVector __attribute__((ext_vector_type(CK_LANES), aligned(4)));
 typedef float Quad __attribute__((ext_vector_type(4)));
 typedef float UnalignedQuad __attribute__((ext_vector_type(4), aligned(4)));
+
+/// Calls `body(i, j)` for i < Rows and j < Columns, unrolled.
+template <int Rows, int Columns, class Body>
+CK_INLINE void forEachOf(const Body &body) {
+  CK_UNROLL
+  for (int i = 0; i < Rows; i++) {
+    CK_UNROLL
+    for (int j = 0; j < Columns; j++) [[clang::always_inline]]
+      body(i, j);
+  }
+}
 
 CK_INLINE Vector load(const float *p) { return *reinterpret_cast<const UnalignedVector *>(p); }
 CK_INLINE void store(float *p, Vector v) { *reinterpret_cast<UnalignedVector *>(p) = v; }
@@ -66,6 +76,14 @@ CK_INLINE void storeTile(float *p, Vector v, Index count) {
     storePart(p, v, count);
   else
     store(p, v);
+}
+
+/// With Part zero in the lanes from `count` on.
+template <bool Part>
+CK_INLINE Vector firstOf(Vector v, Index count) {
+  if constexpr (Part)
+    for (Index i = count; i < lanes; i++) v[i] = 0.0f;
+  return v;
 }
 
 CK_INLINE float sum(Vector v) {
@@ -122,5 +140,4 @@ CK_INLINE Vector exponential(Vector x) {
 /// 1 / (1 + e^-x).
 CK_INLINE Vector logistic(Vector x) { return 1.0f / (1.0f + exponential(-x)); }
 
-}  // namespace CK_CODE
-}  // namespace ckernels
+}  // namespace ckernels::CK_CODE

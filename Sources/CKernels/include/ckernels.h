@@ -14,13 +14,10 @@
 //
 // A kernel returns false, having written nothing, if a size is impossible (m < 1, n < m, C < 1, or a negative count) or
 // its scratch memory cannot be allocated. Scratch memory is kept by the calling thread and reused.
-#ifndef WIDEBAND_CKERNELS_H
-#define WIDEBAND_CKERNELS_H
+#pragma once
 
 #include "ckernels_connection.h"
 #include "ckernels_decoding.h"
 #include "ckernels_layers.h"
 #include "ckernels_optimizer.h"
 #include "ckernels_runtime.h"
-
-#endif

@@ -1,6 +1,5 @@
 // Generalized Hyper-Connections (arXiv 2511.11238), forward and backward. Conventions: ckernels.h.
-#ifndef WIDEBAND_CKERNELS_CONNECTION_H
-#define WIDEBAND_CKERNELS_CONNECTION_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,8 +32,8 @@ typedef struct ck_connection {
   float *projections;
 } ck_connection;
 
-/// The floats that the forward pass over so many tokens saves in `projections`: of each slot its 2m + n projections
-/// before the norm, and the norm's factor. 0 for a static connection, and where slots are so narrow that this would be
+/// The number of floats that the forward pass over `tokens` tokens saves in `projections`: for each slot its 2m + n
+/// projections before the norm, and the norm's factor. 0 for a static connection, and where slots are so narrow that this would be
 /// several times the state. Their layout depends on the vector code in use.
 int64_t ck_connection_projection_count(const ck_connection *connection, int64_t tokens);
 
@@ -85,5 +84,4 @@ bool ck_connection_backward(const ck_connection_backward_args *args, int threads
 
 #ifdef __cplusplus
 }
-#endif
 #endif

@@ -1,7 +1,6 @@
 // Decoding: matrix products and sublayers of a few rows with weights of floats or quantized, and the choice of a token.
 // Conventions: ckernels.h.
-#ifndef WIDEBAND_CKERNELS_DECODING_H
-#define WIDEBAND_CKERNELS_DECODING_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -169,5 +168,4 @@ bool ck_sample(const ck_sample_args *args, int threads);
 
 #ifdef __cplusplus
 }
-#endif
 #endif

@@ -1,6 +1,5 @@
 // The layers of a transformer between its matrix products, forward and backward. Conventions: ckernels.h.
-#ifndef WIDEBAND_CKERNELS_LAYERS_H
-#define WIDEBAND_CKERNELS_LAYERS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -198,5 +197,4 @@ bool ck_expert_row_products(const ck_expert_row_products_args *args, int threads
 
 #ifdef __cplusplus
 }
-#endif
 #endif

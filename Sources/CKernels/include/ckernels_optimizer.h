@@ -1,6 +1,5 @@
 // AdamW and the norm of the gradients. Conventions: ckernels.h.
-#ifndef WIDEBAND_CKERNELS_OPTIMIZER_H
-#define WIDEBAND_CKERNELS_OPTIMIZER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,5 +43,4 @@ bool ck_gradient_norm(const ck_gradient_norm_args *args, int threads);
 
 #ifdef __cplusplus
 }
-#endif
 #endif

@@ -1,6 +1,5 @@
 // The processor: its vector codes, the worker team of a thread, and the speed of its memory.
-#ifndef WIDEBAND_CKERNELS_RUNTIME_H
-#define WIDEBAND_CKERNELS_RUNTIME_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,5 +41,4 @@ bool ck_use_vector_code(const char *name);
 
 #ifdef __cplusplus
 }
-#endif
 #endif

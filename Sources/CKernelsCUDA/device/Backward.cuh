@@ -6,8 +6,7 @@
 //     q^T H                           the gradient of the folded maps
 //
 // where q is the gradient of the projections times 1 / root mean square.
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 template <bool IsWhole, bool HasPrevious>
 struct Backward {
@@ -19,42 +18,25 @@ struct Backward {
   static constexpr int tableSecond = shape.usesTensorCores ? roundUp(columns, 16) : second;
   static constexpr int width = shape.usesTensorCores ? tableSecond + roundUp(mixed, 16) : second + mixed;
 
-  /// A thread's part of the maps' gradients, in registers across tokens where there are enough.
-  typedef float MapSums[tensor::mapRows][tensor::warpTiles][4];
-
   const BackwardArguments &arguments;
   unsigned char *const shared;
   float *const products, *const squares, *const diagonal;
-  float *mapSums, *coefficientSums;
   const Table table;
+  const GradientSums parameters;
 
   WB_DEVICE explicit Backward(const BackwardArguments &arguments)
       : arguments(arguments), shared(sharedMemory()), products(reinterpret_cast<float *>(shared + layout.products)),
         squares(reinterpret_cast<float *>(shared + layout.squares)),
         diagonal(reinterpret_cast<float *>(shared + layout.diagonal)),
-        table{shared + layout.products, layout.productRow * 4} {
-    mapSums = coefficientSums = nullptr;
-  }
-
-  WB_DEVICE float *globalSums() const { return arguments.sums + (long long)blockIndex() * shape.sumCount(); }
+        table{shared + layout.products, layout.productRow * 4},
+        parameters(arguments, shared + layout.tableSums, shared + layout.mapSums) {}
 
   WB_DEVICE void prepare() {
     if constexpr (shape.usesTensorCores) {
       clear(shared + layout.zeros, shape.row());
       if constexpr (IsWhole && shape.isDynamic) foldMaps<columns>(shared + layout.maps, arguments.connection, 0);
     }
-    if constexpr (IsWhole) {
-      mapSums = globalSums();
-      coefficientSums = mapSums + shape.mapCount();
-      if constexpr (WB_SHARED_SUMS) {
-        coefficientSums = reinterpret_cast<float *>(shared + layout.tableSums);
-        if constexpr (!shape.keepsMapsInRegisters()) mapSums = reinterpret_cast<float *>(shared + layout.mapSums);
-      }
-      for (int i = threadIndex(); i < shape.sumCount() - shape.mapCount(); i += threads) coefficientSums[i] = 0.0f;
-      if constexpr (!shape.keepsMapsInRegisters())
-        for (int i = threadIndex(); i < shape.mapCount(); i += threads) mapSums[i] = 0.0f;
-      waitForBlock();
-    }
+    if constexpr (IsWhole) parameters.clear();
   }
 
   WB_DEVICE void fetch(unsigned char *stage, long long token) {
@@ -98,7 +80,8 @@ struct Backward {
       if (columnWarp == across - 1)
         tensor::innerProducts<(m + 7) / 8, false>(
             gradient, rowWarp, share, 0, [=](int column) { return column < m ? output + column * shape.row() : zeros; },
-            squares, [this](int share, int row, int column, float value) {
+            squares,
+            [this](int share, int row, int column, float value) {
               if (column < m) products[(share * n + row) * layout.productRow + second + mixed + column] = value;
             });
     } else {
@@ -127,13 +110,13 @@ struct Backward {
       const int column = lane + 32 * i, at = slot * columns + column;
       if (column >= columns) continue;
       const float gradient = innerProduct(products, layout.productRow, slot, second + column);
-      coefficientSums[at] += gradient;
+      parameters.coefficients[at] += gradient;
       values[i] = tableValue(weights.staticReadCarry, weights.staticWrite, slot, column);
       if constexpr (shape.isDynamic) {
         const float dot = innerProduct(products, layout.productRow, slot, column);
         const float scale = tableValue(weights.readCarryScale, weights.writeScale, slot, column);
         const float t = boundedTanh(inverse * dot);
-        coefficientSums[shape.tableCount() + at] += gradient * t;
+        parameters.coefficients[shape.tableCount() + at] += gradient * t;
         values[i] += scale * t;
         q[i] = gradient * scale * (1.0f - t * t) * inverse;
         along += q[i] * dot;
@@ -147,8 +130,7 @@ struct Backward {
       if (column < width - tableSecond) table.set(slot, tableSecond + column, column < mixed ? values[i] : 0.0f);
     }
     if constexpr (shape.isDynamic) {
-#pragma unroll
-      for (int mask = 16; mask > 0; mask /= 2) along += fromLane(along, mask);
+      along = sumOfLanes(along);
       if (lane == 0) diagonal[slot] = -along * inverse * inverse * (1.0f / float(C));
     }
   }
@@ -158,16 +140,8 @@ struct Backward {
   WB_DEVICE void finishState(unsigned char *stage, long long token, MapSums &sums) {
     unsigned char *state = stage + layout.state;
     Element *result = static_cast<Element *>(arguments.stateGradient) + token * n * C;
+    parameters.addMaps(sums, table, state);
     if constexpr (shape.usesTensorCores) {
-      if constexpr (shape.isDynamic) {
-        tensor::accumulateMaps(sums, table.memory, table.row, 0, [=](int r) { return state + r * shape.row(); });
-        if constexpr (!shape.keepsMapsInRegisters()) {
-          tensor::forEachMapSum(sums, [this](int column, int c, float &sum) {
-            mapSums[column * C + c] += sum;
-            sum = 0.0f;
-          });
-        }
-      }
       const unsigned char *zeros = shared + layout.zeros, *maps = shared + layout.maps;
       constexpr int skipped = shape.isDynamic ? 0 : tableSecond;
       auto right = [=](int r) {
@@ -190,14 +164,13 @@ struct Backward {
       waitForBlock();
       storeRows<n>(result, state);
     } else {
-      addMaps(state);
       plain::forEachTile<n>([=](int row, int c) {
         float sums[4][vector] = {};
         if constexpr (shape.isDynamic) addNorm(sums, state, row, c);
         plain::accumulate<n, mixed>(
             sums, row, c, [=](int r, int i) { return table(r, tableSecond + i); },
             [=](int i) { return rowAt(stage, i); });
-        plain::emitTile<n>(sums, row, c, [=](int r, int c, const float (&values)[vector]) {
+        plain::emitTile<n>(sums, row, c, [=](int r, int c, const float(&values)[vector]) {
           storeVector(result + r * C + c, values);
           if constexpr (HasPrevious) storeVector(rowAt(shared + layout.stateGradient, r) + c, values);
         });
@@ -221,44 +194,16 @@ struct Backward {
     }
   }
 
-  /// The maps' gradients of a token, without tensor cores.
-  WB_DEVICE void addMaps(const unsigned char *state) {
-    if constexpr (!shape.isDynamic) return;
-    plain::forEachTile<columns>([=](int column, int c) {
-      float sums[4][vector] = {};
-      plain::accumulate<columns, n>(
-          sums, column, c, [=](int k, int slot) { return table(slot, k); }, [=](int i) { return rowAt(state, i); });
-      plain::emitTile<columns>(sums, column, c, [=](int k, int c, const float (&values)[vector]) {
-#pragma unroll
-        for (int v = 0; v < vector; v++) mapSums[k * C + c + v] += values[v];
-      });
-    });
-  }
-
   /// The gradient of the previous sublayer's output from that of the state after it. `spare`: rows for it.
   WB_DEVICE void finishPrevious(
       const unsigned char *stage, const unsigned char *gradient, unsigned char *spare, long long token) {
     Element *result = static_cast<Element *>(arguments.previousOutputGradient) + token * m * C;
-    if constexpr (shape.usesTensorCores) {
-      tensor::combine<m, n / 16>(
-          stage + layout.savedWrite, shape.savedWriteRow(), [=](int r) { return gradient + r * shape.row(); },
-          [=](int r, int c, float first, float second) {
-            *reinterpret_cast<unsigned *>(spare + r * shape.row() + c * 2) = roundedPair(first, second);
-          });
-      waitForBlock();
-      storeRows<m>(result, spare);
-    } else {
-      auto savedWrite = [=](int r, int i) {
-        return toFloat(reinterpret_cast<const Element *>(stage + layout.savedWrite + r * shape.savedWriteRow())[i]);
-      };
-      plain::forEachTile<m>([=](int row, int c) {
-        float sums[4][vector] = {};
-        plain::accumulate<m, n>(sums, row, c, savedWrite, [=](int i) { return rowAt(gradient, i); });
-        plain::emitTile<m>(sums, row, c, [=](int r, int c, const float (&values)[vector]) {
-          storeVector(result + r * C + c, values);
-        });
-      });
-    }
+    auto savedWrite = [=](int r, int i) {
+      return toFloat(reinterpret_cast<const Element *>(stage + layout.savedWrite + r * shape.savedWriteRow())[i]);
+    };
+    combineRows<m, n>(
+        stage + layout.savedWrite, shape.savedWriteRow(), savedWrite, gradient, shared + layout.zeros, result,
+        shape.usesTensorCores ? spare : nullptr);
   }
 
   WB_DEVICE void runToken(unsigned char *stage, long long token, MapSums &sums) {
@@ -279,38 +224,12 @@ struct Backward {
   WB_DEVICE void run() {
     prepare();
     MapSums sums = {};
-    unsigned char *stage = shared, *other = shared + (WB_BACKWARD_STAGES - 1) * layout.stage;
-    const int step = blockCount();
-    if (WB_BACKWARD_STAGES == 2 && blockIndex() < arguments.tokens) fetch(stage, blockIndex());
-    endCopies();
-    for (long long token = blockIndex(); token < arguments.tokens; token += step) {
-      const long long following = WB_BACKWARD_STAGES == 2 ? token + step : token;
-      if (following < arguments.tokens) fetch(other, following);
-      endCopies();
-      waitForCopies<WB_BACKWARD_STAGES - 1>();
-      waitForBlock();
-      runToken(stage, token, sums);
-      waitForBlock();
-      unsigned char *const done = stage;
-      stage = other;
-      other = done;
-    }
-    if constexpr (IsWhole) deliver(sums);
-  }
-
-  /// Stores the block's sums for the reduction.
-  WB_DEVICE void deliver(MapSums &sums) {
-    float *target = globalSums();
-    if constexpr (shape.keepsMapsInRegisters())
-      tensor::forEachMapSum(sums, [=](int column, int c, float sum) { target[column * C + c] = sum; });
-    if constexpr (WB_SHARED_SUMS) {
-      if constexpr (!shape.keepsMapsInRegisters())
-        for (int i = threadIndex(); i < shape.mapCount(); i += threads) target[i] = mapSums[i];
-      for (int i = threadIndex(); i < shape.sumCount() - shape.mapCount(); i += threads)
-        target[shape.mapCount() + i] = coefficientSums[i];
-    }
+    auto fetchToken = [this](unsigned char *stage, long long token) { fetch(stage, token); };
+    forEachToken<WB_BACKWARD_STAGES>(
+        shared, layout.stage, arguments.tokens, fetchToken,
+        [&](unsigned char *stage, long long token) { runToken(stage, token, sums); });
+    if constexpr (IsWhole) parameters.deliver(sums);
   }
 };
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

@@ -1,38 +1,12 @@
 // Attention of a few new positions over the KV cache of their sequence. A block has some queries of one key head and one
 // range of the positions; it normalizes and rotates its queries and the new keys of its range. The last block of those with
 // the same queries combines their partial softmaxes.
-namespace ckernels {
-namespace cuda {
-namespace attention {
+#include "DecodingLayout.cuh"
+#include "Device.cuh"
+#include "Numbers.cuh"
+#include "PartialSoftmax.cuh"
 
-constexpr AttentionShape shape(WB_HEAD, WB_FORMAT, WB_ELEMENT_BYTES, WB_QUERIES);
-constexpr int warps = shape.warps, threads = shape.threads, head = WB_HEAD, queries = WB_QUERIES;
-constexpr int channels = shape.channels(), lanes = shape.lanes(), loads = shape.loads;
-constexpr int together = 32 / lanes;  ///< positions in one load of a warp
-/// The initial value of a largest score: finite, so that differences are.
-constexpr float lowest = -1e30f;
-
-template <int Format>
-struct StoredAs {
-  typedef float Type;
-};
-template <>
-struct StoredAs<bfloat16Format> {
-  typedef BFloat16 Type;
-};
-template <>
-struct StoredAs<int8Format> {
-  typedef signed char Type;
-};
-typedef StoredAs<WB_FORMAT>::Type Stored;
-
-WB_DEVICE float valueOf(float x) { return x; }
-WB_DEVICE float valueOf(BFloat16 x) { return toFloat(x); }
-WB_DEVICE float valueOf(signed char x) { return float(x); }
-
-WB_DEVICE void store(float &to, float value) { to = value; }
-WB_DEVICE void store(BFloat16 &to, float value) { assign(to, value); }
-WB_DEVICE void store(signed char &to, float value) { to = (signed char)(nearest(value)); }
+namespace ckernels::cuda::attention {
 
 class Attention {
   const AttentionArguments &arguments;
@@ -79,13 +53,11 @@ class Attention {
   }
 
   /// A warp's head of a row, normalized, rotated by the angles of its position, and multiplied by `scale`.
-  WB_DEVICE void turn(const float *from, const float *gain, int row, float scale, float *to) const {
+  WB_DEVICE void normalizeAndRotate(const float *from, const float *gain, int row, float scale, float *to) const {
     constexpr int half = head / 2;
     float squares = 0.0f;
     for (int c = lane; c < head; c += 32) squares += from[c] * from[c];
-#pragma unroll
-    for (int mask = 16; mask > 0; mask /= 2) squares += fromLane(squares, mask);
-    scale *= inverseRoot(squares / float(head) + arguments.epsilon);
+    scale *= inverseRoot(sumOfLanes(squares) / float(head) + arguments.epsilon);
     const float *cosine = arguments.cosine + (long long)(firstRow + row) * head;
     const float *sine = arguments.sine + (long long)(firstRow + row) * head;
     for (int c = lane; c < half; c += 32) {
@@ -98,18 +70,17 @@ class Attention {
   WB_DEVICE long long placeOf(int position) const { return keyHead * sequence->capacity + position; }
 
   /// A warp stores a head's key or value of one position in the cache.
-  WB_DEVICE void keep(const float *from, bool isKey, int position) const {
+  WB_DEVICE void storeKV(const float *from, bool isKey, int position) const {
     Stored *to = static_cast<Stored *>(isKey ? sequence->keys : sequence->values) + placeOf(position) * head;
     float inverse = 1.0f;
     if (WB_FORMAT == int8Format) {
       float largest = 0.0f;
       for (int c = lane; c < head; c += 32) largest = maximum(largest, magnitude(from[c]));
-#pragma unroll
-      for (int mask = 16; mask > 0; mask /= 2) largest = maximum(largest, fromLane(largest, mask));
+      largest = maximumOfLanes(largest);
       inverse = largest > 1e-35f ? 127.0f / largest : 0.0f;
       if (lane == 0) (isKey ? sequence->keyScales : sequence->valueScales)[placeOf(position)] = largest / 127.0f;
     }
-    for (int c = lane; c < head; c += 32) store(to[c], from[c] * inverse);
+    for (int c = lane; c < head; c += 32) assign(to[c], from[c] * inverse);
   }
 
   /// Stores queries in shared memory, times log2(e) / sqrt(hd), and the new keys and values of the range in the cache. Blocks
@@ -119,9 +90,9 @@ class Attention {
       float *to = scaled + each * head;
       if (rowOf(each) < sequence->rows) {
         const int place = keyHead * group + (firstQuery + each) % group;
-        turn(
-            projectedAt(rowOf(each), place), arguments.queryNorm, rowOf(each),
-            1.44269504f * inverseRoot(float(head)), to);
+        normalizeAndRotate(
+            projectedAt(rowOf(each), place), arguments.queryNorm, rowOf(each), 1.44269504f * inverseRoot(float(head)),
+            to);
       } else {
         for (int c = lane; c < head; c += 32) to[c] = 0.0f;
       }
@@ -129,10 +100,10 @@ class Attention {
     for (int position = (begin > start ? begin : start) + warp; position < end; position += warps) {
       const int row = position - start, place = arguments.heads + keyHead;
       float *key = keyOfWarp + warp * head;
-      turn(projectedAt(row, place), arguments.keyNorm, row, 1.0f, key);
+      normalizeAndRotate(projectedAt(row, place), arguments.keyNorm, row, 1.0f, key);
       waitForWarp();
-      keep(key, true, position);
-      keep(projectedAt(row, place + arguments.keyHeads), false, position);
+      storeKV(key, true, position);
+      storeKV(projectedAt(row, place + arguments.keyHeads), false, position);
       waitForWarp();
     }
   }
@@ -153,15 +124,11 @@ class Attention {
 #pragma unroll
     for (int i = 0; i < loads; i++)
 #pragma unroll
-      for (int j = 0; j < channels; j++) values[i][j] = valueOf(pieces[i].at[j]);
+      for (int j = 0; j < channels; j++) values[i][j] = toFloat(pieces[i].at[j]);
   }
 
-  /// A lane's partial softmax: the sums of its channels over its positions, and their largest score and total.
-  struct Found {
-    float values[queries][channels], largest[queries], total[queries];
-  };
-
-  WB_DEVICE void attend(Found &found) const {
+  /// A lane's partial softmax of its positions.
+  WB_DEVICE void attend(PartialSoftmax &partial) const {
     const int c = lane % lanes * channels;
     for (int first = begin + warp * together * loads; first < end; first += warps * together * loads) {
       float keys[loads][channels], values[loads][channels], keyScales[loads], valueScales[loads];
@@ -180,61 +147,23 @@ class Attention {
 #pragma unroll
         for (int j = 0; j < channels; j++) query[j] = c < head ? scaled[each * head + c + j] : 0.0f;
         const int seen = start + rowOf(each) + 1, limit = seen < end ? seen : end;
-        float most = found.largest[each];
+        float most = partial.largest[each];
 #pragma unroll
         for (int i = 0; i < loads; i++) {
           float score = 0.0f;
 #pragma unroll
           for (int j = 0; j < channels; j++) score += query[j] * keys[i][j];
-#pragma unroll
-          for (int mask = lanes / 2; mask > 0; mask /= 2) score += fromLane(score, mask);
+          score = sumOfLanes<lanes>(score);
           scores[i] = own + i * together < limit ? score * keyScales[i] : 2 * lowest;
           most = maximum(most, scores[i]);
         }
-        const float keeps = powerOfTwo(found.largest[each] - most);
-        found.largest[each] = most;
-        found.total[each] *= keeps;
-#pragma unroll
-        for (int j = 0; j < channels; j++) found.values[each][j] *= keeps;
-#pragma unroll
-        for (int i = 0; i < loads; i++) {
-          const float share = powerOfTwo(scores[i] - most);
-          found.total[each] += share;
-#pragma unroll
-          for (int j = 0; j < channels; j++) found.values[each][j] += share * valueScales[i] * values[i][j];
-        }
-      }
-    }
-  }
-
-  /// Combines the partial softmaxes of a warp's lanes and stores the result in shared memory.
-  WB_DEVICE void leave(Found &found) const {
-    const int c = lane % lanes * channels;
-#pragma unroll
-    for (int each = 0; each < queries; each++) {
-#pragma unroll
-      for (int mask = lanes; mask < 32; mask *= 2) {
-        const float other = fromLane(found.largest[each], mask), most = maximum(other, found.largest[each]);
-        const float keeps = powerOfTwo(found.largest[each] - most), takes = powerOfTwo(other - most);
-        found.largest[each] = most;
-        found.total[each] = found.total[each] * keeps + fromLane(found.total[each], mask) * takes;
-#pragma unroll
-        for (int j = 0; j < channels; j++)
-          found.values[each][j] = found.values[each][j] * keeps + fromLane(found.values[each][j], mask) * takes;
-      }
-      const int place = warp * queries + each;
-      if (lane < lanes && c < head)
-#pragma unroll
-        for (int j = 0; j < channels; j++) sums[place * head + c + j] = found.values[each][j];
-      if (lane == 0) {
-        extremes[place * 2] = found.largest[each];
-        extremes[place * 2 + 1] = found.total[each];
+        partial.add(each, most, scores, valueScales, values);
       }
     }
   }
 
   /// Combines the partial softmaxes of the warps and stores the result for the block that is last.
-  WB_DEVICE void hand() const {
+  WB_DEVICE void combineWarps() const {
     const long long place = (long long)task * arguments.splits + split;
     for (int i = threadIndex(); i < queries * head; i += threads) {
       const int each = i / head, c = i % head;
@@ -257,20 +186,16 @@ class Attention {
   }
 
   /// Combines the partial softmaxes of all ranges: [R, heads, hd].
-  WB_DEVICE void join() const {
+  WB_DEVICE void combineRanges() const {
     const long long place = (long long)task * arguments.splits;
     const int ranges = ceiling(start + sequence->rows, ceiling(start + sequence->rows, arguments.splits));
     if (warp < queries) {
       // A lane has a range; there are never more ranges than lanes.
       const float *extreme = arguments.extremes + ((place + lane) * queries + warp) * 2;
       const float largest = lane < ranges ? fromOtherBlocks(extreme) : lowest;
-      float most = largest;
-#pragma unroll
-      for (int mask = 16; mask > 0; mask /= 2) most = maximum(most, fromLane(most, mask));
+      const float most = maximumOfLanes(largest);
       const float share = lane < ranges ? powerOfTwo(largest - most) : 0.0f;
-      float total = lane < ranges ? share * fromOtherBlocks(extreme + 1) : 0.0f;
-#pragma unroll
-      for (int mask = 16; mask > 0; mask /= 2) total += fromLane(total, mask);
+      const float total = sumOfLanes(lane < ranges ? share * fromOtherBlocks(extreme + 1) : 0.0f);
       shares[lane * queries + warp] = share / total;
     }
     waitForBlock();
@@ -283,11 +208,11 @@ class Attention {
         sum += shares[other * queries + each] * fromOtherBlocks(arguments.sums + (place + other) * queries * head + i);
       const long long row = firstRow + rowOf(each);
       const int own = keyHead * group + (firstQuery + each) % group;
-      assign(static_cast<Element *>(arguments.attended)[(row * arguments.heads + own) * head + c], sum);
+      assign(static_cast<Element *>(arguments.attentionOutput)[(row * arguments.heads + own) * head + c], sum);
     }
   }
 
-public:
+ public:
   WB_DEVICE explicit Attention(const AttentionArguments &arguments) : arguments(arguments) { locate(); }
 
   WB_DEVICE void run() const {
@@ -295,13 +220,11 @@ public:
     if (begin < end) {
       prepare();
       waitForBlock();
-      Found found = {};
-#pragma unroll
-      for (int each = 0; each < queries; each++) found.largest[each] = lowest;
-      attend(found);
-      leave(found);
+      PartialSoftmax partial;
+      attend(partial);
+      partial.combineLanes(sums, extremes);
       waitForBlock();
-      hand();
+      combineWarps();
     }
     publish();
     waitForBlock();
@@ -309,13 +232,11 @@ public:
     waitForBlock();
     if (*isLast) {
       publish();
-      join();
+      combineRanges();
     }
   }
 };
 
 WB_KERNEL(1) cachedAttention(WB_ARGUMENTS AttentionArguments arguments) { Attention(arguments).run(); }
 
-}  // namespace attention
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda::attention

@@ -1,6 +1,5 @@
 // Coefficients from inner products: norm, tanh, scale and static part. A warp has a row, which is a slot.
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 WB_DEVICE float boundedTanh(float x) { return shape.usesTensorCores ? quickTanh(x) : exactTanh(x); }
 
@@ -91,5 +90,4 @@ struct Table {
   }
 };
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

@@ -2,8 +2,7 @@
 // memory. Compiled on both sides, so it uses no library.
 //
 // Shape letters: R rows, K inputs and N outputs of a weight, hd channels of a head.
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 struct ProductMatrix {
   const void *values;
@@ -38,9 +37,9 @@ struct AttentionArguments {
   AttentionSequence sequences[maximumSequences];
   const float *projected;  ///< queries, keys and values [R, heads + 2 key heads, hd]
   const float *queryNorm, *keyNorm, *cosine, *sine;
-  void *attended;           ///< [R, heads, hd]
-  float *sums, *extremes;   ///< of each task and split: [queries, hd], and [queries, 2] of largest score and total
-  int *counters;            ///< of each task, zero
+  void *attentionOutput;          ///< [R, heads, hd]
+  float *sums, *extremes;  ///< of each task and split: [queries, hd], and [queries, 2] of largest score and total
+  int *counters;           ///< of each task, zero
   int heads, keyHeads, splits;
   float epsilon;
 };
@@ -58,7 +57,8 @@ struct ProductShape {
 
   static constexpr int warps = 8, threads = warps * 32, tile = 16;
 
-  constexpr ProductShape(int format, int elementBytes, int rows) : format(format), elementBytes(elementBytes), rows(rows) {}
+  constexpr ProductShape(int format, int elementBytes, int rows)
+      : format(format), elementBytes(elementBytes), rows(rows) {}
 
   constexpr bool usesTensorCores() const { return elementBytes == 2; }
   constexpr bool isScaled() const { return format >= int8Format; }
@@ -127,5 +127,4 @@ struct AttentionShape {
   }
 };
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

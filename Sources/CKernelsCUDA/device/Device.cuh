@@ -1,13 +1,13 @@
-// The GPU's instructions that the kernels use, each in a function of its own: tests on a processor replace these functions
-// and run the rest unchanged.
+// The GPU's instructions that the kernels use, each in a function of its own: tests on a processor include their own version
+// of these functions first, and run the rest unchanged.
+#ifndef WB_DEVICE
 #define WB_DEVICE __device__ __forceinline__
 /// A kernel of which so many blocks must fit on a multiprocessor.
 #define WB_KERNEL(blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
 /// A kernel's arguments, which stay in constant memory for every kind of indexing.
 #define WB_ARGUMENTS const __grid_constant__
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 WB_DEVICE int threadIndex() { return threadIdx.x; }
 WB_DEVICE int blockIndex() { return blockIdx.x; }
@@ -21,7 +21,6 @@ WB_DEVICE unsigned char *sharedMemory() {
 WB_DEVICE void waitForBlock() { __syncthreads(); }
 WB_DEVICE void waitForWarp() { __syncwarp(); }
 WB_DEVICE float fromLane(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
-
 WB_DEVICE unsigned wordFromLane(unsigned word, int mask) { return __shfl_xor_sync(0xffffffffu, word, mask); }
 
 WB_DEVICE float floatFromBits(unsigned bits) { return __uint_as_float(bits); }
@@ -119,5 +118,5 @@ WB_DEVICE void multiplyAdd(float (&d)[4], const unsigned (&a)[4], const unsigned
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda
+#endif

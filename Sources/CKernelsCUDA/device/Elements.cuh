@@ -1,6 +1,5 @@
 // Elements of the state, and moving rows of them between the GPU's memory and shared memory.
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 /// The kind of connection that this program is for.
 constexpr Shape shape(WB_RATE, WB_SLOTS, WB_WIDTH, WB_ELEMENT_BYTES, WB_DYNAMIC);
@@ -63,5 +62,4 @@ WB_DEVICE void clear(unsigned char *shared, int bytes) {
   for (int i = threadIndex(); i < bytes / 4; i += threads) reinterpret_cast<unsigned *>(shared)[i] = 0;
 }
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

@@ -1,7 +1,6 @@
 // The forward pass: a read, a write, or a write and then the read of the next connection. A block of threads processes one
 // token at a time while the next one is copied to shared memory.
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 template <bool Writes, bool Reads>
 struct Forward {
@@ -13,16 +12,15 @@ struct Forward {
 
   WB_DEVICE explicit Forward(const ForwardArguments &arguments)
       : arguments(arguments), shared(sharedMemory()), products(reinterpret_cast<float *>(shared + layout.products)),
-        squares(reinterpret_cast<float *>(shared + layout.squares)),
-        mix{shared + layout.mix, shape.tableRow(mixed)}, read{shared + layout.read, shape.tableRow(n)} {}
+        squares(reinterpret_cast<float *>(shared + layout.squares)), mix{shared + layout.mix, shape.tableRow(mixed)},
+        read{shared + layout.read, shape.tableRow(n)} {}
 
   /// Prepares what all tokens share: maps, and the padding of tables.
   WB_DEVICE void prepare() {
     clear(shared + layout.mix, layout.nextState - layout.mix);
     if constexpr (shape.usesTensorCores) {
       clear(shared + layout.zeros, shape.row());
-      if constexpr (shape.isDynamic && Writes)
-        foldMaps<mixed>(shared + layout.writerMaps, arguments.writer, m);
+      if constexpr (shape.isDynamic && Writes) foldMaps<mixed>(shared + layout.writerMaps, arguments.writer, m);
       if constexpr (shape.isDynamic && Reads) foldMaps<m>(shared + layout.readerMaps, arguments.reader, 0);
     }
   }
@@ -73,25 +71,11 @@ struct Forward {
         });
     waitForBlock();
     Element *next = static_cast<Element *>(arguments.nextState) + token * n * C;
-    if constexpr (shape.usesTensorCores) {
-      const unsigned char *zeros = shared + layout.zeros;
-      tensor::combine<n, (mixed + 15) / 16>(
-          mix.memory, mix.row, [=](int r) { return r < mixed ? stage + r * shape.row() : zeros; },
-          [=](int r, int c, float first, float second) {
-            *reinterpret_cast<unsigned *>(stage + r * shape.row() + c * 2) = roundedPair(first, second);
-          });
-      waitForBlock();
-      storeRows<n>(next, stage);
-    } else {
-      plain::forEachTile<n>([=](int row, int c) {
-        float sums[4][vector] = {};
-        plain::accumulate<n, mixed>(sums, row, c, mix, [=](int i) { return rowAt(stage, i); });
-        plain::emitTile<n>(sums, row, c, [=](int r, int c, const float (&values)[vector]) {
-          storeVector(next + r * C + c, values);
-          if constexpr (Reads) storeVector(rowAt(shared + layout.nextState, r) + c, values);
-        });
-      });
-    }
+    combineRows<n, mixed>(
+        mix.memory, mix.row, mix, stage, shared + layout.zeros, next,
+        shape.usesTensorCores ? stage
+        : Reads               ? shared + layout.nextState
+                              : nullptr);
     if (arguments.savedWrite) {
       Element *savedWrite = static_cast<Element *>(arguments.savedWrite) + token * m * n;
       for (int i = threadIndex(); i < m * n; i += threads) assign(savedWrite[i], mix(i % n, n + i / n));
@@ -107,51 +91,24 @@ struct Forward {
         [this](int slot, int column, float value) { read.set(column, slot, value); });
     waitForBlock();
     Element *input = static_cast<Element *>(arguments.input) + token * m * C;
-    if constexpr (shape.usesTensorCores) {
-      tensor::combine<m, n / 16>(
-          read.memory, read.row, [=](int r) { return state + r * shape.row(); },
-          [=](int r, int c, float first, float second) {
-            *reinterpret_cast<unsigned *>(spare + r * shape.row() + c * 2) = roundedPair(first, second);
-          });
-      waitForBlock();
-      storeRows<m>(input, spare);
-    } else {
-      plain::forEachTile<m>([=](int row, int c) {
-        float sums[4][vector] = {};
-        plain::accumulate<m, n>(sums, row, c, read, [=](int i) { return rowAt(state, i); });
-        plain::emitTile<m>(sums, row, c, [=](int r, int c, const float (&values)[vector]) {
-          storeVector(input + r * C + c, values);
-        });
-      });
-    }
+    combineRows<m, n>(
+        read.memory, read.row, read, state, shared + layout.zeros, input, shape.usesTensorCores ? spare : nullptr);
   }
 
   WB_DEVICE void run() {
     prepare();
-    unsigned char *stage = shared, *other = shared + (WB_FORWARD_STAGES - 1) * layout.stage;
-    const int step = blockCount();
-    if (WB_FORWARD_STAGES == 2 && blockIndex() < arguments.tokens) fetch(stage, blockIndex());
-    endCopies();
-    for (long long token = blockIndex(); token < arguments.tokens; token += step) {
-      const long long following = WB_FORWARD_STAGES == 2 ? token + step : token;
-      if (following < arguments.tokens) fetch(other, following);
-      endCopies();
-      waitForCopies<WB_FORWARD_STAGES - 1>();
-      waitForBlock();
-      if constexpr (Writes) write(stage, token);
-      if constexpr (Reads) {
-        unsigned char *state = Writes && !shape.usesTensorCores ? shared + layout.nextState : stage;
-        if constexpr (Writes) waitForBlock();
-        // A read alone overwrites the state with its input for the tensor cores, each warp in its own channels.
-        readFrom(state, Writes ? stage + n * shape.row() : stage, token);
-      }
-      waitForBlock();
-      unsigned char *const done = stage;
-      stage = other;
-      other = done;
-    }
+    auto fetchToken = [this](unsigned char *stage, long long token) { fetch(stage, token); };
+    forEachToken<WB_FORWARD_STAGES>(
+        shared, layout.stage, arguments.tokens, fetchToken, [this](unsigned char *stage, long long token) {
+          if constexpr (Writes) write(stage, token);
+          if constexpr (Reads) {
+            unsigned char *state = Writes && !shape.usesTensorCores ? shared + layout.nextState : stage;
+            if constexpr (Writes) waitForBlock();
+            // A read alone overwrites the state with its input for the tensor cores, each warp in its own channels.
+            readFrom(state, Writes ? stage + n * shape.row() : stage, token);
+          }
+        });
   }
 };
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

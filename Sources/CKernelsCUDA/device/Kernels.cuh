@@ -1,6 +1,18 @@
 // The kernels, by the names that the host looks up.
-namespace ckernels {
-namespace cuda {
+#include "Layout.cuh"
+#include "Device.cuh"
+#include "Numbers.cuh"
+#include "Elements.cuh"
+#include "PlainProducts.cuh"
+#include "TensorProducts.cuh"
+#include "Coefficients.cuh"
+#include "Combine.cuh"
+#include "Forward.cuh"
+#include "GradientSums.cuh"
+#include "Backward.cuh"
+#include "Reduction.cuh"
+
+namespace ckernels::cuda {
 
 /// The blocks for which a multiprocessor has shared memory, limited by their registers.
 constexpr int blocksFor(int bytes, int most) { return larger(smaller(WB_SHARED_BYTES / bytes, most), 1); }
@@ -41,5 +53,4 @@ WB_KERNEL((backwardBlocks<true, true>())) connectionBackwardWriteBackward(const 
 }
 #endif
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

@@ -2,8 +2,7 @@
 // sides, so it uses no library.
 //
 // Shape letters: N tokens, m fraction rate, n slots, C slot width, k = 2m + n coefficients a slot.
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 /// The parameters of one connection in the GPU's memory, as in `ck_connection`.
 struct Weights {
@@ -100,9 +99,7 @@ struct Shape {
   }
 
   // Tables of coefficients: float32, or bfloat16 for the tensor cores, whose tiles are 16 wide.
-  constexpr int tableBytes() const { return usesTensorCores ? 2 : 4; }
   constexpr int tableRows(int rows) const { return usesTensorCores ? roundUp(rows, 16) : rows; }
-  constexpr int tableColumns(int count) const { return usesTensorCores ? roundUp(count, 16) : count; }
   constexpr int tableRow(int count) const {
     return usesTensorCores ? roundUp(count, 16) * 2 + 16 : roundUp(count, 4) * 4;
   }
@@ -120,19 +117,18 @@ struct Shape {
 /// Offsets into the shared memory of a forward kernel.
 struct ForwardLayout {
   int stage;  ///< bytes of one token's inputs: state [n], output [m]
-  int zeros, writerMaps, readerMaps, products, productRow, productCount, squares, mix, read, nextState, bytes;
+  int zeros, writerMaps = 0, readerMaps = 0, products = 0, productRow = 0, squares = 0, mix = 0, read = 0,
+             nextState = 0;
+  int bytes = 0;
 
   constexpr ForwardLayout(const Shape &shape, bool writes, bool reads, int stages)
-      : stage((shape.n + (writes ? shape.m : 0)) * shape.row()), zeros(stages * stage), writerMaps(zeros),
-        readerMaps(0), products(0), productRow(0), productCount(0), squares(0), mix(0), read(0), nextState(0),
-        bytes(0) {
+      : stage((shape.n + (writes ? shape.m : 0)) * shape.row()), zeros(stages * stage) {
     const bool keepsMaps = shape.usesTensorCores && shape.isDynamic;
-    writerMaps += shape.usesTensorCores ? shape.row() : 0;
+    writerMaps = zeros + (shape.usesTensorCores ? shape.row() : 0);
     readerMaps = writerMaps + (keepsMaps && writes ? shape.mixed() * shape.row() : 0);
     products = readerMaps + (keepsMaps && reads ? shape.m * shape.row() : 0);
     productRow = roundUp(writes ? shape.mixed() : shape.m, 8) + 4;
-    productCount = shape.n * productRow;
-    squares = products + (shape.isDynamic ? shape.shares() * productCount * 4 : 0);
+    squares = products + (shape.isDynamic ? shape.shares() * shape.n * productRow * 4 : 0);
     mix = roundUp(squares + shape.shares() * shape.n * 4, 16);
     read = mix + (writes ? shape.table(shape.n, shape.mixed()) : 0);
     nextState = read + (reads ? shape.table(shape.m, shape.n) : 0);
@@ -143,16 +139,14 @@ struct ForwardLayout {
 /// Offsets into the shared memory of a backward kernel: of a connection, of the write before it, or of both.
 struct BackwardLayout {
   /// Bytes of one token's inputs: input gradient [m], next state's gradient [n], state [n], output [m], savedWrite [m].
-  int stage;
-  int nextStateGradient, state, output, savedWrite;  ///< within a stage
-  int zeros, maps, products, productRow, productCount, squares, diagonal, stateGradient, tableSums, mapSums, bytes;
+  int stage = 0;
+  int nextStateGradient, state, output = 0, savedWrite = 0;  ///< within a stage
+  int zeros = 0, maps = 0, products = 0, productRow = 0, squares = 0, diagonal = 0, stateGradient = 0, tableSums = 0;
+  int mapSums = 0, bytes = 0;
 
   /// `keepsSums`: whether the sums of gradients that are not in registers are in shared memory.
   constexpr BackwardLayout(const Shape &shape, bool isWhole, bool hasPrevious, int stages, bool keepsSums)
-      : stage(0), nextStateGradient(0), state(0), output(0), savedWrite(0), zeros(0), maps(0), products(0), productRow(0),
-        productCount(0), squares(0), diagonal(0), stateGradient(0), tableSums(0), mapSums(0), bytes(0) {
-    nextStateGradient = shape.m * shape.row();
-    state = nextStateGradient + shape.n * shape.row();
+      : nextStateGradient(shape.m * shape.row()), state(nextStateGradient + shape.n * shape.row()) {
     output = state + (isWhole ? shape.n * shape.row() : 0);
     savedWrite = output + (isWhole ? shape.m * shape.row() : 0);
     stage = savedWrite + (hasPrevious ? shape.tableRows(shape.m) * shape.savedWriteRow() : 0);
@@ -162,8 +156,7 @@ struct BackwardLayout {
     if (!isWhole) return;
     products += shape.usesTensorCores && shape.isDynamic ? shape.columns() * shape.row() : 0;
     productRow = 2 * shape.paddedColumns() + 4;
-    productCount = shape.n * productRow;
-    squares = products + shape.shares() * productCount * 4;
+    squares = products + shape.shares() * shape.n * productRow * 4;
     diagonal = squares + shape.shares() * shape.n * 4;
     stateGradient = roundUp(diagonal + shape.n * 4, 16);
     tableSums = stateGradient + (hasPrevious && !shape.usesTensorCores ? shape.n * shape.row() : 0);
@@ -172,5 +165,4 @@ struct BackwardLayout {
   }
 };
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

@@ -1,13 +1,16 @@
-// Root-mean-square normalization of rows. The program is that of a connection of one slot, whose channels are a row: some
-// neighboring lanes of a warp share a row, each lane the same channels of every row, which it reads twice, the second time
+// Root-mean-square normalization of rows. The program is that of a connection with one slot: the slot's channels are a row.
+// Neighboring lanes of a warp share a row, and a lane has the same channels of every row. It reads them twice, the second time
 // from the nearest cache.
-namespace ckernels {
-namespace cuda {
-namespace norm {
+#include "Layout.cuh"
+#include "Device.cuh"
+#include "Numbers.cuh"
+#include "Elements.cuh"
 
-constexpr int lanes = normLanes(C, vector);       ///< that share a row
-constexpr int together = 32 / lanes;              ///< rows of a warp at once
-constexpr int pieces = normPieces(C, vector);     ///< of `vector` channels, for a lane
+namespace ckernels::cuda::norm {
+
+constexpr int lanes = normLanes(C, vector);    ///< that share a row
+constexpr int together = 32 / lanes;           ///< rows of a warp at once
+constexpr int pieces = normPieces(C, vector);  ///< of `vector` channels, for a lane
 
 /// visit(piece, c) for the channels of this lane.
 template <class Visit>
@@ -17,12 +20,6 @@ WB_DEVICE void forEachPiece(Visit visit) {
     const int c = (piece * lanes + threadIndex() % lanes) * vector;
     if (c < C) visit(piece, c);
   }
-}
-
-WB_DEVICE float sumOfRow(float value) {
-#pragma unroll
-  for (int mask = lanes / 2; mask > 0; mask /= 2) value += fromLane(value, mask);
-  return value;
 }
 
 /// work(row, whether it exists) for the rows of this lane; all lanes of a warp iterate equally often.
@@ -47,7 +44,7 @@ WB_DEVICE void forward(const NormArguments &arguments) {
 #pragma unroll
       for (int v = 0; v < vector; v++) squares += values[v] * values[v];
     });
-    const float scale = inverseRoot(sumOfRow(squares) * (1.0f / float(C)) + arguments.epsilon);
+    const float scale = inverseRoot(sumOfLanes<lanes>(squares) * (1.0f / float(C)) + arguments.epsilon);
     if (!isThere) return;
     if (threadIndex() % lanes == 0 && arguments.scale) arguments.scale[row] = scale;
     forEachPiece([&](int, int c) {
@@ -87,12 +84,15 @@ WB_DEVICE void backward(const NormArguments &arguments) {
     const Element *x = static_cast<const Element *>(arguments.x) + row * C;
     const Element *gradient = static_cast<const Element *>(arguments.yGradient) + row * C;
     const float scale = arguments.savedScale[row];
-    float along = 0.0f;
-    forEachPiece([&](int piece, int c) {
-      float values[vector], upstream[vector], weight[vector];
+    float values[vector], upstream[vector], weight[vector];
+    auto load = [&](int c) {
       loadVector(x + c, values);
       loadVector(gradient + c, upstream);
       loadVector(arguments.weight + c, weight);
+    };
+    float along = 0.0f;
+    forEachPiece([&](int piece, int c) {
+      load(c);
 #pragma unroll
       for (int v = 0; v < vector; v++) {
         const float each = upstream[v] * values[v] * scale;
@@ -100,13 +100,10 @@ WB_DEVICE void backward(const NormArguments &arguments) {
         if (isThere) sums[piece][v] += each;
       }
     });
-    along = sumOfRow(along) * (1.0f / float(C)) * scale;
+    along = sumOfLanes<lanes>(along) * (1.0f / float(C)) * scale;
     if (!isThere) return;
     forEachPiece([&](int, int c) {
-      float values[vector], upstream[vector], weight[vector];
-      loadVector(x + c, values);
-      loadVector(gradient + c, upstream);
-      loadVector(arguments.weight + c, weight);
+      load(c);
 #pragma unroll
       for (int v = 0; v < vector; v++) values[v] = scale * (upstream[v] * weight[v] - along * values[v]);
       storeVector(static_cast<Element *>(arguments.xGradient) + row * C + c, values);
@@ -129,6 +126,4 @@ WB_KERNEL(512 / threads) normForward(const NormArguments arguments) { forward(ar
 WB_KERNEL(256 / threads) normBackward(const NormArguments arguments) { backward(arguments); }
 WB_KERNEL(1) normDeliver(const NormArguments arguments) { deliver(arguments); }
 
-}  // namespace norm
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda::norm

@@ -1,7 +1,5 @@
 // The two products of a connection, by multiply-adds: for any m, n and C, and for float32.
-namespace ckernels {
-namespace cuda {
-namespace plain {
+namespace ckernels::cuda::plain {
 
 constexpr int tileRows = smaller(n, 4), tileColumns = 8;
 
@@ -66,8 +64,7 @@ WB_DEVICE void innerProducts(
     if (Squares && firstColumn == 0) {
 #pragma unroll
       for (int a = 0; a < tileRows; a++) {
-#pragma unroll
-        for (int mask = 16; mask > 0; mask /= 2) squareSums[a] += fromLane(squareSums[a], mask);
+        squareSums[a] = sumOfLanes(squareSums[a]);
         if (lane == 0 && firstRow + a < n) squares[share * n + firstRow + a] = squareSums[a];
       }
     }
@@ -106,6 +103,4 @@ WB_DEVICE void emitTile(const float (&sums)[4][vector], int firstRow, int c, Emi
     if (firstRow + a < Rows) emit(firstRow + a, c, sums[a]);
 }
 
-}  // namespace plain
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda::plain

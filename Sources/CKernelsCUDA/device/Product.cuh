@@ -1,12 +1,13 @@
 // Products of up to 16 rows with a weight, which is read from memory once. A block processes one tile of 16 rows of the
 // weight after another; it loads the next pieces while it multiplies, and the first ones before anything else. The bits of
 // a row's result do not depend on the other rows.
-namespace ckernels {
-namespace cuda {
-namespace product {
+#include "DecodingLayout.cuh"
+#include "Device.cuh"
+#include "Numbers.cuh"
+#include "Weights.cuh"
+#include "ProductSums.cuh"
 
-constexpr int warps = shape.warps, threads = shape.threads, tile = shape.tile;
-constexpr int columnTiles = (WB_ROWS + 7) / 8;  ///< of eight rows of x each, for tensor cores
+namespace ckernels::cuda::product {
 
 /// The results of the products.
 enum class Kind {
@@ -20,12 +21,7 @@ class Product {
   static constexpr bool isPaired = kind == Kind::gates;
   static constexpr int tileOutputs = isPaired ? tile / 2 : tile;
 
-  /// A warp's part of two rows of the weight, and of the pieces that are loaded together.
-  struct Unit {
-    Piece low[steps], high[steps];
-    Scales lowScales, highScales;
-  };
-  struct Turn {
+  struct Round {
     Unit units[shape.unitsTogether()];
   };
   /// A lane's two rows of the weight.
@@ -33,11 +29,6 @@ class Product {
     const unsigned char *low, *high;
     const unsigned short *lowScales, *highScales;
   };
-  /// Sums of the lane's part of columns: on tensor cores the lane's four of each tile, else of both rows with every row of x.
-  struct Sums {
-    float at[shape.usesTensorCores() ? columnTiles : 2][shape.usesTensorCores() ? 4 : WB_ROWS];
-  };
-
   const ProductArguments &arguments;
   const int warp = threadIndex() / 32, lane = threadIndex() % 32;
   const int inputs = int(arguments.inputs), groups;
@@ -59,7 +50,8 @@ class Product {
   WB_DEVICE int matrixOf(int &tile) const {
     int matrix = 0;
     if constexpr (kind == Kind::projections)
-      for (; matrix < 2 && tile >= tilesOf(arguments.matrices[matrix]); matrix++) tile -= tilesOf(arguments.matrices[matrix]);
+      for (; matrix < 2 && tile >= tilesOf(arguments.matrices[matrix]); matrix++)
+        tile -= tilesOf(arguments.matrices[matrix]);
     return matrix;
   }
 
@@ -76,13 +68,13 @@ class Product {
         high.scales + second * groups};
   }
 
-  WB_DEVICE int unitOf(int turn, int each) const { return (turn * shape.unitsTogether() + each) * warps + warp; }
+  WB_DEVICE int unitOf(int round, int each) const { return (round * shape.unitsTogether() + each) * warps + warp; }
 
-  WB_DEVICE void load(Turn &turn, const Rows &rows, int number) const {
+  WB_DEVICE void load(Round &round, const Rows &rows, int number) const {
 #pragma unroll
     for (int each = 0; each < shape.unitsTogether(); each++) {
       const int first = unitOf(number, each) * shape.unitColumns();
-      Unit &unit = turn.units[each];
+      Unit &unit = round.units[each];
       if (first >= inputs) continue;
 #pragma unroll
       for (int step = 0; step < steps; step++) {
@@ -120,8 +112,7 @@ class Product {
 #pragma unroll
         for (int i = 0; i < 4; i++) sum += values[i] * values[i];
       }
-#pragma unroll
-      for (int mask = 16; mask > 0; mask /= 2) sum += fromLane(sum, mask);
+      sum = sumOfLanes(sum);
       if (lane == 0) squares[row * warps + warp] = sum;
     }
   }
@@ -148,98 +139,6 @@ class Product {
     }
   }
 
-  /// Adds the products of a unit, whose columns begin at `column` of the slice.
-  WB_DEVICE void multiply(const Unit &unit, int column, Sums &sums) const {
-    if constexpr (shape.usesTensorCores()) {
-      unsigned low[slabs][4], high[slabs][4];
-      pairsOf(unit.low, low);
-      pairsOf(unit.high, high);
-      const unsigned char *rows[columnTiles];
-#pragma unroll
-      for (int i = 0; i < columnTiles; i++) {
-        // Columns of the tile without a row of x repeat the last row.
-        const int row = lane / 4 + i * 8;
-        rows[i] = x + (row < arguments.rows ? row : arguments.rows - 1) * shape.row(arguments.slice) + column * 2 +
-                  lane % 4 * 16;
-      }
-#pragma unroll
-      for (int slab = 0; slab < slabs; slab++) {
-        const unsigned first[4] = {low[slab][0], high[slab][0], low[slab][1], high[slab][1]};
-        const unsigned second[4] = {low[slab][2], high[slab][2], low[slab][3], high[slab][3]};
-#pragma unroll
-        for (int i = 0; i < columnTiles; i++) {
-          const Pack<unsigned, 4> pairs = *reinterpret_cast<const Pack<unsigned, 4> *>(rows[i] + slab * 64);
-          if constexpr (shape.isScaled()) {
-            float group[4] = {};
-            multiplyAdd(group, first, pairs.at);
-            multiplyAdd(group, second, pairs.at + 2);
-#pragma unroll
-            for (int j = 0; j < 4; j++)
-              sums.at[i][j] += (j < 2 ? unit.lowScales : unit.highScales).of(slab) * group[j];
-          } else {
-            multiplyAdd(sums.at[i], first, pairs.at);
-            multiplyAdd(sums.at[i], second, pairs.at + 2);
-          }
-        }
-      }
-    } else {
-#pragma unroll
-      for (int step = 0; step < steps; step++) {
-        const int place = step * shape.stepColumns() + lane % 4 * shape.pieceColumns();
-        float lowScale = 1.0f, highScale = 1.0f;
-        if constexpr (shape.isScaled()) {
-          const int group = place / 32;
-          lowScale = unit.lowScales.of(group);
-          highScale = unit.highScales.of(group);
-        }
-        const Piece lowPiece = neighbors(unit.low[step]), highPiece = neighbors(unit.high[step]);
-#pragma unroll
-        for (int j = 0; j < shape.pieceColumns() / 4; j++) {
-          float low[4], high[4];
-          quad(lowPiece, j, low);
-          quad(highPiece, j, high);
-#pragma unroll
-          for (int i = 0; i < 4; i++) {
-            low[i] *= lowScale;
-            high[i] *= highScale;
-          }
-#pragma unroll
-          for (int row = 0; row < WB_ROWS; row++) {
-            if (row >= arguments.rows) continue;
-            const Pack<float, 4> pack = *reinterpret_cast<const Pack<float, 4> *>(
-                x + row * shape.row(arguments.slice) + (column + place + j * 4) * 4);
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-              sums.at[0][row] += low[i] * pack.at[i];
-              sums.at[1][row] += high[i] * pack.at[i];
-            }
-          }
-        }
-      }
-    }
-  }
-
-  /// Stores the warp's sums of a tile in shared memory: [16, WB_ROWS].
-  WB_DEVICE void leave(Sums &sums, float *all) const {
-    float *own = all + warp * tile * WB_ROWS + lane / 4 * WB_ROWS;
-    if constexpr (shape.usesTensorCores()) {
-#pragma unroll
-      for (int i = 0; i < columnTiles; i++)
-#pragma unroll
-        for (int j = 0; j < 4; j++) own[j / 2 * 8 * WB_ROWS + i * 8 + lane % 4 * 2 + j % 2] = sums.at[i][j];
-    } else {
-#pragma unroll
-      for (int half = 0; half < 2; half++)
-#pragma unroll
-        for (int row = 0; row < WB_ROWS; row++) {
-          float &sum = sums.at[half][row];
-          sum += fromLane(sum, 1);
-          sum += fromLane(sum, 2);
-          if (lane % 4 == 0) own[half * 8 * WB_ROWS + row] = sum;
-        }
-    }
-  }
-
   /// Adds up the warps' sums of a tile and stores the results.
   WB_DEVICE void deliver(int tile, const float *all) const {
     const int matrix = matrixOf(tile);
@@ -251,8 +150,7 @@ class Product {
       auto sumOf = [&](int place) {
         float sum = 0.0f;
 #pragma unroll
-        for (int part = 0; part < warps; part++)
-          sum += all[part * product::tile * WB_ROWS + place * WB_ROWS + row];
+        for (int part = 0; part < warps; part++) sum += all[part * product::tile * WB_ROWS + place * WB_ROWS + row];
         return sum;
       };
       float value = sumOf(place);
@@ -274,49 +172,53 @@ class Product {
     }
   }
 
-public:
+ public:
   WB_DEVICE explicit Product(const ProductArguments &arguments)
-      : arguments(arguments),
-        groups(
-            !shape.isScaled() ? 0 : shape.format == int4Format ? ceiling(inputs, 128) * 4 : ceiling(inputs, 32)),
-        rowBytes(shape.format == int4Format ? ceiling(inputs, 128) * 64ll : inputs * (long long)sizeof(Stored)),
+      : arguments(arguments), groups(
+                                  !shape.isScaled()            ? 0
+                                  : shape.format == int4Format ? ceiling(inputs, 128) * 4
+                                                               : ceiling(inputs, 32)),
+        rowBytes(shape.format == int4Format ? ceiling(inputs, 128) * 64ll : inputs * (long long)storedBytes),
         isAligned(rowBytes % 16 == 0) {}
 
   WB_DEVICE void run() const {
-    const int all = tiles(), turns = ceiling(inputs, shape.roundColumns());
-    const int sliceTurns = arguments.slice >= inputs ? turns : arguments.slice / shape.roundColumns();
+    const int all = tiles(), rounds = ceiling(inputs, shape.roundColumns());
+    const int sliceRounds = arguments.slice >= inputs ? rounds : arguments.slice / shape.roundColumns();
     Rows rows = rowsOf(blockIndex());
-    Turn next = {};
+    Round next = {};
     load(next, rows, 0);
-    for (int i = threadIndex(); blockIndex() == 0 && i < arguments.counterCount; i += threads) arguments.counters[i] = 0;
+    for (int i = threadIndex(); blockIndex() == 0 && i < arguments.counterCount; i += threads)
+      arguments.counters[i] = 0;
     if (arguments.gain) sumSquares();
     bool isStaged = false;
     int set = 0;
     for (int tile = blockIndex(); tile < all; tile += blockCount()) {
-      Sums sums = {};
-      for (int turn = 0; turn < turns; turn++) {
-        if (turn % sliceTurns == 0 && !(isStaged && sliceTurns == turns)) {
+      Sums<> sums = {};
+      for (int round = 0; round < rounds; round++) {
+        if (round % sliceRounds == 0 && !(isStaged && sliceRounds == rounds)) {
           waitForBlock();
-          stage(turn * shape.roundColumns());
+          stage(round * shape.roundColumns());
           waitForBlock();
           isStaged = true;
         }
-        const Turn now = next;
-        if (turn + 1 < turns) {
-          load(next, rows, turn + 1);
+        const Round now = next;
+        if (round + 1 < rounds) {
+          load(next, rows, round + 1);
         } else if (tile + blockCount() < all) {
           rows = rowsOf(tile + blockCount());
           load(next, rows, 0);
         }
 #pragma unroll
         for (int each = 0; each < shape.unitsTogether(); each++) {
-          const int first = unitOf(turn, each) * shape.unitColumns();
-          if (first < inputs) multiply(now.units[each], first - turn / sliceTurns * arguments.slice, sums);
+          const int first = unitOf(round, each) * shape.unitColumns();
+          const int column = first - round / sliceRounds * arguments.slice;
+          if (first < inputs)
+            sums.add(now.units[each], x + column * int(sizeof(Element)), shape.row(arguments.slice), arguments.rows);
         }
       }
       // Two sets, used alternately: before a warp reuses one, all have passed the barrier of the other.
       float *sumsOfTile = sumsOfWarps + set * shape.sumCount();
-      leave(sums, sumsOfTile);
+      sums.store(sumsOfTile);
       waitForBlock();
       deliver(tile, sumsOfTile);
       set ^= 1;
@@ -334,6 +236,4 @@ WB_KERNEL(shape.blocksTogether()) skinnyGates(WB_ARGUMENTS ProductArguments argu
   Product<Kind::gates>(arguments).run();
 }
 
-}  // namespace product
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda::product

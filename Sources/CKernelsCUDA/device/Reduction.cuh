@@ -1,7 +1,6 @@
 // The gradients of a connection's parameters: the sums of all blocks added in order, so that a result never depends on
 // timing, and converted from folded maps to parameters.
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 /// total[i] = the sum of element i over the blocks.
 WB_DEVICE void addBlocks(const ReductionArguments &arguments) {
@@ -58,5 +57,4 @@ WB_DEVICE void deliver(const ReductionArguments &arguments) {
   }
 }
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

@@ -1,13 +1,11 @@
 // The two products of a connection on tensor cores: bfloat16 operands in shared memory, float32 sums. n is a multiple of 16
 // and C of 64.
-namespace ckernels {
-namespace cuda {
-namespace tensor {
+namespace ckernels::cuda::tensor {
 
 constexpr int row = shape.row();
 
-/// Inner products along the channels of the n rows of `left` with right(column), a row in shared memory, for `Tiles`
-/// times 8 columns: sink(share, row, column, value), separately for each part of the channels.
+/// Inner products, along the channels, of the n rows of `left` with right(column), a row in shared memory, for 8 `Tiles`
+/// columns. Each part of the channels is given to sink(share, row, column, value) separately.
 template <int Tiles, bool Squares, class Right, class Sink>
 WB_DEVICE void innerProducts(
     const unsigned char *left, int rowWarp, int share, int firstTile, Right right, float *squares, Sink sink) {
@@ -16,8 +14,7 @@ WB_DEVICE void innerProducts(
   float sums[high][pairs * 2][4] = {}, squareSums[high][2] = {};
   const unsigned char *rights[pairs];
 #pragma unroll
-  for (int p = 0; p < pairs; p++)
-    rights[p] = right((firstTile + 2 * p + lane / 16) * 8 + lane % 8) + lane / 8 % 2 * 16;
+  for (int p = 0; p < pairs; p++) rights[p] = right((firstTile + 2 * p + lane / 16) * 8 + lane % 8) + lane / 8 % 2 * 16;
   const unsigned char *lefts = left + (rowWarp * high * 16 + lane % 16) * row + lane / 16 * 16;
   const int last = steps * (share + 1) / shape.shares();
 #pragma unroll 2
@@ -51,8 +48,7 @@ WB_DEVICE void innerProducts(
 #pragma unroll
     for (int t = 0; t < Tiles; t++)
 #pragma unroll
-      for (int i = 0; i < 4; i++)
-        sink(share, r + i / 2 * 8, (firstTile + t) * 8 + lane % 4 * 2 + i % 2, sums[h][t][i]);
+      for (int i = 0; i < 4; i++) sink(share, r + i / 2 * 8, (firstTile + t) * 8 + lane % 4 * 2 + i % 2, sums[h][t][i]);
     if constexpr (Squares) {
 #pragma unroll
       for (int i = 0; i < 2; i++) {
@@ -119,10 +115,10 @@ WB_DEVICE void combine(const unsigned char *table, int tableRow, Right right, Em
 /// Tiles of the maps' gradients, 16 columns of coefficients by 8 channels.
 constexpr int mapRows = (columns + 15) / 16;
 
-/// sums += q^T state in the warp's own channels; q [n, columns] starts `offset` bytes into the rows of the table.
+/// sums += q^T state in the warp's own channels; the table's rows are those of q [n, columns].
 template <class Right>
 WB_DEVICE void accumulateMaps(
-    float (&sums)[mapRows][warpTiles][4], const unsigned char *table, int tableRow, int offset, Right state) {
+    float (&sums)[mapRows][warpTiles][4], const unsigned char *table, int tableRow, Right state) {
   const int lane = threadIndex() % 32, first = threadIndex() / 32 * warpColumns;
   for (int step = 0; step < n / 16; step++) {
     unsigned b[(warpTiles + 1) / 2][4];
@@ -131,8 +127,7 @@ WB_DEVICE void accumulateMaps(
 #pragma unroll
     for (int k = 0; k < mapRows; k++) {
       unsigned a[4];
-      loadTransposed(
-          a, table + (step * 16 + lane / 16 * 8 + lane % 8) * tableRow + offset + (k * 16 + lane / 8 % 2 * 8) * 2);
+      loadTransposed(a, table + (step * 16 + lane / 16 * 8 + lane % 8) * tableRow + (k * 16 + lane / 8 % 2 * 8) * 2);
 #pragma unroll
       for (int t = 0; t < warpTiles; t++) multiplyAdd(sums[k][t], a, b[t / 2] + t % 2 * 2);
     }
@@ -154,6 +149,4 @@ WB_DEVICE void forEachMapSum(float (&sums)[mapRows][warpTiles][4], Each each) {
       }
 }
 
-}  // namespace tensor
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda::tensor

@@ -1,7 +1,5 @@
 // Weights in the formats of `ck_weight_format`, loaded 16 bytes at a time and converted for multiplication.
-namespace ckernels {
-namespace cuda {
-namespace product {
+namespace ckernels::cuda::product {
 
 constexpr ProductShape shape(WB_FORMAT, WB_ELEMENT_BYTES, WB_ROWS);
 constexpr int steps = shape.unitSteps();
@@ -12,20 +10,18 @@ struct Piece {
   unsigned word[4];
 };
 
-/// The stored type of this program's weights, where they are loaded one by one.
-template <int Format>
-struct StoredAs {
-  typedef unsigned Type;
-};
-template <>
-struct StoredAs<bfloat16Format> {
-  typedef unsigned short Type;
-};
-template <>
-struct StoredAs<int8Format> {
-  typedef unsigned char Type;
-};
-typedef StoredAs<shape.format>::Type Stored;
+/// Bytes of a weight; weights of four bits have none.
+constexpr int storedBytes = 16 / shape.pieceColumns();
+
+/// The bits of a weight, where weights are loaded one by one.
+WB_DEVICE unsigned bitsAt(const unsigned char *row, int k) {
+  if constexpr (shape.format == float32Format)
+    return reinterpret_cast<const unsigned *>(row)[k];
+  else if constexpr (shape.format == bfloat16Format)
+    return reinterpret_cast<const unsigned short *>(row)[k];
+  else
+    return row[k];
+}
 
 /// The piece of a row from column k on, zero after the row's end.
 WB_DEVICE Piece pieceAt(const unsigned char *row, int k, int inputs, bool isAligned) {
@@ -37,13 +33,11 @@ WB_DEVICE Piece pieceAt(const unsigned char *row, int k, int inputs, bool isAlig
     const int word = k % 128 / 32 * (groups < 16 ? groups : 16) + k % 512 / 128 * 4;
     if (k < ceiling(inputs, 128) * 128) loadOnce(piece.word, row + block / 2 + word * 4);
   } else if (isAligned) {
-    if (k < inputs) loadOnce(piece.word, row + (long long)k * int(sizeof(Stored)));
+    if (k < inputs) loadOnce(piece.word, row + (long long)k * storedBytes);
   } else {
 #pragma unroll
     for (int i = 0; i < shape.pieceColumns(); i++)
-      if (k + i < inputs)
-        piece.word[i * int(sizeof(Stored)) / 4] |= unsigned(reinterpret_cast<const Stored *>(row)[k + i])
-                                                   << (i * int(sizeof(Stored)) % 4 * 8);
+      if (k + i < inputs) piece.word[i * storedBytes / 4] |= bitsAt(row, k + i) << (i * storedBytes % 4 * 8);
   }
   return piece;
 }
@@ -117,7 +111,7 @@ WB_DEVICE constexpr int placeOf(int k) {
   return !shape.usesTensorCores() || shape.format == bfloat16Format ? k
          : shape.format == float32Format                            ? k % 16 / 4 * 8 + k / 16 * 4 + k % 4
          : shape.format == int8Format                               ? k / 16 * 8 + k % 16 / 8 * 16 + k % 8
-                                                                : k / 8 * 8 + k % 2 * 4 + k % 8 / 4 * 2 + k % 4 / 2;
+                                                                    : k / 8 * 8 + k % 2 * 4 + k % 8 / 4 * 2 + k % 4 / 2;
 }
 
 /// Two 8-bit integers, bytes 2 i and 2 i + 1 of a word, in bfloat16: 128 with the seven low bits in its mantissa, less 128
@@ -163,6 +157,4 @@ WB_DEVICE void pairsOf(const Piece (&pieces)[steps], unsigned (&pairs)[slabs][4]
   }
 }
 
-}  // namespace product
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda::product

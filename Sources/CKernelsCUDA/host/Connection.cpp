@@ -8,8 +8,7 @@
 #include "Guard.hpp"
 #include "Modules.hpp"
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 namespace {
 
 Kind kindOf(const ck_connection &connection, ck_cuda_element element) {
@@ -47,7 +46,7 @@ bool forward(const ck_cuda_connection_forward_args &args, const ck_cuda_target &
   const Module &kernels = moduleFor(writer ? *writer : *reader, target);
   if (writer && reader) {
     const Kind a = kindOf(*writer, target.element), b = kindOf(*reader, target.element);
-    if (a < b || b < a) throw Failure{"a connection and the next one are of different kinds"};
+    if (a.key() != b.key()) throw Failure{"a connection and the next one are of different kinds"};
   }
   if (args.tokens <= 0) return args.tokens == 0;
   requireAligned({args.state, args.output, args.next_state, args.input});
@@ -65,10 +64,14 @@ bool forward(const ck_cuda_connection_forward_args &args, const ck_cuda_target &
   return true;
 }
 
+void requireSavedWrite(const ck_cuda_connection_backward_args &args) {
+  if (!args.saved_write) throw Failure{"the backward pass of a write needs the coefficients that the write saved"};
+}
+
 bool writeBackward(const ck_cuda_connection_backward_args &args, const ck_cuda_target &target) {
   const Module &kernels = moduleFor(*args.writer, target);
   if (args.tokens <= 0) return args.tokens == 0;
-  if (!args.saved_write) throw Failure{"the backward pass of a write needs the coefficients that the write saved"};
+  requireSavedWrite(args);
   requireAligned({args.saved_write, args.next_state_gradient, args.writer_output_gradient});
   BackwardArguments arguments{};
   arguments.nextStateGradient = args.next_state_gradient;
@@ -94,24 +97,23 @@ bool backward(const ck_cuda_connection_backward_args &args, const ck_cuda_target
   if (!args.connection) return writeBackward(args, target);
   const Module &kernels = moduleFor(*args.connection, target);
   if (args.tokens <= 0) return args.tokens == 0;
-  if (args.writer && !args.saved_write)
-    throw Failure{"the backward pass of a write needs the coefficients that the write saved"};
+  if (args.writer) requireSavedWrite(args);
   requireAligned(
       {args.state, args.output, args.input_gradient, args.next_state_gradient, args.saved_write, args.state_gradient,
        args.writer_output_gradient, target.scratch});
   const Kernel &kernel = backwardKernel(kernels, args.writer != nullptr);
   const int blocks = kernel.blocksFor(args.tokens);
-  BackwardArguments arguments{};
-  arguments.connection = weights(args.connection);
-  arguments.state = args.state;
-  arguments.output = args.output;
-  arguments.inputGradient = args.input_gradient;
-  arguments.nextStateGradient = args.next_state_gradient;
-  arguments.previousSavedWrite = args.writer ? args.saved_write : nullptr;
-  arguments.stateGradient = args.state_gradient;
-  arguments.previousOutputGradient = args.writer_output_gradient;
-  arguments.sums = target.scratch;
-  arguments.tokens = args.tokens;
+  const BackwardArguments arguments{
+      weights(args.connection),
+      args.state,
+      args.output,
+      args.input_gradient,
+      args.next_state_gradient,
+      args.writer ? args.saved_write : nullptr,
+      args.state_gradient,
+      args.writer_output_gradient,
+      target.scratch,
+      args.tokens};
   kernel.launch(blocks, target.stream, &arguments);
   if (args.writer && !kernels.choices.fusesBackward)
     writeBackward(
@@ -142,16 +144,12 @@ bool backward(const ck_cuda_connection_backward_args &args, const ck_cuda_target
 }
 
 }  // namespace
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda
 
 using namespace ckernels::cuda;
 
 bool ck_cuda_connection_is_supported(const ck_connection *connection, const ck_cuda_target *target) {
-  return guarded(false, [&] {
-    moduleFor(*connection, *target);
-    return true;
-  });
+  return succeeds([&] { moduleFor(*connection, *target); });
 }
 
 int64_t ck_cuda_scratch_count(const ck_connection *connection, int64_t tokens, const ck_cuda_target *target) {
@@ -170,22 +168,7 @@ const char *ck_cuda_compile(
     const ck_connection *connection, ck_cuda_element element, int architecture, int shared_bytes,
     ck_cuda_kernel kernels[8], int *count) {
   return guarded<const char *>(nullptr, [&] {
-    thread_local std::string report;
     const Processor processor{architecture, shared_bytes, 1};
-    const Choices choices(kindOf(*connection, element), processor);
-    report = compile(choices, processor).report;
-    *count = 0;
-    auto add = [&](const char *name, int bytes) {
-      kernels[(*count)++] = ck_cuda_kernel{name, choices.shape.threads(), bytes};
-    };
-    add("connectionRead", choices.forwardBytes(false, true));
-    add("connectionWrite", choices.forwardBytes(true, false));
-    add("connectionWriteBackward", choices.backwardBytes(false, true));
-    add("connectionBackward", choices.backwardBytes(true, false));
-    add("connectionAddBlocks", 0);
-    add("connectionDeliver", 0);
-    if (choices.fusesForward) add("connectionWriteRead", choices.forwardBytes(true, true));
-    if (choices.fusesBackward) add("connectionBackwardWriteBackward", choices.backwardBytes(true, true));
-    return report.c_str();
+    return describe(compile(Choices(kindOf(*connection, element), processor), processor), kernels, count);
   });
 }

@@ -7,8 +7,7 @@
 
 #include "Libraries.hpp"
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 /// The message of the last failure on this thread.
 std::string &lastError();
@@ -26,6 +25,15 @@ Result guarded(Result failed, Body body) noexcept {
   return failed;
 }
 
+/// The same for a body without a result: whether it succeeded.
+template <class Body>
+bool succeeds(Body body) noexcept {
+  return guarded(false, [&] {
+    body();
+    return true;
+  });
+}
+
 /// Throws a `Failure` unless all of them are aligned to 16 bytes, or null.
 inline void requireAligned(std::initializer_list<const void *> pointers) {
   for (const void *pointer : pointers)
@@ -33,5 +41,4 @@ inline void requireAligned(std::initializer_list<const void *> pointers) {
       throw Failure{"an array that a kernel takes does not begin at a multiple of 16 bytes"};
 }
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

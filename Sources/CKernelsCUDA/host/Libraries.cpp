@@ -6,15 +6,8 @@
 #include <link.h>
 #endif
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 namespace {
-
-template <class Function>
-void find(void *library, const char *name, Function &function) {
-  function = reinterpret_cast<Function>(dlsym(library, name));
-  if (!function) throw Failure{std::string("NVIDIA's library has no function '") + name + "'"};
-}
 
 /// The folder of a loaded library; empty for none.
 std::string folderOf(void *library) {
@@ -40,49 +33,33 @@ void *openCompiler() {
   throw Failure{"NVIDIA's compiler for kernels cannot be loaded: " + message};
 }
 
-Compiler loadCompiler() {
+void *loadCompiler() {
   void *library = openCompiler();
   int major = 0, minor = 0;
-  int (*version)(int *, int *);
-  find(library, "nvrtcVersion", version);
+  int (*version)(int *, int *) = find(library, "nvrtcVersion");
   version(&major, &minor);
   // NVRTC looks for its second library by name alone, and finds it if it is loaded already.
   const std::string rest =
       folderOf(library) + "/libnvrtc-builtins.so." + std::to_string(major) + "." + std::to_string(minor);
   dlopen(rest.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  Compiler found;
-  find(library, "nvrtcCreateProgram", found.createProgram);
-  find(library, "nvrtcCompileProgram", found.compileProgram);
-  find(library, "nvrtcDestroyProgram", found.destroyProgram);
-  find(library, "nvrtcGetProgramLogSize", found.getProgramLogSize);
-  find(library, "nvrtcGetProgramLog", found.getProgramLog);
-  find(library, "nvrtcGetCUBINSize", found.getCUBINSize);
-  find(library, "nvrtcGetCUBIN", found.getCUBIN);
-  find(library, "nvrtcGetErrorString", found.getErrorString);
-  return found;
+  return library;
 }
 
 Driver loadDriver() {
   void *library = dlopen("libcuda.so.1", RTLD_NOW);
   if (!library) throw Failure{std::string("NVIDIA's driver cannot be loaded: ") + dlerror()};
-  Driver found;
-  find(library, "cuInit", found.init);
-  find(library, "cuGetErrorString", found.getErrorString);
-  find(library, "cuDeviceGet", found.deviceGet);
-  find(library, "cuDeviceGetAttribute", found.deviceGetAttribute);
-  find(library, "cuDevicePrimaryCtxRetain", found.primaryContextRetain);
-  find(library, "cuCtxGetCurrent", found.contextGetCurrent);
-  find(library, "cuCtxSetCurrent", found.contextSetCurrent);
-  find(library, "cuModuleLoadData", found.moduleLoadData);
-  find(library, "cuModuleGetFunction", found.moduleGetFunction);
-  find(library, "cuFuncSetAttribute", found.functionSetAttribute);
-  find(library, "cuOccupancyMaxActiveBlocksPerMultiprocessor", found.maximumActiveBlocks);
-  find(library, "cuLaunchKernel", found.launchKernel);
+  const Driver found{library};
   found.check(found.init(0), "cuInit");
   return found;
 }
 
 }  // namespace
+
+Symbol find(void *library, const char *name) {
+  const Symbol symbol{dlsym(library, name)};
+  if (!symbol.address) throw Failure{std::string("NVIDIA's library has no function '") + name + "'"};
+  return symbol;
+}
 
 void Driver::check(int result, const char *what) const {
   if (result == 0) return;
@@ -92,7 +69,7 @@ void Driver::check(int result, const char *what) const {
 }
 
 const Compiler &compiler() {
-  static const Compiler found = loadCompiler();
+  static const Compiler found{loadCompiler()};
   return found;
 }
 
@@ -101,5 +78,4 @@ const Driver &driver() {
   return found;
 }
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

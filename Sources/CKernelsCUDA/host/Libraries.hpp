@@ -4,43 +4,60 @@
 #include <cstddef>
 #include <string>
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 /// A failure, as one sentence.
 struct Failure {
   std::string message;
 };
 
-/// NVIDIA's run-time compiler. Its functions by their names in nvrtc.h.
-struct Compiler {
-  typedef void *Program;
-  int (*createProgram)(Program *, const char *source, const char *name, int, const char *const *, const char *const *);
-  int (*compileProgram)(Program, int count, const char *const *options);
-  int (*destroyProgram)(Program *);
-  int (*getProgramLogSize)(Program, std::size_t *);
-  int (*getProgramLog)(Program, char *);
-  int (*getCUBINSize)(Program, std::size_t *);
-  int (*getCUBIN)(Program, char *);
-  const char *(*getErrorString)(int);
+/// The address of a library's function, which converts to a pointer to a function of any type.
+struct Symbol {
+  void *address;
+
+  template <class Function>
+  operator Function *() const {
+    return reinterpret_cast<Function *>(address);
+  }
 };
 
-/// NVIDIA's driver. Its functions by their names in cuda.h.
+/// Throws a `Failure` where the library has no such function.
+Symbol find(void *library, const char *name);
+
+/// NVIDIA's run-time compiler, with the functions of nvrtc.h.
+struct Compiler {
+  typedef void *Program;
+  void *library;
+  int (*createProgram)(
+      Program *, const char *source, const char *name, int headers, const char *const *texts,
+      const char *const *names) = find(library, "nvrtcCreateProgram");
+  int (*compileProgram)(Program, int count, const char *const *options) = find(library, "nvrtcCompileProgram");
+  int (*destroyProgram)(Program *) = find(library, "nvrtcDestroyProgram");
+  int (*getProgramLogSize)(Program, std::size_t *) = find(library, "nvrtcGetProgramLogSize");
+  int (*getProgramLog)(Program, char *) = find(library, "nvrtcGetProgramLog");
+  int (*getCUBINSize)(Program, std::size_t *) = find(library, "nvrtcGetCUBINSize");
+  int (*getCUBIN)(Program, char *) = find(library, "nvrtcGetCUBIN");
+  const char *(*getErrorString)(int) = find(library, "nvrtcGetErrorString");
+};
+
+/// NVIDIA's driver, with the functions of cuda.h.
 struct Driver {
-  int (*init)(unsigned);
-  int (*getErrorString)(int, const char **);
-  int (*deviceGet)(int *, int);
-  int (*deviceGetAttribute)(int *, int attribute, int device);
-  int (*primaryContextRetain)(void **, int device);
-  int (*contextGetCurrent)(void **);
-  int (*contextSetCurrent)(void *);
-  int (*moduleLoadData)(void **, const void *);
-  int (*moduleGetFunction)(void **, void *, const char *);
-  int (*functionSetAttribute)(void *, int, int);
-  int (*maximumActiveBlocks)(int *, void *function, int threads, std::size_t shared);
+  void *library;
+  int (*init)(unsigned) = find(library, "cuInit");
+  int (*getErrorString)(int, const char **) = find(library, "cuGetErrorString");
+  int (*deviceGet)(int *, int) = find(library, "cuDeviceGet");
+  int (*deviceGetAttribute)(int *, int attribute, int device) = find(library, "cuDeviceGetAttribute");
+  int (*primaryContextRetain)(void **, int device) = find(library, "cuDevicePrimaryCtxRetain");
+  int (*contextGetCurrent)(void **) = find(library, "cuCtxGetCurrent");
+  int (*contextSetCurrent)(void *) = find(library, "cuCtxSetCurrent");
+  int (*moduleLoadData)(void **, const void *) = find(library, "cuModuleLoadData");
+  int (*moduleGetFunction)(void **, void *, const char *) = find(library, "cuModuleGetFunction");
+  int (*functionSetAttribute)(void *, int, int) = find(library, "cuFuncSetAttribute");
+  int (*maximumActiveBlocks)(int *, void *function, int threads, std::size_t shared) =
+      find(library, "cuOccupancyMaxActiveBlocksPerMultiprocessor");
   int (*launchKernel)(
       void *function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned shared, void *stream,
-      void **arguments, void **extra);
+      void **arguments, void **extra) = find(library, "cuLaunchKernel");
 
   /// Throws the driver's message for `result` unless that is success.
   void check(int result, const char *what) const;
@@ -50,5 +67,4 @@ struct Driver {
 const Compiler &compiler();
 const Driver &driver();
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

@@ -1,11 +1,10 @@
 #include "Modules.hpp"
 
 #include <map>
-#include <memory>
 #include <mutex>
+#include <variant>
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 namespace {
 
 /// Numbers of cuda.h.
@@ -43,104 +42,54 @@ struct Device {
   }
 };
 
-Kernel find(void *library, const char *name, int threads, int sharedBytes, const Device &device) {
+/// Loads a program on a GPU: its kernels by their names.
+std::map<std::string, Kernel> load(const Compiled &compiled, const Device &device) {
   const Driver &cuda = driver();
-  Kernel kernel;
-  kernel.threads = threads;
-  kernel.sharedBytes = sharedBytes;
-  cuda.check(cuda.moduleGetFunction(&kernel.function, library, name), name);
-  cuda.check(cuda.functionSetAttribute(kernel.function, dynamicSharedBytes, sharedBytes), name);
-  int blocks = 0;
-  cuda.check(cuda.maximumActiveBlocks(&blocks, kernel.function, threads, std::size_t(sharedBytes)), name);
-  if (blocks < 1) throw Failure{std::string("the GPU has too little shared memory for the kernel ") + name};
-  kernel.blocksAtOnce = blocks * device.processor.multiprocessors;
-  return kernel;
-}
-
-Module load(const Kind &kind, const Device &device) {
-  const Driver &cuda = driver();
-  const Choices choices(kind, device.processor);
-  const Compiled compiled = compile(choices, device.processor);
   void *library = nullptr;
   cuda.check(cuda.moduleLoadData(&library, compiled.code.data()), "cuModuleLoadData");
-  Module module{choices, {}, {}, {}, {}, {}, {}, {}, {}};
-  auto get = [&](const char *name, int bytes) { return find(library, name, choices.shape.threads(), bytes, device); };
-  module.read = get("connectionRead", choices.forwardBytes(false, true));
-  module.write = get("connectionWrite", choices.forwardBytes(true, false));
-  module.writeBackward = get("connectionWriteBackward", choices.backwardBytes(false, true));
-  module.backward = get("connectionBackward", choices.backwardBytes(true, false));
-  module.addBlocks = get("connectionAddBlocks", 0);
-  module.deliver = get("connectionDeliver", 0);
-  if (choices.fusesForward) module.writeRead = get("connectionWriteRead", choices.forwardBytes(true, true));
-  if (choices.fusesBackward)
-    module.backwardWriteBackward = get("connectionBackwardWriteBackward", choices.backwardBytes(true, true));
-  return module;
-}
-
-NormModule loadNorm(const Shape &shape, const Device &device) {
-  const Compiled compiled = compileNorm(shape, device.processor);
-  void *library = nullptr;
-  driver().check(driver().moduleLoadData(&library, compiled.code.data()), "cuModuleLoadData");
-  auto get = [&](const char *name, int bytes) { return find(library, name, shape.threads(), bytes, device); };
-  return {get("normForward", 0), get("normBackward", shape.C * int(sizeof(float))), get("normDeliver", 0)};
-}
-
-ProductModule loadProduct(const ProductShape &shape, const Device &device) {
-  const Compiled compiled = compileProduct(shape, device.processor);
-  void *library = nullptr;
-  driver().check(driver().moduleLoadData(&library, compiled.code.data()), "cuModuleLoadData");
-  // The system reserves a kibibyte of shared memory for each block.
-  const int bytes = device.processor.sharedBytes / shape.blocksTogether() - (1 << 10);
-  auto get = [&](const char *name) { return find(library, name, shape.threads, bytes, device); };
-  return {shape, device.processor.multiprocessors, get("skinnyGEMM"), get("skinnyProjections"), get("skinnyGates")};
-}
-
-AttentionModule loadAttention(const AttentionShape &shape, const Device &device) {
-  const Compiled compiled = compileAttention(shape, device.processor);
-  void *library = nullptr;
-  driver().check(driver().moduleLoadData(&library, compiled.code.data()), "cuModuleLoadData");
-  return {
-      shape, device.processor.multiprocessors, find(library, "cachedAttention", shape.threads, shape.bytes(), device)};
-}
-
-/// The result of a computation's first run, which may be a failure.
-template <class Value>
-struct Once {
-  std::unique_ptr<Value> value;
-  Failure failure;
-
-  template <class Make>
-  explicit Once(Make make) {
-    try {
-      value = std::make_unique<Value>(make());
-    } catch (const Failure &thrown) {
-      failure = thrown;
-    }
+  std::map<std::string, Kernel> kernels;
+  for (const ck_cuda_kernel &compiledKernel : compiled.kernels) {
+    const char *name = compiledKernel.name;
+    Kernel &kernel = kernels[name];
+    kernel.threads = compiledKernel.threads;
+    kernel.sharedBytes = compiledKernel.shared_bytes;
+    cuda.check(cuda.moduleGetFunction(&kernel.function, library, name), name);
+    cuda.check(cuda.functionSetAttribute(kernel.function, dynamicSharedBytes, kernel.sharedBytes), name);
+    int blocks = 0;
+    cuda.check(
+        cuda.maximumActiveBlocks(&blocks, kernel.function, kernel.threads, std::size_t(kernel.sharedBytes)), name);
+    if (blocks < 1) throw Failure{std::string("the GPU has too little shared memory for the kernel ") + name};
+    kernel.blocksAtOnce = blocks * device.processor.multiprocessors;
   }
-
-  const Value &get() const {
-    if (!value) throw failure;
-    return *value;
-  }
-};
+  return kernels;
+}
 
 std::mutex mutex;
+std::map<int, std::variant<Device, Failure>> devices;
 
-/// Makes a GPU the thread's current one. To be called with the mutex held.
-const Device &deviceAt(int number) {
-  static std::map<int, Once<Device>> devices;
-  auto found = devices.find(number);
-  if (found == devices.end()) found = devices.emplace(number, Once<Device>([&] { return Device(number); })).first;
-  found->second.get().makeCurrent();
-  return found->second.get();
+/// The value of `key` in `values`, created by `make` the first time; a failure to create it is thrown every time.
+template <class Key, class Value, class Make>
+const Value &remembered(std::map<Key, std::variant<Value, Failure>> &values, const Key &key, Make make) {
+  auto found = values.find(key);
+  if (found == values.end()) {
+    try {
+      found = values.emplace(key, make()).first;
+    } catch (const Failure &failure) {
+      found = values.emplace(key, failure).first;
+    }
+  }
+  if (const Failure *failure = std::get_if<Failure>(&found->second)) throw *failure;
+  return std::get<Value>(found->second);
 }
 
-/// The value of `key` in `values`, created by `make` the first time.
-template <class Values, class Key, class Make>
-auto &remembered(Values &values, const Key &key, Make make) {
-  auto found = values.find(key);
-  if (found == values.end()) found = values.emplace(key, typename Values::mapped_type(make)).first;
-  return found->second.get();
+/// The module of `key` on the GPU of this number, created by `make` the first time. Makes that GPU the thread's current one.
+template <class Value, class Key, class Make>
+const Value &moduleOf(const Key &key, int number, Make make) {
+  static std::map<std::pair<int, Key>, std::variant<Value, Failure>> modules;
+  std::lock_guard<std::mutex> lock(mutex);
+  const Device &device = remembered(devices, number, [&] { return Device(number); });
+  device.makeCurrent();
+  return remembered(modules, std::make_pair(number, key), [&] { return make(device); });
 }
 
 }  // namespace
@@ -155,38 +104,48 @@ void Kernel::launch(int blocks, void *stream, const void *arguments, int bytes) 
 }
 
 const Module &module(const Kind &kind, int number) {
-  static std::map<std::pair<int, Kind>, Once<Module>> modules;
-  std::lock_guard<std::mutex> lock(mutex);
-  const Device &device = deviceAt(number);
-  return remembered(modules, std::make_pair(number, kind), [&] { return load(kind, device); });
+  return moduleOf<Module>(kind.key(), number, [&](const Device &device) -> Module {
+    const Choices choices(kind, device.processor);
+    auto kernels = load(compile(choices, device.processor), device);
+    // A fused kernel that does not fit is empty.
+    return {
+        choices,
+        kernels["connectionRead"],
+        kernels["connectionWrite"],
+        kernels["connectionWriteRead"],
+        kernels["connectionWriteBackward"],
+        kernels["connectionBackward"],
+        kernels["connectionBackwardWriteBackward"],
+        kernels["connectionAddBlocks"],
+        kernels["connectionDeliver"]};
+  });
 }
 
 const NormModule &normModule(int width, int elementBytes, int number) {
-  static std::map<std::tuple<int, int, int>, Once<NormModule>> modules;
-  std::lock_guard<std::mutex> lock(mutex);
-  const Device &device = deviceAt(number);
-  return remembered(modules, std::make_tuple(number, width, elementBytes), [&] {
-    return loadNorm(Shape(1, 1, width, elementBytes, false), device);
+  return moduleOf<NormModule>(std::make_tuple(width, elementBytes), number, [&](const Device &device) -> NormModule {
+    auto kernels = load(compileNorm(Shape(1, 1, width, elementBytes, false), device.processor), device);
+    return {kernels["normForward"], kernels["normBackward"], kernels["normDeliver"]};
   });
 }
 
 const ProductModule &productModule(const ProductShape &shape, int number) {
-  static std::map<std::tuple<int, int, int, int>, Once<ProductModule>> modules;
-  std::lock_guard<std::mutex> lock(mutex);
-  const Device &device = deviceAt(number);
-  return remembered(modules, std::make_tuple(number, shape.format, shape.elementBytes, shape.rows), [&] {
-    return loadProduct(shape, device);
+  const auto key = std::make_tuple(shape.format, shape.elementBytes, shape.rows);
+  return moduleOf<ProductModule>(key, number, [&](const Device &device) -> ProductModule {
+    // The system reserves a kibibyte of shared memory for each block.
+    const int bytes = device.processor.sharedBytes / shape.blocksTogether() - (1 << 10);
+    auto kernels = load(compileProduct(shape, bytes, device.processor), device);
+    return {
+        shape, device.processor.multiprocessors, kernels["skinnyGEMM"], kernels["skinnyProjections"],
+        kernels["skinnyGates"]};
   });
 }
 
 const AttentionModule &attentionModule(const AttentionShape &shape, int number) {
-  static std::map<std::tuple<int, int, int, int, int>, Once<AttentionModule>> modules;
-  std::lock_guard<std::mutex> lock(mutex);
-  const Device &device = deviceAt(number);
-  return remembered(modules, std::make_tuple(number, shape.head, shape.format, shape.elementBytes, shape.queries), [&] {
-    return loadAttention(shape, device);
+  const auto key = std::make_tuple(shape.head, shape.format, shape.elementBytes, shape.queries);
+  return moduleOf<AttentionModule>(key, number, [&](const Device &device) -> AttentionModule {
+    auto kernels = load(compileAttention(shape, device.processor), device);
+    return {shape, device.processor.multiprocessors, kernels["cachedAttention"]};
   });
 }
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

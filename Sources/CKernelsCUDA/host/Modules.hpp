@@ -3,8 +3,7 @@
 
 #include "Program.hpp"
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 /// A kernel on a GPU.
 struct Kernel {
@@ -54,5 +53,4 @@ const NormModule &normModule(int width, int elementBytes, int device);
 const ProductModule &productModule(const ProductShape &shape, int device);
 const AttentionModule &attentionModule(const AttentionShape &shape, int device);
 
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda

@@ -4,8 +4,7 @@
 #include "Guard.hpp"
 #include "Modules.hpp"
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 std::string &lastError() {
   thread_local std::string message;
@@ -22,18 +21,14 @@ const NormModule &moduleFor(int64_t width, const ck_cuda_target &target) {
 }
 
 }  // namespace
-}  // namespace cuda
-}  // namespace ckernels
+}  // namespace ckernels::cuda
 
 using namespace ckernels::cuda;
 
 const char *ck_cuda_error(void) { return lastError().c_str(); }
 
 bool ck_cuda_rms_norm_is_supported(int64_t width, const ck_cuda_target *target) {
-  return guarded(false, [&] {
-    moduleFor(width, *target);
-    return true;
-  });
+  return succeeds([&] { moduleFor(width, *target); });
 }
 
 int64_t ck_cuda_rms_norm_scratch_count(int64_t rows, int64_t width, const ck_cuda_target *target) {
@@ -82,13 +77,7 @@ bool ck_cuda_rms_norm_backward(const ck_cuda_rms_norm_backward_args *args, const
 const char *ck_cuda_compile_norm(
     int64_t width, ck_cuda_element element, int architecture, int shared_bytes, ck_cuda_kernel kernels[8], int *count) {
   return guarded<const char *>(nullptr, [&] {
-    thread_local std::string report;
     const Shape shape(1, 1, int(width), int(element), false);
-    report = compileNorm(shape, Processor{architecture, shared_bytes, 1}).report;
-    kernels[0] = ck_cuda_kernel{"normForward", shape.threads(), 0};
-    kernels[1] = ck_cuda_kernel{"normBackward", shape.threads(), shape.C * int(sizeof(float))};
-    kernels[2] = ck_cuda_kernel{"normDeliver", shape.threads(), 0};
-    *count = 3;
-    return report.c_str();
+    return describe(compileNorm(shape, Processor{architecture, shared_bytes, 1}), kernels, count);
   });
 }

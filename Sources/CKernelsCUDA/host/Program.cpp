@@ -2,134 +2,111 @@
 
 #include <algorithm>
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 namespace {
 
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
-constexpr char layoutText[] = {
+constexpr char layout[] = {
 #embed "../device/Layout.cuh"
     , 0};
-constexpr char deviceText[] = {
+constexpr char device[] = {
 #embed "../device/Device.cuh"
     , 0};
-constexpr char numbersText[] = {
+constexpr char numbers[] = {
 #embed "../device/Numbers.cuh"
     , 0};
-constexpr char elementsText[] = {
+constexpr char elements[] = {
 #embed "../device/Elements.cuh"
     , 0};
-constexpr char plainProductsText[] = {
+constexpr char plainProducts[] = {
 #embed "../device/PlainProducts.cuh"
     , 0};
-constexpr char tensorProductsText[] = {
+constexpr char tensorProducts[] = {
 #embed "../device/TensorProducts.cuh"
     , 0};
-constexpr char coefficientsText[] = {
+constexpr char coefficients[] = {
 #embed "../device/Coefficients.cuh"
     , 0};
-constexpr char forwardText[] = {
+constexpr char combine[] = {
+#embed "../device/Combine.cuh"
+    , 0};
+constexpr char forward[] = {
 #embed "../device/Forward.cuh"
     , 0};
-constexpr char backwardText[] = {
+constexpr char gradientSums[] = {
+#embed "../device/GradientSums.cuh"
+    , 0};
+constexpr char backward[] = {
 #embed "../device/Backward.cuh"
     , 0};
-constexpr char reductionText[] = {
+constexpr char reduction[] = {
 #embed "../device/Reduction.cuh"
     , 0};
-constexpr char kernelsText[] = {
+constexpr char kernels[] = {
 #embed "../device/Kernels.cuh"
     , 0};
-constexpr char normText[] = {
+constexpr char norm[] = {
 #embed "../device/Norm.cuh"
     , 0};
-constexpr char decodingLayoutText[] = {
+constexpr char decodingLayout[] = {
 #embed "../device/DecodingLayout.cuh"
     , 0};
-constexpr char weightsText[] = {
+constexpr char weights[] = {
 #embed "../device/Weights.cuh"
     , 0};
-constexpr char productText[] = {
+constexpr char productSums[] = {
+#embed "../device/ProductSums.cuh"
+    , 0};
+constexpr char product[] = {
 #embed "../device/Product.cuh"
     , 0};
-constexpr char cachedAttentionText[] = {
+constexpr char partialSoftmax[] = {
+#embed "../device/PartialSoftmax.cuh"
+    , 0};
+constexpr char cachedAttention[] = {
 #embed "../device/CachedAttention.cuh"
     , 0};
 
 #pragma clang diagnostic pop
 
-struct File {
-  const char *name;
-  const char *text;
-};
+// The files that a program includes, by name; two of the same index belong together.
+constexpr const char *fileNames[] = {
+    "Layout.cuh",         "Device.cuh",       "Numbers.cuh", "Elements.cuh",       "PlainProducts.cuh",
+    "TensorProducts.cuh", "Coefficients.cuh", "Combine.cuh", "Forward.cuh",        "GradientSums.cuh",
+    "Backward.cuh",       "Reduction.cuh",    "Kernels.cuh", "Norm.cuh",           "DecodingLayout.cuh",
+    "Weights.cuh",        "ProductSums.cuh",  "Product.cuh", "PartialSoftmax.cuh", "CachedAttention.cuh"};
+constexpr const char *fileTexts[] = {layout,         device,       numbers, elements,       plainProducts,
+                                     tensorProducts, coefficients, combine, forward,        gradientSums,
+                                     backward,       reduction,    kernels, norm,           decodingLayout,
+                                     weights,        productSums,  product, partialSoftmax, cachedAttention};
+constexpr int fileCount = sizeof(fileTexts) / sizeof(fileTexts[0]);
+static_assert(sizeof(fileNames) == sizeof(fileTexts), "a file has no name");
 
-// In the order of their dependencies.
+/// The macros WB_… of a program.
+typedef std::vector<std::pair<const char *, int>> Macros;
 
-const std::vector<File> connectionFiles = {
-    {"Layout.cuh", layoutText},
-    {"Device.cuh", deviceText},
-    {"Numbers.cuh", numbersText},
-    {"Elements.cuh", elementsText},
-    {"PlainProducts.cuh", plainProductsText},
-    {"TensorProducts.cuh", tensorProductsText},
-    {"Coefficients.cuh", coefficientsText},
-    {"Forward.cuh", forwardText},
-    {"Backward.cuh", backwardText},
-    {"Reduction.cuh", reductionText},
-    {"Kernels.cuh", kernelsText},
-};
-
-const std::vector<File> normFiles = {
-    {"Layout.cuh", layoutText},
-    {"Device.cuh", deviceText},
-    {"Numbers.cuh", numbersText},
-    {"Elements.cuh", elementsText},
-    {"Norm.cuh", normText}};
-
-const std::vector<File> productFiles = {
-    {"DecodingLayout.cuh", decodingLayoutText},
-    {"Device.cuh", deviceText},
-    {"Numbers.cuh", numbersText},
-    {"Weights.cuh", weightsText},
-    {"Product.cuh", productText}};
-
-const std::vector<File> attentionFiles = {
-    {"DecodingLayout.cuh", decodingLayoutText},
-    {"Device.cuh", deviceText},
-    {"Numbers.cuh", numbersText},
-    {"CachedAttention.cuh", cachedAttentionText}};
-
-std::string source(const std::vector<File> &files) {
-  std::string all;
-  for (const File &file : files) all += "#line 1 \"" + std::string(file.name) + "\"\n" + file.text;
-  return all;
+Macros macros(const Shape &shape) {
+  return {
+      {"RATE", shape.m},
+      {"SLOTS", shape.n},
+      {"WIDTH", shape.C},
+      {"ELEMENT_BYTES", shape.elementBytes},
+      {"DYNAMIC", shape.isDynamic}};
 }
 
-std::string define(const char *name, int value) { return "-DWB_" + std::string(name) + "=" + std::to_string(value); }
-
-std::vector<std::string> options(const Processor &processor, const std::vector<std::string> &definitions) {
-  std::vector<std::string> all = {
+Compiled compile(const char *text, const Macros &macros, const Processor &processor) {
+  std::vector<std::string> options = {
       "-arch=sm_" + std::to_string(processor.architecture), "--std=c++17", "--device-as-default-execution-space",
       "--ptxas-options=-v"};
-  all.insert(all.end(), definitions.begin(), definitions.end());
-  return all;
-}
-
-std::vector<std::string> options(const Shape &shape, const Processor &processor) {
-  return options(
-      processor, {define("RATE", shape.m), define("SLOTS", shape.n), define("WIDTH", shape.C),
-                  define("ELEMENT_BYTES", shape.elementBytes), define("DYNAMIC", shape.isDynamic)});
-}
-
-Compiled compile(const std::vector<File> &files, const std::vector<std::string> &options, const Processor &processor) {
+  for (const auto &[name, value] : macros) options.push_back("-DWB_" + std::string(name) + "=" + std::to_string(value));
   const Compiler &nvrtc = compiler();
   auto check = [&](int result) {
     if (result) throw Failure{std::string("the compiler for kernels failed: ") + nvrtc.getErrorString(result)};
   };
   Compiler::Program program = nullptr;
-  check(nvrtc.createProgram(&program, source(files).c_str(), "kernels.cu", 0, nullptr, nullptr));
+  check(nvrtc.createProgram(&program, text, "kernels.cu", fileCount, fileTexts, fileNames));
   std::vector<const char *> pointers;
   for (const std::string &text : options) pointers.push_back(text.c_str());
   const int result = nvrtc.compileProgram(program, int(pointers.size()), pointers.data());
@@ -180,12 +157,25 @@ Choices::Choices(const Kind &kind, const Processor &processor)
 }
 
 Compiled compile(const Choices &choices, const Processor &processor) {
-  std::vector<std::string> all = options(choices.shape, processor);
+  Macros all = macros(choices.shape);
   all.insert(
-      all.end(), {define("FORWARD_STAGES", choices.forwardStages), define("BACKWARD_STAGES", choices.backwardStages),
-                  define("SHARED_SUMS", choices.keepsSums), define("FUSES_FORWARD", choices.fusesForward),
-                  define("FUSES_BACKWARD", choices.fusesBackward), define("SHARED_BYTES", processor.sharedBytes)});
-  return compile(connectionFiles, all, processor);
+      all.end(), {{"FORWARD_STAGES", choices.forwardStages},
+                  {"BACKWARD_STAGES", choices.backwardStages},
+                  {"SHARED_SUMS", choices.keepsSums},
+                  {"FUSES_FORWARD", choices.fusesForward},
+                  {"FUSES_BACKWARD", choices.fusesBackward},
+                  {"SHARED_BYTES", processor.sharedBytes}});
+  Compiled compiled = compile(kernels, all, processor);
+  auto add = [&](const char *name, int bytes) { compiled.kernels.push_back({name, choices.shape.threads(), bytes}); };
+  add("connectionRead", choices.forwardBytes(false, true));
+  add("connectionWrite", choices.forwardBytes(true, false));
+  add("connectionWriteBackward", choices.backwardBytes(false, true));
+  add("connectionBackward", choices.backwardBytes(true, false));
+  add("connectionAddBlocks", 0);
+  add("connectionDeliver", 0);
+  if (choices.fusesForward) add("connectionWriteRead", choices.forwardBytes(true, true));
+  if (choices.fusesBackward) add("connectionBackwardWriteBackward", choices.backwardBytes(true, true));
+  return compiled;
 }
 
 Compiled compileNorm(const Shape &shape, const Processor &processor) {
@@ -193,26 +183,40 @@ Compiled compileNorm(const Shape &shape, const Processor &processor) {
   constexpr int most = 64;
   if (normPieces(shape.C, shape.vector()) * shape.vector() > most)
     throw Failure{"rows of " + std::to_string(shape.C) + " channels are too wide for the kernels that normalize them"};
-  return compile(normFiles, options(shape, processor), processor);
+  Compiled compiled = compile(norm, macros(shape), processor);
+  const int threads = shape.threads();
+  compiled.kernels = {
+      {"normForward", threads, 0},
+      {"normBackward", threads, shape.C * int(sizeof(float))},
+      {"normDeliver", threads, 0}};
+  return compiled;
 }
 
-Compiled compileProduct(const ProductShape &shape, const Processor &processor) {
-  return compile(
-      productFiles,
-      options(
-          processor,
-          {define("FORMAT", shape.format), define("ELEMENT_BYTES", shape.elementBytes), define("ROWS", shape.rows)}),
-      processor);
+Compiled compileProduct(const ProductShape &shape, int sharedBytes, const Processor &processor) {
+  const Macros macros = {{"FORMAT", shape.format}, {"ELEMENT_BYTES", shape.elementBytes}, {"ROWS", shape.rows}};
+  Compiled compiled = compile(product, macros, processor);
+  for (const char *name : {"skinnyGEMM", "skinnyProjections", "skinnyGates"})
+    compiled.kernels.push_back({name, shape.threads, sharedBytes});
+  return compiled;
 }
 
 Compiled compileAttention(const AttentionShape &shape, const Processor &processor) {
-  return compile(
-      attentionFiles,
-      options(
-          processor, {define("HEAD", shape.head), define("FORMAT", shape.format),
-                      define("ELEMENT_BYTES", shape.elementBytes), define("QUERIES", shape.queries)}),
-      processor);
+  const Macros macros = {
+      {"HEAD", shape.head},
+      {"FORMAT", shape.format},
+      {"ELEMENT_BYTES", shape.elementBytes},
+      {"QUERIES", shape.queries}};
+  Compiled compiled = compile(cachedAttention, macros, processor);
+  compiled.kernels = {{"cachedAttention", shape.threads, shape.bytes()}};
+  return compiled;
 }
 
-}  // namespace cuda
-}  // namespace ckernels
+const char *describe(const Compiled &compiled, ck_cuda_kernel kernels[8], int *count) {
+  thread_local std::string report;
+  report = compiled.report;
+  *count = int(compiled.kernels.size());
+  std::copy(compiled.kernels.begin(), compiled.kernels.end(), kernels);
+  return report.c_str();
+}
+
+}  // namespace ckernels::cuda

@@ -7,10 +7,10 @@
 
 #include "../device/DecodingLayout.cuh"
 #include "../device/Layout.cuh"
+#include "ckernels_cuda.h"
 #include "Libraries.hpp"
 
-namespace ckernels {
-namespace cuda {
+namespace ckernels::cuda {
 
 /// A kind of connection.
 struct Kind {
@@ -18,7 +18,6 @@ struct Kind {
   bool isDynamic;
 
   auto key() const { return std::make_tuple(m, n, C, elementBytes, isDynamic); }
-  bool operator<(const Kind &other) const { return key() < other.key(); }
 };
 
 /// The properties of a GPU.
@@ -46,6 +45,7 @@ struct Choices {
 struct Compiled {
   std::vector<char> code;
   std::string report;
+  std::vector<ck_cuda_kernel> kernels;
 };
 
 /// The kernels of connections. Throws a `Failure` with the compiler's messages.
@@ -55,9 +55,12 @@ Compiled compile(const Choices &choices, const Processor &processor);
 /// wide.
 Compiled compileNorm(const Shape &shape, const Processor &processor);
 
-/// The kernels of products of a few rows, and of attention over a cache. Throw like `compile`.
-Compiled compileProduct(const ProductShape &shape, const Processor &processor);
+/// The kernels of products of a few rows with `sharedBytes` of shared memory, and of attention over a cache. Throw like
+/// `compile`.
+Compiled compileProduct(const ProductShape &shape, int sharedBytes, const Processor &processor);
 Compiled compileAttention(const AttentionShape &shape, const Processor &processor);
 
-}  // namespace cuda
-}  // namespace ckernels
+/// Copies the list of kernels; returns the report, which lives until the thread's next call.
+const char *describe(const Compiled &compiled, ck_cuda_kernel kernels[8], int *count);
+
+}  // namespace ckernels::cuda

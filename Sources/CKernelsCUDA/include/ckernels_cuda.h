@@ -1,14 +1,14 @@
 // The kernels of ckernels.h on NVIDIA GPUs of compute capability 8.0 and later. They are kept as source text and compiled at
-// run time, once in a process for each kind of connection (m, n, C, dtype, static or dynamic), width of a norm, or product,
-// and each GPU; compiler (NVRTC) and driver are loaded when they are first needed.
+// run time. A process compiles them once for each GPU and each kind of connection (m, n, C, dtype, static or dynamic), width
+// of a norm, product, or attention. The compiler (NVRTC) and the driver are loaded on first use.
 //
 // As on the processor, a kernel takes its arguments as one struct. Arrays are in the GPU's memory and begin at multiples of 16
 // bytes. Arrays of `void` have the elements of the target, float32 or bfloat16; parameters and their gradients are float32.
-// Coefficients are computed, and all sums taken, in float32; operands of the tensor cores, coefficients among them, are
-// bfloat16. Gradients of parameters are summed block by block in a fixed order: a result depends on the GPU's number of
+// Coefficients and all sums are computed in float32. Operands of the tensor cores are bfloat16, also the coefficients.
+// Gradients of parameters are summed block by block in a fixed order: a result depends on the GPU's number of
 // multiprocessors but never on timing.
 //
-// Every function that returns bool returns false where it fails, and `ck_cuda_error` says why.
+// A function that returns bool returns false if it fails; `ck_cuda_error` has the reason.
 #ifndef WIDEBAND_CKERNELS_CUDA_H
 #define WIDEBAND_CKERNELS_CUDA_H
 
@@ -94,8 +94,8 @@ typedef struct ck_cuda_rms_norm_backward_args {
 bool ck_cuda_rms_norm_backward(const ck_cuda_rms_norm_backward_args *args, const ck_cuda_target *target);
 
 // Decoding: products and sublayers of at most `ck_maximum_skinny_rows` rows. x, y and activations between sublayers have the
-// target's elements, norms and angles are float32, weights and caches any of their formats. With elements of bfloat16 the
-// products run on tensor cores, for which a weight's floats are rounded to bfloat16; quantized integers are exact.
+// target's elements. Norms and angles are float32. Weights and caches have any of their formats. With bfloat16 elements the
+// products run on tensor cores: a float32 weight is rounded to bfloat16, quantized integers are exact.
 
 /// Whether there are kernels for such a product on the target's device; compiles them the first time.
 bool ck_cuda_skinny_gemm_is_supported(int64_t rows, const ck_matrix *weight, const ck_cuda_target *target);
@@ -110,21 +110,22 @@ typedef struct ck_cuda_gemm_args {
 
 bool ck_cuda_skinny_gemm(const ck_cuda_gemm_args *args, const ck_cuda_target *target);
 
-/// Whether there are kernels for such an attention sublayer of so many new positions, over a cache of any format. Compiles
-/// products the first time; attention is compiled when a cache's format is first used.
+/// Whether there are kernels for such an attention sublayer with `rows` new positions and a cache of any format. The first
+/// call compiles the products; attention is compiled on the first use of a cache's format.
 bool ck_cuda_attention_sublayer_is_supported(
     const ck_attention_layer *layer, int64_t rows, const ck_cuda_target *target);
 
-/// Bytes of workspace that such a sublayer needs; -1 if it fails. Pointers of `sequences` are not read.
+/// The workspace of an attention sublayer in bytes; -1 if there are no kernels for it. The pointers in `sequences` are not
+/// used.
 int64_t ck_cuda_attention_sublayer_workspace(
     const ck_attention_layer *layer, const ck_kv_view *sequences, int64_t count, const ck_cuda_target *target);
 
-/// The fields of `ck_attention_sublayer_args`, and two more.
+/// The fields of `ck_attention_sublayer_args`, `starts` and a workspace.
 typedef struct ck_cuda_attention_sublayer_args {
   const ck_attention_layer *layer;
   const ck_kv_view *sequences;
   int64_t count;
-  const int64_t *starts;  ///< [count], added to the `start` of each sequence when the kernels run; or null
+  const int64_t *starts;  ///< [count] in the GPU's memory, added to the `start` of each sequence; or null
   const void *x;
   const float *cosine, *sine;
   bool adds_input;
@@ -132,10 +133,10 @@ typedef struct ck_cuda_attention_sublayer_args {
   void *workspace;
 } ck_cuda_attention_sublayer_args;
 
-/// Three kernels.
+/// Launches three kernels: projections, attention, and the product with the output's weight.
 bool ck_cuda_attention_sublayer(const ck_cuda_attention_sublayer_args *args, const ck_cuda_target *target);
 
-/// Bytes of workspace for a feed-forward sublayer without a router; -1 where it has no kernels.
+/// The workspace of a feed-forward sublayer without a router in bytes; -1 if there are no kernels for it.
 int64_t ck_cuda_feed_forward_sublayer_workspace(
     const ck_feed_forward_layer *layer, int64_t rows, const ck_cuda_target *target);
 
@@ -149,19 +150,19 @@ typedef struct ck_cuda_feed_forward_sublayer_args {
   void *workspace;
 } ck_cuda_feed_forward_sublayer_args;
 
-/// Two kernels.
+/// Launches two kernels: gates, and the product with the weight `down`.
 bool ck_cuda_feed_forward_sublayer(const ck_cuda_feed_forward_sublayer_args *args, const ck_cuda_target *target);
 
 /// A kernel as it was compiled.
 typedef struct ck_cuda_kernel {
-  const char *name;  ///< lives forever
-  int threads;       ///< in a block
-  int shared_bytes;  ///< of shared memory that a block asks for when it is launched
+  const char *name;  ///< a literal
+  int threads;       ///< of a block
+  int shared_bytes;  ///< of dynamic shared memory, with which a block is launched
 } ck_cuda_kernel;
 
-/// Compiles the kernels for such connections without a GPU, for compute capability `architecture` / 10 (80, 90) with
-/// `shared_bytes` of shared memory a block. Returns the compiler's report, which lives until the thread's next call, and up
-/// to 8 kernels; null if it fails.
+/// Compiles the kernels for such connections without a GPU, for compute capability `architecture` / 10 (80, 90) and blocks
+/// with at most `shared_bytes` of shared memory. Fills `kernels` and returns the compiler's report, which is valid until the
+/// thread's next call; null if it fails.
 const char *ck_cuda_compile(
     const ck_connection *connection, ck_cuda_element element, int architecture, int shared_bytes,
     ck_cuda_kernel kernels[8], int *count);

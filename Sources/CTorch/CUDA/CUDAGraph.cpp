@@ -86,7 +86,7 @@ wb_cuda_graph *wb_cuda_graph_capture(int64_t packed, bool (*work)(void *), void 
       capture->graph.end();
     }
     wideband::waitFor(side, own);
-    TORCH_CHECK(isDone, "an operator of theirs failed, or has no kernel");
+    TORCH_CHECK(isDone, "an operator failed, or has no kernel on the GPU");
     return capture.release();
   });
   static bool isReported = false;
@@ -96,10 +96,7 @@ wb_cuda_graph *wb_cuda_graph_capture(int64_t packed, bool (*work)(void *), void 
 }
 
 bool wb_cuda_graph_launch(wb_cuda_graph *graph) {
-  return wideband::guarded(false, [&] {
-    graph->graph.replay();
-    return true;
-  });
+  return wideband::guardedAction([&] { graph->graph.replay(); });
 }
 
 void wb_cuda_graph_release(wb_cuda_graph *graph) { delete graph; }
@@ -122,11 +119,10 @@ wb_readback *wb_readback_start(const wb_tensor *tensor) {
 }
 
 bool wb_readback_wait(wb_readback *readback, int64_t *elements) {
-  return wideband::guarded(false, [&] {
+  return wideband::guardedAction([&] {
     if (readback->event) readback->event->synchronize();
     std::copy_n(
         static_cast<const int64_t *>(readback->elements.const_data_ptr()), readback->elements.numel(), elements);
-    return true;
   });
 }
 

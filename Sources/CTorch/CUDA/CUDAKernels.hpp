@@ -17,6 +17,26 @@ bool isForCUDAKernels(const at::Tensor &tensor);
 /// `tensor` as the kernels require it: contiguous, and on a GPU aligned to 16 bytes.
 at::Tensor prepared(const at::Tensor &tensor);
 
+/// The elements of a tensor as an argument of kernels: of the processor, which take floats, or of a GPU. Null for none.
+struct ConstElements {
+  const void *first = nullptr;
+
+  ConstElements() = default;
+  ConstElements(const at::Tensor &tensor) : first(tensor.defined() ? tensor.const_data_ptr() : nullptr) {}
+  operator const void *() const { return first; }
+  operator const float *() const { return static_cast<const float *>(first); }
+};
+
+/// The same of a tensor that is written.
+struct Elements {
+  void *first = nullptr;
+
+  Elements() = default;
+  Elements(const at::Tensor &tensor) : first(tensor.defined() ? tensor.mutable_data_ptr() : nullptr) {}
+  operator void *() const { return first; }
+  operator float *() const { return static_cast<float *>(first); }
+};
+
 /// Prints to standard error, once in a process, why there are no kernels for `what`.
 void reportRefusal(const char *what, const std::string &reason);
 

@@ -1,14 +1,11 @@
 #include "CUDA/CUDASublayers.hpp"
 
-#include <vector>
-
 #include "Core/Matrices.hpp"
+#include "Core/Products.hpp"
 #include "CUDA/CUDAKernels.hpp"
 
 namespace wideband {
 namespace {
-
-int64_t rowsOf(const at::Tensor &x) { return x.numel() / x.size(-1); }
 
 /// Whether x [..., width] is on a GPU and has few rows and no derivative to compute.
 bool isSkinnyOnGPU(const at::Tensor &x, int64_t width) {
@@ -41,15 +38,6 @@ bool isNormOnGPU(const wb_tensor *weight, const at::Tensor &x) {
   return value.device() == x.device() && value.scalar_type() == at::kFloat && isAt16Bytes(value);
 }
 
-/// `kvViewOf` for a cache on x's device, which the kernels of a GPU can read.
-ck_kv_view kvViewOnGPU(const at::Tensor &x, const wb_kv_view &view) {
-  const auto &keys = view.keys->value, &values = view.values->value;
-  TORCH_CHECK(
-      keys.device() == x.device() && isAt16Bytes(keys) && isAt16Bytes(values),
-      "expected contiguous keys and values on ", x.device().str());
-  return kvViewOf(view);
-}
-
 /// Working memory of a sublayer, from libtorch's allocator: it may be freed before the kernels have run, because only later
 /// work of the same stream is given it again.
 at::Tensor workspace(int64_t bytes, const at::Tensor &x) {
@@ -68,9 +56,7 @@ at::Tensor skinnyGEMMOnGPU(const at::Tensor &x, const wb_matrix &weight) {
     return {};
   }
   const auto input = prepared(x);
-  auto shape = x.sizes().vec();
-  shape.back() = matrix.outputs;
-  auto y = at::empty(shape, x.options());
+  auto y = resultFor(x, matrix.outputs);
   const ck_cuda_gemm_args args{
       .rows = rowsOf(x), .x = input.const_data_ptr(), .weight = &matrix, .y = y.mutable_data_ptr()};
   TORCH_CHECK(ck_cuda_skinny_gemm(&args, &target), ck_cuda_error());
@@ -98,15 +84,13 @@ at::Tensor attentionSublayerOnGPU(
     const at::Tensor &x, const ck_attention_layer &layer, const wb_kv_view *sequences, int64_t count,
     const at::Tensor &cosine, const at::Tensor &sine, const at::Tensor &starts, bool addsInput) {
   const auto input = prepared(x), cosines = prepared(cosine), sines = prepared(sine);
-  std::vector<ck_kv_view> views;
-  int64_t rows = 0;
   for (int64_t each = 0; each < count; each++) {
-    views.push_back(kvViewOnGPU(x, sequences[each]));
-    rows += sequences[each].rows;
+    const auto &keys = sequences[each].keys->value, &values = sequences[each].values->value;
+    TORCH_CHECK(
+        keys.device() == x.device() && isAt16Bytes(keys) && isAt16Bytes(values),
+        "expected contiguous keys and values on ", x.device().str());
   }
-  TORCH_CHECK(
-      rows == rowsOf(x) && cosines.numel() == rows * layer.head_size && sines.numel() == cosines.numel(),
-      "the sequences have ", rows, " new positions");
+  const auto views = kvViewsOf(sequences, count, x, layer.head_size, cosines, sines);
   TORCH_CHECK(
       !starts.defined() || (starts.device() == x.device() && starts.scalar_type() == at::kLong &&
                             starts.is_contiguous() && starts.numel() == count),

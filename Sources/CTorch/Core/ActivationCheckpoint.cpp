@@ -37,7 +37,7 @@ struct Part : torch::CustomClassHolder {
 };
 
 struct Recomputed : torch::autograd::Function<Recomputed> {
-  /// `always` requires a gradient, so that the weights of the part get theirs even where the input has none.
+  /// `always` requires a gradient, so that the part's weights get gradients even if the input requires none.
   static variable_list forward(
       AutogradContext *context, const at::Tensor &input, const at::Tensor & /*always*/,
       const c10::intrusive_ptr<Part> &part) {

@@ -10,10 +10,7 @@ bool wb_set_gradients_enabled(bool enabled) {
 }
 
 bool wb_tensor_require_gradient(wb_tensor *tensor, bool required) {
-  return wideband::guarded(false, [&] {
-    tensor->value.requires_grad_(required);
-    return true;
-  });
+  return wideband::guardedAction([&] { tensor->value.requires_grad_(required); });
 }
 
 bool wb_tensor_requires_gradient(const wb_tensor *tensor) { return tensor->value.requires_grad(); }
@@ -26,11 +23,10 @@ wb_tensor *wb_tensor_gradient(const wb_tensor *tensor) {
 void wb_tensor_clear_gradient(wb_tensor *tensor) { tensor->value.mutable_grad().reset(); }
 
 bool wb_tensor_backward(const wb_tensor *tensor, const wb_tensor *upstream) {
-  return wideband::guarded(false, [&] {
+  return wideband::guardedAction([&] {
     TORCH_CHECK(
         !upstream || upstream->value.sizes() == tensor->value.sizes(),
         "the gradient has another shape than the tensor");
     tensor->value.backward(upstream ? upstream->value : at::Tensor());
-    return true;
   });
 }

@@ -62,4 +62,19 @@ Result guarded(Result failed, Body &&body) noexcept {
   return failed;
 }
 
+/// A handle of the tensor that `body` returns; null after an exception.
+template <typename Body>
+wb_tensor *guardedTensor(Body &&body) noexcept {
+  return guarded<wb_tensor *>(nullptr, [&] { return handle(body()); });
+}
+
+/// Runs `body`; false after an exception.
+template <typename Body>
+bool guardedAction(Body &&body) noexcept {
+  return guarded(false, [&] {
+    body();
+    return true;
+  });
+}
+
 }  // namespace wideband

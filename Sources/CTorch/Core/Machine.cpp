@@ -31,27 +31,25 @@ const std::string &loadCUDA() {
 }  // namespace
 
 bool wb_device_prepare(int64_t packed) {
-  return wideband::guarded(false, [&] {
+  return wideband::guardedAction([&] {
     auto device = wideband::device(packed);
-    if (device.is_cpu()) return true;
+    if (device.is_cpu()) return;
     if (device.is_cuda()) {
       const std::string &failure = loadCUDA();
       TORCH_CHECK(failure.empty(), "libtorch's CUDA library cannot be loaded: ", failure);
       TORCH_CHECK(at::globalContext().hasCUDA(), "no CUDA device was found on this machine");
       auto count = c10::impl::getDeviceGuardImpl(device.type())->deviceCount();
       TORCH_CHECK(device.index() < count, "this machine has ", static_cast<int>(count), " CUDA device(s)");
-      return true;
+      return;
     }
     TORCH_CHECK(device.is_mps() && at::hasMPS(), "this build of libtorch has no such device");
-    return true;
   });
 }
 
 bool wb_device_synchronize(int64_t packed) {
-  return wideband::guarded(false, [&] {
+  return wideband::guardedAction([&] {
     auto device = wideband::device(packed);
     if (!device.is_cpu()) c10::impl::getDeviceGuardImpl(device.type())->synchronizeDevice(device.index());
-    return true;
   });
 }
 
@@ -96,14 +94,3 @@ wb_generator *wb_generator_create(int64_t packed, uint64_t seed) {
 }
 
 void wb_generator_release(wb_generator *generator) { delete generator; }
-
-wb_tensor *wb_generator_state(const wb_generator *generator) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] { return wideband::handle(generator->value.get_state()); });
-}
-
-bool wb_generator_restore(wb_generator *generator, const wb_tensor *state) {
-  return wideband::guarded(false, [&] {
-    generator->value.set_state(state->value);
-    return true;
-  });
-}

@@ -2,25 +2,12 @@
 // floats, and the gradient of the inputs by some rows of it as floats.
 #include "Core/Matrices.hpp"
 
-#include <c10/core/GradMode.h>
-
 #include <algorithm>
 
 #include "Core/Parallel.hpp"
 #include "Core/Products.hpp"
 
 namespace wideband {
-namespace {
-
-int64_t rowsOf(const at::Tensor &x) { return x.numel() / std::max<int64_t>(x.size(-1), 1); }
-
-at::Tensor resultFor(const at::Tensor &x, int64_t outputs) {
-  auto shape = x.sizes().vec();
-  shape.back() = outputs;
-  return at::empty(shape, x.options());
-}
-
-}  // namespace
 
 bool isReadable(const wb_matrix &matrix) {
   const auto &values = matrix.values->value;
@@ -46,10 +33,8 @@ ck_matrix asKernels(const wb_matrix &matrix) {
       matrix.scales ? static_cast<const uint16_t *>(matrix.scales->value.const_data_ptr()) : nullptr};
 }
 
-bool requiresGradient(const at::Tensor &tensor) { return c10::GradMode::is_enabled() && tensor.requires_grad(); }
-
 bool isSkinny(const at::Tensor &x, const wb_matrix &weight) {
-  return rowsOf(x) <= ck_maximum_skinny_rows && !requiresGradient(x) && !requiresGradient(weight.values->value);
+  return rowsOf(x) <= ck_maximum_skinny_rows && !requiresGradient(x, weight.values->value);
 }
 
 at::Tensor skinnyGEMM(const at::Tensor &x, const wb_matrix &weight) {

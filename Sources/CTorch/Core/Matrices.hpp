@@ -2,6 +2,9 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/GradMode.h>
+
+#include <vector>
 
 #include "ckernels_decoding.h"
 #include "Core/Internal.h"
@@ -14,12 +17,17 @@ bool isReadable(const wb_matrix &matrix);
 /// A readable matrix as the kernels take it.
 ck_matrix asKernels(const wb_matrix &matrix);
 
-/// A sequence's KV cache [1, K, capacity, hd] as the kernels take it; throws where its capacity is too small for the new
-/// rows.
-ck_kv_view kvViewOf(const wb_kv_view &view);
+/// The KV caches [1, K, capacity, hd] of `count` sequences as the kernels take them. Throws where a capacity is too small,
+/// and unless x [..., D] and the rotary angles have a row for each new position.
+std::vector<ck_kv_view> kvViewsOf(
+    const wb_kv_view *sequences, int64_t count, const at::Tensor &x, int64_t headSize, const at::Tensor &cosines,
+    const at::Tensor &sines);
 
-/// Whether autograd records operators on a tensor.
-bool requiresGradient(const at::Tensor &tensor);
+/// Whether autograd records operators on any of the tensors.
+template <typename... Tensors>
+bool requiresGradient(const Tensors &...tensors) {
+  return c10::GradMode::is_enabled() && (tensors.requires_grad() || ...);
+}
 
 /// Whether x [..., in] has at most ck_maximum_skinny_rows rows, and neither x nor the weight a derivative to compute.
 bool isSkinny(const at::Tensor &x, const wb_matrix &weight);

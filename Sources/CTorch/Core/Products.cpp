@@ -63,6 +63,24 @@ void multiply(const at::Tensor &a, const at::Tensor &b, const at::Tensor &result
   }
 }
 
+at::Tensor multiplied(const at::Tensor &a, const at::Tensor &b) {
+  auto result = at::empty({a.size(0), b.size(1)}, a.options());
+  multiply(a, b, result);
+  return result;
+}
+
+at::Tensor resultFor(const at::Tensor &x, int64_t outputs) {
+  auto shape = x.sizes().vec();
+  shape.back() = outputs;
+  return at::empty(shape, x.options());
+}
+
+at::Tensor mapped(const at::Tensor &x, const at::Tensor &weight) {
+  auto y = resultFor(x, weight.size(0));
+  multiply(asRows(x), weight.t(), asRows(y));
+  return y;
+}
+
 }  // namespace wideband
 
 const char *wb_product_library(void) {

@@ -5,6 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
+
 #include "Core/Internal.h"
 
 namespace wideband {
@@ -16,10 +18,21 @@ void multiply(const at::Tensor &a, const at::Tensor &b, const at::Tensor &result
 /// x [..., k] times weight [n, k] transposed, by `multiply`: [..., n].
 at::Tensor mapped(const at::Tensor &x, const at::Tensor &weight);
 
-/// A tensor as a matrix: its last axis, and all others joined.
-inline at::Tensor asRows(const at::Tensor &x) { return x.view({x.numel() / x.size(-1), x.size(-1)}); }
+/// a [m,k] b [k,n] as a new tensor.
+at::Tensor multiplied(const at::Tensor &a, const at::Tensor &b);
 
-/// Whether the fused functions take a tensor: float32 in the processor's memory, not empty.
-inline bool isFusible(const at::Tensor &x) { return isFloatOnProcessor(x) && x.numel() > 0; }
+/// How many rows a tensor has as a matrix: its last axis, and all others joined.
+inline int64_t rowsOf(const at::Tensor &x) { return x.numel() / std::max<int64_t>(x.size(-1), 1); }
+
+inline at::Tensor asRows(const at::Tensor &x) { return x.view({rowsOf(x), x.size(-1)}); }
+
+/// A new tensor in the shape of x [..., in], but with `outputs` as last size.
+at::Tensor resultFor(const at::Tensor &x, int64_t outputs);
+
+/// Whether the fused functions take all of the tensors: float32 in the processor's memory, not empty.
+template <typename... Tensors>
+bool isFusible(const Tensors &...tensors) {
+  return ((isFloatOnProcessor(tensors) && tensors.numel() > 0) && ...);
+}
 
 }  // namespace wideband

@@ -29,10 +29,10 @@ void *wb_tensor_data(const wb_tensor *tensor) {
 
 wb_tensor *wb_tensor_borrow(
     void *memory, const int64_t *sizes, int rank, int dtype, void (*release)(void *), void *context) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+  return wideband::guardedTensor([&] {
     auto options = at::TensorOptions().dtype(static_cast<at::ScalarType>(dtype));
     auto shape = at::IntArrayRef(sizes, rank);
-    if (!release) return wideband::handle(at::from_blob(memory, shape, options));
-    return wideband::handle(at::from_blob(memory, shape, [release, context](void *) { release(context); }, options));
+    if (!release) return at::from_blob(memory, shape, options);
+    return at::from_blob(memory, shape, [release, context](void *) { release(context); }, options);
   });
 }

@@ -6,22 +6,15 @@ namespace wideband {
 namespace {
 
 template <typename Function>
-void find(Function &function, const char *name) {
-  function = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
-}
-
-template <typename Function>
 void require(Function &function, const char *name) {
-  find(function, name);
+  function = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
   TORCH_CHECK(function, "libtorch's CUDA library has no '", name, "'");
 }
 
 }  // namespace
 
 OneDNNProduct findOneDNNProduct() {
-  OneDNNProduct product;
-  find(product, "_ZN2at6native13mkldnn_matmulERKNS_6TensorES3_S3_ff");
-  return product;
+  return reinterpret_cast<OneDNNProduct>(dlsym(RTLD_DEFAULT, "_ZN2at6native13mkldnn_matmulERKNS_6TensorES3_S3_ff"));
 }
 
 const CUDAGraphFunctions &CUDAGraphFunctions::all() {

@@ -1,13 +1,9 @@
 // Linear maps with a LoRA adapter, of which only the adapter is trained: no gradient of the weight is computed, and it is
 // read in place, forward and backward.
-#include "Core/Internal.h"
 #include "Layers/FrozenWeight.hpp"
 
 namespace wideband {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 /// x W^T + s (x A^T) B^T.
 struct AdaptedLinear : torch::autograd::Function<AdaptedLinear> {
@@ -28,16 +24,14 @@ struct AdaptedLinear : torch::autograd::Function<AdaptedLinear> {
     auto saved = context->get_saved_variables();
     const auto &x = saved[0], &a = saved[1], &b = saved[2], &inner = saved[3];
     auto gradient = gradients[0].contiguous(), upstream = asRows(gradient);
-    auto innerGradient = at::empty({upstream.size(0), a.size(0)}, upstream.options());
-    multiply(upstream, b, innerGradient);
-    innerGradient.mul_(context->saved_data["scale"].toDouble());
+    auto innerGradient = multiplied(upstream, b).mul_(context->saved_data["scale"].toDouble());
     variable_list results(5);
     if (context->needs_input_grad(0)) {
       results[0] = FrozenWeight(context).productBack(gradient);
       multiply(innerGradient, a, asRows(results[0]), true);
     }
-    if (context->needs_input_grad(1)) multiply(innerGradient.t(), asRows(x), results[1] = at::empty_like(a));
-    if (context->needs_input_grad(2)) multiply(upstream.t(), asRows(inner), results[2] = at::empty_like(b));
+    if (context->needs_input_grad(1)) results[1] = multiplied(innerGradient.t(), asRows(x));
+    if (context->needs_input_grad(2)) results[2] = multiplied(upstream.t(), asRows(inner));
     return results;
   }
 };
@@ -52,21 +46,21 @@ bool isFrozen(const wb_matrix &matrix) {
 }  // namespace
 }  // namespace wideband
 
+using namespace wideband;
+
 bool wb_is_adapted_product(const wb_tensor *x, wb_matrix weight, const wb_tensor *down, const wb_tensor *up) {
-  using namespace wideband;
   const auto &input = x->value, &a = down->value, &b = up->value;
-  return (requiresGradient(input) || requiresGradient(a) || requiresGradient(b)) && isFusible(input) && isFusible(a) &&
-         isFusible(b) && isFrozen(weight);
+  return requiresGradient(input, a, b) && isFusible(input, a, b) && isFrozen(weight);
 }
 
 wb_tensor *wb_adapted_linear(
     const wb_tensor *input, wb_matrix matrix, const wb_tensor *down, const wb_tensor *up, double scale) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+  return guardedTensor([&] {
     const auto &x = input->value, &weight = matrix.values->value, &a = down->value, &b = up->value;
     TORCH_CHECK(
         x.dim() > 0 && weight.dim() == 2 && matrix.inputs == x.size(-1) && a.dim() == 2 && a.size(1) == x.size(-1) &&
             b.dim() == 2 && b.size(1) == a.size(0) && b.size(0) == weight.size(0),
         "the weight [out, in] and the adapter [r, in], [out, r] do not fit the last axis");
-    return wideband::handle(wideband::AdaptedLinear::apply(x, a, b, wideband::FrozenWeight(matrix), scale));
+    return AdaptedLinear::apply(x, a, b, FrozenWeight(matrix), scale);
   });
 }

@@ -1,20 +1,11 @@
 // Causal attention as one autograd function. Heads stay interleaved, as the projections give them: nothing is transposed on
 // the way in or out, and no scores are saved.
-#include <torch/csrc/autograd/custom_function.h>
-
 #include <cmath>
 
-#include "ckernels.h"
-#include "Core/Internal.h"
-#include "Core/Matrices.hpp"
-#include "Core/Parallel.hpp"
-#include "Core/Products.hpp"
+#include "Core/AutogradFunction.hpp"
 
 namespace wideband {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 ck_causal_attention_args arguments(
     const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, const at::Tensor &output,
@@ -74,19 +65,20 @@ struct Attention : torch::autograd::Function<Attention> {
 }  // namespace
 }  // namespace wideband
 
+using namespace wideband;
+
 wb_tensor *wb_causal_attention(const wb_tensor *query, const wb_tensor *key, const wb_tensor *value) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+  return guardedTensor([&] {
     const auto &q = query->value, &k = key->value, &v = value->value;
     TORCH_CHECK(
         q.dim() == 4 && k.dim() == 4 && k.sizes() == v.sizes() && k.size(0) == q.size(0) && k.size(1) >= q.size(1) &&
             k.size(3) == q.size(3) && q.size(2) % k.size(2) == 0,
         "the queries [B, T, H, d] do not fit the keys and the values [B, S, K, d]");
-    if (wideband::requiresGradient(q) || wideband::requiresGradient(k) || wideband::requiresGradient(v)) {
+    if (requiresGradient(q, k, v)) {
       TORCH_CHECK(k.size(1) == q.size(1), "there is no derivative of attention over earlier keys and values");
-      return wideband::handle(wideband::Attention::apply(q, k, v));
+      return Attention::apply(q, k, v);
     }
     const bool areAlike = k.strides() == v.strides() && k.stride(3) == 1;
-    return wideband::handle(
-        wideband::attend(q.contiguous(), areAlike ? k : k.contiguous(), areAlike ? v : v.contiguous()).first);
+    return attend(q.contiguous(), areAlike ? k : k.contiguous(), areAlike ? v : v.contiguous()).first;
   });
 }

@@ -4,26 +4,20 @@
 // The backward pass of the whole connection needs the gradients of the sublayer's input and of the next state together. The
 // backward function of the write runs first: it stores the next state's gradient in the pending write and returns only the
 // gradient of the sublayer's output. That of the read runs after the sublayer's and does the rest in one pass over the state.
-#include <torch/csrc/autograd/custom_function.h>
-
-#include "CUDA/CUDAKernels.hpp"
 #include "Layers/PendingWrite.hpp"
 
 namespace wideband {
 namespace {
 
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
-
 /// The read of a sublayer's input from a state.
 struct Read : torch::autograd::Function<Read> {
   static at::Tensor forward(
-      AutogradContext *context, const at::Tensor &state, const at::Tensor &, const at::Tensor &, const at::Tensor &,
-      const at::Tensor &, const at::Tensor &, const at::Tensor &, const at::Tensor &,
+      AutogradContext *context, const at::Tensor &state, at::TensorList /*weights*/,
       const PendingWritePointer &pending) {
     savePending(context, "pending", pending);
     auto input = at::empty(pending->inputShape(), state.options());
-    kernels::read(pending->kernel(), pending->tokens(), state, input);
+    const auto reader = pending->kernel();
+    kernels::run({.reader = &reader, .tokens = pending->tokens(), .state = state, .input = input}, state);
     return input;
   }
 
@@ -45,8 +39,7 @@ struct Write : torch::autograd::Function<Write> {
     savePending(context, "pending", pending);
     auto next = at::empty_like(pending->state);
     if (isRecording) pending->save(output);
-    kernels::write(
-        pending->kernel(), nullptr, pending->tokens(), pending->state, output, next, pending->savedWrite, at::Tensor());
+    pending->write(output, next);
     return next;
   }
 
@@ -54,7 +47,14 @@ struct Write : torch::autograd::Function<Write> {
     auto saved = restorePending(context, "pending");
     saved->nextGradient = prepared(gradients[0]);
     auto outputGradient = at::empty(saved->inputShape(), saved->state.options());
-    kernels::writeBackward(saved->kernel(), saved->tokens(), saved->savedWrite, saved->nextGradient, outputGradient);
+    const auto writer = saved->kernel();
+    kernels::run(
+        {.writer = &writer,
+         .tokens = saved->tokens(),
+         .nextStateGradient = saved->nextGradient,
+         .savedWrite = saved->savedWrite,
+         .writerOutputGradient = outputGradient},
+        saved->state);
     saved->savedWrite.reset();
     return {outputGradient, at::Tensor(), at::Tensor(), at::Tensor()};
   }
@@ -64,17 +64,15 @@ struct Write : torch::autograd::Function<Write> {
 /// state between them and its gradient.
 struct WriteRead : torch::autograd::Function<WriteRead> {
   static at::Tensor forward(
-      AutogradContext *context, const at::Tensor &output, const at::Tensor & /*input*/, const at::Tensor &,
-      const at::Tensor &, const at::Tensor &, const at::Tensor &, const at::Tensor &, const at::Tensor &,
-      const at::Tensor &, const PendingWritePointer &pending, const PendingWritePointer &next, bool isRecording) {
+      AutogradContext *context, const at::Tensor &output, const at::Tensor & /*input*/, at::TensorList /*weights*/,
+      const PendingWritePointer &pending, const PendingWritePointer &next, bool isRecording) {
     savePending(context, "pending", pending);
     savePending(context, "next", next);
     next->state = at::empty_like(pending->state);
     auto input = at::empty(next->inputShape(), output.options());
     if (isRecording) pending->save(output);
     const auto reader = next->kernel();
-    kernels::write(
-        pending->kernel(), &reader, pending->tokens(), pending->state, output, next->state, pending->savedWrite, input);
+    pending->write(output, next->state, &reader, input);
     return input;
   }
 
@@ -97,14 +95,16 @@ struct WriteRead : torch::autograd::Function<WriteRead> {
 }  // namespace
 }  // namespace wideband
 
+using namespace wideband;
+
 struct wb_pending_write {
-  wideband::PendingWritePointer value;
+  PendingWritePointer value;
   at::Tensor input;
   bool isClosed = false;
 
   /// The sublayer's output, checked; the backward pass supports one write for each read.
   at::Tensor close(const wb_tensor *output) {
-    auto contiguous = wideband::prepared(output->value);
+    auto contiguous = prepared(output->value);
     TORCH_CHECK(
         contiguous.device() == value->state.device() && contiguous.scalar_type() == value->state.scalar_type() &&
             contiguous.sizes().vec() == value->inputShape(),
@@ -114,65 +114,60 @@ struct wb_pending_write {
     return contiguous;
   }
 
-  bool isRecording(const at::Tensor &output) const {
-    return at::GradMode::is_enabled() && (output.requires_grad() || input.requires_grad());
-  }
+  bool isRecording(const at::Tensor &output) const { return requiresGradient(output, input); }
 };
 
 bool wb_connection_is_supported(const wb_tensor *const weights[7], const wb_tensor *state) {
-  return wideband::guarded(false, [&] {
+  return guarded(false, [&] {
     const at::Tensor &value = state->value;
     // A slot of one channel normalizes to its sign: the kernels' formula for the derivative would only cancel.
     if (value.dim() < 2 || value.size(-1) < 2) return false;
-    if (!wideband::kernels::take(value)) {
+    if (!kernels::take(value)) {
       if (!value.is_cpu())
-        wideband::reportRefusal(
+        reportRefusal(
             "connections", c10::str("there are no kernels for ", value.scalar_type(), " on ", value.device()));
       return false;
     }
     if (!weights[1] || weights[1]->value.dim() != 2) return true;
     ck_connection kind{weights[1]->value.size(1), value.size(-2), value.size(-1)};
-    if (weights[2]) kind.dynamic_read_carry = wideband::data(weights[2]->value);
-    const std::string reason = wideband::kernels::refusal(kind, value);
-    if (!reason.empty()) wideband::reportRefusal("connections", reason);
+    if (weights[2]) kind.dynamic_read_carry = data(weights[2]->value);
+    const std::string reason = kernels::refusal(kind, value);
+    if (!reason.empty()) reportRefusal("connections", reason);
     return reason.empty();
   });
 }
 
 wb_tensor *wb_connection_read(
     const wb_tensor *const weights[7], double epsilon, const wb_tensor *state, wb_pending_write **pending) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    auto contiguous = wideband::prepared(state->value);
-    wideband::ConnectionWeights tracked;
-    auto value = wideband::pendingWrite(weights, epsilon, contiguous.detach(), tracked);
-    auto input = wideband::Read::apply(
-        contiguous, tracked[0], tracked[1], tracked[2], tracked[3], tracked[4], tracked[5], tracked[6], value);
+  return guardedTensor([&] {
+    auto contiguous = prepared(state->value);
+    ConnectionWeights tracked;
+    auto value = pendingWrite(weights, epsilon, contiguous.detach(), tracked);
+    auto input = Read::apply(contiguous, at::TensorList(tracked), value);
     *pending = new wb_pending_write{value, input};
-    return wideband::handle(input);
+    return input;
   });
 }
 
 wb_tensor *wb_connection_write(wb_pending_write *pending, const wb_tensor *output) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+  return guardedTensor([&] {
     auto contiguous = pending->close(output);
-    return wideband::handle(
-        wideband::Write::apply(contiguous, pending->input, pending->value, pending->isRecording(contiguous)));
+    return Write::apply(contiguous, pending->input, pending->value, pending->isRecording(contiguous));
   });
 }
 
 wb_tensor *wb_connection_write_read(
     wb_pending_write *pending, const wb_tensor *output, const wb_tensor *const weights[7], double epsilon,
     wb_pending_write **next) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
-    wideband::ConnectionWeights tracked;
-    auto value = wideband::pendingWrite(weights, epsilon, pending->value->state, tracked);
+  return guardedTensor([&] {
+    ConnectionWeights tracked;
+    auto value = pendingWrite(weights, epsilon, pending->value->state, tracked);
     TORCH_CHECK(value->rate() == pending->value->rate(), "two neighboring connections have different fraction rates");
     auto contiguous = pending->close(output);
-    auto input = wideband::WriteRead::apply(
-        contiguous, pending->input, tracked[0], tracked[1], tracked[2], tracked[3], tracked[4], tracked[5], tracked[6],
-        pending->value, value, pending->isRecording(contiguous));
+    auto input = WriteRead::apply(
+        contiguous, pending->input, at::TensorList(tracked), pending->value, value, pending->isRecording(contiguous));
     *next = new wb_pending_write{value, input};
-    return wideband::handle(input);
+    return input;
   });
 }
 

@@ -4,20 +4,13 @@
 #include <ATen/ops/max.h>
 #include <ATen/ops/sum.h>
 #include <ATen/TensorOperators.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 
-#include "ckernels.h"
-#include "Core/Internal.h"
-#include "Core/Parallel.hpp"
-#include "Core/Products.hpp"
+#include "Core/AutogradFunction.hpp"
 
 namespace wideband {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 /// Logits that exist at once, 32 MB of them.
 constexpr int64_t maximumLogits = int64_t(1) << 23;
@@ -83,20 +76,22 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
 }  // namespace
 }  // namespace wideband
 
+using namespace wideband;
+
 bool wb_is_readable_head(const wb_tensor *head) {
   const auto &map = head->value;
   const bool isWidened = map.device().is_cpu() && map.numel() > 0 && c10::isReducedFloatingType(map.scalar_type());
-  return wideband::isFusible(map) || (isWidened && !map.requires_grad());
+  return isFusible(map) || (isWidened && !map.requires_grad());
 }
 
 wb_tensor *wb_cross_entropy(const wb_tensor *x, const wb_tensor *head, const wb_tensor *targets) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+  return guardedTensor([&] {
     const auto &input = x->value, &map = head->value, &wanted = targets->value;
     TORCH_CHECK(
         input.dim() > 0 && map.dim() == 2 && map.size(1) == input.size(-1) && wanted.scalar_type() == at::kLong &&
             wanted.numel() == input.numel() / input.size(-1),
         "the head [V, D] or the targets do not fit the rows [..., D]");
-    const bool isRecording = at::GradMode::is_enabled() && (input.requires_grad() || map.requires_grad());
-    return wideband::handle(wideband::CrossEntropy::apply(input, map, wanted, isRecording));
+    const bool isRecording = requiresGradient(input, map);
+    return CrossEntropy::apply(input, map, wanted, isRecording);
   });
 }

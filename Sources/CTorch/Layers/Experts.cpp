@@ -1,23 +1,15 @@
 // A mixture of experts after its router as one autograd function: each expert's tokens are a block of consecutive rows of
 // one buffer, and every product works on a whole block.
 #include <ATen/ops/full.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <vector>
 
-#include "ckernels.h"
-#include "Core/Internal.h"
-#include "Core/Matrices.hpp"
-#include "Core/Parallel.hpp"
-#include "Core/Products.hpp"
+#include "Core/AutogradFunction.hpp"
 #include "Layers/SwiGLU.hpp"
 
 namespace wideband {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 /// The rows of each expert in the buffer.
 ///
@@ -162,10 +154,9 @@ struct Experts : torch::autograd::Function<Experts> {
       const at::Tensor left[] = {layout.block(gateGradients, e), layout.block(upGradients, e), outputGradient};
       const at::Tensor right[] = {x, x, layout.block(product, e)};
       for (size_t i = 0; i < 3; i++)
-        if (context->needs_input_grad(3 + 3 * e + i))
-          multiply(left[i].t(), right[i], results[3 + 3 * e + i] = at::empty_like(matrices[3 * e + i]));
+        if (context->needs_input_grad(3 + 3 * e + i)) results[3 + 3 * e + i] = multiplied(left[i].t(), right[i]);
       if (!context->needs_input_grad(0)) return;
-      // x.
+      // The memory of an output's gradient becomes that of x.
       multiply(left[0], matrices[3 * e], outputGradient);
       multiply(left[1], matrices[3 * e + 1], outputGradient, true);
     });
@@ -177,10 +168,12 @@ struct Experts : torch::autograd::Function<Experts> {
 }  // namespace
 }  // namespace wideband
 
+using namespace wideband;
+
 wb_tensor *wb_mixture_of_experts(
     const wb_tensor *x, const wb_tensor *shares, const wb_tensor *chosen, const wb_tensor *const *matrices,
     int experts) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+  return guardedTensor([&] {
     const auto &input = x->value;
     std::vector<at::Tensor> all;
     all.reserve(size_t(experts) * 3);
@@ -196,7 +189,7 @@ wb_tensor *wb_mixture_of_experts(
         experts > 0 && input.dim() == 2 && shares->value.dim() == 2 && shares->value.size(0) == input.size(0) &&
             chosen->value.sizes() == shares->value.sizes() && chosen->value.scalar_type() == at::kLong,
         "the rows [N, D], the shares [N, k] and the chosen experts [N, k] do not fit each other");
-    return wideband::handle(wideband::Experts::apply(
-        input.contiguous(), shares->value.contiguous(), chosen->value.contiguous(), at::TensorList(all)));
+    return Experts::apply(
+        input.contiguous(), shares->value.contiguous(), chosen->value.contiguous(), at::TensorList(all));
   });
 }

@@ -1,10 +1,7 @@
 // A weight that is not trained, in a function with a derivative.
 #pragma once
 
-#include <torch/csrc/autograd/custom_function.h>
-
-#include "Core/Matrices.hpp"
-#include "Core/Products.hpp"
+#include "Core/AutogradFunction.hpp"
 #include "Layers/Quantized.hpp"
 
 namespace wideband {
@@ -18,11 +15,11 @@ struct FrozenWeight {
       : values{matrix.values->value}, scales{matrix.scales ? matrix.scales->value : at::Tensor()},
         inputs(matrix.inputs) {}
 
-  explicit FrozenWeight(torch::autograd::AutogradContext *context)
+  explicit FrozenWeight(AutogradContext *context)
       : values{context->saved_data["values"].toTensor()}, scales{context->saved_data["scales"].toTensor()},
         inputs(context->saved_data["inputs"].toInt()) {}
 
-  void save(torch::autograd::AutogradContext *context) const {
+  void save(AutogradContext *context) const {
     context->saved_data["values"] = values.value;
     context->saved_data["scales"] = scales.value;
     context->saved_data["inputs"] = inputs;
@@ -40,9 +37,7 @@ struct FrozenWeight {
   /// The gradient of x from that of the product, contiguous [..., out].
   at::Tensor productBack(const at::Tensor &upstream) const {
     if (!isConverted()) return gemmBackward(upstream, matrix());
-    auto sizes = upstream.sizes().vec();
-    sizes.back() = inputs;
-    auto result = at::empty(sizes, upstream.options());
+    auto result = resultFor(upstream, inputs);
     multiply(asRows(upstream), floats(), asRows(result));
     return result;
   }

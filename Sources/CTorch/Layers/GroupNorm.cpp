@@ -1,19 +1,12 @@
 // Group normalization over the last axis as one autograd function of fused passes on the processor in float32; ATen's
 // elsewhere.
 #include <ATen/ops/group_norm.h>
-#include <torch/csrc/autograd/custom_function.h>
 
-#include "ckernels.h"
-#include "Core/Internal.h"
-#include "Core/Parallel.hpp"
+#include "Core/AutogradFunction.hpp"
+
+using namespace wideband;
 
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
-using wideband::data;
-using wideband::isFloatOnProcessor;
-using wideband::mutableData;
 
 struct GroupNorm : torch::autograd::Function<GroupNorm> {
   static at::Tensor forward(
@@ -33,7 +26,7 @@ struct GroupNorm : torch::autograd::Function<GroupNorm> {
         .epsilon = static_cast<float>(epsilon),
         .y = mutableData(y),
         .statistics = mutableData(statistics)};
-    TORCH_CHECK(ck_group_norm(&args, wideband::threadCount()), "the kernel had no memory");
+    TORCH_CHECK(ck_group_norm(&args, threadCount()), "the kernel had no memory");
     context->save_for_backward({x, gain, statistics});
     return y;
   }
@@ -56,7 +49,7 @@ struct GroupNorm : torch::autograd::Function<GroupNorm> {
         .x_gradient = mutableData(inputGradient),
         .weight_gradient = mutableData(weightGradient),
         .bias_gradient = mutableData(biasGradient)};
-    TORCH_CHECK(ck_group_norm_backward(&args, wideband::threadCount()), "the kernel had no memory");
+    TORCH_CHECK(ck_group_norm_backward(&args, threadCount()), "the kernel had no memory");
     return {inputGradient, at::Tensor(), weightGradient, biasGradient, at::Tensor()};
   }
 };
@@ -65,16 +58,16 @@ struct GroupNorm : torch::autograd::Function<GroupNorm> {
 
 wb_tensor *wb_group_norm(
     const wb_tensor *input, int64_t groups, const wb_tensor *weight, const wb_tensor *bias, double epsilon) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+  return guardedTensor([&] {
     const auto &x = input->value, &gain = weight->value, &offset = bias->value;
     TORCH_CHECK(
         x.dim() > 0 && gain.dim() == 1 && gain.sizes() == offset.sizes() && gain.size(0) == x.size(-1) && groups > 0 &&
             x.size(-1) > 0 && x.size(-1) % groups == 0,
         "weight and bias [channels] and ", groups, " groups do not fit the last axis");
     if (isFloatOnProcessor(x) && isFloatOnProcessor(gain) && isFloatOnProcessor(offset))
-      return wideband::handle(GroupNorm::apply(x, groups, gain, offset, epsilon));
+      return GroupNorm::apply(x, groups, gain, offset, epsilon);
     auto rows = x.to(at::kFloat).reshape({-1, x.size(-1)});
     auto normal = at::group_norm(rows, groups, gain.to(at::kFloat), offset.to(at::kFloat), epsilon);
-    return wideband::handle(normal.reshape(x.sizes()).to(x.scalar_type()));
+    return normal.reshape(x.sizes()).to(x.scalar_type());
   });
 }

@@ -1,24 +1,11 @@
 // The linear map as one autograd function whose three products go through `multiply`.
 #include <ATen/ops/linear.h>
 
-#include "Core/Internal.h"
 #include "CUDA/CUDASublayers.hpp"
 #include "Layers/FrozenWeight.hpp"
 
 namespace wideband {
-
-at::Tensor mapped(const at::Tensor &x, const at::Tensor &weight) {
-  auto sizes = x.sizes().vec();
-  sizes.back() = weight.size(0);
-  auto y = at::empty(sizes, x.options());
-  multiply(asRows(x), weight.t(), asRows(y));
-  return y;
-}
-
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 struct Linear : torch::autograd::Function<Linear> {
   static at::Tensor forward(AutogradContext *context, const at::Tensor &input, const at::Tensor &weight) {
@@ -32,14 +19,8 @@ struct Linear : torch::autograd::Function<Linear> {
     const auto &x = saved[0], &weight = saved[1];
     auto upstream = asRows(gradients[0].contiguous());
     variable_list results(2);
-    if (context->needs_input_grad(0)) {
-      results[0] = at::empty_like(x);
-      multiply(upstream, weight, asRows(results[0]));
-    }
-    if (context->needs_input_grad(1)) {
-      results[1] = at::empty_like(weight);
-      multiply(upstream.t(), asRows(x), results[1]);
-    }
+    if (context->needs_input_grad(0)) multiply(upstream, weight, asRows(results[0] = at::empty_like(x)));
+    if (context->needs_input_grad(1)) results[1] = multiplied(upstream.t(), asRows(x));
     return results;
   }
 };
@@ -70,6 +51,5 @@ at::Tensor product(const at::Tensor &x, const wb_matrix &matrix) {
 }  // namespace wideband
 
 wb_tensor *wb_linear(const wb_tensor *input, wb_matrix matrix) {
-  return wideband::guarded<wb_tensor *>(
-      nullptr, [&] { return wideband::handle(wideband::product(input->value, matrix)); });
+  return wideband::guardedTensor([&] { return wideband::product(input->value, matrix); });
 }

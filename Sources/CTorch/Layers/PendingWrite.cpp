@@ -1,14 +1,8 @@
 #include "Layers/PendingWrite.hpp"
 
-#include <string>
 #include <utility>
 
-#include "CUDA/CUDAKernels.hpp"
-
 namespace wideband {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 PendingWritePointer restorePending(AutogradContext *context, const char *name) {
   return c10::static_intrusive_pointer_cast<PendingWrite>(context->saved_data[name].toCapsule());
@@ -54,10 +48,19 @@ variable_list finishBackward(
     writer = previous->kernel();
     *previousOutputGradient = at::empty(previous->inputShape(), upstream.options());
   }
-  kernels::backward(
-      kernel, previous ? &writer : nullptr, connection.tokens(), connection.state, connection.output, upstream,
-      connection.nextGradient, previous ? previous->savedWrite : at::Tensor(), stateGradient,
-      previous ? *previousOutputGradient : at::Tensor(), targets);
+  kernels::run(
+      {.connection = &kernel,
+       .writer = previous ? &writer : nullptr,
+       .tokens = connection.tokens(),
+       .state = connection.state,
+       .output = connection.output,
+       .inputGradient = upstream,
+       .nextStateGradient = connection.nextGradient,
+       .stateGradient = stateGradient,
+       .gradients = &targets,
+       .savedWrite = previous ? previous->savedWrite : at::Tensor(),
+       .writerOutputGradient = previous ? *previousOutputGradient : at::Tensor()},
+      connection.state);
   connection.nextGradient.reset();
   connection.output.reset();
   connection.projections.reset();

@@ -1,12 +1,12 @@
-// The state of a hyper-connection between its read and its write, and between the backward functions of both.
+// A hyper-connection whose read is done and whose write is not.
 #pragma once
 
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
 
 #include <array>
 #include <vector>
 
+#include "Core/AutogradFunction.hpp"
 #include "Layers/ConnectionKernels.hpp"
 
 namespace wideband {
@@ -15,7 +15,7 @@ namespace wideband {
 /// undefined for a static connection.
 using ConnectionWeights = std::array<at::Tensor, 7>;
 
-/// A connection between its read and its write, and between the backward functions of both.
+/// A connection after its read: what its write needs, and what the backward functions of both pass to each other.
 struct PendingWrite : torch::CustomClassHolder {
   ConnectionWeights weights;
   double epsilon = 0;
@@ -54,6 +54,23 @@ struct PendingWrite : torch::CustomClassHolder {
     savedWrite = at::empty({tokens(), rate(), slots()}, state.options());
   }
 
+  /// The write of `written`, and with a `reader` in the same pass its read of `input`.
+  void write(
+      const at::Tensor &written, const at::Tensor &nextState, const ck_connection *reader = nullptr,
+      const at::Tensor &input = {}) const {
+    const auto writer = kernel();
+    kernels::run(
+        {.writer = &writer,
+         .reader = reader,
+         .tokens = tokens(),
+         .state = state,
+         .output = written,
+         .nextState = nextState,
+         .savedWrite = savedWrite,
+         .input = input},
+        state);
+  }
+
   /// The shape of a sublayer's input and output.
   std::vector<int64_t> inputShape() const {
     auto shape = state.sizes().vec();
@@ -66,13 +83,13 @@ struct PendingWrite : torch::CustomClassHolder {
 using PendingWritePointer = c10::intrusive_ptr<PendingWrite>;
 
 /// The pending write that autograd saved in a context under a name.
-PendingWritePointer restorePending(torch::autograd::AutogradContext *context, const char *name);
-void savePending(torch::autograd::AutogradContext *context, const char *name, const PendingWritePointer &pending);
+PendingWritePointer restorePending(AutogradContext *context, const char *name);
+void savePending(AutogradContext *context, const char *name, const PendingWritePointer &pending);
 
 /// The second half of a connection's backward pass, after that of its sublayer. Returns the gradients of the weights; stores
 /// that of the state in `stateGradient`, and with a `previous` connection, whose write produced the state, that of the
 /// previous sublayer's output.
-torch::autograd::variable_list finishBackward(
+variable_list finishBackward(
     PendingWrite &connection, const at::Tensor &inputGradient, at::Tensor &stateGradient, const PendingWrite *previous,
     at::Tensor *previousOutputGradient);
 

@@ -1,19 +1,11 @@
 // The normalization of queries and keys and their rotation as one autograd function.
-#include <torch/csrc/autograd/custom_function.h>
-
 #include <cmath>
 #include <vector>
 
-#include "ckernels.h"
-#include "Core/Internal.h"
-#include "Core/Parallel.hpp"
-#include "Core/Products.hpp"
+#include "Core/AutogradFunction.hpp"
 
 namespace wideband {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 struct QKNormRoPE : torch::autograd::Function<QKNormRoPE> {
   static at::Tensor forward(
@@ -66,22 +58,24 @@ struct QKNormRoPE : torch::autograd::Function<QKNormRoPE> {
 }  // namespace
 }  // namespace wideband
 
+using namespace wideband;
+
 wb_tensor *wb_qk_norm_rope(
     const wb_tensor *x, const wb_tensor *weight, const wb_tensor *cosine, const wb_tensor *sine, double epsilon) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+  return guardedTensor([&] {
     const auto &input = x->value, &gain = weight->value, &cos = cosine->value, &sin = sine->value;
     TORCH_CHECK(
         input.dim() == 4 && gain.dim() == 1 && gain.size(0) == input.size(-1) && cos.dim() == 4 &&
             cos.sizes() == sin.sizes() && cos.size(1) == input.size(1) && cos.size(2) == 1 &&
             cos.size(3) == input.size(3) && (cos.size(0) == 1 || cos.size(0) == input.size(0)),
         "the weight or the angles do not fit [B, T, H, hd]");
-    return wideband::handle(wideband::QKNormRoPE::apply(input, gain, cos, sin, epsilon));
+    return QKNormRoPE::apply(input, gain, cos, sin, epsilon);
   });
 }
 
 bool wb_rotary_tables(
     const wb_tensor *positions, int64_t headSize, double theta, wb_tensor **cosine, wb_tensor **sine) {
-  return wideband::guarded(false, [&] {
+  return guardedAction([&] {
     const auto &value = positions->value;
     TORCH_CHECK(
         value.device().is_cpu() && value.scalar_type() == at::kLong && value.dim() == 1 && headSize > 0 &&
@@ -93,15 +87,14 @@ bool wb_rotary_tables(
     std::vector<double> frequencies(half);
     for (int64_t c = 0; c < half; c++) frequencies[c] = std::pow(theta, 2.0 * double(c) * (-1.0 / double(headSize)));
     auto cosines = at::empty({1, places.numel(), 1, headSize}, at::kFloat), sines = at::empty_like(cosines);
-    float *cos = wideband::mutableData(cosines), *sin = wideband::mutableData(sines);
+    float *cos = mutableData(cosines), *sin = mutableData(sines);
     for (int64_t p = 0; p < places.numel(); p++, cos += headSize, sin += headSize)
       for (int64_t c = 0; c < half; c++) {
         const double angle = double(position[p]) * frequencies[c];
         cos[c] = cos[c + half] = float(std::cos(angle));
         sin[c] = sin[c + half] = float(std::sin(angle));
       }
-    *cosine = wideband::handle(cosines);
-    *sine = wideband::handle(sines);
-    return true;
+    *cosine = handle(cosines);
+    *sine = handle(sines);
   });
 }

@@ -18,7 +18,7 @@ constexpr int64_t groupSize = 32, groupsTogether = 16, wordsOfGroup = 4;
 /// Groups of a row in four bits: there are always four of them, or a multiple.
 int64_t paddedGroups(int64_t inputs) { return (inputs + 4 * groupSize - 1) / (4 * groupSize) * 4; }
 
-/// Numbers from -8 to 7, [rows, columns], of words [rows, columns / 8], so many groups of a row together.
+/// Integers from -8 to 7 [rows, columns] of words [rows, columns / 8], in which `groups` groups of a row are interleaved.
 at::Tensor unpackedBlocks(const at::Tensor &words, int64_t groups) {
   const int64_t rows = words.size(0), blocks = words.size(1) / (groups * wordsOfGroup);
   // Word t of every group, then the next one of every group. The lower halves of four bytes hold four numbers, the upper
@@ -72,15 +72,15 @@ at::Tensor dequantized(const wb_matrix &matrix, int64_t first, int64_t count) {
 
 }  // namespace wideband
 
+using namespace wideband;
+
 bool wb_quantize(const wb_tensor *weight, bool is_int4, wb_tensor **values, wb_tensor **scales) {
-  return wideband::guarded(false, [&] {
+  return guardedAction([&] {
     const auto &source = weight->value;
     TORCH_CHECK(source.dim() == 2 && source.size(1) > 0, "expected a weight [out, in]");
     const int64_t outputs = source.size(0), inputs = source.size(1);
-    const int64_t groups =
-        is_int4 ? wideband::paddedGroups(inputs) : (inputs + wideband::groupSize - 1) / wideband::groupSize;
-    auto numbers =
-        at::empty({outputs, is_int4 ? groups * wideband::wordsOfGroup : inputs}, is_int4 ? at::kInt : at::kChar);
+    const int64_t groups = is_int4 ? paddedGroups(inputs) : (inputs + groupSize - 1) / groupSize;
+    auto numbers = at::empty({outputs, is_int4 ? groups * wordsOfGroup : inputs}, is_int4 ? at::kInt : at::kChar);
     auto factors = at::empty({outputs, groups}, at::kBFloat16);
     // Some rows at a time, so that a weight of another type or on another device is never copied as a whole.
     const int64_t together = std::max<int64_t>((int64_t(1) << 22) / inputs, 1);
@@ -91,31 +91,29 @@ bool wb_quantize(const wb_tensor *weight, bool is_int4, wb_tensor **values, wb_t
           .format = is_int4 ? CK_INT4 : CK_INT8,
           .outputs = count,
           .inputs = inputs,
-          .weight = wideband::data(rows),
+          .weight = data(rows),
           .values = numbers.narrow(0, first, count).mutable_data_ptr(),
           .scales = static_cast<uint16_t *>(factors.narrow(0, first, count).mutable_data_ptr())};
-      TORCH_CHECK(
-          ck_quantize(&args, wideband::threadCount()), "holds a number that is not finite, or of 2^126 or more");
+      TORCH_CHECK(ck_quantize(&args, threadCount()), "holds a number that is not finite, or of 2^126 or more");
     }
-    *values = wideband::handle(numbers.to(source.device()));
-    *scales = wideband::handle(factors.to(source.device()));
-    return true;
+    *values = handle(numbers.to(source.device()));
+    *scales = handle(factors.to(source.device()));
   });
 }
 
 wb_tensor *wb_dequantize(wb_matrix matrix) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] { return wideband::handle(wideband::dequantized(matrix)); });
+  return guardedTensor([&] { return dequantized(matrix); });
 }
 
 wb_tensor *wb_index_select(wb_matrix matrix, const wb_tensor *indices) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+  return guardedTensor([&] {
     const auto &places = indices->value;
     const auto flat = places.reshape({-1});
     auto shape = places.sizes().vec();
     shape.push_back(matrix.inputs);
-    if (wideband::isReadable(matrix)) return wideband::handle(wideband::dequantizedRows(matrix, flat).view(shape));
-    auto rows = wideband::floats(
-        matrix.values->value.index_select(0, flat), matrix.scales->value.index_select(0, flat), matrix.inputs);
-    return wideband::handle(rows.view(shape));
+    if (isReadable(matrix)) return dequantizedRows(matrix, flat).view(shape);
+    auto rows =
+        floats(matrix.values->value.index_select(0, flat), matrix.scales->value.index_select(0, flat), matrix.inputs);
+    return rows.view(shape);
   });
 }

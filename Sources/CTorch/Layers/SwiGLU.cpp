@@ -2,13 +2,7 @@
 // activations, and computes their product again in the backward pass.
 #include "Layers/SwiGLU.hpp"
 
-#include <torch/csrc/autograd/custom_function.h>
-
-#include "ckernels.h"
-#include "Core/Internal.h"
-#include "Core/Matrices.hpp"
-#include "Core/Parallel.hpp"
-#include "Core/Products.hpp"
+#include "Core/AutogradFunction.hpp"
 
 namespace wideband {
 
@@ -32,9 +26,6 @@ void swigluBackward(
 }
 
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 struct SwiGLU : torch::autograd::Function<SwiGLU> {
   static at::Tensor forward(
@@ -64,9 +55,9 @@ struct SwiGLU : torch::autograd::Function<SwiGLU> {
       multiply(gateRows, gateMap, asRows(results[0]));
       multiply(upRows, upMap, asRows(results[0]), true);
     }
-    if (context->needs_input_grad(1)) multiply(gateRows.t(), rows, results[1] = at::empty_like(gateMap));
-    if (context->needs_input_grad(2)) multiply(upRows.t(), rows, results[2] = at::empty_like(upMap));
-    if (context->needs_input_grad(3)) multiply(upstream.t(), asRows(product), results[3] = at::empty_like(downMap));
+    if (context->needs_input_grad(1)) results[1] = multiplied(gateRows.t(), rows);
+    if (context->needs_input_grad(2)) results[2] = multiplied(upRows.t(), rows);
+    if (context->needs_input_grad(3)) results[3] = multiplied(upstream.t(), asRows(product));
     return results;
   }
 };
@@ -78,35 +69,32 @@ at::Tensor frozen(const at::Tensor &x, const wb_matrix &gateMap, const wb_matrix
   return gemm(gate, downMap);
 }
 
-bool isAnyRecorded(const at::Tensor &x, const wb_matrix &gate, const wb_matrix &up, const wb_matrix &down) {
-  return requiresGradient(x) || requiresGradient(gate.values->value) || requiresGradient(up.values->value) ||
-         requiresGradient(down.values->value);
-}
-
 bool areFloats(const wb_matrix &gate, const wb_matrix &up, const wb_matrix &down) {
-  return isFusible(gate.values->value) && isFusible(up.values->value) && isFusible(down.values->value);
+  return isFusible(gate.values->value, up.values->value, down.values->value);
 }
 
 }  // namespace
 }  // namespace wideband
 
+using namespace wideband;
+
 bool wb_swiglu_is_supported(const wb_tensor *x, wb_matrix gate, wb_matrix up, wb_matrix down) {
-  using namespace wideband;
   if (!isFusible(x->value)) return false;
   return areFloats(gate, up, down) ||
-         (isReadable(gate) && isReadable(up) && isReadable(down) && !isAnyRecorded(x->value, gate, up, down));
+         (isReadable(gate) && isReadable(up) && isReadable(down) &&
+          !requiresGradient(x->value, gate.values->value, up.values->value, down.values->value));
 }
 
 wb_tensor *wb_swiglu(const wb_tensor *x, wb_matrix gate, wb_matrix up, wb_matrix down) {
-  return wideband::guarded<wb_tensor *>(nullptr, [&] {
+  return guardedTensor([&] {
     const auto &input = x->value;
     TORCH_CHECK(
         input.dim() > 0 && gate.inputs == input.size(-1) && up.inputs == gate.inputs &&
             up.values->value.size(0) == gate.values->value.size(0) && down.inputs == gate.values->value.size(0),
         "the weights [F, in], [F, in] and [out, F] do not fit the last axis");
-    if (!wideband::areFloats(gate, up, down)) return wideband::handle(wideband::frozen(input, gate, up, down));
-    return wideband::handle(wideband::SwiGLU::apply(input, gate.values->value, up.values->value, down.values->value));
+    if (!areFloats(gate, up, down)) return frozen(input, gate, up, down);
+    return SwiGLU::apply(input, gate.values->value, up.values->value, down.values->value);
   });
 }
 
-bool wb_is_fusible(const wb_tensor *tensor) { return wideband::isFusible(tensor->value); }
+bool wb_is_fusible(const wb_tensor *tensor) { return isFusible(tensor->value); }

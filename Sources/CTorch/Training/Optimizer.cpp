@@ -27,10 +27,12 @@ std::vector<at::Tensor> gradients(const wb_parameter *parameters, int count) {
 }  // namespace
 }  // namespace wideband
 
+using namespace wideband;
+
 bool wb_adamw_is_supported(const wb_parameter *parameters, int count) {
   for (int i = 0; i < count; i++) {
     const auto &[weight, first, second, rate, decay] = parameters[i];
-    if (!wideband::isFlat(weight->value) || !wideband::isFlat(first->value) || !wideband::isFlat(second->value) ||
+    if (!isFlat(weight->value) || !isFlat(first->value) || !isFlat(second->value) ||
         first->value.numel() != weight->value.numel() || second->value.numel() != weight->value.numel())
       return false;
   }
@@ -40,17 +42,15 @@ bool wb_adamw_is_supported(const wb_parameter *parameters, int count) {
 bool wb_adamw(
     const wb_parameter *parameters, int count, double beta1, double beta2, double epsilon, double divisor,
     int64_t step) {
-  return wideband::guarded(false, [&] {
-    const auto slopes = wideband::gradients(parameters, count);
+  return guardedAction([&] {
+    const auto slopes = gradients(parameters, count);
     std::vector<ck_parameter> all;
     all.reserve(slopes.size());
     for (int i = 0; i < count; i++) {
       const auto &weight = parameters[i].weight->value;
       all.push_back(
-          {weight.numel(), wideband::mutableData(weight), wideband::data(slopes[size_t(i)]),
-           wideband::mutableData(parameters[i].first_moment->value),
-           wideband::mutableData(parameters[i].second_moment->value), parameters[i].learning_rate,
-           parameters[i].weight_decay});
+          {weight.numel(), mutableData(weight), data(slopes[size_t(i)]), mutableData(parameters[i].first_moment->value),
+           mutableData(parameters[i].second_moment->value), parameters[i].learning_rate, parameters[i].weight_decay});
       weight.unsafeGetTensorImpl()->bump_version();
     }
     const ck_adamw_args args{
@@ -61,20 +61,18 @@ bool wb_adamw(
         .epsilon = epsilon,
         .gradient_scale = 1 / divisor,
         .step = step};
-    TORCH_CHECK(ck_adamw(&args, wideband::threadCount()), "the sizes are impossible");
-    return true;
+    TORCH_CHECK(ck_adamw(&args, threadCount()), "the sizes are impossible");
   });
 }
 
 bool wb_gradient_norm(const wb_parameter *parameters, int count, double *norm) {
-  return wideband::guarded(false, [&] {
-    const auto slopes = wideband::gradients(parameters, count);
+  return guardedAction([&] {
+    const auto slopes = gradients(parameters, count);
     std::vector<ck_parameter> all;
     all.reserve(slopes.size());
     for (const auto &slope : slopes)
-      if (slope.defined()) all.push_back({slope.numel(), nullptr, wideband::data(slope)});
+      if (slope.defined()) all.push_back({slope.numel(), nullptr, data(slope)});
     const ck_gradient_norm_args args{.parameters = all.data(), .count = static_cast<int64_t>(all.size()), .norm = norm};
-    TORCH_CHECK(ck_gradient_norm(&args, wideband::threadCount()), "no scratch memory");
-    return true;
+    TORCH_CHECK(ck_gradient_norm(&args, threadCount()), "no scratch memory");
   });
 }

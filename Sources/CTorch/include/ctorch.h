@@ -4,8 +4,7 @@
 //
 // A function that fails returns NULL, -1 or false, and `wb_last_error()` says why, on the calling thread.
 // A returned handle is owned by the caller and is released with the matching `_release`.
-#ifndef WIDEBAND_CTORCH_H
-#define WIDEBAND_CTORCH_H
+#pragma once
 
 #include "ctorch_connection.h"
 #include "ctorch_cuda.h"
@@ -14,5 +13,3 @@
 #include "ctorch_runtime.h"
 #include "ctorch_tensor.h"
 #include "ctorch_training.h"
-
-#endif

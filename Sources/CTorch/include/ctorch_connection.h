@@ -1,6 +1,5 @@
 // Hyper-connections through the fused kernels. Conventions: ctorch.h.
-#ifndef WIDEBAND_CTORCH_CONNECTION_H
-#define WIDEBAND_CTORCH_CONNECTION_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +10,7 @@
 extern "C" {
 #endif
 
-/// The write of a connection whose read was done and whose sublayer runs.
+/// The write of a connection, pending from its read until the sublayer's output is known.
 typedef struct wb_pending_write wb_pending_write;
 
 /// Whether there are kernels for a state and the weights of a connection, as `wb_connection_read` takes them: float32 in
@@ -38,5 +37,4 @@ void wb_pending_write_release(wb_pending_write *pending);
 
 #ifdef __cplusplus
 }
-#endif
 #endif

@@ -1,6 +1,5 @@
 // CUDA graphs and asynchronous readbacks. Conventions: ctorch.h.
-#ifndef WIDEBAND_CTORCH_CUDA_H
-#define WIDEBAND_CTORCH_CUDA_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,7 +21,7 @@ wb_cuda_graph *wb_cuda_graph_capture(int64_t device, bool (*work)(void *), void 
 bool wb_cuda_graph_launch(wb_cuda_graph *graph);
 void wb_cuda_graph_release(wb_cuda_graph *graph);
 
-/// Starts to read an int64 tensor as it is when the work that its device has been given so far is done.
+/// Starts the readback of an int64 tensor, as it is after all work that was queued on its device before.
 wb_readback *wb_readback_start(const wb_tensor *tensor);
 /// Waits for the elements.
 bool wb_readback_wait(wb_readback *readback, int64_t *elements);
@@ -30,5 +29,4 @@ void wb_readback_release(wb_readback *readback);
 
 #ifdef __cplusplus
 }
-#endif
 #endif

@@ -1,7 +1,6 @@
 // Decoding: sublayers of a few new positions, each one call without a derivative, and the choice of a token. Conventions:
 // ctorch.h.
-#ifndef WIDEBAND_CTORCH_DECODING_H
-#define WIDEBAND_CTORCH_DECODING_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,8 +15,8 @@ extern "C" {
 int wb_maximum_skinny_rows(void);
 
 /// Gives the calling thread a worker team for the sublayers' kernels until `wb_worker_team_end` on the same thread. Operators
-/// of libtorch have one thread meanwhile. False, and no team to end, where there is none to be had: within a team, with one
-/// thread, or while another thread has it.
+/// of libtorch have one thread meanwhile. False, with no team to end, within a team, with one thread, and while another thread
+/// has a team.
 bool wb_worker_team_begin(void);
 void wb_worker_team_end(void);
 
@@ -91,5 +90,4 @@ wb_tensor *wb_sample(
 
 #ifdef __cplusplus
 }
-#endif
 #endif

@@ -1,6 +1,5 @@
 // Layers of a transformer as functions with a derivative of their own. Conventions: ctorch.h.
-#ifndef WIDEBAND_CTORCH_LAYERS_H
-#define WIDEBAND_CTORCH_LAYERS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -87,5 +86,4 @@ wb_tensor *wb_group_norm(
 
 #ifdef __cplusplus
 }
-#endif
 #endif

@@ -1,6 +1,5 @@
 // Devices, threads and memory of the process. Conventions: ctorch.h.
-#ifndef WIDEBAND_CTORCH_RUNTIME_H
-#define WIDEBAND_CTORCH_RUNTIME_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,5 +42,4 @@ void wb_release_freed_memory(void);
 
 #ifdef __cplusplus
 }
-#endif
 #endif

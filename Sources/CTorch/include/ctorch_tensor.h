@@ -1,6 +1,5 @@
 // Tensors, operators by name, autograd and random generators. Conventions: ctorch.h.
-#ifndef WIDEBAND_CTORCH_TENSOR_H
-#define WIDEBAND_CTORCH_TENSOR_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -90,10 +89,7 @@ int wb_activation_checkpoint(
 
 wb_generator *wb_generator_create(int64_t device, uint64_t seed);
 void wb_generator_release(wb_generator *generator);
-wb_tensor *wb_generator_state(const wb_generator *generator);
-bool wb_generator_restore(wb_generator *generator, const wb_tensor *state);
 
 #ifdef __cplusplus
 }
-#endif
 #endif

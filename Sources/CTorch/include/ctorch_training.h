@@ -1,6 +1,5 @@
 // The optimizer. Conventions: ctorch.h.
-#ifndef WIDEBAND_CTORCH_TRAINING_H
-#define WIDEBAND_CTORCH_TRAINING_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,5 +31,4 @@ bool wb_gradient_norm(const wb_parameter *parameters, int count, double *norm);
 
 #ifdef __cplusplus
 }
-#endif
 #endif

@@ -27,17 +27,12 @@ public struct Batch {
   }
 
   /// The same rows on a device.
-  public func to(_ device: Device) -> Batch { map { $0.to(device) } }
-
-  /// Some of the rows.
-  public func rows(_ range: Range<Int>) -> Batch { map { $0.slice(0, range) } }
-
-  private func map(_ change: (Tensor) -> Tensor) -> Batch {
+  public func to(_ device: Device) -> Batch {
     Batch(
-      tokens: change(tokens), targets: change(targets),
+      tokens: tokens.to(device), targets: targets.to(device),
       packing: packing.map {
         Packing(
-          positions: change($0.positions), documents: change($0.documents), anchors: change($0.anchors))
+          positions: $0.positions.to(device), documents: $0.documents.to(device), anchors: $0.anchors.to(device))
       })
   }
 }

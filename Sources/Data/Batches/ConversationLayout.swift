@@ -1,5 +1,3 @@
-import Foundation
-
 /// The positions of conversations and their answers in the token sequence, and their packing into rows.
 struct ConversationLayout: Sendable {
   /// One conversation.
@@ -9,7 +7,8 @@ struct ConversationLayout: Sendable {
     /// The range of each answer's tokens.
     let answers: [Range<Int>]
 
-    /// The number of input tokens in a row of `length`: its last token is only a target; a longer one is truncated.
+    /// The number of input tokens in a row of `length`. The document's last token is only a target, and a document that
+    /// is too long is truncated.
     func size(in length: Int) -> Int { min(range.count - 1, length) }
 
     /// Whether a row of `length` tokens contains a target of an answer.
@@ -21,20 +20,19 @@ struct ConversationLayout: Sendable {
   /// All conversations in order.
   private(set) var documents: [Document] = []
 
-  private let packings = PackingCache()
+  /// Computed packings by row length.
+  private let packings = Locked<[Int: [[Int]]]>([:])
 
   /// The maximum number of open rows in packing: enough that rows are nearly full, few enough that packing is fast.
   private static let maximumOpenRows = 64
 
   /// Adds the documents of a shard whose first token is token `offset` of the sequence.
   ///
-  /// - Throws: `DataError` if the starts and answers contradict the number of tokens or each other.
+  /// - Parameter starts: rise strictly from 0 to less than `tokenCount`.
+  /// - Throws: `DataError` if the answers contradict the number of tokens or the starts.
   mutating func append(starts: TokenArray, answers: TokenArray, tokenCount: Int, offset: Int) throws {
     let firsts = starts.elements.map { Int($0) }
     let bounds = answers.elements.map { Int($0) }
-    guard firsts.first ?? 0 == 0, zip(firsts, firsts.dropFirst() + [tokenCount]).allSatisfy({ $0 < $1 }) else {
-      throw DataError.malformed(starts.path, "does not hold rising positions of documents in \(tokenCount) tokens")
-    }
     guard bounds.count.isMultiple(of: 2), zip([0] + bounds, bounds + [tokenCount]).allSatisfy({ $0 <= $1 }) else {
       throw DataError.malformed(answers.path, "does not hold rising pairs of positions in \(tokenCount) tokens")
     }
@@ -57,7 +55,14 @@ struct ConversationLayout: Sendable {
   }
 
   /// The documents of each row of `length` tokens, packed first-fit in the order of the data.
-  func rows(length: Int) -> [[Int]] { packings.rows(length: length) { pack(length: length) } }
+  func rows(length: Int) -> [[Int]] {
+    packings.withLock { packings in
+      if let rows = packings[length] { return rows }
+      let rows = pack(length: length)
+      packings[length] = rows
+      return rows
+    }
+  }
 
   private func pack(length: Int) -> [[Int]] {
     var rows: [[Int]] = []
@@ -76,20 +81,5 @@ struct ConversationLayout: Sendable {
       }
     }
     return rows
-  }
-
-  /// Computed packings by row length. The lock guards them.
-  private final class PackingCache: @unchecked Sendable {
-    private let lock = NSLock()
-    private var rowsByLength: [Int: [[Int]]] = [:]
-
-    func rows(length: Int, _ pack: () -> [[Int]]) -> [[Int]] {
-      lock.withLock {
-        if let rows = rowsByLength[length] { return rows }
-        let rows = pack()
-        rowsByLength[length] = rows
-        return rows
-      }
-    }
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import WidebandCZlib
 import WidebandTorch
 
@@ -16,8 +17,7 @@ extension TokenDataset {
       }
       sum.add(try split.byteLengths.elements(Int64.self))
     }
-    let digits = String(sum.value, radix: 16)
-    return String(repeating: "0", count: 8 - digits.count) + digits
+    return String(format: "%08x", sum.value)
   }
 
   private static let blockSize = 1024
@@ -31,13 +31,13 @@ extension TokenDataset {
   }
 }
 
-/// CRC-32 of integers.
-private struct Checksum {
+/// A running CRC-32.
+struct Checksum {
   private var sum = crc32_z(0, nil, 0)
 
   var value: UInt32 { UInt32(truncatingIfNeeded: sum) }
 
-  mutating func add(_ numbers: [Int64]) {
+  mutating func add(_ numbers: [some FixedWidthInteger]) {
     sum = numbers.map(\.littleEndian).withUnsafeBytes {
       $0.isEmpty ? sum : crc32_z(sum, $0.bindMemory(to: UInt8.self).baseAddress, $0.count)
     }

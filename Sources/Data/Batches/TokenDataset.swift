@@ -54,7 +54,7 @@ public struct TokenDataset {
           documents.path,
           "has \(documents.count) documents, but \(DataDescription.fileName) says \(shard.documents)")
       }
-      if shard.answersFile == nil { try Self.check(documents, tokenCount: array.count) }
+      try Self.check(documents, tokenCount: array.count)
       if let answers = shard.answersFile {
         try layout.append(
           starts: documents,

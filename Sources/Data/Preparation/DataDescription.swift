@@ -11,7 +11,7 @@ public struct DataDescription: Codable, Hashable, Sendable {
   /// V: the number of token ids.
   public var vocabularySize: Int
   /// The id after the last token of every text, or at the end of every answer.
-  public var endOfText: Int32
+  public var endOfText: TokenID
   /// The kind of documents; nil for text.
   public var documentKind: DocumentKind?
   /// The options of the preparation.
@@ -52,10 +52,6 @@ public struct DataDescription: Codable, Hashable, Sendable {
     public var bytes = 0
     /// The shards, in order.
     public var shards: [Shard] = []
-
-    enum CodingKeys: String, CodingKey {
-      case documents, tokens, bytes, shards
-    }
   }
 
   /// A file of tokens with its files of document and answer positions.
@@ -104,7 +100,7 @@ public struct DataDescription: Codable, Hashable, Sendable {
   /// - Throws: `DataError` if there is none, or one that this version cannot read.
   public static func read(from folder: String) throws -> DataDescription {
     let path = "\(folder)/\(fileName)"
-    guard isThere(path) else {
+    guard exists(path) else {
       throw DataError.unreadable(folder, "holds no prepared data: there is no \(fileName)")
     }
     do {
@@ -158,8 +154,7 @@ public struct DataDescription: Codable, Hashable, Sendable {
   }
 
   func write(to folder: String) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try AtomicFile.write(encoder.encode(self) + Data("\n".utf8), to: fileURL("\(folder)/\(Self.fileName)"))
+    let data = try JSONEncoder.indented.encode(self) + Data("\n".utf8)
+    try AtomicFile.write(data, to: fileURL("\(folder)/\(Self.fileName)"))
   }
 }

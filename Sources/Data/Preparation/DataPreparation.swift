@@ -52,13 +52,13 @@ public struct DataPreparation {
     public let notes: [String]
   }
 
-  private let files: [TextFile]
+  let files: [TextFile]
   private let notes: [String]
-  private let documentKind: DataDescription.DocumentKind?
-  private let encoder: any TextEncoder
+  let documentKind: DataDescription.DocumentKind?
+  let encoder: any TextEncoder
   /// The id after the last token of every text.
-  private let endOfText: Int32
-  private let options: Options
+  let endOfText: TokenID
+  let options: Options
 
   /// A preparation of the text in files and folders.
   ///
@@ -83,8 +83,7 @@ public struct DataPreparation {
   private static func documentKind(
     of files: [TextFile], _ encoder: any TextEncoder
   ) throws -> DataDescription.DocumentKind? {
-    let chat = try files.first { try $0.holdsConversations() }
-    guard let chat else { return nil }
+    guard let chat = try files.first(where: { try $0.holdsConversations() }) else { return nil }
     if let text = try files.first(where: { try !$0.holdsConversations() }) {
       throw DataError.mismatch(
         text.path, "holds text, but \(chat.path) holds conversations; prepare one kind at a time")
@@ -116,8 +115,7 @@ public struct DataPreparation {
     }
     try AtomicFolder.sweep(in: parent)
     try AtomicFolder.write(to: target) { temporary in
-      var run = try DataPreparationRun(
-        files, documentKind, encoder, endOfText: endOfText, options, folder: temporary.path)
+      var run = try DataPreparationRun(self, folder: temporary.path)
       (description.train, description.validation) = try run.writeTokens(progress)
       try run.writeByteLengths()
       try description.write(to: temporary.path)
@@ -145,7 +143,7 @@ public struct DataPreparation {
   ///
   /// - Throws: `DataError` if the folder has other content.
   private func upToDate(_ inputs: DataDescription, in folder: String) throws -> DataDescription? {
-    guard isThere(folder) else { return nil }
+    guard exists(folder) else { return nil }
     guard isFolder(folder) else { throw DataError.exists(folder, "is a file, expected a folder") }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     if names.isEmpty { return nil }

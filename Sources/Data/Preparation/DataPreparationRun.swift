@@ -3,10 +3,7 @@ import WidebandCheckedInput
 
 /// One run of a preparation: reads, splits, encodes on all cores and writes, a few megabytes at a time.
 struct DataPreparationRun {
-  private let files: [TextFile]
-  private let documentKind: DataDescription.DocumentKind?
-  private let encoder: any TextEncoder
-  private let endOfText: Int32
+  private let preparation: DataPreparation
   private let folder: String
   private let split: DataSplit
   private let blockSize: Int?
@@ -29,20 +26,17 @@ struct DataPreparationRun {
 
   private static let bytesAtOnce = 4 << 20
 
-  init(
-    _ files: [TextFile], _ documentKind: DataDescription.DocumentKind?, _ encoder: any TextEncoder,
-    endOfText: Int32, _ options: DataPreparation.Options, folder: String
-  ) throws {
-    self.files = files
-    self.documentKind = documentKind
-    self.encoder = encoder
-    self.endOfText = endOfText
+  init(_ preparation: DataPreparation, folder: String) throws {
+    self.preparation = preparation
     self.folder = folder
+    let options = preparation.options
     split = DataSplit(fraction: options.validationFraction, seed: options.seed)
-    blockSize = documentKind == nil ? try Self.blockSize(files, fraction: options.validationFraction) : nil
+    let isText = preparation.documentKind == nil
+    blockSize = isText ? try Self.blockSize(preparation.files, fraction: options.validationFraction) : nil
     func writer(_ split: TokenDataset.Split) -> TokenShardWriter {
       TokenShardWriter(
-        folder: folder, split: split, limit: options.tokensPerShard, vocabularySize: encoder.vocabularySize)
+        folder: folder, split: split, limit: options.tokensPerShard,
+        vocabularySize: preparation.encoder.vocabularySize)
     }
     (train, validation) = (writer(.train), writer(.validation))
   }
@@ -78,37 +72,14 @@ struct DataPreparationRun {
   mutating func writeTokens(
     _ progress: (DataPreparation.Progress) -> Void
   ) throws -> (train: DataDescription.Split, validation: DataDescription.Split) {
-    let total = files.reduce(0) { $0 + $1.size }
+    let total = preparation.files.reduce(0) { $0 + $1.size }
     var before = 0
     var index = 0
-    for file in files {
-      if documentKind == .conversations {
-        try addConversations(of: file, &index) {
-          progress(.init(bytesRead: before + $0, bytesToRead: total, tokens: $1))
-        }
-        before += file.size
-        continue
-      }
-      var documents = try TextDocuments(file, blockSize: blockSize)
-      // Held-out blocks cut a text into training spans, which are encoded as a whole: there are no other cuts.
-      var span: (bytes: [UInt8], place: String) = ([], "")
-      func addSpan() {
-        add(span.bytes, file, span.place, .train)
-        span.bytes = []
-      }
-      while let block = try documents.next() {
-        if split(index) == .validation {
-          addSpan()
-          add(block.bytes, file, block.place, .validation)
-        } else {
-          if span.bytes.isEmpty { span.place = block.place }
-          span.bytes += block.bytes
-        }
-        if block.isLast || span.bytes.count > TextDocuments.maximumTextBytes { addSpan() }
-        index += 1
-        guard waitingBytes >= Self.bytesAtOnce else { continue }
-        try encodeWaiting()
-        progress(.init(bytesRead: before + documents.position, bytesToRead: total, tokens: tokenCount))
+    for file in preparation.files {
+      let report = { progress(.init(bytesRead: before + $0, bytesToRead: total, tokens: $1)) }
+      switch preparation.documentKind {
+      case .conversations: try addConversations(of: file, &index, report)
+      case nil: try addText(of: file, &index, report)
       }
       before += file.size
     }
@@ -118,50 +89,79 @@ struct DataPreparationRun {
     progress(.init(bytesRead: total, bytesToRead: total, tokens: tokenCount))
     guard tokenCount > 0 else {
       throw DataError.insufficientText(
-        files.map(\.path).joined(separator: ", "), "the corpus is empty: there is no text in it")
+        preparation.files.map(\.path).joined(separator: ", "), "the corpus is empty: there is no text in it")
     }
     return (train.summary, validation.summary)
   }
 
-  /// Adds all conversations of a file; `index` counts them over all files.
-  private mutating func addConversations(
-    of file: TextFile, _ index: inout Int, _ progress: (_ position: Int, _ tokens: Int) -> Void
+  /// Adds the text of a file; `index` counts documents or blocks over all files.
+  private mutating func addText(
+    of file: TextFile, _ index: inout Int, _ report: (_ position: Int, _ tokens: Int) -> Void
   ) throws {
-    var lines = try ConversationLines(file)
-    while let (line, bytes) = try lines.next() {
-      waiting.append(Unit(bytes: bytes, path: file.path, line: line, split: split(index)))
-      waitingBytes += bytes.count
+    var documents = try TextDocuments(file, blockSize: blockSize)
+    // Held-out blocks cut a text into training spans, which are encoded as a whole: there are no other cuts.
+    var span: (bytes: [UInt8], place: String) = ([], "")
+    func addSpan() {
+      add(Unit(bytes: span.bytes, path: file.path, place: span.place, split: .train))
+      span.bytes = []
+    }
+    while let block = try documents.next() {
+      if split(index) == .validation {
+        addSpan()
+        add(Unit(bytes: block.bytes, path: file.path, place: block.place, split: .validation))
+      } else {
+        if span.bytes.isEmpty { span.place = block.place }
+        span.bytes += block.bytes
+      }
+      if block.isLast || span.bytes.count > TextDocuments.maximumTextBytes { addSpan() }
       index += 1
-      guard waitingBytes >= Self.bytesAtOnce else { continue }
-      try encodeWaiting()
-      progress(lines.position, tokenCount)
+      if try encodeIfMany() { report(documents.position, tokenCount) }
+    }
+  }
+
+  /// Adds the conversations of a file; `index` counts them over all files.
+  private mutating func addConversations(
+    of file: TextFile, _ index: inout Int, _ report: (_ position: Int, _ tokens: Int) -> Void
+  ) throws {
+    let reader = try TextReader(file)
+    while let (bytes, line, _) = try reader.nonBlankLine() {
+      add(Unit(bytes: bytes, path: file.path, line: line, split: split(index)))
+      index += 1
+      if try encodeIfMany() { report(reader.position, tokenCount) }
     }
   }
 
   /// Writes the length in bytes of each token's text.
   func writeByteLengths() throws {
     let writer = try TokenArrayWriter("\(folder)/\(DataDescription.byteLengthsName)", .int64)
-    try writer.append(encoder.byteLengths)
+    try writer.append(preparation.encoder.byteLengths)
     try writer.finish()
   }
 
   private var tokenCount: Int { train.summary.tokens + validation.summary.tokens }
 
-  private mutating func add(_ bytes: [UInt8], _ file: TextFile, _ place: String, _ split: TokenDataset.Split) {
-    guard !bytes.isEmpty else { return }
-    waiting.append(Unit(bytes: bytes, path: file.path, place: place, split: split))
-    waitingBytes += bytes.count
+  private mutating func add(_ unit: Unit) {
+    guard !unit.bytes.isEmpty else { return }
+    waiting.append(unit)
+    waitingBytes += unit.bytes.count
+  }
+
+  /// Encodes and writes the waiting units once they are large enough to use all cores; false if they are not.
+  private mutating func encodeIfMany() throws -> Bool {
+    guard waitingBytes >= Self.bytesAtOnce else { return false }
+    try encodeWaiting()
+    return true
   }
 
   private mutating func encodeWaiting() throws {
-    let units = waiting
-    let (encoder, endOfText) = (encoder, endOfText)
-    let results = Results(count: units.count)
+    let (units, encoder, endOfText) = (waiting, preparation.encoder, preparation.endOfText)
+    let results = Locked([Result<EncodedDocument, any Error>?](repeating: nil, count: units.count))
     DispatchQueue.concurrentPerform(iterations: units.count) { index in
-      results[index] = Result { try Self.encode(units[index], encoder, endOfText) }
+      let result = Result { try Self.encode(units[index], encoder, endOfText) }
+      results.withLock { $0[index] = result }
     }
-    for (index, unit) in units.enumerated() {
-      guard let document = try results[index]?.get() else { continue }
+    for (unit, result) in zip(units, results.withLock(\.self)) {
+      guard let document = try result?.get() else { continue }
       switch unit.split {
       case .train: try train.append(document)
       case .validation: try validation.append(document)
@@ -172,10 +172,10 @@ struct DataPreparationRun {
   }
 
   private static func encode(
-    _ unit: Unit, _ encoder: any TextEncoder, _ endOfText: Int32
+    _ unit: Unit, _ encoder: any TextEncoder, _ endOfText: TokenID
   ) throws -> EncodedDocument {
     guard let line = unit.line else {
-      let tokens: [Int32]
+      let tokens: [TokenID]
       do { tokens = try encoder.encode(document: unit.bytes) } catch {
         throw DataError.malformed(unit.path, "\(unit.place): \(error)")
       }
@@ -187,18 +187,5 @@ struct DataPreparationRun {
         unit.path, "line \(line): no message is the assistant's, expected at least one to learn from")
     }
     return document
-  }
-
-  /// The results of units, which several threads store.
-  private final class Results: @unchecked Sendable {
-    private let lock = NSLock()
-    private var values: [Result<EncodedDocument, any Error>?]
-
-    init(count: Int) { values = Array(repeating: nil, count: count) }
-
-    subscript(index: Int) -> Result<EncodedDocument, any Error>? {
-      get { lock.withLock { values[index] } }
-      set { lock.withLock { values[index] = newValue } }
-    }
   }
 }

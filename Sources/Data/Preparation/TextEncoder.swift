@@ -1,3 +1,5 @@
+import WidebandCheckedInput
+
 /// The requirements of data preparation on a tokenizer; `Tokenizer` conforms.
 public protocol TextEncoder: Sendable {
   /// V: the number of token ids, 0 to V-1.
@@ -7,11 +9,11 @@ public protocol TextEncoder: Sendable {
   /// The id after the last token of every document.
   ///
   /// - Throws: an error if the tokenizer has no such token.
-  var endOfText: Int32 { get throws }
+  var endOfText: TokenID { get throws }
   /// The id that ends an answer; nil if the tokenizer does not support conversations.
-  var endOfAnswer: Int32? { get }
+  var endOfAnswer: TokenID? { get }
   /// The token ids of UTF-8 text without special tokens. Called from several threads at once.
-  func encode(document: [UInt8]) throws -> [Int32]
+  func encode(document: [UInt8]) throws -> [TokenID]
   /// The tokens of a conversation, given as the JSON of a line of chat data. Called from several threads at once.
   ///
   /// - Throws: an error whose description begins with `file` and the line.
@@ -23,14 +25,14 @@ public protocol TextEncoder: Sendable {
 /// A document as tokens.
 public struct EncodedDocument: Sendable {
   /// The ids, including the end of text or of the last answer.
-  public let tokens: [Int32]
+  public let tokens: [TokenID]
   /// The length of the text in bytes.
   public let byteCount: Int
   /// The range of each answer's tokens; nil for text, where all tokens are targets.
   public let answers: [Range<Int>]?
 
   /// A document; `answers` must be in order and disjoint, and none may begin at 0.
-  public init(tokens: [Int32], byteCount: Int, answers: [Range<Int>]? = nil) {
+  public init(tokens: [TokenID], byteCount: Int, answers: [Range<Int>]? = nil) {
     self.tokens = tokens
     self.byteCount = byteCount
     self.answers = answers

@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandTokenization
 
 extension Tokenizer: TextEncoder {
@@ -7,7 +8,7 @@ extension Tokenizer: TextEncoder {
   /// The id of the first of several common names for the end of a text.
   ///
   /// - Throws: ``DataError`` if the tokenizer has none of them.
-  public var endOfText: Int32 {
+  public var endOfText: TokenID {
     get throws {
       let names = Self.endOfTextNames
       guard let end = names.lazy.compactMap({ self.tokenToID($0) }).first else {
@@ -19,10 +20,10 @@ extension Tokenizer: TextEncoder {
   }
 
   /// The id of the end-of-turn token; nil if the tokenizer has none.
-  public var endOfAnswer: Int32? { try? endOfTurn }
+  public var endOfAnswer: TokenID? { try? endOfTurn }
 
   /// The ids of a document; added tokens in the text are encoded like any other text.
-  public func encode(document: [UInt8]) throws -> [Int32] { try encode(bytes: document, parsingAddedTokens: false) }
+  public func encode(document: [UInt8]) throws -> [TokenID] { try encode(bytes: document, parsingAddedTokens: false) }
 
   /// The tokens of a conversation in Qwen3's variant of ChatML.
   public func encode(conversation json: [UInt8], file: String, line: Int) throws -> EncodedDocument {
@@ -35,6 +36,6 @@ extension Tokenizer: TextEncoder {
   /// The length in bytes of each token's text, `[V]`; 0 for special tokens and for ids without a token.
   public var byteLengths: [Int] {
     let special = Set(addedTokens.filter(\.isSpecial).map(\.id))
-    return (0..<Int32(clamping: vocabularySize)).map { special.contains($0) ? 0 : idToToken($0)?.count ?? 0 }
+    return (0..<TokenID(clamping: vocabularySize)).map { special.contains($0) ? 0 : idToToken($0)?.count ?? 0 }
   }
 }

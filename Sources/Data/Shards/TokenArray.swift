@@ -15,7 +15,7 @@ struct TokenArray: Sendable {
   /// - Throws: `DataError` if the file is missing or is not an array of one of the expected types.
   init(_ path: String, expecting elements: [TokenArrayHeader.Element]) throws {
     self.path = path
-    guard isThere(path) else { throw DataError.unreadable(path, "no such file") }
+    guard exists(path) else { throw DataError.unreadable(path, "no such file") }
     if let kind = irregularKind(path) { throw DataError.unreadable(path, "is \(kind): expected a file") }
     do { content = try Data(contentsOf: fileURL(path), options: .alwaysMapped) } catch {
       throw DataError.unreadable(path, "cannot be mapped into memory: \(reason(error))")
@@ -25,12 +25,19 @@ struct TokenArray: Sendable {
 
   /// Copies the elements of `range`, which must be within bounds, to the start of `target`.
   func copy(_ range: Range<Int>, to target: UnsafeMutableBufferPointer<Int64>) {
-    content.withUnsafeBytes { bytes in
-      switch header.element {
-      case .uint16: Self.copy(bytes, header, range, target, UInt16.self)
-      case .uint32: Self.copy(bytes, header, range, target, UInt32.self)
-      case .int64: Self.copy(bytes, header, range, target, Int64.self)
+    func copy<Stored: FixedWidthInteger>(_: Stored.Type) {
+      content.withUnsafeBytes { bytes in
+        for (position, index) in range.enumerated() {
+          let offset = header.size + index * MemoryLayout<Stored>.size
+          let stored = bytes.loadUnaligned(fromByteOffset: offset, as: Stored.self)
+          target[position] = Int64(truncatingIfNeeded: Stored(littleEndian: stored))
+        }
       }
+    }
+    switch header.element {
+    case .uint16: copy(UInt16.self)
+    case .uint32: copy(UInt32.self)
+    case .int64: copy(Int64.self)
     }
   }
 
@@ -51,17 +58,6 @@ struct TokenArray: Sendable {
     [Int64](unsafeUninitializedCapacity: count) { target, filled in
       copy(0..<count, to: target)
       filled = count
-    }
-  }
-
-  private static func copy<Stored: FixedWidthInteger>(
-    _ bytes: UnsafeRawBufferPointer, _ header: TokenArrayHeader, _ range: Range<Int>,
-    _ target: UnsafeMutableBufferPointer<Int64>, _: Stored.Type
-  ) {
-    let width = MemoryLayout<Stored>.size
-    for (position, index) in range.enumerated() {
-      let stored = bytes.loadUnaligned(fromByteOffset: header.size + index * width, as: Stored.self)
-      target[position] = Int64(truncatingIfNeeded: Stored(littleEndian: stored))
     }
   }
 }

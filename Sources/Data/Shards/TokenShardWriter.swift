@@ -1,3 +1,5 @@
+import Foundation
+
 /// Writes the tokens of one split, document by document, to numbered shards.
 struct TokenShardWriter {
   private let folder: String
@@ -49,8 +51,7 @@ struct TokenShardWriter {
 
   private mutating func open(hasAnswers: Bool) throws -> (tokens: TokenArrayWriter, starts: TokenArrayWriter) {
     if let tokens, let starts { return (tokens, starts) }
-    let number = String(summary.shards.count)
-    let name = "\(split.rawValue)-" + String(repeating: "0", count: max(0, 5 - number.count)) + number
+    let name = split.rawValue + String(format: "-%05ld", summary.shards.count)
     var shard = DataDescription.Shard(tokensFile: "\(name).npy", startsFile: "\(name).boundaries.npy")
     let element: TokenArrayHeader.Element = vocabularySize <= 1 << 16 ? .uint16 : .uint32
     let tokens = try TokenArrayWriter("\(folder)/\(shard.tokensFile)", element)

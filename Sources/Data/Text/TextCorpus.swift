@@ -52,11 +52,11 @@ public final class TextCorpus: Sequence {
   }
 
   private func texts(of file: TextFile) throws -> () throws -> [UInt8]? {
-    var lines = try ConversationLines(file)
+    let reader = try TextReader(file)
     var texts: ArraySlice<[UInt8]> = []
     return { [conversationTexts] in
       while texts.isEmpty {
-        guard let (number, bytes) = try lines.next() else { return nil }
+        guard let (bytes, number, _) = try reader.nonBlankLine() else { return nil }
         texts = try conversationTexts(bytes, printable(path: file.path), number)[...]
       }
       return texts.popFirst()

@@ -1,5 +1,3 @@
-import Foundation
-
 /// The documents of a file in order, each whole or in blocks.
 struct TextDocuments {
   private let reader: TextReader
@@ -68,13 +66,9 @@ struct TextDocuments {
 
   /// The text of the next line that is not blank, which may be empty; nil at the end.
   fileprivate func nextText() throws -> [UInt8]? {
-    while true {
-      let offset = reader.offset
-      guard let bytes = try reader.line() else { return nil }
-      try validate(bytes, at: offset)
-      guard !bytes.isBlankLine else { continue }
-      return try TextLine(bytes, file: file.path, number: reader.lineNumber).text()
-    }
+    guard let (bytes, number, offset) = try reader.nonBlankLine() else { return nil }
+    try validate(bytes, at: offset)
+    return try TextLine(bytes, file: file.path, number: number).text()
   }
 
   private func byte(_ offset: Int) -> String {
@@ -97,10 +91,11 @@ extension TextFile {
   public func documents() throws -> [(line: Int, text: String)] {
     var blocks = try TextDocuments(self, blockSize: nil)
     var documents: [(line: Int, text: String)] = []
-    if format == .jsonLines {
-      while let text = try blocks.nextText() { documents.append((blocks.line, String(decoding: text, as: UTF8.self))) }
-    } else {
+    switch format {
+    case .text:
       while let block = try blocks.next() { documents.append((1, String(decoding: block.bytes, as: UTF8.self))) }
+    case .jsonLines:
+      while let text = try blocks.nextText() { documents.append((blocks.line, String(decoding: text, as: UTF8.self))) }
     }
     guard !documents.isEmpty else {
       throw DataError.insufficientText(path, "no text found: expected at least one document")
@@ -126,15 +121,8 @@ enum TextBlock {
 
   /// The index of the first byte that is not part of well-formed UTF-8.
   static func firstInvalid(in bytes: [UInt8]) -> Int? {
-    // Decoding changes the bytes only if they are ill-formed; the search for the position is slow.
-    var repaired = String(decoding: bytes, as: UTF8.self)
-    let isValid = repaired.withUTF8 { text in
-      bytes.withUnsafeBufferPointer { bytes in
-        guard let first = bytes.baseAddress, let second = text.baseAddress else { return bytes.isEmpty }
-        return text.count == bytes.count && memcmp(first, second, bytes.count) == 0
-      }
-    }
-    if isValid { return nil }
+    // The search for the position is slow, so well-formed text is recognized first.
+    if String(validating: bytes, as: UTF8.self) != nil { return nil }
     var parser = Unicode.UTF8.ForwardParser()
     var iterator = bytes.makeIterator()
     var index = 0

@@ -1,16 +1,15 @@
 import Foundation
-import WidebandCZlib
 import WidebandCheckedInput
 import WidebandCheckpoint
 
 /// A file of text in one of the supported formats.
 public struct TextFile: Hashable, Sendable {
-  /// Formats of text files.
-  public enum Format: Hashable, Sendable {
+  /// Formats of text files, with the endings of their names.
+  public enum Format: String, CaseIterable, Sendable {
     /// The file is one document.
-    case text
+    case text = ".txt"
     /// Each line is a JSON object whose string "text" or list "messages" is a document.
-    case jsonLines
+    case jsonLines = ".jsonl"
   }
 
   /// The path of the file.
@@ -23,16 +22,16 @@ public struct TextFile: Hashable, Sendable {
   public let size: Int
 
   /// The supported endings of file names.
-  public static let extensions = [".txt", ".jsonl", ".txt.gz", ".jsonl.gz"]
+  public static let extensions = ["", ".gz"].flatMap { end in Format.allCases.map { $0.rawValue + end } }
 
   /// The file at `path`, or nil if its name ends in none of `extensions`.
   init?(_ path: String) {
     let isCompressed = path.hasSuffix(".gz")
     let name = isCompressed ? path.dropLast(3) : path[...]
-    guard name.hasSuffix(".txt") || name.hasSuffix(".jsonl") else { return nil }
+    guard let format = Format.allCases.first(where: { name.hasSuffix($0.rawValue) }) else { return nil }
     self.path = path
+    self.format = format
     self.isCompressed = isCompressed
-    format = name.hasSuffix(".txt") ? .text : .jsonLines
     size = sizeOfFile(path)
   }
 
@@ -48,7 +47,7 @@ public struct TextFile: Hashable, Sendable {
     for path in paths {
       if isFolder(path) {
         try collect(path, &files, &notes)
-      } else if !isThere(path) {
+      } else if !exists(path) {
         throw DataError.unreadable(path, "no such file or folder")
       } else if let kind = irregularKind(path) {
         throw DataError.unreadable(path, "is \(kind): expected a file or a folder")
@@ -99,9 +98,9 @@ public struct TextFile: Hashable, Sendable {
       return nil
     }
     if TextFile(path) == nil { return otherName }
-    if !isThere(path) { return "a link that leads nowhere" }
+    if !exists(path) { return "a link that leads nowhere" }
     // Reading a FIFO could block, and a device may have no end.
-    if let kind = irregularKind(path) { return "\(kind)" }
+    if let kind = irregularKind(path) { return kind }
     guard access(path, R_OK) == 0 else { throw DataError.unreadable(path, "cannot be read: \(systemReason())") }
     return nil
   }
@@ -110,24 +109,24 @@ public struct TextFile: Hashable, Sendable {
     words.dropLast().joined(separator: ", ") + (words.last.map { " or \($0)" } ?? "")
   }
 
-  /// Whether the first line that is not blank is a conversation: a JSON object with a key "messages" and none "text".
+  /// Whether the first line that is not blank is a conversation: a JSON object with a key "messages" and no key
+  /// "text".
   ///
   /// - Throws: `DataError` if the file cannot be read, or that line is not JSON.
   func holdsConversations() throws -> Bool {
     guard format == .jsonLines else { return false }
-    var lines = try ConversationLines(self)
     // Text that is not UTF-8 is refused later, with its position.
-    guard let (number, bytes) = try lines.next(), TextBlock.firstInvalid(in: bytes) == nil else { return false }
+    guard let (bytes, number, _) = try TextReader(self).nonBlankLine(), TextBlock.firstInvalid(in: bytes) == nil else {
+      return false
+    }
     return try TextLine(bytes, file: path, number: number).isConversation()
   }
 
   /// The checksum (CRC-32) of the file's bytes on disk.
   func checksum() throws -> UInt32 {
     let source = try ByteSource(path)
-    var sum: UInt = 0
-    while case let piece = try source.next(), !piece.isEmpty {
-      sum = piece.withUnsafeBufferPointer { crc32_z(sum, $0.baseAddress, $0.count) }
-    }
-    return UInt32(truncatingIfNeeded: sum)
+    var sum = Checksum()
+    while case let piece = try source.next(), !piece.isEmpty { sum.add(piece) }
+    return sum.value
   }
 }

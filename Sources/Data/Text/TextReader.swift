@@ -80,6 +80,14 @@ final class TextReader {
     }
   }
 
+  /// The next line with anything but white space as JSON defines it, its number, from 1, and its offset; nil at the end.
+  func nonBlankLine() throws -> (bytes: [UInt8], number: Int, offset: Int)? {
+    while case let offset = offset, let bytes = try line() {
+      if !bytes.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) { return (bytes, lineNumber, offset) }
+    }
+    return nil
+  }
+
   /// The number of bytes before the next line feed; the first `searched` bytes contain none.
   private func lineFeed(after searched: Int) -> Int? {
     buffer.withUnsafeBytes { bytes in

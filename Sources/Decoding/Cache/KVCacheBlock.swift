@@ -1,5 +1,24 @@
 import WidebandTorch
 
+/// How a cache stores keys and values.
+public enum KVCacheFormat: String, Sendable, CaseIterable {
+  /// Not rounded: in the dtype of the activations, which is float32 or, for a model that computes in it, bfloat16.
+  case float32
+  /// Rounded to bfloat16.
+  case bfloat16
+  /// Integers from -127 to 127, with one float32 scale for a head's channels at one position.
+  case int8
+
+  /// The dtype in which keys and values are stored.
+  func dtype(of activations: DType) -> DType {
+    switch self {
+    case .float32: activations
+    case .bfloat16: .bfloat16
+    case .int8: .int8
+    }
+  }
+}
+
 /// Memory for the keys and values of one layer.
 struct KVCacheBlock {
   private let keys, values: Storage

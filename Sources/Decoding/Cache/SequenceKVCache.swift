@@ -60,7 +60,7 @@ public final class SequenceKVCache: KVCache {
   /// Appends keys and values `[B, K, T, hd]` to a layer, and returns all of them as they are stored, `[B, K, S, hd]` in
   /// the dtype of the new ones.
   public func extend(layer: Int, keys: Tensor, values: Tensor) -> (keys: Tensor, values: Tensor) {
-    // The result of a failed operator has no axes: its error is recorded already, and the cache takes nothing of it.
+    // A failed operator returns a tensor without axes. `withTorch` throws its error; nothing is stored here.
     guard keys.rank == 4, values.rank == 4 else { return (keys, values) }
     let start = layers[layer].length
     let end = start + keys.size(2)
@@ -102,7 +102,8 @@ public final class SequenceKVCache: KVCache {
   /// Removes everything but keeps the memory.
   public func reset() { truncate(to: 0) }
 
-  /// Prepares an empty cache for a sequence of at most `count` positions: memory for fewer is allocated again.
+  /// Gives an empty cache the capacity for a sequence of `count` positions: smaller blocks are released, and the next
+  /// positions allocate larger ones.
   func reserveCapacity(_ count: Int) {
     guard capacity < min(count, maximumLength), layers.allSatisfy({ $0.length == 0 }) else { return }
     initialCapacity = min(count, maximumLength)
@@ -127,5 +128,34 @@ public final class SequenceKVCache: KVCache {
     layers[index] = Layer(block: block, length: length)
     revision += 1
     return block
+  }
+}
+
+/// The caches of several sequences whose new positions form one row.
+final class BatchedKVCache: KVCache {
+  private let segments: [(cache: SequenceKVCache, range: Range<Int>)]
+
+  /// - Parameter sequences: each sequence's cache and the number of its new positions, in the order of the row.
+  init(_ sequences: [(cache: SequenceKVCache, count: Int)]) {
+    var end = 0
+    segments = sequences.map { cache, count in
+      defer { end += count }
+      return (cache, end..<(end + count))
+    }
+  }
+
+  func extended(layer: Int, by _: Int, heads: Int, headSize: Int, like activations: Tensor) -> KVCacheViews {
+    KVCacheViews(
+      segments.flatMap { cache, range in
+        cache.extended(layer: layer, by: range.count, heads: heads, headSize: headSize, like: activations).sequences
+      })
+  }
+
+  func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor {
+    let outputs = segments.map { cache, range in
+      cache.attend(
+        layer: layer, queries: queries.slice(1, range), keys: keys.slice(1, range), values: values.slice(1, range))
+    }
+    return outputs.count == 1 ? outputs[0] : .concatenate(outputs, axis: 1)
   }
 }

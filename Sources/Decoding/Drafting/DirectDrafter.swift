@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -11,7 +12,7 @@ final class DirectDrafter: Drafter {
   /// - Parameter cycle: tokens of a cycle; nil for the cycle that the model was tuned for.
   /// - Throws: as `DecodingSession`; `GenerationError` for a cycle of one token.
   init(_ model: LanguageModel, cycle: Int?, cacheFormat: KVCacheFormat? = nil, capacity: Int = 64) throws {
-    guard let split = model.configuration.directDecoding else { throw CycleGate.missingSplit }
+    guard let split = model.configuration.directDecoding else { throw ConfigurationError.missingSplit }
     session = try DecodingSession(
       model, cycle: cycle ?? split.cycle, cacheFormat: cacheFormat, capacity: capacity)
     guard session.cycle >= 2 else {
@@ -19,14 +20,14 @@ final class DirectDrafter: Drafter {
     }
   }
 
-  var tokens: [Int] { session.tokens }
+  var tokens: [TokenID] { session.tokens }
   var limit: Int { session.cycle - 1 }
 
-  func prefill(_ prompt: [Int], check: () throws -> Void) throws -> Tensor {
+  func prefill(_ prompt: [TokenID], check: () throws -> Void) throws -> Tensor {
     try session.prefill(prompt, check: check)
   }
 
-  func propose(_ count: Int, after next: Int, sample: (Tensor, [Draft]) throws -> Draft) throws -> [Draft] {
+  func propose(_ count: Int, after next: TokenID, sample: (Tensor, [Draft]) throws -> Draft) throws -> [Draft] {
     let start = session.tokens.count
     defer { session.truncate(to: start) }
     var drafts: [Draft] = []
@@ -37,7 +38,7 @@ final class DirectDrafter: Drafter {
     return drafts
   }
 
-  func verify(_ new: [Int]) throws -> Tensor {
+  func verify(_ new: [TokenID]) throws -> Tensor {
     let model = session.model
     var logits: [Tensor] = []
     try session.advance(new) { states, _ in logits.append(model.logits(of: states).squeezed(0)) }

@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -12,24 +13,46 @@ public enum DraftMethod: String, Sendable, CaseIterable {
 
 /// A draft token, and the distribution `[V]` from which it was sampled.
 struct Draft {
-  let token: Int
+  let token: TokenID
   let distribution: Tensor
 }
 
 /// Proposes several tokens of one sequence at low cost, and verifies them in one pass of the model.
 protocol Drafter: AnyObject {
   /// All verified tokens that the model has processed.
-  var tokens: [Int] { get }
+  var tokens: [TokenID] { get }
   /// Maximum tokens of one proposal.
   var limit: Int { get }
   /// Appends a prompt and returns the logits `[V]` of the token that follows it.
-  func prefill(_ prompt: [Int], check: () throws -> Void) throws -> Tensor
+  func prefill(_ prompt: [TokenID], check: () throws -> Void) throws -> Tensor
   /// Proposes up to `count` tokens after `next`, which is sampled but not processed yet.
   ///
   /// - Parameter sample: makes a draft from logits `[V]` and the drafts before it.
-  func propose(_ count: Int, after next: Int, sample: (Tensor, [Draft]) throws -> Draft) throws -> [Draft]
+  func propose(_ count: Int, after next: TokenID, sample: (Tensor, [Draft]) throws -> Draft) throws -> [Draft]
   /// Appends tokens and returns the logits of the token after each of them, `[tokens, V]`.
-  func verify(_ new: [Int]) throws -> Tensor
+  func verify(_ new: [TokenID]) throws -> Tensor
   /// Removes all tokens from `count` on, which were not accepted.
   func truncate(to count: Int)
+}
+
+/// How many drafts were accepted.
+public struct DraftCounts: Hashable, Sendable {
+  /// Passes that verified a first, second, … draft after a token that was verified before.
+  public internal(set) var proposed: [Int] = []
+  /// In how many of them it was accepted, together with all drafts before it.
+  public internal(set) var accepted: [Int] = []
+  /// Passes of the whole model after the prompt.
+  public internal(set) var passes = 0
+
+  mutating func add(proposed count: Int, accepted hits: Int) {
+    passes += 1
+    for index in 0..<count {
+      if index == proposed.count {
+        proposed.append(0)
+        accepted.append(0)
+      }
+      proposed[index] += 1
+      if index < hits { accepted[index] += 1 }
+    }
+  }
 }

@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -27,10 +28,10 @@ final class PredictionDrafter: Drafter {
     cache = SequenceKVCache(model, extraLayers: depth, format: cacheFormat, capacity: capacity)
   }
 
-  var tokens: [Int] { session.tokens }
+  var tokens: [TokenID] { session.tokens }
   var limit: Int { depth }
 
-  func prefill(_ prompt: [Int], check: () throws -> Void) throws -> Tensor {
+  func prefill(_ prompt: [TokenID], check: () throws -> Void) throws -> Tensor {
     var last: Tensor?
     try session.advance(prompt, check: check) { states, _ in
       appendStates(states)
@@ -39,7 +40,7 @@ final class PredictionDrafter: Drafter {
     return try model.inference(1) { last.map { model.logits(of: $0).flattened() } ?? .zeros([0]) }
   }
 
-  func verify(_ new: [Int]) throws -> Tensor {
+  func verify(_ new: [TokenID]) throws -> Tensor {
     var logits = Tensor.zeros([0])
     try session.advance(new) { states, _ in
       appendStates(states)
@@ -56,7 +57,7 @@ final class PredictionDrafter: Drafter {
     session.truncate(to: count)
   }
 
-  func propose(_ count: Int, after next: Int, sample: (Tensor, [Draft]) throws -> Draft) throws -> [Draft] {
+  func propose(_ count: Int, after next: TokenID, sample: (Tensor, [Draft]) throws -> Draft) throws -> [Draft] {
     guard count > 0, var state = states else { return [] }
     let end = session.tokens.count
     let positions = (end - state.size(1))..<end
@@ -76,7 +77,7 @@ final class PredictionDrafter: Drafter {
 
   /// The states of a depth at consecutive positions, whose keys and values replace earlier ones.
   private func run(
-    depth k: Int, from state: Tensor, knowing known: [Int], at positions: Range<Int>
+    depth k: Int, from state: Tensor, knowing known: [TokenID], at positions: Range<Int>
   ) throws -> Tensor {
     let device = model.weights.device
     let layer = model.configuration.layerCount + k
@@ -86,7 +87,7 @@ final class PredictionDrafter: Drafter {
       let part = start..<min(positions.count, start + length)
       let end = positions.lowerBound + part.upperBound
       let positions = Tensor.range((positions.lowerBound + start)..<end, on: device)
-      let context = ForwardContext(positions: positions, configuration: model.configuration, memory: cache)
+      let context = ForwardContext(positions: positions, configuration: model.configuration, cache: cache)
       let tokens = Tensor(known[part].map(Int64.init), shape: [1, part.count], on: device)
       return model.mtpState(k, from: state.slice(1, part), knowing: tokens, in: context)
     }

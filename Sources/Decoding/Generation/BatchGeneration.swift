@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -7,7 +8,7 @@ import WidebandTorch
 /// are at a cycle head, so that the thinking layers run once a cycle for all of them.
 struct BatchGeneration {
   /// Called with a prompt's index and each of its tokens; a reason to finish ends that sequence.
-  typealias Accept = (Int, Int) throws -> GenerationResult.FinishReason?
+  typealias Accept = (Int, TokenID) throws -> GenerationResult.FinishReason?
 
   /// Sequences that are decoded at a time: so many rows of a matrix product cost little more than one.
   static let maximumSequences = Kernels.maximumStepPositions
@@ -32,7 +33,7 @@ struct BatchGeneration {
   ///   - seedOffsets: what is added to the seed for each sequence instead of i.
   ///   - finished: called with the index of each sequence that has ended.
   func run(
-    _ prompts: [[Int]], seedOffsets: [Int]? = nil, check: () throws -> Void, accept: Accept,
+    _ prompts: [[TokenID]], seedOffsets: [Int]? = nil, check: () throws -> Void, accept: Accept,
     finished: (Int, GenerationResult) throws -> Void
   ) throws {
     try validate(prompts)
@@ -74,7 +75,7 @@ struct BatchGeneration {
     }
   }
 
-  private func validate(_ prompts: [[Int]]) throws {
+  private func validate(_ prompts: [[TokenID]]) throws {
     try generation.options.validate()
     guard generation.options.draftMethod == nil else {
       throw GenerationError.invalidOption("drafts are for one sequence: expected none for several")
@@ -88,7 +89,7 @@ struct BatchGeneration {
 
   /// Processes a prompt in an empty session, a new one for nil, and samples what follows it.
   private func begin(
-    _ prompt: [Int], at index: Int, _ result: inout GenerationResult, _ check: () throws -> Void,
+    _ prompt: [TokenID], at index: Int, _ result: inout GenerationResult, _ check: () throws -> Void,
     in freeSession: DecodingSession?
   ) throws -> ActiveSequence {
     let start = ContinuousClock.now

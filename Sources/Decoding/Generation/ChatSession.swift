@@ -1,4 +1,5 @@
 import Foundation
+import WidebandCheckedInput
 import WidebandTokenization
 
 /// A conversation with a model in Qwen3's chat format, which keeps its key/value cache from answer to answer.
@@ -17,7 +18,7 @@ public final class ChatSession: @unchecked Sendable {
 
   private let system: String?
   private let options: GenerationOptions
-  private let turnEnd: Int
+  private let turnEnd: TokenID
   /// Used by the answer that is being computed, and by no other thread.
   private let iterator: any TokenIterator
   /// Guards the properties below. No callback is called while it is locked.
@@ -44,7 +45,7 @@ public final class ChatSession: @unchecked Sendable {
     if options == nil { defaults.sampling = try model.sampling }
     self.options = options ?? defaults
     try self.options.validate()
-    turnEnd = Int(try model.tokenizer.endOfTurn)
+    turnEnd = try model.tokenizer.endOfTurn
     iterator = try TokenGeneration(model: model.model, options: self.options, allowedTokens: model.allowedTokens)
       .makeIterator()
     reset()
@@ -78,7 +79,7 @@ public final class ChatSession: @unchecked Sendable {
     guard !question.isEmpty else { throw GenerationError.emptyInput("the question is empty: expected text") }
     return try takingTurn {
       var conversation = try Conversation(messages + [Message(.user, question)])
-      let tokens = try model.tokenizer.encode(conversation, prompt: prompt).tokens.map(Int.init)
+      let tokens = try model.tokenizer.encode(conversation, prompt: prompt).tokens
       var text = ""
       defer {
         if !text.isEmpty {

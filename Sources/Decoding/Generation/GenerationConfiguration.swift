@@ -5,7 +5,7 @@ import WidebandLanguageModel
 /// A model's default options of generation: the content of `generation_config.json`.
 public struct GenerationConfiguration: Encodable, Hashable, Sendable {
   /// Tokens that end a text, in addition to those of `config.json`.
-  public var endOfTextTokens: [Int] = []
+  public var endOfTextTokens: [TokenID] = []
   /// Whether tokens are sampled; false for greedy decoding, nil where the file does not say.
   public var isSampling: Bool?
   /// The options of the file, nil where it does not say.
@@ -20,7 +20,7 @@ public struct GenerationConfiguration: Encodable, Hashable, Sendable {
   public static let fileName = "generation_config.json"
 
   /// Tokens that end a text, and no other defaults.
-  public init(endOfTextTokens: [Int] = []) { self.endOfTextTokens = endOfTextTokens }
+  public init(endOfTextTokens: [TokenID] = []) { self.endOfTextTokens = endOfTextTokens }
 
   /// The keys of the file.
   public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
@@ -50,7 +50,7 @@ public struct GenerationConfiguration: Encodable, Hashable, Sendable {
   /// An invalid value is an error where it is needed, in ``sampling(_:)`` and ``requireEndOfText()``.
   public init(folder: URL) {
     let file = folder.appending(path: Self.fileName)
-    guard isThere(file.path) else { return }
+    guard exists(file.path) else { return }
     let name = printable(path: file.path)
     do {
       let tree = try JSONValue(contentsOf: file, limit: 1 << 20)
@@ -83,11 +83,13 @@ public struct GenerationConfiguration: Encodable, Hashable, Sendable {
       else { continue }
       faults[key] = "\(name): \(option.rawValue) \(fault)"
     }
-    endOfTextTokens = read(.endOfTextTokens, as: OneOrMany.self)?.values ?? []
-    if let token = endOfTextTokens.first(where: { $0 < 0 }) {
+    let endOfText = read(.endOfTextTokens, as: OneOrMany<Int>.self)?.values ?? []
+    if let id = endOfText.first(where: { $0 < 0 }) {
       faults[.endOfTextTokens] =
-        "\(name): \(CodingKeys.endOfTextTokens.rawValue) is \(token): expected the id of a token, at least 0"
+        "\(name): \(CodingKeys.endOfTextTokens.rawValue) is \(id): expected the id of a token, at least 0"
     }
+    // An id too large for the type is in no vocabulary and ends no text.
+    endOfTextTokens = endOfText.compactMap(TokenID.init(exactly:))
   }
 
   /// The sampling options: the overrides, then the file's values, then the model's own distribution.

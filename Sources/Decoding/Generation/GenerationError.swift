@@ -1,4 +1,6 @@
-/// Why a model cannot be loaded, continued or verified as asked.
+import WidebandCheckedInput
+
+/// An error of loading a model, of generating text with it, or of comparing it with expected outputs.
 ///
 /// The description is one sentence that names the thing, its value and what was expected.
 public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -11,7 +13,7 @@ public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible
   /// There are no tokens to process.
   case emptyInput(String)
   /// A token is not in the vocabulary.
-  case unknownToken(Int, position: Int, vocabularySize: Int)
+  case unknownToken(TokenID, position: Int, vocabularySize: Int)
   /// A prompt leaves no position of the context for a generated token.
   case promptTooLong(tokenCount: Int, contextLength: Int)
   /// There are more tokens than the context holds.

@@ -1,3 +1,5 @@
+import WidebandCheckedInput
+
 /// What was generated, why it ended, and how long it took.
 public struct GenerationResult: Sendable {
   /// Why a generation ended.
@@ -25,7 +27,7 @@ public struct GenerationResult: Sendable {
   /// The generated text.
   public internal(set) var text = ""
   /// The generated tokens, without an end-of-text token, with those of a stop string.
-  public internal(set) var tokens: [Int] = []
+  public internal(set) var tokens: [TokenID] = []
   /// Why the generation ended.
   public internal(set) var finishReason = FinishReason.maximumTokens
   /// Tokens of the prompt, or 1 where a start token replaced an empty one.

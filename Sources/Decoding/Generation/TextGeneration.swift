@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandTokenization
 
 /// Text generation.
@@ -9,8 +10,8 @@ import WidebandTokenization
 /// string. It has no special tokens.
 extension LoadedModel {
   /// The tokens of a prompt: the tokenizer's start of a text, then the text, in which special tokens are recognized.
-  public func promptTokens(_ text: String) throws -> [Int] {
-    try tokenizer.encode(text, addingSpecialTokens: true).map(Int.init)
+  public func promptTokens(_ text: String) throws -> [TokenID] {
+    try tokenizer.encode(text, addingSpecialTokens: true)
   }
 
   /// Continues a text, calling `onText` with each piece as it comes.
@@ -30,7 +31,7 @@ extension LoadedModel {
   ///   generation.
   @discardableResult
   public func generate(
-    _ prompt: [Int], options: GenerationOptions = .init(), onText: (String) throws -> Void = { _ in }
+    _ prompt: [TokenID], options: GenerationOptions = .init(), onText: (String) throws -> Void = { _ in }
   ) throws -> GenerationResult {
     try generate(prompt, options: options, check: {}, onText: onText)
   }
@@ -39,7 +40,8 @@ extension LoadedModel {
   ///   - iterator: an iterator of these options to continue; nil for a new one.
   ///   - ends: tokens that end the text, in addition to the model's own.
   func generate(
-    _ prompt: [Int], options: GenerationOptions, with iterator: (any TokenIterator)? = nil, endingAt ends: [Int] = [],
+    _ prompt: [TokenID], options: GenerationOptions, with iterator: (any TokenIterator)? = nil,
+    endingAt ends: [TokenID] = [],
     check: () throws -> Void, onText: (String) throws -> Void
   ) throws -> GenerationResult {
     var writer = try TextWriter(tokenizer, options.stopStrings)
@@ -63,7 +65,7 @@ extension LoadedModel {
   ///   drafts.
   @discardableResult
   public func generate(
-    batch prompts: [[Int]], options: GenerationOptions = .init(), seedOffsets: [Int]? = nil,
+    batch prompts: [[TokenID]], options: GenerationOptions = .init(), seedOffsets: [Int]? = nil,
     onResult: (Int, GenerationResult) throws -> Void = { _, _ in }
   ) throws -> [GenerationResult] {
     var writers = try prompts.map { _ in try TextWriter(tokenizer, options.stopStrings) }
@@ -79,13 +81,13 @@ extension LoadedModel {
     return results.compactMap(\.self)
   }
 
-  private func generation(_ options: GenerationOptions, endingAt ends: [Int] = []) throws -> TokenGeneration {
+  private func generation(_ options: GenerationOptions, endingAt ends: [TokenID] = []) throws -> TokenGeneration {
     try generation.requireEndOfText()
     return TokenGeneration(
       model: model, options: options, endOfText: Set(endOfTextTokens + ends), allowedTokens: allowedTokens)
   }
 
-  private func startingTexts(_ prompts: [[Int]]) throws -> [[Int]] {
+  private func startingTexts(_ prompts: [[TokenID]]) throws -> [[TokenID]] {
     try prompts.enumerated().map { index, prompt in
       do { return try startingText(prompt) } catch let error as GenerationError {
         throw GenerationError.sequence(index, count: prompts.count, error)
@@ -93,7 +95,7 @@ extension LoadedModel {
     }
   }
 
-  private func startingText(_ prompt: [Int]) throws -> [Int] {
+  private func startingText(_ prompt: [TokenID]) throws -> [TokenID] {
     guard prompt.isEmpty else { return prompt }
     guard let start = startToken else {
       throw GenerationError.emptyInput(
@@ -116,9 +118,9 @@ private struct TextWriter {
 
   /// Appends a token, passes on the text that is certain, and returns the reason to finish if a stop string is complete.
   mutating func append(
-    _ token: Int, _ onText: (String) throws -> Void
+    _ token: TokenID, _ onText: (String) throws -> Void
   ) throws -> GenerationResult.FinishReason? {
-    let (piece, stop) = stops.append(try decoder.append(Int32(clamping: token)))
+    let (piece, stop) = stops.append(try decoder.append(token))
     try pass(piece, onText)
     return stop.map { .stopString($0) }
   }

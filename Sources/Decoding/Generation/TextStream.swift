@@ -1,4 +1,5 @@
 import Foundation
+import WidebandCheckedInput
 import WidebandTorch
 
 /// An event of a stream of generated text.
@@ -20,7 +21,7 @@ extension LoadedModel {
   /// kernels that are selected where this is called. Leaving the loop or cancelling its task ends the computation after
   /// the current pass. The sequence throws what `generate` throws.
   public func stream(
-    _ prompt: [Int], options: GenerationOptions = .init()
+    _ prompt: [TokenID], options: GenerationOptions = .init()
   ) -> AsyncThrowingStream<GenerationEvent, any Error> {
     ComputeThread.shared.stream { check, onText in
       try generate(prompt, options: options, check: check, onText: onText)

@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -5,7 +6,7 @@ extension LanguageModel {
   /// Continues a prompt of token ids without a tokenizer, until a length in `options` is reached.
   ///
   /// - Throws: `GenerationError` for invalid options and for a prompt that the model cannot process.
-  package func generate(_ prompt: [Int], options: GenerationOptions) throws -> GenerationResult {
+  package func generate(_ prompt: [TokenID], options: GenerationOptions) throws -> GenerationResult {
     try TokenGeneration(model: self, options: options).run(prompt: prompt)
   }
 }
@@ -15,7 +16,7 @@ struct TokenGeneration {
   let model: LanguageModel
   let options: GenerationOptions
   /// Tokens that end a text.
-  var endOfText: Set<Int> = []
+  var endOfText: Set<TokenID> = []
   /// Tokens that may be sampled; nil for the whole vocabulary.
   var allowedTokens: AllowedTokens?
 
@@ -28,8 +29,8 @@ struct TokenGeneration {
   /// - Throws: `GenerationError` for invalid options and for a prompt with a token outside the vocabulary or as long as
   ///   the model's context; what `check` and `accept` throw.
   func run(
-    prompt: [Int], with iterator: (any TokenIterator)? = nil, check: () throws -> Void = {},
-    accept: (Int) throws -> GenerationResult.FinishReason? = { _ in nil }
+    prompt: [TokenID], with iterator: (any TokenIterator)? = nil, check: () throws -> Void = {},
+    accept: (TokenID) throws -> GenerationResult.FinishReason? = { _ in nil }
   ) throws -> GenerationResult {
     try options.validate()
     try requireContext(after: prompt)
@@ -85,7 +86,7 @@ struct TokenGeneration {
   }
 
   /// Refuses a prompt that fills the model's context.
-  func requireContext(after prompt: [Int]) throws {
+  func requireContext(after prompt: [TokenID]) throws {
     let contextLength = model.configuration.contextLength
     guard prompt.count < contextLength else {
       throw GenerationError.promptTooLong(tokenCount: prompt.count, contextLength: contextLength)
@@ -93,13 +94,13 @@ struct TokenGeneration {
   }
 
   /// Maximum tokens of a prompt and its continuation, for which memory is allocated at once.
-  func maximumLength(of prompt: [Int]) -> Int {
+  func maximumLength(of prompt: [TokenID]) -> Int {
     prompt.count + min(options.maximumTokens, model.configuration.contextLength)
   }
 
   /// Appends a token to the result; returns the reason to finish with it, if there is one.
   func append(
-    _ token: Int, to result: inout GenerationResult, _ accept: (Int) throws -> GenerationResult.FinishReason?
+    _ token: TokenID, to result: inout GenerationResult, _ accept: (TokenID) throws -> GenerationResult.FinishReason?
   ) throws -> GenerationResult.FinishReason? {
     if endOfText.contains(token) { return .endOfText }
     result.tokens.append(token)

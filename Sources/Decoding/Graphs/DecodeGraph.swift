@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -19,7 +20,7 @@ final class DecodeGraph {
   }
 
   /// A token that a step appends to a sequence.
-  typealias Addition = (token: Int, position: Int)
+  typealias Addition = (token: TokenID, position: Int)
 
   private struct CapturedStep {
     let launch: () throws -> Void
@@ -34,7 +35,7 @@ final class DecodeGraph {
   private let caches: [SequenceKVCache]
   private let groups: ModelConfiguration.DirectDecoding.Groups?
   private let cycle: Int
-  private let capture: CUDAGraph.Recorder
+  private let capture: CUDAGraph.Capturer
   private var steps: [Kind: CapturedStep] = [:]
   private var hasRun: Set<Kind> = []
   private var unsupported: Set<Kind> = []
@@ -54,7 +55,7 @@ final class DecodeGraph {
   /// kernels take.
   init?(
     _ sessions: [DecodingSession], sampling options: SamplingOptions, among allowedTokens: AllowedTokens?,
-    capture: @escaping CUDAGraph.Recorder
+    capture: @escaping CUDAGraph.Capturer
   ) throws {
     caches = sessions.compactMap(\.cache)
     guard let first = sessions.first, caches.count == sessions.count, sessions.count <= Kernels.maximumStepPositions,
@@ -78,9 +79,9 @@ final class DecodeGraph {
   /// run without graphs all the same.
   func run(_ kind: Kind, _ additions: [Addition?], phase: Int) throws -> Bool {
     let values =
-      additions.map { $0?.token ?? 0 } + additions.map { $0?.position ?? idlePosition }
-      + additions.map { $0 == nil ? 0 : 1 } + [phase]
-    try withTorch { inputs.copy(from: Tensor(values.map(Int64.init))) }
+      additions.map { Int64($0?.token ?? 0) } + additions.map { Int64($0?.position ?? idlePosition) }
+      + additions.map { $0 == nil ? 0 : 1 } + [Int64(phase)]
+    try withTorch { inputs.copy(from: Tensor(values)) }
     return try run(kind, at: additions.map { $0?.position })
   }
 
@@ -152,7 +153,7 @@ final class DecodeGraph {
   /// One step; false where a part of it has no kernel that reads positions from the device.
   private func perform(_ kind: Kind) -> Bool {
     let cache = GraphKVCache(caches, at: positions)
-    let context = ForwardContext(positions: positions, configuration: model.configuration, memory: cache)
+    let context = ForwardContext(positions: positions, configuration: model.configuration, cache: cache)
     guard let groups, kind != .allLayers else {
       finish(model.trunk(tokens, in: context))
       return !cache.isUnsupported
@@ -184,7 +185,7 @@ final class DecodeGraph {
       let positions = blockPositions.slice(0, rows)
       let cache = GraphKVCache(Array(caches[rows]), at: positions.select(1, 0).contiguous())
       let context = ForwardContext(
-        positions: positions.flattened(), configuration: model.configuration, memory: cache)
+        positions: positions.flattened(), configuration: model.configuration, cache: cache)
       let states = model.run(layers, from: blocks.slice(0, rows).flattened(0, 1).unsqueezed(0), in: context)
       guard !cache.isUnsupported else { return nil }
       thought.append(states.reshaped(rows.count, cycle, states.size(2), states.size(3)).select(1, cycle - 1))
@@ -199,5 +200,34 @@ final class DecodeGraph {
     tokens.copy(from: sampled.maskedFill(sampled .< 0, 0))
     positions.copy(from: positions + increments)
     phase.copy(from: (phase + 1).remainder(by: cycle))
+  }
+}
+
+/// The caches of sequences whose positions are stored on the device.
+final class GraphKVCache: KVCache {
+  private let caches: [SequenceKVCache]
+  private let positions: Tensor
+  /// Whether an operation was called that needs the positions on the host.
+  private(set) var isUnsupported = false
+
+  /// - Parameter positions: where each sequence's new positions begin, `[R]`.
+  init(_ caches: [SequenceKVCache], at positions: Tensor) {
+    (self.caches, self.positions) = (caches, positions)
+  }
+
+  func extended(layer: Int, by count: Int, heads: Int, headSize: Int, like activations: Tensor) -> KVCacheViews {
+    // Tests run steps on the CPU, which never captures: its kernels take the positions from the host.
+    let isOnHost = positions.device == .cpu
+    let starts =
+      isOnHost ? (try? CUDAGraph.$isCapturing.withValue(false) { try positions.elements(Int64.self) }) ?? [] : []
+    let views = caches.indices.compactMap { row in
+      caches[row].view(layer: layer, from: isOnHost ? Int(starts[row]) : 0, count: count / caches.count)
+    }
+    return KVCacheViews(views, starts: isOnHost ? nil : positions)
+  }
+
+  func attend(layer: Int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor {
+    isUnsupported = true
+    return queries
   }
 }

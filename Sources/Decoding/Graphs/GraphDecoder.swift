@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -15,7 +16,7 @@ final class GraphDecoder {
   /// kernels take.
   init?(
     _ sessions: [DecodingSession], sampling options: SamplingOptions, among allowedTokens: AllowedTokens?,
-    capture: @escaping CUDAGraph.Recorder
+    capture: @escaping CUDAGraph.Capturer
   ) throws {
     guard let graph = try DecodeGraph(sessions, sampling: options, among: allowedTokens, capture: capture) else {
       return nil
@@ -33,7 +34,7 @@ final class GraphDecoder {
   /// sampler; false where the step has to run without graphs, and nothing has changed.
   ///
   /// - Throws: `GenerationError` as `DecodingSession.append`; `TorchError`.
-  func step(_ tokens: [Int?], by samplers: [Sampler?]) throws -> Bool {
+  func step(_ tokens: [TokenID?], by samplers: [Sampler?]) throws -> Bool {
     lastStep = nil
     let positions = zip(sessions, tokens).map { $1 == nil ? nil : $0.tokens.count }
     guard let (kind, phase) = nextStep(tokens.map { $0 != nil }), graph.canRun(kind, at: positions) else {
@@ -52,7 +53,7 @@ final class GraphDecoder {
       return try graph.run(kind, additions, phase: phase)
     }
     guard isDone else { return false }
-    commit(to: tokens)
+    commit(tokens)
     lastStep = (tokens.map { $0 != nil }, sessions.map(\.revision))
     return true
   }
@@ -82,18 +83,14 @@ final class GraphDecoder {
     }
   }
 
-  /// Appends the tokens of the last `replay` to the sequences, nil for a row that has become idle.
-  func commit(_ tokens: [Int?]) {
-    commit(to: tokens)
-    lastStep?.revisions = sessions.map(\.revision)
-  }
-
-  private func commit(to tokens: [Int?]) {
+  /// Appends the tokens of the last step to the sequences, nil for an idle row.
+  func commit(_ tokens: [TokenID?]) {
     for (row, (session, token)) in zip(sessions, tokens).enumerated() {
       guard let token else { continue }
       let phase = session.nextPhase
       session.commit([token], phases: [phase], pending: phase == 0 ? nil : graph.pending(phase, of: row))
     }
+    lastStep?.revisions = sessions.map(\.revision)
   }
 
   /// The kind and phase of the next step, if it is one for all active rows, and the others are empty.

@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandTorch
 
 /// Samples tokens as part of a CUDA graph: random numbers are copied to the device ahead of the steps that use them, and
@@ -36,7 +37,7 @@ final class GraphSampler {
   }
 
   /// Prepares for sequences with some tokens, each with a sampler of these options; nil for an idle row.
-  func begin(_ sequences: [(sampler: Sampler, tokens: [Int])?]) throws {
+  func begin(_ sequences: [(sampler: Sampler, tokens: [TokenID])?]) throws {
     sources = sequences.map { $0.map { ($0.sampler.numbers, $0.sampler.numbers.taken) } }
     stepCount = 0
     guard let seen else { return }

@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -11,7 +12,7 @@ import WidebandTorch
 /// session. Graphs are captured again where a sequence has another session, where a cache has moved, and where no more
 /// than half of the rows are in use.
 final class RunAheadDecoder {
-  private let capture: CUDAGraph.Recorder
+  private let capture: CUDAGraph.Capturer
   private let allowedTokens: AllowedTokens?
   /// The sessions of the graphs, and what runs these; nil where it cannot be captured.
   private var sessions: [DecodingSession] = []
@@ -23,10 +24,10 @@ final class RunAheadDecoder {
   ///
   /// - Parameter allowedTokens: the tokens that may be sampled; nil for all.
   static func make(for model: LanguageModel, allowedTokens: AllowedTokens?) -> RunAheadDecoder? {
-    CUDAGraph.recorder(for: model.weights.device).map { RunAheadDecoder(capture: $0, allowedTokens: allowedTokens) }
+    CUDAGraph.capturer(for: model.weights.device).map { RunAheadDecoder(capture: $0, allowedTokens: allowedTokens) }
   }
 
-  init(capture: @escaping CUDAGraph.Recorder, allowedTokens: AllowedTokens?) {
+  init(capture: @escaping CUDAGraph.Capturer, allowedTokens: AllowedTokens?) {
     (self.capture, self.allowedTokens) = (capture, allowedTokens)
   }
 
@@ -37,14 +38,14 @@ final class RunAheadDecoder {
   /// while a step of the others was in flight. Nil where no graph can run the step, and nothing has changed.
   ///
   /// - Throws: as `DecodingSession.append` and `Sampler.next`.
-  func next(_ sequences: [ActiveSequence]) throws -> [Int?]? {
+  func next(_ sequences: [ActiveSequence]) throws -> [TokenID?]? {
     guard let (readback, ids) = try inFlight ?? start(sequences), let decoder else { return nil }
     let areSame = ids.count { $0 != nil } == sequences.count && sequences.allSatisfy { ids.contains($0.id) }
     let isAhead = try areSame && decoder.replay()
     inFlight = isAhead ? (try decoder.readSampledTokens(), ids) : nil
     return try decoder.rollingBackOnError {
-      let sampled = try readback.values()
-      let tokens: [Int?] = try sequences.map { sequence in
+      let sampled = try readback.values().map(TokenID.init(clamping:))
+      let tokens: [TokenID?] = try sequences.map { sequence in
         try ids.firstIndex(of: sequence.id).map {
           try sequence.sampler.accept(sampled[$0], after: sequence.session.tokens.count)
         }

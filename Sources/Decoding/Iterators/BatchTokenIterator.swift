@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -25,13 +26,13 @@ public final class BatchTokenIterator {
   /// flight.
   ///
   /// - Throws: as `DecodingSession.append` and `Sampler.next`.
-  public func next() throws -> [Int?] {
+  public func next() throws -> [TokenID?] {
     let tokens = try runAhead?.next(sequences) ?? step()
     for (index, token) in tokens.enumerated() { sequences[index].last = token ?? sequences[index].last }
     return tokens
   }
 
-  private func step() throws -> [Int?] {
+  private func step() throws -> [TokenID?] {
     let logits = try DecodingSession.append(sequences.map(\.last), to: sequences.map(\.session))
     return try sequences.enumerated().map { row, sequence in
       try sequence.sampler.next(

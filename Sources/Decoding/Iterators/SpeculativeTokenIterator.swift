@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandTorch
 
 /// Generates several tokens of one sequence a step by speculative sampling: a drafter proposes them, and the model
@@ -12,7 +13,7 @@ final class SpeculativeTokenIterator: TokenIterator {
   private let allowedTokens: AllowedTokens?
   private let contextLength: Int
   private var sampler: Sampler?
-  private var last = 0
+  private var last: TokenID = 0
   private var counts = DraftCounts()
 
   /// - Parameter allowedTokens: the tokens that may be sampled; nil for all.
@@ -23,7 +24,7 @@ final class SpeculativeTokenIterator: TokenIterator {
   var drafts: DraftCounts? { counts }
   var reusedTokenCount: Int { 0 }
 
-  func begin(_ prompt: [Int], sampler: Sampler, check: () throws -> Void) throws -> [Int] {
+  func begin(_ prompt: [TokenID], sampler: Sampler, check: () throws -> Void) throws -> [TokenID] {
     self.sampler = sampler
     counts = DraftCounts()
     drafter.truncate(to: 0)
@@ -33,12 +34,12 @@ final class SpeculativeTokenIterator: TokenIterator {
     return [last]
   }
 
-  func next() throws -> [Int] {
+  func next() throws -> [TokenID] {
     guard let sampler else {
       throw GenerationError.invalidCall("the iterator has no prompt: expected begin before next")
     }
     let before = drafter.tokens + [last]
-    func distribution(_ logits: Tensor, after drafts: [Int]) throws -> Tensor {
+    func distribution(_ logits: Tensor, after drafts: [TokenID]) throws -> Tensor {
       try sampler.distribution(logits, among: allowedTokens, after: before + drafts)
     }
     let count = max(0, min(drafter.limit, contextLength - before.count))

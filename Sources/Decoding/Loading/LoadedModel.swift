@@ -14,7 +14,7 @@ public struct LoadedModel: @unchecked Sendable {
   /// The tokenizer of the model.
   public let tokenizer: Tokenizer
   /// Tokens that end a generated text.
-  public let endOfTextTokens: [Int]
+  public let endOfTextTokens: [TokenID]
   /// The model's default options of generation.
   public let generation: GenerationConfiguration
   /// Tokens that may be generated: those of the tokenizer, and those that end a text.
@@ -22,16 +22,18 @@ public struct LoadedModel: @unchecked Sendable {
 
   /// A model and its tokenizer.
   public init(
-    model: LanguageModel, tokenizer: Tokenizer, endOfTextTokens: [Int], generation: GenerationConfiguration = .init()
+    model: LanguageModel, tokenizer: Tokenizer, endOfTextTokens: [TokenID],
+    generation: GenerationConfiguration = .init()
   ) {
     self.model = model
     self.tokenizer = tokenizer
     self.endOfTextTokens = endOfTextTokens
     self.generation = generation
-    let size = model.configuration.vocabularySize
     let ends = Set(endOfTextTokens)
     allowedTokens = AllowedTokens(
-      (0..<size).filter { ends.contains($0) || tokenizer.idToToken(Int32(clamping: $0)) != nil })
+      (0..<TokenID(clamping: model.configuration.vocabularySize)).filter {
+        ends.contains($0) || tokenizer.idToToken($0) != nil
+      })
   }
 
   /// The model's default sampling options.
@@ -56,15 +58,11 @@ public struct LoadedModel: @unchecked Sendable {
     _ url: URL, on device: Device = .cpu, dtype: DType? = nil, quantizing scheme: QuantizationScheme? = nil,
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws {
-    let folder = ModelFolder(url)
-    let stored = try ModelSource(folder)
-    var configuration = try ModelConfiguration(stored)
-    try adjusting(&configuration)
-    if let scheme { try configuration.quantize(as: scheme, in: folder) }
+    let (configuration, stored) = try Self.configuration(url, quantizing: scheme, adjusting: adjusting)
     let tokenizer = try Tokenizer(contentsOf: stored.file("tokenizer.json"))
     guard tokenizer.vocabularySize <= configuration.vocabularySize else {
       throw GenerationError.invalidFile(
-        "\(printable(path: folder.url.path)): the tokenizer has \(tokenizer.vocabularySize) tokens, "
+        "\(printable(path: stored.folder.url.path)): the tokenizer has \(tokenizer.vocabularySize) tokens, "
           + "but vocab_size is \(configuration.vocabularySize)")
     }
     let defaults = GenerationConfiguration(
@@ -76,7 +74,7 @@ public struct LoadedModel: @unchecked Sendable {
   }
 
   /// The first token of a text without a prompt: the one that separates texts.
-  var startToken: Int? { tokenizer.tokenToID("<|endoftext|>").map(Int.init) ?? endOfTextTokens.first }
+  var startToken: TokenID? { tokenizer.tokenToID("<|endoftext|>") ?? endOfTextTokens.first }
 
   /// The model in a folder, without its tokenizer.
   ///
@@ -85,11 +83,18 @@ public struct LoadedModel: @unchecked Sendable {
     _ url: URL, on device: Device = .cpu, dtype: DType? = nil, quantizing scheme: QuantizationScheme? = nil,
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws -> LanguageModel {
+    let (configuration, stored) = try configuration(url, quantizing: scheme, adjusting: adjusting)
+    return try model(configuration, stored, on: device, dtype: dtype, quantizing: scheme)
+  }
+
+  private static func configuration(
+    _ url: URL, quantizing scheme: QuantizationScheme?, adjusting: (inout ModelConfiguration) throws -> Void
+  ) throws -> (ModelConfiguration, ModelSource) {
     let stored = try ModelSource(ModelFolder(url))
     var configuration = try ModelConfiguration(stored)
     try adjusting(&configuration)
     if let scheme { try configuration.quantize(as: scheme, in: stored.folder) }
-    return try model(configuration, stored, on: device, dtype: dtype, quantizing: scheme)
+    return (configuration, stored)
   }
 
   private static func model(

@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandTorch
 
 /// The tokens that may be sampled, for logits that have more: a head may be padded, and a vocabulary may have gaps.
@@ -17,8 +18,8 @@ final class AllowedTokens {
   }
 
   /// Some tokens, in ascending order.
-  convenience init(_ tokens: [Int]) {
-    let count = (tokens.last ?? -1) + 1
+  convenience init(_ tokens: [TokenID]) {
+    let count = Int(tokens.last ?? -1) + 1
     self.init(count: count, ids: count == tokens.count ? nil : Tensor(tokens.map(Int64.init)))
   }
 

@@ -1,7 +1,7 @@
 import WidebandTorch
 
-/// Random numbers from 0 below 1, one for each sampled token. They can be read before they are taken: a GPU gets those
-/// of its next steps in advance.
+/// A sequence of random numbers in [0, 1), one for each sampled token. They can be read before they are taken: a GPU gets
+/// those of its next steps in advance.
 final class RandomNumbers {
   /// How many were taken.
   private(set) var taken = 0
@@ -19,7 +19,7 @@ final class RandomNumbers {
     return number
   }
 
-  /// Numbers that stay untaken, from the one on before which `first` others are or will have been taken.
+  /// The numbers from index `first` of the sequence on, without taking them; those before `taken` are gone.
   func upcoming(_ count: Int, from first: Int) throws -> [Double] {
     let start = first - taken
     if buffer.count < start + count {

@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandTorch
 
 /// Samples one token after another from logits. The same seed gives the same tokens.
@@ -19,10 +20,12 @@ public struct Sampler {
   /// The token that follows `tokens`, whose logits are `[V]`.
   ///
   /// - Throws: `GenerationError` if the logits are not finite; `TorchError`.
-  public func next(_ logits: Tensor, after tokens: [Int]) throws -> Int { try next(logits, among: nil, after: tokens) }
+  public func next(_ logits: Tensor, after tokens: [TokenID]) throws -> TokenID {
+    try next(logits, among: nil, after: tokens)
+  }
 
   /// The same among some tokens alone; all of them for nil.
-  func next(_ logits: Tensor, among allowedTokens: AllowedTokens?, after tokens: [Int]) throws -> Int {
+  func next(_ logits: Tensor, among allowedTokens: AllowedTokens?, after tokens: [TokenID]) throws -> TokenID {
     try withTorch {
       try withoutGradients {
         // On the CPU, so that a seed means the same on every device.
@@ -31,7 +34,7 @@ public struct Sampler {
         let number = options.isGreedy ? nil : Tensor([try numbers.take()], shape: [1, 1])
         let indices = options.sample(
           from: allowed.slice(row), numbers: number, seen: seen(tokens, of: row.size(1)).map(allowed.slice))
-        return try finite(Int(allowed.tokens(at: indices).elements(Int64.self)[0]), after: tokens.count)
+        return try finite(TokenID(clamping: allowed.tokens(at: indices).elements(Int64.self)[0]), after: tokens.count)
       }
     }
   }
@@ -39,12 +42,12 @@ public struct Sampler {
   /// Takes a token that a device has sampled after `count` others with this sampler's options and random numbers.
   ///
   /// - Throws: as `next`.
-  func accept(_ token: Int, after count: Int) throws -> Int {
+  func accept(_ token: TokenID, after count: Int) throws -> TokenID {
     if !options.isGreedy { _ = try numbers.take() }
     return try finite(token, after: count)
   }
 
-  private func finite(_ token: Int, after count: Int) throws -> Int {
+  private func finite(_ token: TokenID, after count: Int) throws -> TokenID {
     guard token >= 0 else { throw GenerationError.nonFiniteLogits(tokenCount: count) }
     return token
   }
@@ -54,7 +57,7 @@ public struct Sampler {
   ///
   /// - Throws: as `next`.
   func distribution(
-    _ logits: Tensor, among allowedTokens: AllowedTokens? = nil, after tokens: [Int]
+    _ logits: Tensor, among allowedTokens: AllowedTokens? = nil, after tokens: [TokenID]
   ) throws -> Tensor {
     try withTorch {
       try withoutGradients {
@@ -74,22 +77,23 @@ public struct Sampler {
   }
 
   /// A token sampled from a distribution `[V]`.
-  func sample(from distribution: Tensor) throws -> Int {
+  func sample(from distribution: Tensor) throws -> TokenID {
     let number = try numbers.take()
     return try withTorch {
       let weights = distribution.unsqueezed(0)
-      return Int(try SamplingOptions.sample(weights, by: Tensor([number], shape: [1, 1])).item())
+      return TokenID(try SamplingOptions.sample(weights, by: Tensor([number], shape: [1, 1])).item())
     }
   }
 
   /// How many drafts are accepted, and the token that follows the last of them.
   ///
   /// - Parameter target: the model's own distribution `[V]` after a number of drafts.
-  func verify(_ drafts: [Draft], target: (Int) throws -> Tensor) throws -> (accepted: Int, following: Int) {
+  func verify(_ drafts: [Draft], target: (Int) throws -> Tensor) throws -> (accepted: Int, following: TokenID) {
     for (index, draft) in drafts.enumerated() {
       let own = try target(index)
-      let following: Int? = try withTorch {
-        let (p, q) = try (own.select(0, draft.token).item(), draft.distribution.select(0, draft.token).item())
+      let following: TokenID? = try withTorch {
+        let index = Int(draft.token)
+        let (p, q) = try (own.select(0, index).item(), draft.distribution.select(0, index).item())
         if try numbers.take() * q < p { return nil }
         let difference = own - draft.distribution
         let rest = difference.maskedFill(difference .< 0, 0)
@@ -102,10 +106,10 @@ public struct Sampler {
   }
 
   /// Which of V tokens are among `tokens`, `[1, V]`; nil without a repetition penalty.
-  func seen(_ tokens: [Int], of count: Int) -> Tensor? {
+  func seen(_ tokens: [TokenID], of count: Int) -> Tensor? {
     guard options.repetitionPenalty != 1 else { return nil }
     var mask = [Bool](repeating: false, count: count)
-    for token in tokens where token < count { mask[token] = true }
+    for token in tokens where token < count { mask[Int(token)] = true }
     return Tensor(mask, shape: [1, count])
   }
 }

@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -15,7 +16,7 @@ struct DecodePass {
   /// New tokens of one sequence.
   struct Part {
     let session: DecodingSession
-    let tokens: [Int]
+    let tokens: [TokenID]
     let phases: [Int]
 
     /// Whether the thinking layers run.
@@ -98,7 +99,7 @@ struct DecodePass {
   private func context(_ parts: [(part: Part, positions: Range<Int>)]) -> ForwardContext {
     let positions = Tensor(parts.flatMap(\.positions).map(Int64.init), on: model.weights.device)
     let segments = parts.compactMap { part, positions in part.session.cache.map { ($0, positions.count) } }
-    return ForwardContext(positions: positions, configuration: model.configuration, memory: BatchedKVCache(segments))
+    return ForwardContext(positions: positions, configuration: model.configuration, cache: BatchedKVCache(segments))
   }
 
   /// The output for one sequence without a cache: the whole sequence is recomputed.

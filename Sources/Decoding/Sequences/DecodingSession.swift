@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -17,7 +18,7 @@ import WidebandTorch
 /// The logits equal those of one pass over the whole sequence with the same gate. Source: arXiv 2510.11958.
 public final class DecodingSession {
   /// All tokens so far.
-  public private(set) var tokens: [Int] = []
+  public private(set) var tokens: [TokenID] = []
   /// The phase of each token: 0 at cycle heads, 1 … cycle-1 after them, `CycleGate.promptPhase` in prompts.
   ///
   /// The keys and values of the decoding layers depend on it: with these phases a prefill of the same tokens gives the
@@ -73,7 +74,7 @@ public final class DecodingSession {
   ///   - check: called before every pass; an error that it throws ends the call.
   /// - Throws: `GenerationError` for no tokens, a token outside the vocabulary, and for more tokens than the model's
   ///   context holds; `TorchError`. The sequence then ends with the last complete pass.
-  public func prefill(_ new: [Int], phases: [Int]? = nil, check: () throws -> Void = {}) throws -> Tensor {
+  public func prefill(_ new: [TokenID], phases: [Int]? = nil, check: () throws -> Void = {}) throws -> Tensor {
     var logits = Tensor.zeros([0])
     try advance(new, phases: phases, check: check) { states, isLast in
       guard isLast else { return }
@@ -85,7 +86,7 @@ public final class DecodingSession {
   /// Appends a generated token and returns the logits `[V]` of the token that follows it, in float32.
   ///
   /// - Throws: as `prefill`; the sequence is then unchanged.
-  public func append(_ token: Int) throws -> Tensor { try Self.append([token], to: [self]).flattened() }
+  public func append(_ token: TokenID) throws -> Tensor { try Self.append([token], to: [self]).flattened() }
 
   /// Appends one generated token to each of several sequences in one pass, which reads every weight once, and returns
   /// the logits `[sequences, V]` of the tokens that follow them, in float32. The thinking layers process the sequences
@@ -93,7 +94,7 @@ public final class DecodingSession {
   ///
   /// - Throws: `GenerationError` as `prefill`, and for sequences that are not distinct, of one model and all decoded
   ///   directly or all ordinarily; the sequences are then unchanged.
-  public static func append(_ tokens: [Int], to sessions: [DecodingSession]) throws -> Tensor {
+  public static func append(_ tokens: [TokenID], to sessions: [DecodingSession]) throws -> Tensor {
     guard let first = sessions.first, sessions.count == tokens.count,
       sessions.allSatisfy({ $0.model.weights === first.model.weights && ($0.groups == nil) == (first.groups == nil) }),
       Set(sessions.map(ObjectIdentifier.init)).count == sessions.count
@@ -121,7 +122,7 @@ public final class DecodingSession {
   /// Appends tokens in passes of limited length, and calls `body` with the states `[1, T, n, C]` after the last layer
   /// in each pass, and with whether it is the last one.
   func advance(
-    _ new: [Int], phases: [Int]? = nil, check: () throws -> Void = {},
+    _ new: [TokenID], phases: [Int]? = nil, check: () throws -> Void = {},
     _ body: (_ states: Tensor, _ isLast: Bool) throws -> Void
   ) throws {
     guard !new.isEmpty else { throw GenerationError.emptyInput("no tokens to read: expected at least one") }
@@ -140,7 +141,7 @@ public final class DecodingSession {
   }
 
   /// Appends tokens that a pass has processed, and takes the encoder states that are pending after it.
-  func commit(_ new: [Int], phases newPhases: [Int], pending: Tensor?) {
+  func commit(_ new: [TokenID], phases newPhases: [Int], pending: Tensor?) {
     tokens += new
     phases += newPhases
     self.pending = pending
@@ -160,7 +161,7 @@ public final class DecodingSession {
 extension ModelConfiguration {
   /// The layer groups for cycles of a length.
   fileprivate func layerGroups(cycle: Int) throws -> DirectDecoding.Groups {
-    guard let split = directDecoding else { throw CycleGate.missingSplit }
+    guard let split = directDecoding else { throw ConfigurationError.missingSplit }
     guard (1...split.cycle).contains(cycle) else {
       throw GenerationError.invalidOption(
         "cycle is \(cycle): expected 1 to \(split.cycle), the longest that the model was tuned for "
@@ -170,8 +171,8 @@ extension ModelConfiguration {
   }
 
   /// Refuses tokens outside the vocabulary, and more of them than the context holds after `count` others.
-  func requireTokens(_ new: [Int], after count: Int) throws {
-    if let index = new.firstIndex(where: { !(0..<vocabularySize).contains($0) }) {
+  func requireTokens(_ new: [TokenID], after count: Int) throws {
+    if let index = new.firstIndex(where: { $0 < 0 || $0 >= vocabularySize }) {
       throw GenerationError.unknownToken(new[index], position: count + index, vocabularySize: vocabularySize)
     }
     guard new.count <= contextLength - count else {

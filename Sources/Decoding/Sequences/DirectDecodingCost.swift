@@ -42,7 +42,7 @@ public struct DirectDecodingCost: Sendable {
       bytesPerToken = ordinaryBytesPerToken
       return
     }
-    guard let split = model.configuration.directDecoding else { throw CycleGate.missingSplit }
+    guard let split = model.configuration.directDecoding else { throw ConfigurationError.missingSplit }
     let groups = split.groups(layerCount: L)
     let always = Double(groups.encoding.count + groups.decoding.count)
     layersPerToken = (always + Double(groups.thinking.count) / Double(cycle)) / Double(L)

@@ -126,35 +126,37 @@ public struct AdapterConfiguration: Hashable, Sendable {
   /// The content of the file, as peft reads it.
   func json() throws -> Data {
     struct Document: Encodable {
-      let configuration: AdapterConfiguration
-
-      enum CodingKeys: String, CodingKey {
-        case rank = "r"
-        case alpha = "lora_alpha"
-        case targets = "target_modules"
-        case base = "base_model_name_or_path"
-        case bias
-        case dropout = "lora_dropout"
-        case isInference = "inference_mode"
-        case kind = "peft_type"
-        case task = "task_type"
-      }
-
-      func encode(to encoder: any Encoder) throws {
-        var values = encoder.container(keyedBy: CodingKeys.self)
-        try values.encode("LORA", forKey: .kind)
-        try values.encode("CAUSAL_LM", forKey: .task)
-        try values.encode(configuration.rank, forKey: .rank)
-        try values.encode(configuration.alpha, forKey: .alpha)
-        try values.encode(configuration.targets, forKey: .targets)
-        try values.encode(configuration.base, forKey: .base)
-        try values.encode("none", forKey: .bias)
-        try values.encode(0.0, forKey: .dropout)
-        try values.encode(true, forKey: .isInference)
-      }
+      let peftType = "LORA"
+      let taskType = "CAUSAL_LM"
+      let r: Int
+      let loraAlpha: Double
+      let targetModules: [String]
+      let baseModelNameOrPath: String
+      let bias = "none"
+      let loraDropout = 0.0
+      let inferenceMode = true
     }
     let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(Document(configuration: self)) + Data("\n".utf8)
+    let document = Document(r: rank, loraAlpha: alpha, targetModules: targets, baseModelNameOrPath: base)
+    return try encoder.encode(document) + Data("\n".utf8)
+  }
+
+  /// Why the configuration excludes an adapter that the file of weights contains; nil if it does not.
+  ///
+  /// peft ignores such an adapter, so applying it would give another model. Where `target_modules` is a pattern or
+  /// "all-linear" and not a list, the file of weights decides.
+  ///
+  /// - Parameter module: a name such as "model.layers.0.self_attn.q_proj".
+  func conflict(withAdapterOf module: String) -> String? {
+    let parts = module.split(separator: ".")
+    func names(_ list: [String]) -> Bool { list.contains { module == $0 || module.hasSuffix(".\($0)") } }
+    if !targets.isEmpty, !names(targets) { return "target_modules does not have it" }
+    if names(excluded) { return "exclude_modules has it" }
+    guard let layers, let index = parts.firstIndex(of: "layers"), index + 1 < parts.count,
+      let layer = Int(parts[index + 1])
+    else { return nil }
+    return layers.contains(layer) ? nil : "layers_to_transform does not have layer \(layer)"
   }
 }

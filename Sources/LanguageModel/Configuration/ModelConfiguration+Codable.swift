@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandVirtualWidth
 
 extension ModelConfiguration: Codable {
@@ -62,7 +63,11 @@ extension ModelConfiguration: Codable {
     contextLength =
       try values.decodeIfPresent(Int.self, forKey: .contextLength) ?? support.contextLength ?? contextLength
     isHeadTied = try values.decodeIfPresent(Bool.self, forKey: .isHeadTied) ?? isHeadTied
-    endOfTextTokens = try values.decodeIfPresent(OneOrMany.self, forKey: .endOfTextTokens)?.values ?? []
+    let endOfText = try values.decodeIfPresent(OneOrMany<Int>.self, forKey: .endOfTextTokens)?.values ?? []
+    endOfTextTokens = try endOfText.map { id in
+      guard let token = TokenID(exactly: id) else { throw invalidEndOfText(id) }
+      return token
+    }
     experts = try Self.experts(values, isRenormalized: support.isRenormalized)
     virtualWidth = try values.decodeIfPresent(VirtualWidth.self, forKey: .virtualWidth)
     multiTokenPrediction = try values.decodeIfPresent(MultiTokenPrediction.self, forKey: .multiTokenPrediction)
@@ -75,16 +80,9 @@ extension ModelConfiguration: Codable {
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(modelType, forKey: .modelType)
     try values.encode([architecture], forKey: .architectures)
-    try values.encode(vocabularySize, forKey: .vocabularySize)
-    try values.encode(hiddenSize, forKey: .hiddenSize)
-    try values.encode(layerCount, forKey: .layerCount)
-    try values.encode(headCount, forKey: .headCount)
-    try values.encode(keyValueHeadCount, forKey: .keyValueHeadCount)
-    try values.encode(headSize, forKey: .headSize)
-    try values.encode(intermediateSize, forKey: .intermediateSize)
+    for size in sizes { try values.encode(size.value, forKey: size.key) }
     try values.encode(ropeTheta, forKey: .ropeTheta)
     try values.encode(normEpsilon, forKey: .normEpsilon)
-    try values.encode(contextLength, forKey: .contextLength)
     try values.encode(isHeadTied, forKey: .isHeadTied)
     try values.encode("silu", forKey: .activation)
     try values.encode(false, forKey: .attentionBias)
@@ -136,21 +134,19 @@ extension ModelConfiguration: Codable {
 }
 
 /// An integer or a list of integers: the value of `eos_token_id`.
-package struct OneOrMany: Codable {
-  package let values: [Int]
+package struct OneOrMany<Integer: FixedWidthInteger & Codable>: Codable {
+  package let values: [Integer]
 
-  package init(values: [Int]) { self.values = values }
+  package init(values: [Integer]) { self.values = values }
 
   package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if container.decodeNil() {
       values = []
-    } else if var list = try? decoder.unkeyedContainer() {
-      var values: [Int] = []
-      while !list.isAtEnd { values.append(try list.decode(Int.self)) }
-      self.values = values
+    } else if (try? decoder.unkeyedContainer()) != nil {
+      values = try container.decode([Integer].self)
     } else {
-      values = [try container.decode(Int.self)]
+      values = [try container.decode(Integer.self)]
     }
   }
 

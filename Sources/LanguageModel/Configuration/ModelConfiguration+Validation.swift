@@ -42,56 +42,56 @@ extension ModelConfiguration {
     try checkSizes()
     if let experts { try check(experts) }
     if let problem = virtualWidth?.problem(hiddenSize: hiddenSize) { throw ConfigurationError.invalid(problem) }
-    if isHeadTied, let width = virtualWidth, width.embedding == .wide, width.slots != width.fractionRate {
-      throw ConfigurationError.invalid(
+    if isHeadTied, let width = virtualWidth, width.embedding == .wide {
+      try require(
+        width.slots == width.fractionRate,
         "tie_word_embeddings is true: expected false with a wide embedding, whose table has "
           + "\(width.width(hiddenSize: hiddenSize)) columns where the head needs \(hiddenSize)")
     }
     if let prediction = multiTokenPrediction {
       try require("multi_token_prediction.depth", prediction.depth, in: Limits.depths)
-      guard prediction.lossWeight.isFinite, prediction.lossWeight >= 0 else {
-        throw ConfigurationError.invalid(
-          "multi_token_prediction.loss_weight is \(prediction.lossWeight): expected a finite number of at least 0")
-      }
+      try requireLossWeight("multi_token_prediction.loss_weight", prediction.lossWeight)
     }
     if let directDecoding { try check(directDecoding) }
     let cost = ModelCost(self, contextLength: 1)
-    guard cost.parameters <= Self.maximumParameters else {
-      let largest = cost.parts.max { $0.parameters < $1.parameters }
-      throw ConfigurationError.invalid(
-        "the sizes make a model of more than \(Self.maximumParameters) weights, the most of them in the part "
-          + "'\(largest?.name ?? "")': expected fewer")
-    }
+    try require(
+      cost.parameters <= Self.maximumParameters,
+      "the sizes make a model of more than \(Self.maximumParameters) weights, the most of them in the part "
+        + "'\(cost.parts.max { $0.parameters < $1.parameters }?.name ?? "")': expected fewer")
   }
 
   /// 2^50: a thousand times the largest existing models, and small enough for byte counts in 63 bits.
   private static let maximumParameters = 1 << 50
 
+  /// All sizes, with their keys in `config.json` and their bounds.
+  var sizes: [(key: CodingKeys, value: Int, bounds: ClosedRange<Int>)] {
+    [
+      (.vocabularySize, vocabularySize, Limits.vocabulary), (.hiddenSize, hiddenSize, Limits.channels),
+      (.layerCount, layerCount, Limits.layers), (.headCount, headCount, Limits.heads),
+      (.keyValueHeadCount, keyValueHeadCount, Limits.heads), (.headSize, headSize, Limits.heads),
+      (.intermediateSize, intermediateSize, Limits.intermediateChannels),
+      (.contextLength, contextLength, Limits.tokens),
+    ]
+  }
+
   private func checkSizes() throws {
-    try require("vocab_size", vocabularySize, in: Limits.vocabulary)
-    try require("hidden_size", hiddenSize, in: Limits.channels)
-    try require("num_hidden_layers", layerCount, in: Limits.layers)
-    try require("num_attention_heads", headCount, in: Limits.heads)
-    try require("num_key_value_heads", keyValueHeadCount, in: Limits.heads)
-    try require("head_dim", headSize, in: Limits.heads)
-    try require("intermediate_size", intermediateSize, in: Limits.intermediateChannels)
-    try require("max_position_embeddings", contextLength, in: Limits.tokens)
-    guard headCount.isMultiple(of: keyValueHeadCount) else {
-      throw ConfigurationError.invalid(
-        "num_key_value_heads is \(keyValueHeadCount): expected a divisor of num_attention_heads, which is \(headCount)")
-    }
-    guard headSize.isMultiple(of: 2) else {
-      throw ConfigurationError.invalid(
-        "head_dim is \(headSize): expected an even number, as rotary positions rotate pairs")
-    }
+    for size in sizes { try require(size.key.rawValue, size.value, in: size.bounds) }
+    try require(
+      headCount.isMultiple(of: keyValueHeadCount),
+      "num_key_value_heads is \(keyValueHeadCount): expected a divisor of num_attention_heads, which is \(headCount)")
+    try require(
+      headSize.isMultiple(of: 2), "head_dim is \(headSize): expected an even number, as rotary positions rotate pairs")
     // Both are used in float32: a value that rounds to zero or infinity would make every output NaN, or all equal.
     try require("rope_theta", ropeTheta, in: 1...1e30)
     try require("rms_norm_eps", normEpsilon, in: 1e-30...1)
-    if let id = endOfTextTokens.first(where: { !(0..<vocabularySize).contains($0) }) {
-      throw ConfigurationError.invalid(
-        "eos_token_id is \(id): expected the id of a token, from 0 to \(vocabularySize - 1), as vocab_size is "
-          + "\(vocabularySize)")
-    }
+    if let id = endOfTextTokens.first(where: { $0 < 0 || $0 >= vocabularySize }) { throw invalidEndOfText(id) }
+  }
+
+  /// The error for an end-of-text token that is not in the vocabulary.
+  func invalidEndOfText(_ id: some FixedWidthInteger) -> ConfigurationError {
+    .invalid(
+      "eos_token_id is \(id): expected the id of a token, from 0 to \(vocabularySize - 1), as vocab_size is "
+        + "\(vocabularySize)")
   }
 
   private func check(_ experts: Experts) throws {
@@ -99,39 +99,38 @@ extension ModelConfiguration {
     try require("num_experts_per_tok", experts.perToken, in: 1...experts.count)
     try require("moe_intermediate_size", experts.intermediateSize, in: Limits.intermediateChannels)
     try require("decoder_sparse_step", experts.layerStep, in: Limits.layers)
-    guard experts.denseLayers.count <= layerCount else {
-      throw ConfigurationError.invalid(
-        "mlp_only_layers has \(experts.denseLayers.count) layers: expected at most num_hidden_layers, which is \(layerCount)"
-      )
-    }
+    try require(
+      experts.denseLayers.count <= layerCount,
+      "mlp_only_layers has \(experts.denseLayers.count) layers: expected at most num_hidden_layers, which is \(layerCount)"
+    )
     for layer in experts.denseLayers { try require("mlp_only_layers", layer, in: 0...(layerCount - 1)) }
-    guard experts.balanceLossWeight.isFinite, experts.balanceLossWeight >= 0 else {
-      throw ConfigurationError.invalid(
-        "router_aux_loss_coef is \(experts.balanceLossWeight): expected a finite number of at least 0")
-    }
+    try requireLossWeight("router_aux_loss_coef", experts.balanceLossWeight)
   }
 
   private func check(_ split: DirectDecoding) throws {
     try require("direct_decoding.encoding_layers", split.encodingLayers, in: 0...layerCount)
     try require("direct_decoding.decoding_layers", split.decodingLayers, in: 0...layerCount)
-    guard split.fits(layerCount: layerCount) else {
-      throw ConfigurationError.invalid(
-        "direct_decoding.encoding_layers is \(split.encodingLayers) and decoding_layers \(split.decodingLayers): "
-          + "expected together at most num_hidden_layers, which is \(layerCount)")
-    }
+    try require(
+      split.fits(layerCount: layerCount),
+      "direct_decoding.encoding_layers is \(split.encodingLayers) and decoding_layers \(split.decodingLayers): "
+        + "expected together at most num_hidden_layers, which is \(layerCount)")
     try require("direct_decoding.cycle", split.cycle, in: Limits.cycle)
   }
 
+  private func require(_ isMet: Bool, _ sentence: @autoclosure () -> String) throws {
+    if !isMet { throw ConfigurationError.invalid(sentence()) }
+  }
+
   private func require(_ key: String, _ value: Int, in range: ClosedRange<Int>) throws {
-    guard range.contains(value) else {
-      throw ConfigurationError.invalid("\(key) is \(value): expected an integer \(describe(range))")
-    }
+    try require(range.contains(value), "\(key) is \(value): expected an integer \(describe(range))")
   }
 
   private func require(_ key: String, _ value: Double, in range: ClosedRange<Double>) throws {
-    guard range.contains(value) else {
-      throw ConfigurationError.invalid(
-        "\(key) is \(value): expected a number from \(range.lowerBound) to \(range.upperBound)")
-    }
+    try require(
+      range.contains(value), "\(key) is \(value): expected a number from \(range.lowerBound) to \(range.upperBound)")
+  }
+
+  private func requireLossWeight(_ key: String, _ value: Double) throws {
+    try require(value.isFinite && value >= 0, "\(key) is \(value): expected a finite number of at least 0")
   }
 }

@@ -1,3 +1,4 @@
+import WidebandCheckedInput
 import WidebandTorch
 import WidebandVirtualWidth
 
@@ -81,7 +82,7 @@ public struct ModelConfiguration: Hashable, Sendable {
   /// Whether the output head is the embedding table.
   public var isHeadTied = false
   /// The tokens that end a sequence.
-  public var endOfTextTokens: [Int] = []
+  public var endOfTextTokens: [TokenID] = []
   /// Mixture-of-experts layers; nil for a dense model.
   public var experts: Experts?
   /// The over-width state; nil for plain residual connections.

@@ -30,7 +30,7 @@ public struct ModelSource {
   public init(_ folder: ModelFolder, base known: ModelFolder? = nil) throws {
     self.folder = folder
     let file = folder.url.appending(path: AdapterConfiguration.fileName)
-    guard isThere(file.path) else {
+    guard exists(file.path) else {
       (base, adapter) = (folder, nil)
       return
     }
@@ -57,13 +57,13 @@ public struct ModelSource {
   /// The model configuration: the one in the folder of adapters, if it exists, else the model folder's `config.json`.
   public var configurationFile: URL {
     let own = folder.url.appending(path: Self.configurationName)
-    return adapter != nil && isThere(own.path) ? own : file("config.json")
+    return adapter != nil && exists(own.path) ? own : file("config.json")
   }
 
   /// A file of the folder, or of the model folder if that does not exist.
   public func file(_ name: String) -> URL {
     let own = folder.url.appending(path: name)
-    return isThere(own.path) ? own : base.url.appending(path: name)
+    return exists(own.path) ? own : base.url.appending(path: name)
   }
 
   /// The weights of the model folder, mapped into memory, without adapters.

@@ -14,12 +14,11 @@ struct ModelSupport {
   /// - Throws: `ConfigurationError.unsupported` with the key, its value and the expected values.
   init(_ values: KeyedDecodingContainer<ModelConfiguration.CodingKeys>) throws {
     type = try Self.type(values)
-    if let activation = try values.decodeIfPresent(String.self, forKey: .activation), activation != "silu" {
-      throw ConfigurationError.unsupported("hidden_act is \(quoted(activation)): expected silu")
-    }
-    if try values.decodeIfPresent(Bool.self, forKey: .attentionBias) == true {
-      throw ConfigurationError.unsupported("attention_bias is true: expected false, the only form supported")
-    }
+    let activation = try values.decodeIfPresent(String.self, forKey: .activation) ?? "silu"
+    try support(activation == "silu", "hidden_act is \(quoted(activation)): expected silu")
+    try support(
+      values.decodeIfPresent(Bool.self, forKey: .attentionBias) != true,
+      "attention_bias is true: expected false, the only form supported")
     try Self.refuseSlidingWindow(values, type)
     let newer = try values.decodeIfPresent(RopeParameters.self, forKey: .ropeParameters)
     let older = try values.decodeIfPresent(RopeParameters.self, forKey: .ropeScaling)
@@ -39,15 +38,16 @@ struct ModelSupport {
 
   private static func type(_ values: Values) throws -> String {
     let type = try values.decodeIfPresent(String.self, forKey: .modelType) ?? "wideband"
-    guard ["qwen3", "qwen3_moe", "wideband"].contains(type) else {
-      throw ConfigurationError.unsupported("model_type is \(quoted(type)): expected qwen3, qwen3_moe or wideband")
-    }
+    try support(
+      ["qwen3", "qwen3_moe", "wideband"].contains(type),
+      "model_type is \(quoted(type)): expected qwen3, qwen3_moe or wideband")
     // The classes without a head have the same weights but for the head.
     let known = ["Qwen3ForCausalLM", "Qwen3MoeForCausalLM", "WidebandForCausalLM", "Qwen3Model", "Qwen3MoeModel"]
-    let architectures = try values.decodeIfPresent([String].self, forKey: .architectures) ?? []
-    if let other = architectures.first(where: { !known.contains($0) }) {
-      throw ConfigurationError.unsupported(
-        "architectures has \(quoted(other)): expected Qwen3ForCausalLM, Qwen3MoeForCausalLM or WidebandForCausalLM")
+    for architecture in try values.decodeIfPresent([String].self, forKey: .architectures) ?? [] {
+      try support(
+        known.contains(architecture),
+        "architectures has \(quoted(architecture)): expected Qwen3ForCausalLM, Qwen3MoeForCausalLM or WidebandForCausalLM"
+      )
     }
     return type
   }
@@ -55,12 +55,14 @@ struct ModelSupport {
   /// Rejects a sliding window only if a layer uses it: many files set a window that is not in effect.
   private static func refuseSlidingWindow(_ values: Values, _ type: String) throws {
     let kinds = try values.decodeIfPresent([String].self, forKey: .layerTypes)
-    if let layer = kinds?.firstIndex(where: { $0 != "full_attention" }), let kind = kinds?[layer] {
-      throw ConfigurationError.unsupported(
+    for (layer, kind) in (kinds ?? []).enumerated() {
+      try support(
+        kind == "full_attention",
         "layer_types[\(layer)] is \(quoted(kind)): expected full_attention, the only kind supported")
     }
-    if let kinds, let layers = try values.decodeIfPresent(Int.self, forKey: .layerCount), kinds.count != layers {
-      throw ConfigurationError.unsupported(
+    if let kinds, let layers = try values.decodeIfPresent(Int.self, forKey: .layerCount) {
+      try support(
+        kinds.count == layers,
         "layer_types has \(kinds.count) layers: expected as many as num_hidden_layers, which is \(layers)")
     }
     guard kinds == nil, try values.decodeIfPresent(Bool.self, forKey: .usesSlidingWindow) == true else { return }
@@ -68,17 +70,21 @@ struct ModelSupport {
     let layers = try values.decodeIfPresent(Int.self, forKey: .layerCount) ?? 0
     // Qwen3-MoE has no max_window_layers: its window applies to every layer.
     let first = type == "qwen3" ? try values.decodeIfPresent(Int.self, forKey: .firstSlidingLayer) ?? 28 : 0
-    guard first < layers else { return }
-    throw ConfigurationError.unsupported(
+    try support(
+      first >= layers,
       "use_sliding_window is true, from layer \(first) of \(layers) on: expected full attention in every layer")
   }
+}
+
+private func support(_ isSupported: Bool, _ sentence: @autoclosure () -> String) throws {
+  if !isSupported { throw ConfigurationError.unsupported(sentence()) }
 }
 
 /// The rotary settings of a file; only the default kind is supported.
 private struct RopeParameters: Decodable {
   let theta: Double?
-  private let type: String?
-  private let partialFactor: Double?
+  private let type: String
+  private let partialFactor: Double
   /// The key of settings for one kind of layer alone.
   private let layerKind: String?
 
@@ -95,32 +101,28 @@ private struct RopeParameters: Decodable {
     theta = try values.decodeIfPresent(Double.self, forKey: Key("rope_theta"))
     type =
       try values.decodeIfPresent(String.self, forKey: Key("rope_type"))
-      ?? values.decodeIfPresent(String.self, forKey: Key("type"))
-    partialFactor = try values.decodeIfPresent(Double.self, forKey: Key("partial_rotary_factor"))
+      ?? values.decodeIfPresent(String.self, forKey: Key("type")) ?? "default"
+    partialFactor = try values.decodeIfPresent(Double.self, forKey: Key("partial_rotary_factor")) ?? 1
     layerKind = values.allKeys.map(\.stringValue).filter { $0.hasSuffix("_attention") }.min()
   }
 
   func requireDefault(key: String) throws {
-    if let type, type != "default" {
-      throw ConfigurationError.unsupported(
-        "\(key).rope_type is \(quoted(type)): expected default, the only kind supported")
-    }
-    if let partialFactor, partialFactor != 1 {
-      throw ConfigurationError.unsupported(
-        "\(key).partial_rotary_factor is \(partialFactor): expected 1, the only one supported")
-    }
-    if let layerKind {
-      throw ConfigurationError.unsupported(
-        "\(key).\(printable(layerKind)) is present: expected one rope_theta for all layers")
-    }
+    try support(
+      type == "default", "\(key).rope_type is \(quoted(type)): expected default, the only kind supported")
+    try support(
+      partialFactor == 1, "\(key).partial_rotary_factor is \(partialFactor): expected 1, the only one supported")
+    try support(
+      layerKind == nil, "\(key).\(printable(layerKind ?? "")) is present: expected one rope_theta for all layers")
   }
 }
 
 /// `quantization_config` as this library writes it. Weights that other tools quantized are rejected.
 struct QuantizationDescription: Codable {
   let scheme: QuantizationScheme
+  private var method = "wideband"
+  private var groupSize = QuantizationScheme.groupSize
 
-  private enum Key: String, CodingKey {
+  private enum CodingKeys: String, CodingKey {
     case method = "quant_method"
     case scheme
     case groupSize = "group_size"
@@ -129,25 +131,16 @@ struct QuantizationDescription: Codable {
   init(_ scheme: QuantizationScheme) { self.scheme = scheme }
 
   init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: Key.self)
+    let values = try decoder.container(keyedBy: CodingKeys.self)
     let method = try values.decodeIfPresent(String.self, forKey: .method)
-    guard method == "wideband" else {
-      let found = method.map { "is \(quoted($0))" } ?? "is missing"
-      throw ConfigurationError.unsupported(
-        "quantization_config.quant_method \(found): expected wideband, the only one supported")
-    }
+    try support(
+      method == "wideband",
+      "quantization_config.quant_method \(method.map { "is \(quoted($0))" } ?? "is missing"): expected wideband, the only "
+        + "one supported")
     let size = try values.decodeIfPresent(Int.self, forKey: .groupSize) ?? QuantizationScheme.groupSize
-    guard size == QuantizationScheme.groupSize else {
-      throw ConfigurationError.unsupported(
-        "quantization_config.group_size is \(size): expected \(QuantizationScheme.groupSize), the only one supported")
-    }
+    try support(
+      size == QuantizationScheme.groupSize,
+      "quantization_config.group_size is \(size): expected \(QuantizationScheme.groupSize), the only one supported")
     scheme = try values.decode(QuantizationScheme.self, forKey: .scheme)
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var values = encoder.container(keyedBy: Key.self)
-    try values.encode("wideband", forKey: .method)
-    try values.encode(scheme, forKey: .scheme)
-    try values.encode(QuantizationScheme.groupSize, forKey: .groupSize)
   }
 }

@@ -28,25 +28,25 @@ struct Attention: Sublayer {
   }
 
   func callAsFunction(_ x: Tensor, in context: ForwardContext) -> Tensor {
-    if let attended = step(x, addsInput: false, in: context) { return attended }
+    if let output = step(x, addsInput: false, in: context) { return output }
     let x = x.rmsNorm(weights.norm, epsilon: weights.epsilon)
     let heads = [x.size(0), x.size(1), -1, weights.headSize]
     let q = rotated(x.linear(weights.query).reshaped(heads), weights.headNorms.query, in: context)
     let k = rotated(x.linear(weights.key).reshaped(heads), weights.headNorms.key, in: context)
-    return attended(q, k, x.linear(weights.value).reshaped(heads), in: context).flattened(-2).linear(weights.output)
+    return attention(q, k, x.linear(weights.value).reshaped(heads), in: context).flattened(-2).linear(weights.output)
   }
 
   func step(_ x: Tensor, addsInput: Bool, in context: ForwardContext) -> Tensor? {
-    guard let memory = context.memory, x.size(0) == 1 else { return nil }
+    guard let cache = context.cache, x.size(0) == 1 else { return nil }
     return x.attentionSublayer(weights, rotary: context.rotary, addsInput: addsInput) {
-      memory.extended(
+      cache.extended(
         layer: layer, by: x.size(1), heads: weights.keyValueHeadCount, headSize: weights.headSize, like: x)
     }
   }
 
   /// softmax(q kᵀ / √hd) v, `[B, T, H, hd]`, for queries `[B, T, H, hd]` and keys and values `[B, T, K, hd]`.
-  private func attended(_ q: Tensor, _ k: Tensor, _ v: Tensor, in context: ForwardContext) -> Tensor {
-    if let memory = context.memory { return memory.attend(layer: layer, queries: q, keys: k, values: v) }
+  private func attention(_ q: Tensor, _ k: Tensor, _ v: Tensor, in context: ForwardContext) -> Tensor {
+    if let cache = context.cache { return cache.attend(layer: layer, queries: q, keys: k, values: v) }
     guard let mask = context.mask else { return .causalAttention(q, k, v) }
     return .attention(q.transposed(1, 2), k.transposed(1, 2), v.transposed(1, 2), mask: mask).transposed(1, 2)
   }

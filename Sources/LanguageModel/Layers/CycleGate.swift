@@ -16,14 +16,11 @@ public struct CycleGate {
   /// Integer phases `[1 or B, T]`: 0 at a head, 1 … cycle-1 after it, `promptPhase` in a prompt.
   public let phases: Tensor
 
-  /// The error for a model without a layer split.
-  public static let missingSplit = ConfigurationError.missingSplit
-
   /// The gate of tokens at the given phases.
   ///
   /// - Throws: `ConfigurationError` if the configuration has no layer split.
   public init(phases: Tensor, _ configuration: ModelConfiguration) throws {
-    guard let split = configuration.directDecoding else { throw Self.missingSplit }
+    guard let split = configuration.directDecoding else { throw ConfigurationError.missingSplit }
     self.split = split
     self.phases = phases
   }

@@ -9,7 +9,7 @@ protocol FeedForward: Sublayer {
 
 extension FeedForward {
   func step(_ x: Tensor, addsInput: Bool, in context: ForwardContext) -> Tensor? {
-    context.memory == nil ? nil : x.feedForwardSublayer(weights, addsInput: addsInput)
+    context.cache == nil ? nil : x.feedForwardSublayer(weights, addsInput: addsInput)
   }
 }
 

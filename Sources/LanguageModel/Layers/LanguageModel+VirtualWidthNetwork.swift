@@ -2,7 +2,8 @@ import WidebandTorch
 import WidebandVirtualWidth
 
 extension LanguageModel {
-  /// The model's embedding, connections and reduce as Algorithm 1 has them; nil for a model without a virtual width, or with a connection of another kind.
+  /// The model's embedding, connections and reduce, as in Algorithm 1; nil for a model without a virtual width or with a
+  /// connection of another kind.
   public var virtualWidthNetwork: VirtualWidthNetwork? {
     guard let reduce = readout.reduce else { return nil }
     let all = layers.flatMap(\.sublayers).map(\.connection)

@@ -9,8 +9,8 @@ import WidebandCheckedInput
 /// ```
 ///
 /// The vocabulary consists, in this order, of the special tokens, the 256 single bytes and the results of the merges.
-/// Each merge joins the most frequent adjacent pair; among equally frequent pairs the one with the smaller ids (left,
-/// then right). The merges equal those of the Hugging Face `BpeTrainer` with the same settings, also where two
+/// Each merge joins the most frequent adjacent pair that occurs at least twice; among equally frequent pairs the one with
+/// the smaller ids (left, then right). The merges equal those of the Hugging Face `BpeTrainer` with the same settings, also where two
 /// different pairs produce the same token.
 public struct BytePairTrainer: Sendable {
   /// The Llama 3 pattern: contractions, words with the character before them, up to three digits, punctuation, and
@@ -22,8 +22,6 @@ public struct BytePairTrainer: Sendable {
   public let vocabularySize: Int
   /// Tokens that are not learned and get the first ids; the first one ends a document.
   public let specialTokens: [String]
-  /// The minimum count of a pair that is merged.
-  public let minimumFrequency: Int
   private let pattern: Pattern
 
   /// A trainer with these settings.
@@ -33,8 +31,7 @@ public struct BytePairTrainer: Sendable {
   /// - Throws: ``TokenizationError`` if the size is too small for the bytes and the special tokens, a special token is
   ///   empty or given twice, or the pattern is not valid.
   public init(
-    vocabularySize: Int, specialTokens: [String] = ["<|endoftext|>"], minimumFrequency: Int = 2,
-    pattern: String = Self.defaultPattern
+    vocabularySize: Int, specialTokens: [String] = ["<|endoftext|>"], pattern: String = Self.defaultPattern
   ) throws {
     let minimum = 256 + specialTokens.count
     guard (minimum...Vocabulary.maximumID + 1).contains(vocabularySize) else {
@@ -58,7 +55,6 @@ public struct BytePairTrainer: Sendable {
     }
     self.vocabularySize = vocabularySize
     self.specialTokens = specialTokens
-    self.minimumFrequency = minimumFrequency
   }
 
   /// Trains on documents; no merge crosses the end of a document.
@@ -72,14 +68,12 @@ public struct BytePairTrainer: Sendable {
     let preTokenizer = PreTokenizer(steps: [.split(pattern, .isolated, isInverted: false)])
     for document in documents {
       try document.withUnsafeBufferPointer { bytes in
-        let repaired = UTF8Text.repaired(bytes)
-        func count(_ text: Bytes) throws {
+        try UTF8Text.withRepaired(bytes) { text in
           try preTokenizer.forEachPiece(in: text, state) { piece in
             let (number, isNew) = words.insert(piece)
             if isNew { counts.append(1) } else { counts[number] += 1 }
           }
         }
-        if let repaired { try repaired.withUnsafeBufferPointer(count) } else { try count(bytes) }
       }
     }
     guard words.count > 0 else {
@@ -91,7 +85,7 @@ public struct BytePairTrainer: Sendable {
     // A special token with the spelling of a merge's result is that result: the vocabulary has one entry for both.
     let special = specialTokens.map { ByteAlphabet.bytes(spelled: $0) }
     var merging = MergeTraining(words, counts, specialTokens: special, alphabet: alphabet)
-    merging.run(vocabularySize: vocabularySize, minimumFrequency: minimumFrequency)
+    merging.run(vocabularySize: vocabularySize)
     return TrainedTokenizer(
       specialTokens: specialTokens, pattern: pattern.source, requestedSize: vocabularySize,
       tokens: Array(merging.tokens[specialTokens.count...]), merges: merging.distinctMerges)

@@ -1,4 +1,5 @@
 import HeapModule
+import WidebandCheckedInput
 
 /// The merge loop of byte-pair training, with incrementally updated pair counts.
 struct MergeTraining {
@@ -7,13 +8,13 @@ struct MergeTraining {
   private var merges: [UInt64] = []
 
   /// The symbols of all distinct words, concatenated; merging shrinks a word in place.
-  private var symbols: [Int32] = []
+  private var symbols: [TokenID] = []
   private var starts: [Int] = []
   private var lengths: [Int] = []
   private let wordCounts: [Int]
 
   /// The id of each token by its bytes.
-  private var ids: [[UInt8]: Int32] = [:]
+  private var ids: [[UInt8]: TokenID] = [:]
   private var pairCounts = PairTable<Int>(minimumCapacity: 1 << 14, filler: 0)
   /// The words in which each pair has newly appeared since its candidate was last queued.
   private var fresh: [UInt64: [Int32]] = [:]
@@ -48,9 +49,9 @@ struct MergeTraining {
   init(_ words: ByteStringTable, _ counts: [Int], specialTokens: [[UInt8]?], alphabet: [UInt8]) {
     tokens = specialTokens.map { $0 ?? [] } + alphabet.map { [$0] }
     wordCounts = counts
-    var idOfByte = [Int32](repeating: 0, count: 256)
-    for (id, token) in tokens.enumerated() where !token.isEmpty { ids[token] = Int32(id) }
-    for (index, byte) in alphabet.enumerated() { idOfByte[Int(byte)] = Int32(specialTokens.count + index) }
+    var idOfByte = [TokenID](repeating: 0, count: 256)
+    for (id, token) in tokens.enumerated() where !token.isEmpty { ids[token] = TokenID(id) }
+    for (index, byte) in alphabet.enumerated() { idOfByte[Int(byte)] = TokenID(specialTokens.count + index) }
     for number in 0..<words.count {
       let range = words.range(of: number)
       starts.append(symbols.count)
@@ -64,14 +65,14 @@ struct MergeTraining {
   }
 
   /// The merges in order; if a pair was merged more than once, only its last merge counts.
-  var distinctMerges: [(left: Int32, right: Int32)] {
+  var distinctMerges: [(left: TokenID, right: TokenID)] {
     var seen: Set<UInt64> = []
     return merges.reversed().filter { seen.insert($0).inserted }.reversed()
-      .map { (Int32(truncatingIfNeeded: $0 >> 32), Int32(truncatingIfNeeded: $0)) }
+      .map { (TokenID(truncatingIfNeeded: $0 >> 32), TokenID(truncatingIfNeeded: $0)) }
   }
 
-  /// Merges until there are enough tokens or no pair is frequent enough.
-  mutating func run(vocabularySize: Int, minimumFrequency: Int) {
+  /// Merges until there are enough tokens or no pair occurs twice.
+  mutating func run(vocabularySize: Int) {
     while tokens.count < vocabularySize, var candidate = queue.popMin() {
       let count = pairCounts.find(candidate.pair) ?? 0
       if candidate.count != count {
@@ -79,14 +80,16 @@ struct MergeTraining {
         queue.insert(candidate)
         continue
       }
-      guard count >= max(1, minimumFrequency) else { return }
-      let (left, right) = (Int32(truncatingIfNeeded: candidate.pair >> 32), Int32(truncatingIfNeeded: candidate.pair))
+      guard count >= 2 else { return }
+      let (left, right) = (
+        TokenID(truncatingIfNeeded: candidate.pair >> 32), TokenID(truncatingIfNeeded: candidate.pair)
+      )
       let bytes = tokens[Int(left)] + tokens[Int(right)]
-      let result: Int32
+      let result: TokenID
       if let existing = ids[bytes] {
         result = existing
       } else {
-        result = Int32(tokens.count)
+        result = TokenID(tokens.count)
         ids[bytes] = result
         tokens.append(bytes)
       }
@@ -96,7 +99,7 @@ struct MergeTraining {
     }
   }
 
-  private mutating func merge(_ left: Int32, _ right: Int32, into result: Int32, inWord word: Int) {
+  private mutating func merge(_ left: TokenID, _ right: TokenID, into result: TokenID, inWord word: Int) {
     let start = starts[word]
     let end = start + lengths[word]
     var read = start
@@ -121,7 +124,7 @@ struct MergeTraining {
     lengths[word] = write - start
   }
 
-  private mutating func change(_ left: Int32, _ right: Int32, by sign: Int, in word: Int) {
+  private mutating func change(_ left: TokenID, _ right: TokenID, by sign: Int, in word: Int) {
     let pair = PairTable<Int>.key(left, right)
     let amount = sign * wordCounts[word]
     pairCounts.update(pair, initial: 0) { $0 += amount }

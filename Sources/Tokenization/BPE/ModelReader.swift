@@ -16,7 +16,7 @@ enum ModelReader {
     let byteIDs = (0...255).map { (byte: UInt8) in
       [byte].withUnsafeBufferPointer { vocabulary.id(of: $0) } ?? -1
     }
-    var unknownID: Int32?
+    var unknownID: TokenID?
     if let unknown = try node.member("unk_token") {
       let name = try unknown.string()
       unknownID = Array(name.utf8).withUnsafeBufferPointer { vocabulary.id(spelled: $0) }
@@ -53,12 +53,12 @@ enum ModelReader {
       }
       bytes.removeAll(keepingCapacity: true)
       if key.withUnsafeBufferPointer({ ByteAlphabet.decode($0, into: &bytes) }) {
-        bytes.withUnsafeBufferPointer { vocabulary.add($0, id: Int32(index)) }
+        bytes.withUnsafeBufferPointer { vocabulary.add($0, id: TokenID(index)) }
       } else {
         guard String(validating: key, as: UTF8.self) != nil else {
           throw scanner.failure("half of a surrogate pair in a token of model.vocab")
         }
-        vocabulary.addForeign(key, id: Int32(index))
+        vocabulary.addForeign(key, id: TokenID(index))
       }
     }
     guard vocabulary.count > 0 else { throw TokenizationError.malformed("\(scanner.file): model.vocab is empty") }

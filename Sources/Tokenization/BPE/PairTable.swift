@@ -1,3 +1,5 @@
+import WidebandCheckedInput
+
 /// A map from pairs of token ids to `Value`, with open addressing: the merge table and the trainer's pair counts.
 ///
 /// Entries are never removed. A lookup usually touches one cache line.
@@ -12,7 +14,7 @@ struct PairTable<Value> {
 
   private let filler: Value
   private var entries: [Entry]
-  private(set) var count = 0
+  private var count = 0
 
   /// - Parameter filler: the value in vacant entries; never returned.
   init(minimumCapacity: Int = 16, filler: Value) {
@@ -24,7 +26,7 @@ struct PairTable<Value> {
 
   /// The key of a pair.
   @inline(__always)
-  static func key(_ left: Int32, _ right: Int32) -> UInt64 {
+  static func key(_ left: TokenID, _ right: TokenID) -> UInt64 {
     UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
   }
 
@@ -52,11 +54,6 @@ struct PairTable<Value> {
       count += 1
     }
     change(&entries[index].value)
-  }
-
-  /// Calls `body` with every key and value, in no particular order.
-  func forEach(_ body: (UInt64, Value) -> Void) {
-    for entry in entries where entry.key != Self.vacant { body(entry.key, entry.value) }
   }
 
   @inline(__always)

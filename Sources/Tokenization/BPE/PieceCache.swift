@@ -1,3 +1,5 @@
+import WidebandCheckedInput
+
 /// A cache of the ids of recent pieces, in bounded memory.
 ///
 /// A direct-mapped table: a new piece replaces the one in its slot. When the text or the ids reach their bound, the
@@ -20,11 +22,11 @@ struct PieceCache {
 
   private var slots = [Slot](repeating: Slot(), count: slotCount)
   private var text: [UInt8] = []
-  private var ids: [Int32] = []
+  private var ids: [TokenID] = []
 
   /// Appends the ids of `piece` if they are cached; false otherwise.
   @inline(__always)
-  func append(_ piece: Bytes, _ hash: UInt64, to output: inout [Int32]) -> Bool {
+  func append(_ piece: Bytes, _ hash: UInt64, to output: inout [TokenID]) -> Bool {
     let slot = slots[Int(truncatingIfNeeded: hash) & (Self.slotCount - 1)]
     guard slot.hash == hash, Int(slot.textCount) == piece.count else { return false }
     let start = Int(slot.textStart)
@@ -34,7 +36,7 @@ struct PieceCache {
   }
 
   /// Stores the ids of a piece of at most `maximumLength` bytes.
-  mutating func store(_ piece: Bytes, _ hash: UInt64, _ newIDs: ArraySlice<Int32>) {
+  mutating func store(_ piece: Bytes, _ hash: UInt64, _ newIDs: ArraySlice<TokenID>) {
     if text.count + piece.count > Self.maximumText || ids.count + newIDs.count > Self.maximumIDs {
       for index in slots.indices { slots[index].textCount = 0 }
       text.removeAll(keepingCapacity: true)

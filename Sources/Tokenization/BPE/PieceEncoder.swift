@@ -1,4 +1,5 @@
 import HeapModule
+import WidebandCheckedInput
 
 /// Encodes one piece of text at a time by byte-pair merging, with a cache of recent pieces.
 ///
@@ -7,10 +8,10 @@ import HeapModule
 final class PieceEncoder {
   private let model: MergeModel
   // Copies of what every piece needs: access through the model would cost reference counting each time.
-  private let byteIDs: [Int32]
+  private let byteIDs: [TokenID]
   private let mergeTable: PairTable<UInt64>
   private var cache = PieceCache()
-  private var symbols: [Int32] = []
+  private var symbols: [TokenID] = []
   private var pairs: [UInt64] = []
 
   /// Pieces of at most this many symbols are merged by scanning, longer ones with a heap.
@@ -23,7 +24,7 @@ final class PieceEncoder {
   }
 
   /// Appends the ids of a non-empty piece.
-  func encode(_ piece: Bytes, into ids: inout [Int32]) {
+  func encode(_ piece: Bytes, into ids: inout [TokenID]) {
     if piece.count == 1 {
       let id = byteIDs[Int(piece[0])]
       if id >= 0 { return ids.append(id) }
@@ -36,7 +37,7 @@ final class PieceEncoder {
     cache.store(piece, hash, ids[start...])
   }
 
-  private func merge(_ piece: Bytes, into ids: inout [Int32]) {
+  private func merge(_ piece: Bytes, into ids: inout [TokenID]) {
     if model.ignoresMerges, let id = model.vocabulary.id(of: piece) {
       ids.append(id)
       return
@@ -61,7 +62,7 @@ final class PieceEncoder {
   }
 
   @inline(__always)
-  private func pair(_ left: Int32, _ right: Int32) -> UInt64 {
+  private func pair(_ left: TokenID, _ right: TokenID) -> UInt64 {
     mergeTable.find(PairTable<UInt64>.key(left, right)) ?? .max
   }
 
@@ -70,7 +71,7 @@ final class PieceEncoder {
     pairs.removeAll(keepingCapacity: true)
     for index in 1..<symbols.count { pairs.append(pair(symbols[index - 1], symbols[index])) }
     while let (index, best) = leastPair() {
-      symbols[index] = Int32(truncatingIfNeeded: best)
+      symbols[index] = TokenID(truncatingIfNeeded: best)
       symbols.remove(at: index + 1)
       pairs.remove(at: index)
       if index > 0 { pairs[index - 1] = pair(symbols[index - 1], symbols[index]) }
@@ -105,7 +106,7 @@ final class PieceEncoder {
       guard symbols[position] >= 0, right < count else { continue }
       let found = pair(symbols[position], symbols[right])
       guard found != .max, found >> 32 == entry >> 32 else { continue }
-      symbols[position] = Int32(truncatingIfNeeded: found)
+      symbols[position] = TokenID(truncatingIfNeeded: found)
       symbols[right] = -1
       next[position] = next[right]
       if next[right] < count { previous[next[right]] = position }
@@ -120,9 +121,9 @@ final class PieceEncoder {
 struct MergeModel: Sendable {
   var vocabulary: Vocabulary
   /// The id of each single byte, or -1, `[256]`.
-  var byteIDs: [Int32]
+  var byteIDs: [TokenID]
   /// The id of bytes without a token; nil where such bytes are dropped.
-  var unknownID: Int32?
+  var unknownID: TokenID?
   /// Whether a run of bytes without a token becomes one id.
   var fusesUnknown: Bool
   /// Whether a piece that is a token as a whole is encoded without merging.

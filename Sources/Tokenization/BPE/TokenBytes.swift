@@ -11,7 +11,7 @@ struct TokenBytes: Sendable {
   init(_ vocabulary: Vocabulary, _ added: [AddedToken], spelled contents: [[UInt8]]) throws {
     var spans: [Range<Int>?] = []
     var pool: [UInt8] = []
-    func place(_ bytes: some Collection<UInt8>, _ id: Int32) throws {
+    func place(_ bytes: some Collection<UInt8>, _ id: TokenID) throws {
       let index = Int(id)
       if index >= spans.count { spans.append(contentsOf: repeatElement(nil, count: index + 1 - spans.count)) }
       if let span = spans[index] {
@@ -47,7 +47,7 @@ struct TokenBytes: Sendable {
   /// Appends the bytes of a token.
   ///
   /// - Throws: ``TokenizationError`` if no token has this id.
-  func append(_ id: Int32, skipSpecialTokens: Bool, to output: inout [UInt8]) throws {
+  func append(_ id: TokenID, skipSpecialTokens: Bool, to output: inout [UInt8]) throws {
     let index = Int(id)
     guard ends.indices.contains(index) else {
       throw TokenizationError.unknownToken(
@@ -57,13 +57,15 @@ struct TokenBytes: Sendable {
       throw TokenizationError.unknownToken("token id \(id) belongs to no token of the vocabulary")
     }
     if skipSpecialTokens, isSpecial[index] { return }
-    output.append(contentsOf: storage[(index == 0 ? 0 : ends[index - 1])..<ends[index]])
+    output += bytes(at: index)
   }
 
   /// The bytes of a token, or nil if no token has this id.
-  func bytes(of id: Int32) -> [UInt8]? {
+  func bytes(of id: TokenID) -> [UInt8]? {
     let index = Int(id)
     guard ends.indices.contains(index), isAssigned[index] else { return nil }
-    return [UInt8](storage[(index == 0 ? 0 : ends[index - 1])..<ends[index]])
+    return [UInt8](bytes(at: index))
   }
+
+  private func bytes(at index: Int) -> ArraySlice<UInt8> { storage[(index == 0 ? 0 : ends[index - 1])..<ends[index]] }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import WidebandCheckedInput
 
 /// The result of training: a vocabulary that can be used or written to files.
 public struct TrainedTokenizer: Sendable {
@@ -10,7 +11,7 @@ public struct TrainedTokenizer: Sendable {
   public let requestedSize: Int
   /// The bytes of the other tokens, whose ids follow those of the special tokens.
   let tokens: [[UInt8]]
-  let merges: [(left: Int32, right: Int32)]
+  let merges: [(left: TokenID, right: TokenID)]
 
   /// The actual number of ids.
   public var vocabularySize: Int { specialTokens.count + tokens.count }
@@ -20,18 +21,18 @@ public struct TrainedTokenizer: Sendable {
 
   /// The tokenizer itself.
   public func tokenizer() throws -> Tokenizer {
-    try Tokenizer(json: Data(json), name: "the trained tokenizer")
+    try Tokenizer(json: json, name: "the trained tokenizer")
   }
 
   /// The content of `tokenizer.json` and `tokenizer_config.json`, which Hugging Face `tokenizers` and `transformers`
   /// load, in the order in which to write them.
   public var files: [(name: String, content: Data)] {
-    [("tokenizer.json", Data(json)), ("tokenizer_config.json", Data(configuration))]
+    [("tokenizer.json", json), ("tokenizer_config.json", configuration)]
   }
 
   /// The content of `tokenizer.json`.
-  var json: [UInt8] {
-    let spellings = specialTokens.map { Array($0.utf8) } + tokens.map { ByteAlphabet.encode($0) }
+  var json: Data {
+    let spellings = specialTokens + tokens.map { String(decoding: ByteAlphabet.encode($0), as: UTF8.self) }
     let quoted = spellings.map(Self.quote)
     let added = quoted.prefix(specialTokens.count).enumerated().map { id, content in
       """
@@ -52,7 +53,7 @@ public struct TrainedTokenizer: Sendable {
         "pre_tokenizer": {
           "type": "Sequence",
           "pretokenizers": [
-            {"type": "Split", "pattern": {"Regex": \(Self.quote(Array(pattern.utf8)))}, "behavior": "Isolated", \
+            {"type": "Split", "pattern": {"Regex": \(Self.quote(pattern))}, "behavior": "Isolated", \
       "invert": false},
             {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}
           ]
@@ -74,12 +75,12 @@ public struct TrainedTokenizer: Sendable {
       }
 
       """
-    return Array(text.utf8)
+    return Data(text.utf8)
   }
 
   /// The content of `tokenizer_config.json`.
-  private var configuration: [UInt8] {
-    let end = specialTokens.first.map { "  \"eos_token\": \(Self.quote(Array($0.utf8))),\n" } ?? ""
+  private var configuration: Data {
+    let end = specialTokens.first.map { "  \"eos_token\": \(Self.quote($0)),\n" } ?? ""
     let text = """
       {
       \(end)  "clean_up_tokenization_spaces": false,
@@ -87,12 +88,12 @@ public struct TrainedTokenizer: Sendable {
       }
 
       """
-    return Array(text.utf8)
+    return Data(text.utf8)
   }
 
-  private static func quote(_ utf8: [UInt8]) -> String {
+  private static func quote(_ text: String) -> String {
     var quoted = "\""
-    for scalar in String(decoding: utf8, as: UTF8.self).unicodeScalars {
+    for scalar in text.unicodeScalars {
       switch scalar {
       case "\"", "\\": quoted += "\\\(scalar)"
       case "\u{0}"..<" ":

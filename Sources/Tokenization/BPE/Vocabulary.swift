@@ -1,3 +1,5 @@
+import WidebandCheckedInput
+
 /// The vocabulary of a byte-level model: ids by the bytes of tokens, and the merges.
 struct Vocabulary: Sendable {
   /// The maximum id in a file. It bounds the memory that a malformed file can make a reader allocate.
@@ -6,13 +8,13 @@ struct Vocabulary: Sendable {
   /// Tokens spelled in the byte alphabet, in file order.
   private var table: ByteStringTable
   /// The id of each entry of `table`.
-  private var ids: [Int32] = []
+  private var ids: [TokenID] = []
   /// Tokens with characters outside the byte alphabet: they are decoded, but no text is encoded to them.
-  private(set) var foreign: [[UInt8]: Int32] = [:]
+  private(set) var foreign: [[UInt8]: TokenID] = [:]
   /// The rank (high half) and the result's id (low half) of each pair.
   private(set) var mergeTable: PairTable<UInt64>
   /// The pairs in the order of the file.
-  private(set) var merges: [(left: Int32, right: Int32)] = []
+  private(set) var merges: [(left: TokenID, right: TokenID)] = []
   private var nextResult = 0
 
   init(minimumCapacity: Int = 16) {
@@ -26,22 +28,22 @@ struct Vocabulary: Sendable {
   var count: Int { ids.count + foreign.count }
 
   /// Adds a token; an existing one gets the new id, as the last of equal keys counts.
-  mutating func add(_ bytes: Bytes, id: Int32) {
+  mutating func add(_ bytes: Bytes, id: TokenID) {
     let (number, isNew) = table.insert(bytes)
     if isNew { ids.append(id) } else { ids[number] = id }
   }
 
   /// Adds a token that is not spelled in the byte alphabet; an existing one gets the new id.
-  mutating func addForeign(_ content: [UInt8], id: Int32) { foreign[content] = id }
+  mutating func addForeign(_ content: [UInt8], id: TokenID) { foreign[content] = id }
 
   /// The id of the token with these bytes, or nil.
   @inline(__always)
-  func id(of bytes: Bytes) -> Int32? {
+  func id(of bytes: Bytes) -> TokenID? {
     table.find(bytes).map { ids[$0] }
   }
 
   /// The id of a token with the spelling of the file, valid UTF-8.
-  func id(spelled spelling: Bytes) -> Int32? {
+  func id(spelled spelling: Bytes) -> TokenID? {
     var bytes: [UInt8] = []
     guard ByteAlphabet.decode(spelling, into: &bytes) else { return foreign[[UInt8](spelling)] }
     return bytes.withUnsafeBufferPointer { id(of: $0) }
@@ -65,7 +67,7 @@ struct Vocabulary: Sendable {
   }
 
   /// Calls `body` with the bytes and id of each token.
-  func forEachToken(_ body: (Bytes, Int32) throws -> Void) rethrows {
+  func forEachToken(_ body: (Bytes, TokenID) throws -> Void) rethrows {
     try table.storage.withUnsafeBufferPointer { storage in
       for number in 0..<table.count { try body(Bytes(rebasing: storage[table.range(of: number)]), ids[number]) }
     }

@@ -1,3 +1,5 @@
+import WidebandCheckedInput
+
 /// The beginning of an answer in a generation prompt.
 public enum ThinkingMode: Sendable, CaseIterable {
   /// Nothing: the model decides whether it thinks first.
@@ -9,7 +11,7 @@ public enum ThinkingMode: Sendable, CaseIterable {
 /// A conversation as tokens.
 public struct EncodedConversation: Hashable, Sendable {
   /// The ids.
-  public internal(set) var tokens: [Int32] = []
+  public internal(set) var tokens: [TokenID] = []
   /// The range of each assistant answer in `tokens`: from the first token that a model has to generate, thoughts
   /// included, to the end-of-turn token.
   public internal(set) var answers: [Range<Int>] = []
@@ -119,7 +121,7 @@ extension Tokenizer {
   /// The id of the end-of-turn token.
   ///
   /// - Throws: ``TokenizationError`` if this tokenizer lacks ``Conversation/requiredTokens``.
-  public var endOfTurn: Int32 {
+  public var endOfTurn: TokenID {
     get throws {
       let ids = try Conversation.requiredTokens.map { token in
         guard let added = addedTokens.first(where: { $0.matches(token) }) else {
@@ -154,7 +156,7 @@ extension Tokenizer {
   }
 
   /// The number of leading tokens that cover at least `bytes` bytes.
-  private func tokens(_ ids: [Int32], covering bytes: Int) -> Int {
+  private func tokens(_ ids: [TokenID], covering bytes: Int) -> Int {
     var covered = 0
     for (index, id) in ids.enumerated() {
       if covered >= bytes { return index }

@@ -33,7 +33,7 @@ struct CompanionFiles {
   init(in folder: URL) throws {
     func read(_ name: String) throws -> JSONNode? {
       let file = folder.appending(path: name)
-      guard isThere(file.path) else { return nil }
+      guard exists(file.path) else { return nil }
       let node = JSONNode(try JSONValue(contentsOf: file), file: file.path)
       guard case .object = node.value else { throw node.failure(expected: "an object") }
       return node
@@ -51,7 +51,7 @@ struct CompanionFiles {
       let special = Set((named + extra).map { ExactString($0.content) })
       listed = try tokens.members().map { content, id in
         var token = AddedToken(special: content)
-        token.id = Int32(try id.integer("an id", in: 0...Vocabulary.maximumID))
+        token.id = TokenID(try id.integer("an id", in: 0...Vocabulary.maximumID))
         token.isSpecial = special.contains(ExactString(content))
         token.isNormalized = !token.isSpecial
         return token
@@ -65,12 +65,12 @@ struct CompanionFiles {
     }
   }
 
-  private static func id(_ key: String, _ node: JSONNode) throws -> Int32 {
+  private static func id(_ key: String, _ node: JSONNode) throws -> TokenID {
     guard let id = Int(key), (0...Vocabulary.maximumID).contains(id) else {
       throw InputError(
         "\(node.file): \(node.path) has the key \(quoted(key)): expected an id from 0 to \(Vocabulary.maximumID)")
     }
-    return Int32(id)
+    return TokenID(id)
   }
 
   /// Reads the special tokens that are named by keys; if several files have a key, the first file's value counts.
@@ -133,7 +133,7 @@ struct CompanionFiles {
           "\(file): the added token \(quoted(token.content)) would have the id \(id): expected at most "
             + "\(Vocabulary.maximumID)")
       }
-      token.id = Int32(id)
+      token.id = TokenID(id)
       next = max(next, id + 1)
       places[ExactString(token.content)] = tokens.count
       tokens.append(token)

@@ -1,10 +1,10 @@
+import Foundation
+
 /// An incremental SHA-256 (FIPS 180-4) of length-prefixed fields.
 ///
 /// The tokenizer's fingerprint must be the same on all platforms and in all releases. It is the package's only use of
 /// cryptography, which does not justify a dependency; Foundation has no hash on Linux.
 struct Fingerprint {
-  private static let roundConstants: [UInt32] = primes(64).map { fraction(ofCubeRoot: $0) }
-
   private var state: [UInt32] = [
     0x6A09_E667, 0xBB67_AE85, 0x3C6E_F372, 0xA54F_F53A, 0x510E_527F, 0x9B05_688C, 0x1F83_D9AB, 0x5BE0_CD19,
   ]
@@ -12,9 +12,7 @@ struct Fingerprint {
   private var length: UInt64 = 0
   private var schedule = [UInt32](repeating: 0, count: 64)
 
-  init() {
-    block.reserveCapacity(64)
-  }
+  init() { block.reserveCapacity(64) }
 
   /// Adds bytes, preceded by their count, so that fields are delimited.
   mutating func add(_ bytes: some Collection<UInt8>) {
@@ -71,27 +69,8 @@ struct Fingerprint {
 
   private static func rotate(_ value: UInt32, _ count: UInt32) -> UInt32 { value >> count | value << (32 - count) }
 
-  private static func primes(_ count: Int) -> [UInt64] {
-    var primes: [UInt64] = []
-    var candidate: UInt64 = 2
-    while primes.count < count {
-      if !primes.contains(where: { candidate % $0 == 0 }) { primes.append(candidate) }
-      candidate += 1
-    }
-    return primes
-  }
-
-  /// The first 32 bits of the fractional part of the cube root: the largest r with r^3 <= n * 2^96, modulo 2^32.
-  private static func fraction(ofCubeRoot number: UInt64) -> UInt32 {
-    var root: UInt64 = 0
-    for bit in stride(from: 35, through: 0, by: -1) {
-      let trial = root | 1 << UInt64(bit)
-      let square = trial.multipliedFullWidth(by: trial)
-      let low = square.low.multipliedFullWidth(by: trial)
-      let high = square.high * trial + low.high
-      // Compare the 128-bit cube with number * 2^96.
-      if high < number << 32 || (high == number << 32 && low.low == 0) { root = trial }
-    }
-    return UInt32(truncatingIfNeeded: root)
-  }
+  /// The first 32 bits of the fractional parts of the cube roots of the first 64 primes, 2 to 311.
+  private static let roundConstants: [UInt32] = (2...311).filter { number in
+    !(2..<number).contains { number.isMultiple(of: $0) }
+  }.map { UInt32(truncatingIfNeeded: Int(exactly: (cbrt(Double($0)) * 0x1p32).rounded(.down)) ?? 0) }
 }

@@ -10,7 +10,7 @@ struct TokenizerFile {
   let isComposing: Bool
   let preTokenizer: PreTokenizer
   /// Ids before and after a text that is encoded with special tokens.
-  let template: (prefix: [Int32], suffix: [Int32])
+  let template: (prefix: [TokenID], suffix: [TokenID])
   let tokenBytes: TokenBytes
 
   /// - Parameters:
@@ -58,7 +58,7 @@ struct TokenizerFile {
     var seen: Set<ExactString> = []
     return try node.elements().map { element in
       let id = try element.required("id").integer("an id", in: 0...Vocabulary.maximumID)
-      let token = try AddedToken(id: Int32(id), element)
+      let token = try AddedToken(id: TokenID(id), element)
       guard !token.content.isEmpty else { throw try element.required("content").failure(expected: "text") }
       guard seen.insert(ExactString(token.content)).inserted else {
         throw TokenizationError.malformed("\(node.file): added token \(quoted(token.content)) is listed twice")
@@ -78,7 +78,7 @@ struct TokenizerFile {
     }
   }
 
-  private static func readTemplate(_ node: JSONNode) throws -> ([Int32], [Int32]) {
+  private static func readTemplate(_ node: JSONNode) throws -> ([TokenID], [TokenID]) {
     let type = try node.required("type")
     switch try type.string() {
     case "ByteLevel": return ([], [])
@@ -91,8 +91,8 @@ struct TokenizerFile {
     }
   }
 
-  private static func readSingleTemplate(_ node: JSONNode) throws -> ([Int32], [Int32]) {
-    var (prefix, suffix, sequences): ([Int32], [Int32], Int) = ([], [], 0)
+  private static func readSingleTemplate(_ node: JSONNode) throws -> ([TokenID], [TokenID]) {
+    var (prefix, suffix, sequences): ([TokenID], [TokenID], Int) = ([], [], 0)
     for piece in try node.required("single").elements() {
       if try piece.member("Sequence") != nil {
         sequences += 1
@@ -100,7 +100,7 @@ struct TokenizerFile {
       }
       let name = try piece.required("SpecialToken").required("id").string()
       let ids = try node.required("special_tokens").required(name).required("ids").elements().map {
-        Int32(try $0.integer("an id", in: 0...Vocabulary.maximumID))
+        TokenID(try $0.integer("an id", in: 0...Vocabulary.maximumID))
       }
       if sequences == 0 { prefix += ids } else { suffix += ids }
     }

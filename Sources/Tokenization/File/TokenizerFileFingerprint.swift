@@ -1,9 +1,11 @@
+import WidebandCheckedInput
+
 extension TokenizerFile {
   /// The hash of the file's content in canonical order: tokens by id, merges by rank, then the settings.
   var fingerprint: String {
     var hash = Fingerprint()
     hash.add("byte-pair tokenizer 1".utf8)
-    var tokens: [(id: Int32, bytes: [UInt8])] = []
+    var tokens: [(id: TokenID, bytes: [UInt8])] = []
     model.vocabulary.forEachToken { tokens.append(($1, [UInt8]($0))) }
     tokens.sort { $0.id < $1.id }
     hash.add(Int64(tokens.count))
@@ -12,10 +14,7 @@ extension TokenizerFile {
       hash.add(bytes)
     }
     hash.add(Int64(model.vocabulary.merges.count))
-    for (left, right) in model.vocabulary.merges {
-      hash.add(Int64(left))
-      hash.add(Int64(right))
-    }
+    for (left, right) in model.vocabulary.merges { for id in [left, right] { hash.add(Int64(id)) } }
     hash.add(Int64(model.unknownID ?? -1))
     hash.add(flags: [model.fusesUnknown, model.ignoresMerges, isComposing])
     hash.add(Int64(addedTokens.count))

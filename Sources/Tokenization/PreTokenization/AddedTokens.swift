@@ -3,7 +3,7 @@ import WidebandCheckedInput
 /// A token outside the merge model that is matched verbatim in text: "<|endoftext|>", "<think>".
 public struct AddedToken: Sendable, Equatable {
   /// The token's id.
-  public var id: Int32
+  public var id: TokenID
   /// The text it matches.
   public var content: String
   /// Whether decoding can skip it and templates may use it.
@@ -30,7 +30,7 @@ public struct AddedToken: Sendable, Equatable {
 
 extension AddedToken {
   /// A token with an id, and the content and flags in `node`.
-  init(id: Int32, _ node: JSONNode) throws {
+  init(id: TokenID, _ node: JSONNode) throws {
     let isSpecial = try node.flag("special", default: false)
     self.init(
       id: id, content: try node.required("content").string(), isSpecial: isSpecial,
@@ -49,7 +49,7 @@ extension AddedToken {
 
 extension Vocabulary {
   /// The id of an added token's text in the merge model, or nil.
-  func id(of token: AddedToken) -> Int32? {
+  func id(of token: AddedToken) -> TokenID? {
     Array(token.content.utf8).withUnsafeBufferPointer { id(spelled: $0) }
   }
 }
@@ -87,7 +87,7 @@ struct AddedTokenMatcher: Sendable {
   var isEmpty: Bool { children.isEmpty }
 
   /// Calls `onText` with each span between added tokens and `onToken` with each token, in the order of the text.
-  func split(_ text: Bytes, onText: (Bytes) throws -> Void, onToken: (Int32) -> Void) rethrows {
+  func split(_ text: Bytes, onText: (Bytes) throws -> Void, onToken: (TokenID) -> Void) rethrows {
     var textStart = 0
     var position = 0
     while !isEmpty, let (token, matchStart, matchEnd) = nextMatch(in: text, from: position) {

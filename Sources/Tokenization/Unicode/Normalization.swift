@@ -1,10 +1,12 @@
 /// Canonical composition (NFC, Unicode Standard Annex 15) of UTF-8 text, scalar by scalar.
 ///
 /// The package has its own tables because the result must equal that of the Hugging Face library, whose Unicode version
-/// is fixed. Text that is already composed, the common case, is only scanned.
+/// is fixed. Text that is composed already, the common case, is only scanned.
 enum CanonicalComposition {
   /// The composed form of valid UTF-8, or nil when `text` is in that form already.
   static func composed(_ text: Bytes) -> [UInt8]? {
+    // Text without a lead byte of U+0300 or above cannot change.
+    guard text.contains(where: { $0 >= 0xCC }) else { return nil }
     let tables = NormalizationTables.shared
     var result: [UInt8] = []
     var copied = 0
@@ -69,7 +71,8 @@ enum CanonicalComposition {
     var starter: Int?
     var lastClass: UInt8 = 0
     for scalar in scalars {
-      // A scalar is blocked from the starter by one between them of the same or a higher class.
+      // A scalar composes with the last starter unless another scalar between them has the same or a higher class. The
+      // scalars are sorted by class, so the one before decides.
       let isAdjacent = starter == output.count - 1
       if let position = starter, isAdjacent || (lastClass != 0 && lastClass < scalar.combiningClass),
         let composite = tables.composite(output[position], scalar.value)

@@ -1,36 +1,8 @@
-/// The Unicode data of canonical composition, as text: numbers in base 36, fields separated by commas, entries by
-/// spaces.
+/// The canonical decompositions, as text: numbers in base 36, fields separated by commas, entries by spaces.
 ///
-/// The data is that of Unicode 9.0, which the Hugging Face normalizer uses: scalars assigned later neither decompose
-/// nor reorder. Hangul syllables are computed and not listed.
+/// The data is that of Unicode 9.0, which the Hugging Face normalizer uses: scalars assigned later do not decompose.
+/// Hangul syllables are computed and not listed. The standard library has no decompositions of single scalars.
 enum NormalizationData {
-  /// Runs of scalars with one non-zero canonical combining class: distance of the first from the end of the run before,
-  /// length less one, class.
-  static let combiningClasses = """
-    lc,k,6e 1,0,6g 1,3,64 1,0,6g 1,0,60 1,4,64 1,1,5m 1,3,64 1,1,5m 1,a,64 1,4,1 1,3,64 1,7,6e 1,0,6o 1,0,6e 1,2,64 \
-    1,2,6e 1,1,64 2,2,6e 1,3,64 1,0,6e 1,0,6g 1,1,64 1,0,6e 1,0,6h 1,1,6i 1,0,6h 1,1,6i 1,0,6h 1,c,6e 7o,4,6e \
-    7e,0,64 1,3,6e 1,0,64 1,2,6e 1,0,66 1,0,64 1,5,6e 1,5,64 1,1,6e 1,0,64 1,1,6e 1,0,66 1,0,6c 1,0,6e 1,0,a 1,0,b \
-    1,0,c 1,0,d 1,0,e 1,0,f 1,0,g 1,0,h 1,0,i 1,1,j 1,0,k 1,0,l 1,0,m 2,0,n 2,0,o 1,0,p 2,0,6e 1,0,64 2,0,i 21,7,6e \
-    1,0,u 1,0,v 1,0,w 1d,0,r 1,0,s 1,0,t 1,0,u 1,0,v 1,0,w 1,0,x 1,0,y 1,1,6e 1,1,64 1,4,6e 1,0,64 1,1,6e 1,0,64 \
-    h,0,z 2u,6,6e 3,3,6e 1,0,64 1,0,6e 3,1,6e 2,0,64 1,1,6e 1,0,64 10,0,10 v,0,6e 1,0,64 1,1,6e 1,0,64 1,1,6e 1,2,64 \
-    1,0,6e 1,1,64 1,0,6e 1,0,64 1,2,6e 1,0,64 1,0,6e 1,0,64 1,0,6e 1,0,64 1,0,6e 1,0,64 1,1,6e 4h,6,6e 1,0,64 1,0,6e \
-    z,3,6e 2,8,6e 2,2,6e 2,4,6e 18,2,64 3d,d,6e 2,0,64 1,1,6e 1,0,64 1,1,6e 1,0,64 1,2,6e 1,2,64 1,0,r 1,0,s 1,0,t \
-    1,2,6e 1,0,64 1,1,6e 1,1,64 1,4,6e 1p,0,7 h,0,9 4,0,6e 1,0,64 1,1,6e 2w,0,7 h,0,9 33,0,7 h,0,9 33,0,7 h,0,9 \
-    33,0,7 h,0,9 3k,0,9 3k,0,9 8,0,2c 1,0,2j 2u,0,7 h,0,9 3k,0,9 3h,0,9 32,1,2v 1,0,9 e,3,2z 31,1,3a f,3,3e 25,1,64 \
-    s,0,64 2,0,64 2,0,60 1k,0,3l 1,0,3m 2,0,3o 6,3,3m 3,0,3m 2,1,6e 1,0,9 2,1,6e 1r,0,64 35,0,7 2,1,9 2b,0,64 \
-    k0,2,6e qd,0,9 w,0,9 4e,0,9 b,0,6e 5o,0,6c 40,0,66 1,0,6e 1,0,64 64,0,6e 1,0,64 20,0,9 l,7,6e 3,0,64 1d,4,6e \
-    1,5,64 1,1,6e 1,0,64 3b,0,7 g,0,9 13,0,6e 1,0,64 1,6,6e 1j,1,9 1n,0,7 c,1,9 1w,0,7 49,2,6e 2,0,1 1,4,64 1,1,6e \
-    1,3,64 1,0,6e 2,6,1 5,0,64 7,0,6e 4,1,6e 5j,1,6e 1,0,64 1,6,6e 1,0,64 1,1,6e 1,0,6i 1,0,5y 1,0,64 1,0,5m 1,10,6e \
-    6,0,6e 1,0,6h 1,0,64 1,0,6e 1,0,64 k1,1,6e 1,1,1 1,3,6e 1,2,1 1,1,6e 5,0,6e 4,1,1 1,0,6e 1,0,64 1,0,6e 1,1,1 \
-    1,3,64 1,0,6e 2db,2,6e 3y,0,9 2p,v,6e ff,0,62 1,0,6c 1,0,6g 1,0,66 1,1,68 2y,1,8 n9x,0,6e 5,9,6e x,1,6e 29,1,6e \
-    7p,0,9 5a,0,9 s,h,6e 1m,2,64 12,0,9 2o,0,7 d,0,9 6o,0,6e 2,1,6e 1,0,64 3,1,6e 6,1,6e 2,0,6e 1h,0,9 6v,0,9 \
-    fn5,0,q le,6,6e 1,6,64 1,1,6e r2,0,64 6b,0,64 46,4,6e 1ar,0,64 2,0,6e 15,0,6e 1,0,1 1,0,64 5,0,9 4m,0,6e 1,0,64 \
-    128,0,9 1l,0,9 1m,0,9 1,0,7 1y,2,6e 1d,1,9 1r,0,7 25,0,9 a,0,7 2z,0,9 1,0,7 4z,0,7 1,0,9 2a,0,7 h,0,9 p,6,6e \
-    4,4,6e 5q,0,9 4,0,7 3g,0,9 1,0,7 70,0,9 1,0,7 3j,0,9 3b,0,9 1,0,7 38,0,9 104,0,9 fjl,4,1 1o,6,6e g2w,0,1 \
-    43r,1,60 1,2,1 4,0,6a 1,4,60 9,7,64 3,4,6e 1,1,64 v,3,6e 45,2,6e 2po,6,6e 2,g,6e 3,6,6e 2,1,6e 2,4,6e 1pi,6,64 \
-    32,5,6e 1,0,7
-    """
-
   /// Canonical decompositions: distance from the scalar before, first, second if there is one, and a 0 when the pair
   /// must not be composed again.
   static let decompositions = """

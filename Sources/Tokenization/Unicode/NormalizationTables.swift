@@ -12,16 +12,15 @@ struct NormalizationTables: Sendable {
   private var compositions: [UInt64: UInt32] = [:]
 
   private init() {
-    var scalar: UInt32 = 0
-    for entry in Self.entries(NormalizationData.combiningClasses) {
-      let first = scalar + entry[0]
-      scalar = first + entry[1]
-      for value in first...scalar {
-        combiningClasses[value] = UInt8(truncatingIfNeeded: entry[2])
-        mark(value)
-      }
+    // Combining classes never change, so the standard library's are those of Unicode 9.0 for the scalars of that version.
+    for value in 0x300..<Self.limit {
+      guard let properties = Unicode.Scalar(value)?.properties, let age = properties.age, age.major <= 9,
+        case let combiningClass = properties.canonicalCombiningClass, combiningClass != .notReordered
+      else { continue }
+      combiningClasses[value] = combiningClass.rawValue
+      mark(value)
     }
-    scalar = 0
+    var scalar: UInt32 = 0
     for entry in Self.entries(NormalizationData.decompositions) {
       scalar += entry[0]
       let isPair = entry.count > 2

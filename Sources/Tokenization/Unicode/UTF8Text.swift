@@ -1,7 +1,7 @@
-/// UTF-8 validation and repair on plain bytes.
+/// UTF-8 validation and repair of bytes.
 ///
-/// Each maximal subpart of an ill-formed sequence becomes one U+FFFD, as the Unicode Standard recommends and Python's
-/// `errors="replace"` does.
+/// Each maximal subpart of an ill-formed sequence becomes one U+FFFD, as the Unicode Standard recommends and the standard
+/// library and Python's `errors="replace"` do.
 enum UTF8Text {
   /// The sequence at one position of a byte buffer.
   enum Unit: Equatable {
@@ -12,8 +12,6 @@ enum UTF8Text {
     /// This many bytes up to the end of the buffer, which could be the start of a well-formed sequence.
     case truncated(Int)
   }
-
-  static let replacement: [UInt8] = [0xEF, 0xBF, 0xBD]
 
   /// Classifies the sequence that starts at `index`, which must be a valid index.
   static func unit(in bytes: Bytes, at index: Int) -> Unit {
@@ -54,23 +52,11 @@ enum UTF8Text {
     return index
   }
 
-  /// `bytes` with every ill-formed maximal subpart replaced by U+FFFD, or nil if `bytes` are well-formed.
-  static func repaired(_ bytes: Bytes) -> [UInt8]? {
-    var index = validPrefix(of: bytes)
-    guard index < bytes.count else { return nil }
-    var result = [UInt8](bytes[..<index])
-    while index < bytes.count {
-      switch unit(in: bytes, at: index) {
-      case .valid:
-        let end = validPrefix(of: bytes, from: index)
-        result.append(contentsOf: bytes[index..<end])
-        index = end
-      case .invalid(let length), .truncated(let length):
-        result.append(contentsOf: replacement)
-        index += length
-      }
-    }
-    return result
+  /// Calls `body` with `bytes`, in which every ill-formed maximal subpart is replaced by U+FFFD.
+  static func withRepaired<Result>(_ bytes: Bytes, _ body: (Bytes) throws -> Result) rethrows -> Result {
+    if validPrefix(of: bytes) == bytes.count { return try body(bytes) }
+    var repaired = String(decoding: bytes, as: UTF8.self)
+    return try repaired.withUTF8(body)
   }
 
   /// The number of bytes at the end of `bytes` (0 to 3) that more bytes could complete to a well-formed sequence.
@@ -102,23 +88,7 @@ enum UTF8Text {
 
   /// Appends the UTF-8 form of a scalar value.
   static func append(_ value: UInt32, to bytes: inout [UInt8]) {
-    func tail(_ shift: UInt32) -> UInt8 { 0x80 | UInt8(truncatingIfNeeded: (value >> shift) & 0x3F) }
-    switch value {
-    case ..<0x80:
-      bytes.append(UInt8(truncatingIfNeeded: value))
-    case ..<0x800:
-      bytes.append(0xC0 | UInt8(truncatingIfNeeded: value >> 6))
-      bytes.append(tail(0))
-    case ..<0x10000:
-      bytes.append(0xE0 | UInt8(truncatingIfNeeded: value >> 12))
-      bytes.append(tail(6))
-      bytes.append(tail(0))
-    default:
-      bytes.append(0xF0 | UInt8(truncatingIfNeeded: value >> 18))
-      bytes.append(tail(12))
-      bytes.append(tail(6))
-      bytes.append(tail(0))
-    }
+    if let scalar = Unicode.Scalar(value) { bytes.append(contentsOf: scalar.utf8) }
   }
 
   @inline(__always)

@@ -18,13 +18,8 @@ public enum Kernels: String, Sendable, CaseIterable {
 public struct FusedConnection {
   /// The sublayer's input, `[..., D]`.
   public let input: Tensor
-  private let pending: Pending
-
-  fileprivate final class Pending {
-    let pointer: OpaquePointer?
-    init(_ pointer: OpaquePointer?) { self.pointer = pointer }
-    deinit { if let pointer { wb_pending_write_release(pointer) } }
-  }
+  /// The pending write; nil after a failure.
+  private let pending: Handle?
 
   /// The weights of a connection in the kernels' order; the last five are nil for a static one.
   public struct Weights {
@@ -56,20 +51,20 @@ public struct FusedConnection {
     var write: OpaquePointer?
     let result = weights.withPointers { wb_connection_read($0, epsilon, source, &write) }
     input = Tensor(result: result, of: "connection_read(\(state.dtype)\(state.shape))")
-    pending = Pending(write)
+    pending = Handle(write, release: wb_pending_write_release)
   }
 
   /// Does a pending write and reads from the state after it, in one pass over both; nil where the write has been done
   /// already or there is no kernel for it.
   public init?(reading write: Write, _ weights: Weights, epsilon: Double) {
-    guard Kernels.selected == .fused, !write.isDone, let previous = write.pending.pointer,
+    guard Kernels.selected == .fused, write.written == nil, let previous = write.pending?.pointer,
       let source = write.output.pointer, weights.areSupported(on: write.output.device)
     else { return nil }
     var next: OpaquePointer?
     let result = weights.withPointers { wb_connection_write_read(previous, source, $0, epsilon, &next) }
     input = Tensor(
       result: result, of: "connection_write_read(\(write.output.dtype)\(write.output.shape))")
-    pending = Pending(next)
+    pending = Handle(next, release: wb_pending_write_release)
   }
 
   /// The pending write of the sublayer's `output` `[..., D]`.
@@ -77,21 +72,19 @@ public struct FusedConnection {
 
   /// A sublayer's output and its pending write to the state.
   public final class Write {
-    fileprivate let pending: Pending
+    fileprivate let pending: Handle?
     fileprivate let output: Tensor
-    private var written: Tensor?
+    fileprivate private(set) var written: Tensor?
 
-    fileprivate init(_ pending: Pending, _ output: Tensor) {
+    fileprivate init(_ pending: Handle?, _ output: Tensor) {
       self.pending = pending
       self.output = output
     }
 
-    fileprivate var isDone: Bool { written != nil }
-
     /// The state `[..., n, C]` after the sublayer; the first call does the write.
     public var state: Tensor {
       if let written { return written }
-      guard let write = pending.pointer, let source = output.pointer else { return .empty }
+      guard let write = pending?.pointer, let source = output.pointer else { return .empty }
       let state = Tensor(
         result: wb_connection_write(write, source), of: "connection_write(\(output.dtype)\(output.shape))")
       written = state

@@ -2,8 +2,6 @@ import WidebandCTorch
 
 /// Operations of a transformer layer that have a fused kernel on the processor; each is nil where there is none.
 extension Tensor {
-  private static func areFusible(_ tensors: Tensor...) -> Bool { areFusible(tensors) }
-
   private static func areFusible(_ tensors: [Tensor]) -> Bool {
     Kernels.selected == .fused && tensors.allSatisfy { $0.pointer.map(wb_is_fusible) ?? false }
   }
@@ -50,7 +48,7 @@ extension Tensor {
   /// x `[B, T, H, hd]` scaled to unit root-mean-square over the last axis, times weight `[hd]`, rotated by the angles
   /// whose cosines and sines are `[1 or B, T, 1, hd]`.
   public func fusedQKNormRoPE(_ weight: Tensor, cosine: Tensor, sine: Tensor, epsilon: Double) -> Tensor? {
-    guard Self.areFusible(self, weight, cosine, sine), let pointer, let gain = weight.pointer,
+    guard Self.areFusible([self, weight, cosine, sine]), let pointer, let gain = weight.pointer,
       let first = cosine.pointer, let second = sine.pointer
     else { return nil }
     return Tensor(
@@ -61,7 +59,7 @@ extension Tensor {
   /// The index of the largest element of each row of `[R, V]`, the first of equals, `[R]` of int64; -1 for a row that is not
   /// finite.
   public var fusedArgmax: Tensor? {
-    guard Self.areFusible(self), !CUDAGraph.isCapturing, let pointer else { return nil }
+    guard Self.areFusible([self]), !CUDAGraph.isCapturing, let pointer else { return nil }
     return Tensor(result: wb_argmax(pointer), of: "argmax(\(dtype)\(shape))")
   }
 
@@ -78,7 +76,9 @@ extension Tensor {
     by numbers: Tensor, seen: Tensor?, repetitionPenalty: Double, temperature: Double, topK: Int?, topP: Double,
     minP: Double
   ) -> Tensor? {
-    guard Self.areFusible(self), !CUDAGraph.isCapturing, let pointer, let uniform = numbers.pointer else { return nil }
+    guard Self.areFusible([self]), !CUDAGraph.isCapturing, let pointer, let uniform = numbers.pointer else {
+      return nil
+    }
     return Tensor(
       result: wb_sample(
         pointer, uniform, seen?.pointer, temperature, Int64(topK ?? 0), topP, minP, seen == nil ? 1 : repetitionPenalty),
@@ -89,7 +89,7 @@ extension Tensor {
   ///
   /// The kernel holds whole rows of scores, so it is for sequences of at most 4,096.
   public static func fusedCausalAttention(_ query: Tensor, _ key: Tensor, _ value: Tensor) -> Tensor? {
-    guard areFusible(query, key, value), key.size(1) <= 4096, let q = query.pointer, let k = key.pointer,
+    guard areFusible([query, key, value]), key.size(1) <= 4096, let q = query.pointer, let k = key.pointer,
       let v = value.pointer
     else { return nil }
     return Tensor(
@@ -99,7 +99,7 @@ extension Tensor {
   /// The mean of -log softmax(head x)[target] over the rows of x `[..., D]` whose target is not negative, 0 without such a
   /// row. All logits never exist at once.
   public func fusedCrossEntropy(head: WeightMatrix, targets: Tensor) -> Tensor? {
-    guard Self.areFusible(self), let pointer, let map = head.values.pointer, let wanted = targets.pointer,
+    guard Self.areFusible([self]), let pointer, let map = head.values.pointer, let wanted = targets.pointer,
       wb_is_readable_head(map)
     else { return nil }
     return Tensor(

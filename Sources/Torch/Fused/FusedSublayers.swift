@@ -12,7 +12,8 @@ public struct AttentionWeights {
   public let headSize: Int
   /// Added to every mean square.
   public let epsilon: Double
-  /// Nil where there is no kernel for the weights.
+  /// The weights as the kernel takes them, checked once; their tensors must keep their memory. Nil without a kernel for
+  /// them.
   fileprivate let handle: Handle?
 
   /// The weights of a sublayer.
@@ -28,35 +29,22 @@ public struct AttentionWeights {
     self.output = output
     self.headSize = headSize
     self.epsilon = epsilon
-    handle = Handle(
-      norm, headNorms, [query, key, value, output], headSize: headSize, epsilon: epsilon)
+    guard let norm = norm.pointer, let queryNorm = headNorms.query.pointer, let keyNorm = headNorms.key.pointer,
+      let queryMap = query.pointers, let keyMap = key.pointers, let valueMap = value.pointers,
+      let outputMap = output.pointers
+    else {
+      handle = nil
+      return
+    }
+    var layer = wb_attention_layer(
+      heads: Int64(query.outputs / headSize), key_value_heads: Int64(key.outputs / headSize),
+      head_size: Int64(headSize), epsilon: epsilon, norm: norm, query_norm: queryNorm, key_norm: keyNorm,
+      query: queryMap, key: keyMap, value: valueMap, output: outputMap)
+    handle = Handle(wb_attention_weights_create(&layer), release: wb_attention_weights_release)
   }
 
   /// Heads of keys and values.
   public var keyValueHeadCount: Int { key.outputs / headSize }
-
-  /// The weights as the kernel takes them, checked once; their tensors must keep their memory.
-  fileprivate final class Handle {
-    let pointer: OpaquePointer
-
-    init?(
-      _ norm: Tensor, _ headNorms: (query: Tensor, key: Tensor), _ matrices: [WeightMatrix], headSize: Int,
-      epsilon: Double
-    ) {
-      let pointers = matrices.compactMap(\.pointers)
-      guard let norm = norm.pointer, let queryNorm = headNorms.query.pointer, let keyNorm = headNorms.key.pointer,
-        pointers.count == 4
-      else { return nil }
-      var layer = wb_attention_layer(
-        heads: Int64(matrices[0].outputs / headSize), key_value_heads: Int64(matrices[1].outputs / headSize),
-        head_size: Int64(headSize), epsilon: epsilon, norm: norm, query_norm: queryNorm, key_norm: keyNorm,
-        query: pointers[0], key: pointers[1], value: pointers[2], output: pointers[3])
-      guard let created = wb_attention_weights_create(&layer) else { return nil }
-      pointer = created
-    }
-
-    deinit { wb_attention_weights_release(pointer) }
-  }
 }
 
 /// The KV cache of one layer of one sequence, and where its new positions are stored.
@@ -87,14 +75,14 @@ public struct KVCacheView {
 
 /// The KV caches of one layer of sequences whose new positions are concatenated.
 public struct KVCacheViews {
-  /// The sequences in order.
-  public let texts: [KVCacheView]
+  /// One view of each sequence, in order.
+  public let sequences: [KVCacheView]
   let starts: Tensor?
 
   /// - Parameter starts: added to the start of each sequence when the kernels run, int64 `[sequences]` on a GPU; nil for
   ///   zero.
-  public init(_ texts: [KVCacheView], starts: Tensor? = nil) {
-    self.texts = texts
+  public init(_ sequences: [KVCacheView], starts: Tensor? = nil) {
+    self.sequences = sequences
     self.starts = starts
   }
 }
@@ -106,41 +94,33 @@ public struct FeedForwardWeights {
   /// W_gate and W_up `[F, D]`, W_down `[D, F]`.
   public typealias Network = (gate: WeightMatrix, up: WeightMatrix, down: WeightMatrix)
 
-  /// The weights as the kernel takes them, checked once; their tensors must keep their memory.
-  fileprivate final class Handle {
-    let pointer: OpaquePointer
-
-    init?(_ norm: Tensor, _ epsilon: Double, _ routing: Routing?, _ networks: [Network]) {
-      let gates = networks.compactMap(\.gate.pointers)
-      let ups = networks.compactMap(\.up.pointers)
-      let downs = networks.compactMap(\.down.pointers)
-      guard let norm = norm.pointer, [gates, ups, downs].allSatisfy({ $0.count == networks.count }) else { return nil }
-      let created = gates.withUnsafeBufferPointer { gates in
-        ups.withUnsafeBufferPointer { ups in
-          downs.withUnsafeBufferPointer { downs in
-            var layer = wb_feed_forward_layer(
-              epsilon: epsilon, norm: norm, router: routing?.router.pointer, experts: Int64(networks.count),
-              chosen: Int64(routing?.perToken ?? 1), renormalizes: routing?.isRenormalized ?? false,
-              gate: gates.baseAddress, up: ups.baseAddress, down: downs.baseAddress)
-            return wb_feed_forward_create(&layer)
-          }
-        }
-      }
-      guard let created else { return nil }
-      pointer = created
-    }
-
-    deinit { wb_feed_forward_release(pointer) }
-  }
-
-  /// Nil where there is no kernel for the weights.
+  /// The weights as the kernel takes them, checked once; their tensors must keep their memory. Nil without a kernel for
+  /// them.
   fileprivate let handle: Handle?
   fileprivate let description: String
 
   /// The weights of a sublayer; `networks` has one network, or with `routing` one an expert.
   public init(norm: Tensor, epsilon: Double, routing: Routing? = nil, networks: [Network]) {
-    handle = Handle(norm, epsilon, routing, networks)
     description = networks.first?.gate.description ?? ""
+    let gates = networks.compactMap(\.gate.pointers)
+    let ups = networks.compactMap(\.up.pointers)
+    let downs = networks.compactMap(\.down.pointers)
+    guard let norm = norm.pointer, [gates, ups, downs].allSatisfy({ $0.count == networks.count }) else {
+      handle = nil
+      return
+    }
+    let created = gates.withUnsafeBufferPointer { gates in
+      ups.withUnsafeBufferPointer { ups in
+        downs.withUnsafeBufferPointer { downs in
+          var layer = wb_feed_forward_layer(
+            epsilon: epsilon, norm: norm, router: routing?.router.pointer, experts: Int64(networks.count),
+            chosen: Int64(routing?.perToken ?? 1), renormalizes: routing?.isRenormalized ?? false,
+            gate: gates.baseAddress, up: ups.baseAddress, down: downs.baseAddress)
+          return wb_feed_forward_create(&layer)
+        }
+      }
+    }
+    handle = Handle(created, release: wb_feed_forward_release)
   }
 }
 
@@ -156,7 +136,7 @@ extension Tensor {
       let cosine = rotary.cos.pointer, let sine = rotary.sin.pointer, wb_attention_sublayer_is_supported(pointer, layer)
     else { return nil }
     let caches = sequences()
-    let views = caches.texts.compactMap(\.pointers)
+    let views = caches.sequences.compactMap(\.pointers)
     return Tensor(
       result: wb_attention_sublayer(
         pointer, layer, views, Int64(views.count), cosine, sine, caches.starts?.pointer, addsInput),

@@ -2,11 +2,11 @@ import WidebandCTorch
 
 /// A CUDA graph: operators on a GPU that were captured once and are launched again together, on the same memory.
 public final class CUDAGraph {
-  /// Captures work for a device; returns a function that launches it, or nil where it cannot be captured.
-  public typealias Recorder = (Device, @escaping () -> Bool) -> (() throws -> Void)?
+  /// Captures work for a device and returns a function that launches it; nil where it cannot be captured.
+  public typealias Capturer = (Device, @escaping () -> Bool) -> (() throws -> Void)?
 
-  /// Captures graphs of a device; nil where there are none.
-  public static func recorder(for device: Device) -> Recorder? {
+  /// Captures graphs of a device; nil for a device without graphs.
+  public static func capturer(for device: Device) -> Capturer? {
     guard device.kind == .cuda else { return nil }
     return { device, work in CUDAGraph(on: device, work).map { graph in { try graph.run() } } }
   }
@@ -29,7 +29,7 @@ public final class CUDAGraph {
           device.packed,
           { context in
             guard let context else { return false }
-            let work = Unmanaged<Box>.fromOpaque(context).takeUnretainedValue().work
+            let work = Unmanaged<Box<() -> Bool>>.fromOpaque(context).takeUnretainedValue().value
             return (try? CUDAGraph.$isCapturing.withValue(true) { try withTorch { work() } }) ?? false
           }, Unmanaged.passUnretained(box).toOpaque())
       }
@@ -45,11 +45,6 @@ public final class CUDAGraph {
   /// - Throws: `TorchError` if the device refuses.
   public func run() throws {
     guard wb_cuda_graph_launch(pointer) else { throw TorchError("a CUDA graph: \(lastError())") }
-  }
-
-  private final class Box {
-    let work: () -> Bool
-    init(_ work: @escaping () -> Bool) { self.work = work }
   }
 }
 
@@ -74,9 +69,9 @@ public final class AsyncReadback {
   /// Waits for the elements.
   ///
   /// - Throws: `TorchError` if the device failed.
-  public func values() throws -> [Int] {
+  public func values() throws -> [Int64] {
     var numbers = [Int64](repeating: 0, count: count)
     guard wb_readback_wait(pointer, &numbers) else { throw TorchError("reading \(count) numbers: \(lastError())") }
-    return numbers.map(Int.init)
+    return numbers
   }
 }

@@ -1,4 +1,4 @@
-import WidebandCTorch
+import Foundation
 
 /// A failed tensor computation: the first operator that failed in a scope, and the reason.
 ///
@@ -54,22 +54,24 @@ final class ErrorScope {
   private(set) var firstError: TorchError?
   private let outer: ErrorScope?
 
-  private init(outer: ErrorScope?) { self.outer = outer }
-
-  static var current: ErrorScope {
-    if let scope = ThreadLocal.scope { return scope }
-    let root = ErrorScope(outer: nil)
-    ThreadLocal.scope = root
-    return root
+  private init(outer: ErrorScope?) {
+    self.outer = outer
+    Self.innermost = self
   }
 
-  static func enter() -> ErrorScope {
-    let scope = ErrorScope(outer: current)
-    ThreadLocal.scope = scope
-    return scope
+  private static let key = "wideband.torch.scope"
+
+  /// The innermost scope of the calling thread.
+  private static var innermost: ErrorScope? {
+    get { Thread.current.threadDictionary[key] as? ErrorScope }
+    set { Thread.current.threadDictionary[key] = newValue }
   }
 
-  func leave() { ThreadLocal.scope = outer }
+  static var current: ErrorScope { innermost ?? ErrorScope(outer: nil) }
+
+  static func enter() -> ErrorScope { ErrorScope(outer: current) }
+
+  func leave() { Self.innermost = outer }
 
   /// Stores an error if it is the scope's first. The root scope, whose error is never thrown, stores the last.
   func report(_ error: TorchError) {

@@ -1,9 +1,9 @@
 import WidebandCTorch
 
-/// Runs `body` with a worker team for the processor's kernels: a kernel of a few positions starts at less cost, and between
-/// kernels the workers prefetch the weights that are read next. Operators of libtorch have one thread meanwhile.
+/// Runs `body` with a worker team for the CPU kernels: kernels of a few positions start faster, and between kernels the
+/// workers prefetch the next weights. Operators of libtorch have one thread meanwhile.
 ///
-/// Within another team, and while another thread has the workers, `body` runs without a team of its own.
+/// Within another team, or while another thread has the workers, `body` runs without a team of its own.
 ///
 /// - Throws: what `body` throws.
 public func withWorkerTeam<Result>(_ body: () throws -> Result) throws -> Result {

@@ -35,11 +35,14 @@ extension Tensor {
     if let pointer { wb_tensor_clear_gradient(pointer) }
   }
 
-  /// Adds d(self)/d(leaf) to the gradient of every leaf that this scalar was computed from.
-  public func backward() {
-    guard let pointer else { return }
-    if !wb_tensor_backward(pointer, nil) {
-      ErrorScope.current.report(.last(of: "backward(\(dtype)\(shape))"))
+  /// Adds Σ upstream ∘ d(self)/d(leaf) to the gradient of every leaf that this tensor was computed from.
+  ///
+  /// - Parameter upstream: the gradient of this tensor, of its shape; nil for a scalar, whose gradient is 1.
+  public func backward(from upstream: Tensor? = nil) {
+    guard let pointer, upstream?.isEmpty != true else { return }
+    if !wb_tensor_backward(pointer, upstream?.pointer) {
+      let operands = "\(dtype)\(shape)" + (upstream.map { ", \($0.shape)" } ?? "")
+      ErrorScope.current.report(.last(of: "backward(\(operands))"))
     }
   }
 
@@ -54,10 +57,12 @@ extension Tensor {
       return []
     }
     let kernels = Kernels.selected
-    let context = Unmanaged.passRetained(Part { input in Kernels.$selected.withValue(kernels) { part(input) } })
+    let context = Unmanaged.passRetained(
+      Box<(Tensor) -> [Tensor]> { input in Kernels.$selected.withValue(kernels) { part(input) } })
     let run: wb_checkpointed_function = { (context, input, results, capacity) -> Int32 in
       guard let context, let input, let results else { return -1 }
-      let outputs = Unmanaged<Part>.fromOpaque(context).takeUnretainedValue().run(Tensor(borrowing: input))
+      let outputs = Unmanaged<Box<(Tensor) -> [Tensor]>>.fromOpaque(context).takeUnretainedValue().value(
+        Tensor(borrowing: input))
       guard outputs.count <= capacity, !outputs.contains(where: \.isEmpty) else { return -1 }
       for (index, output) in outputs.enumerated() {
         results[index] = output.pointer.flatMap { wb_tensor_retain($0) }
@@ -66,25 +71,10 @@ extension Tensor {
     }
     return withUnsafeTemporaryAllocation(of: OpaquePointer?.self, capacity: 16) { results in
       let count = wb_activation_checkpoint(
-        pointer, run, context.toOpaque(), { context in context.map { Unmanaged<Part>.fromOpaque($0).release() } },
+        pointer, run, context.toOpaque(), { context in context.map { Unmanaged<AnyObject>.fromOpaque($0).release() } },
         results.baseAddress, 16)
       if count < 0 { ErrorScope.current.report(.last(of: "recompute(\(dtype)\(shape))")) }
       return (0..<Swift.max(0, Int(count))).map { Tensor(owning: results[$0]) }
-    }
-  }
-
-  /// Holds the closure that the C interface refers to by an opaque pointer.
-  private final class Part {
-    let run: (Tensor) -> [Tensor]
-    init(_ run: @escaping (Tensor) -> [Tensor]) { self.run = run }
-  }
-
-  /// Adds Σ upstream ∘ d(self)/d(leaf) to the gradient of every leaf, given the gradient `upstream` of this tensor,
-  /// which has its shape.
-  public func backward(from upstream: Tensor) {
-    guard let pointer, let source = upstream.pointer else { return }
-    if !wb_tensor_backward(pointer, source) {
-      ErrorScope.current.report(.last(of: "backward(\(dtype)\(shape), \(upstream.shape))"))
     }
   }
 

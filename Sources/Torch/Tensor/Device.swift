@@ -49,11 +49,7 @@ public struct Device: Hashable, Sendable, CustomStringConvertible {
 
   /// "cpu", "cuda:0", "mps".
   public var description: String {
-    switch kind {
-    case .cpu: "cpu"
-    case .cuda: "cuda:\(index)"
-    case .mps: "mps"
-    }
+    kind == .cuda ? "cuda:\(index)" : "\(kind)"
   }
 
   /// The default dtype of activations: bfloat16 on a CUDA GPU, float32 elsewhere.

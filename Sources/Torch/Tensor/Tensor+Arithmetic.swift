@@ -19,12 +19,11 @@ extension Tensor {
   private static let logarithmOperator = Operator("log")
   private static let squareRootOperator = Operator("sqrt")
   private static let roundOperator = Operator("round")
-  private static let reciprocalSquareRootOperator = Operator("rsqrt")
   private static let tanhOperator = Operator("tanh")
   private static let sineOperator = Operator("sin")
   private static let cosineOperator = Operator("cos")
-  private static let sigmoidOperator = Operator("sigmoid")
   private static let siluOperator = Operator("silu")
+  private static let addcmulOperator = Operator("addcmul")
 
   /// a + b.
   public static func + (a: Tensor, b: Tensor) -> Tensor { addOperator(.tensor(a), .tensor(b)) }
@@ -81,9 +80,6 @@ extension Tensor {
   /// √x; NaN for negative elements.
   public func squareRoot() -> Tensor { Self.squareRootOperator(.tensor(self)) }
 
-  /// 1 / √x.
-  public func reciprocalSquareRoot() -> Tensor { Self.reciprocalSquareRootOperator(.tensor(self)) }
-
   /// tanh(x).
   public func tanh() -> Tensor { Self.tanhOperator(.tensor(self)) }
 
@@ -93,15 +89,8 @@ extension Tensor {
   /// cos(x), x in radians.
   public func cos() -> Tensor { Self.cosineOperator(.tensor(self)) }
 
-  /// 1 / (1 + exp(-x)).
-  public func sigmoid() -> Tensor { Self.sigmoidOperator(.tensor(self)) }
-
-  /// x · sigmoid(x).
+  /// x / (1 + exp(-x)).
   public func silu() -> Tensor { Self.siluOperator(.tensor(self)) }
-}
-
-extension Tensor {
-  private static let addcmulOperator = Operator("addcmul")
 
   /// self + a ∘ b in one operator, with broadcasting.
   public func addcmul(_ a: Tensor, _ b: Tensor) -> Tensor {

@@ -1,7 +1,6 @@
 /// Reading and writing at indices, copies and conversions.
 extension Tensor {
   private static let gatherOperator = Operator("gather")
-  private static let scatterAddOperator = Operator("scatter_add")
   private static let indexSelectOperator = Operator("index_select")
   private static let indexAddOperator = Operator("index_add")
   private static let embeddingOperator = Operator("embedding")
@@ -16,11 +15,6 @@ extension Tensor {
   /// The elements at `indices` along an axis, in the shape of `indices`.
   public func gather(_ indices: Tensor, axis: Int) -> Tensor {
     Self.gatherOperator(.tensor(self), .int(axis), .tensor(indices))
-  }
-
-  /// A copy with `source` added at `indices` along an axis.
-  public func scatterAdd(_ indices: Tensor, axis: Int, _ source: Tensor) -> Tensor {
-    Self.scatterAddOperator(.tensor(self), .int(axis), .tensor(indices), .tensor(source))
   }
 
   /// The slices of an axis at the indices of an integer vector.

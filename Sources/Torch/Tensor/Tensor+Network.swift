@@ -70,20 +70,17 @@ extension Tensor {
   }
 
   /// Mean cross-entropy, in nats: -log softmax(logits `[N, V]`)[target `[N]`], averaged over the rows whose target is
-  /// not `ignoring`; 0 without such rows. In float32.
-  public func crossEntropy(_ targets: Tensor, ignoring: Int = -100) -> Tensor {
-    let counted = (targets .== ignoring).not().sum().to(.float32)
-    return crossEntropy(targets, ignoring: ignoring, reduction: 2) / (counted + (counted .== 0).to(.float32))
+  /// not -100; 0 without such rows. In float32.
+  public func crossEntropy(_ targets: Tensor) -> Tensor {
+    let counted = (targets .== -100).not().sum().to(.float32)
+    return crossEntropy(targets, reduction: 2) / (counted + (counted .== 0).to(.float32))
   }
 
-  /// Cross-entropy of each row `[N]`, in nats; 0 where the target is `ignoring`. In float32.
-  public func crossEntropies(_ targets: Tensor, ignoring: Int = -100) -> Tensor {
-    crossEntropy(targets, ignoring: ignoring, reduction: 0)
-  }
+  /// Cross-entropy of each row `[N]`, in nats; 0 where the target is -100. In float32.
+  public func crossEntropies(_ targets: Tensor) -> Tensor { crossEntropy(targets, reduction: 0) }
 
-  private func crossEntropy(_ targets: Tensor, ignoring: Int, reduction: Int) -> Tensor {
-    Self.crossEntropyOperator(
-      .tensor(to(.float32)), .tensor(targets), .none, .int(reduction), .int(ignoring))
+  private func crossEntropy(_ targets: Tensor, reduction: Int) -> Tensor {
+    Self.crossEntropyOperator(.tensor(to(.float32)), .tensor(targets), .none, .int(reduction), .int(-100))
   }
 
   /// KL(p ‖ q) of each row `[N]`, in nats, for p = softmax(reference `[N, V]`) and q = softmax(self); in float32.

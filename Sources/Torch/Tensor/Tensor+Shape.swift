@@ -2,7 +2,6 @@
 extension Tensor {
   private static let reshapeOperator = Operator("reshape")
   private static let transposeOperator = Operator("transpose", "int")
-  private static let permuteOperator = Operator("permute")
   private static let sliceOperator = Operator("slice", "Tensor")
   private static let selectOperator = Operator("select", "int")
   private static let squeezeOperator = Operator("squeeze", "dim")
@@ -29,9 +28,6 @@ extension Tensor {
   public func transposed(_ first: Int = -2, _ second: Int = -1) -> Tensor {
     Self.transposeOperator(.tensor(self), .int(first), .int(second))
   }
-
-  /// The axes in a new order.
-  public func permuted(_ axes: Int...) -> Tensor { Self.permuteOperator(.tensor(self), .ints(axes)) }
 
   /// The indices `range` of one axis; the tensor itself if that is the whole axis.
   public func slice(_ axis: Int, _ range: Range<Int>) -> Tensor {

@@ -75,7 +75,7 @@ extension WeightStore {
   ///
   /// - Throws: the first error of an operator.
   public func fused(as dtype: DType? = nil) throws -> [(name: String, tensor: Tensor)] {
-    let scales = Set(matrices.filter { $0.value.scales != nil }.keys.map(WeightMatrix.scalesName(of:)))
+    let scales = scaleNames
     return try tensors.filter { !scales.contains($0.key) }.map { name, tensor in
       guard let matrix = matrices[name], matrix.adapter != nil || matrix.scales != nil else { return (name, tensor) }
       return try withTorch {

@@ -108,14 +108,3 @@ extension Tensor {
   /// x Wᵀ `[..., out]` for x `[..., in]` and a weight `[out, in]`, which is cast to x's dtype.
   public func linear(_ weight: Tensor) -> Tensor { linear(WeightMatrix(weight)) }
 }
-
-extension Scope {
-  /// The matrix `[outputs, inputs]` of this name with its adapter, if any: initialized, loaded, or as returned before.
-  /// A checkpoint may contain it quantized, with its scales under the same name and `_scale`.
-  ///
-  /// - Throws: `TorchError` of kind `weights` if a checkpoint lacks it or contains it with another shape or an
-  ///   unsupported dtype.
-  public func matrix(_ name: String, _ outputs: Int, _ inputs: Int, _ initial: InitialValue) throws -> WeightMatrix {
-    try store.matrix(path + name, outputs, inputs, initial)
-  }
-}

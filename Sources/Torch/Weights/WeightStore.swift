@@ -74,11 +74,15 @@ public final class WeightStore {
 
   /// The number of weights, however they are packed.
   public var parameterCount: Int {
-    let scales = Set(matrices.filter { $0.value.scales != nil }.keys.map(WeightMatrix.scalesName(of:)))
+    let scales = scaleNames
     return tensors.reduce(0) { count, entry in
-      if scales.contains(entry.key) { return count }
-      return count + (matrices[entry.key]?.count ?? entry.value.count)
+      scales.contains(entry.key) ? count : count + (matrices[entry.key]?.count ?? entry.value.count)
     }
+  }
+
+  /// The names of the scales of quantized matrices.
+  var scaleNames: Set<String> {
+    Set(matrices.filter { $0.value.scales != nil }.keys.map(WeightMatrix.scalesName(of:)))
   }
 
   /// The size of all weights in memory, in bytes.
@@ -92,8 +96,7 @@ public final class WeightStore {
     let left = stored.keys.filter { tensors[$0] == nil }.sorted()
     guard let first = left.first else { return }
     let others = left.count > 1 ? " (and \(left.count - 1) more)" : ""
-    throw TorchError(
-      "unexpected tensor \(quoted(first))\(others): the configuration has no place for it", kind: .weights)
+    throw TorchError.weights("unexpected tensor \(quoted(first))\(others): the configuration has no place for it")
   }
 
   /// The tensor of a full name, see `Scope.tensor`.
@@ -137,7 +140,7 @@ public final class WeightStore {
       if case .stored = source { try load(name, shape, nil, isShared: true) } else { try tensor(name, shape, initial) }
     defer { stored[name] = nil }
     do { return try WeightMatrix(floats).quantized(scheme) } catch {
-      throw TorchError("tensor '\(name)' \(error)", kind: .weights)
+      throw TorchError.weights("tensor '\(name)' \(error)")
     }
   }
 
@@ -148,25 +151,22 @@ public final class WeightStore {
     else { return nil }
     let scalesName = WeightMatrix.scalesName(of: name)
     guard !mutable else {
-      throw TorchError(
-        "tensor '\(name)' is quantized (\(found)): expected floats, which alone have derivatives", kind: .weights)
+      throw TorchError.weights(
+        "tensor '\(name)' is quantized (\(found)): expected floats, which alone have derivatives")
     }
-    guard scheme == nil else {
-      throw TorchError("tensor '\(name)' is quantized already (\(found))", kind: .weights)
-    }
+    guard scheme == nil else { throw TorchError.weights("tensor '\(name)' is quantized already (\(found))") }
     guard let scales = stored[scalesName] else {
-      throw TorchError(
-        "missing tensor '\(scalesName)': '\(name)' has dtype \(values.dtype), which needs scales", kind: .weights)
+      throw TorchError.weights(
+        "missing tensor '\(scalesName)': '\(name)' has dtype \(values.dtype), which needs scales")
     }
     guard scales.dtype == .bfloat16 else {
-      throw TorchError("tensor '\(scalesName)' has dtype \(scales.dtype): expected bfloat16", kind: .weights)
+      throw TorchError.weights("tensor '\(scalesName)' has dtype \(scales.dtype): expected bfloat16")
     }
     let shapes = (found.valuesShape(outputs, inputs), found.scalesShape(outputs, inputs))
     for (name, tensor, shape) in [(name, values, shapes.0), (scalesName, scales, shapes.1)] where tensor.shape != shape
     {
-      throw TorchError(
-        "tensor '\(name)' has shape \(tensor.shape): a weight of [\(outputs), \(inputs)] in \(found) has \(shape)",
-        kind: .weights)
+      throw TorchError.weights(
+        "tensor '\(name)' has shape \(tensor.shape): a weight of [\(outputs), \(inputs)] in \(found) has \(shape)")
     }
     return try withTorch { WeightMatrix(values.to(device), scales: scales.to(device), inputs: inputs) }
   }
@@ -174,15 +174,14 @@ public final class WeightStore {
   /// A float tensor of the checkpoint, converted and moved to the store's device; a copy unless it may share memory.
   private func load(_ name: String, _ shape: [Int], _ dtype: DType?, isShared: Bool) throws -> Tensor {
     guard let found = stored[name] else {
-      throw TorchError("missing tensor '\(name)': the configuration expects it with shape \(shape)", kind: .weights)
+      throw TorchError.weights("missing tensor '\(name)': the configuration expects it with shape \(shape)")
     }
     guard found.shape == shape else {
-      throw TorchError("tensor '\(name)' has shape \(found.shape): the configuration expects \(shape)", kind: .weights)
+      throw TorchError.weights("tensor '\(name)' has shape \(found.shape): the configuration expects \(shape)")
     }
     guard found.dtype.isFloatingPoint else {
-      throw TorchError(
-        "tensor '\(name)' has dtype \(found.dtype): expected float32, float64, bfloat16 or float16",
-        kind: .weights)
+      throw TorchError.weights(
+        "tensor '\(name)' has dtype \(found.dtype): expected float32, float64, bfloat16 or float16")
     }
     return try withTorch {
       let placed = found.to(dtype ?? found.dtype).to(device)
@@ -199,61 +198,6 @@ public final class WeightStore {
   }
 }
 
-/// A prefix of names in a weight store.
-///
-///     let scope = store.root["model"]["layers"][3]["self_attn"]
-///     let query = try scope.tensor("q_proj.weight", [H * hd, D], .normal(0.02))
-public struct Scope {
-  /// The store of the tensors.
-  public let store: WeightStore
-  /// The prefix: names, each followed by a dot.
-  public let path: String
-
-  /// The scope whose prefix has one name more.
-  public subscript(name: String) -> Scope { Scope(store: store, path: path + name + ".") }
-
-  /// The scope of an element of a list, such as a layer.
-  public subscript(index: Int) -> Scope { self[String(index)] }
-
-  /// The tensor of this name: initialized, loaded, or as returned before.
-  ///
-  /// - Throws: `TorchError` of kind `weights` if a checkpoint lacks it or contains it with another shape or an integer
-  ///   dtype.
-  public func tensor(_ name: String, _ shape: [Int], _ initial: InitialValue) throws -> Tensor {
-    try store.tensor(path + name, shape, initial)
-  }
-
-  /// The tensor of this name in at least float32, as norms, routers and connection coefficients need it. It is the
-  /// store's own tensor unless that has a smaller dtype.
-  ///
-  /// - Throws: as `tensor`.
-  public func float32Tensor(_ name: String, _ shape: [Int], _ initial: InitialValue) throws -> Tensor {
-    let tensor = try store.tensor(path + name, shape, initial)
-    return try withTorch { tensor.dtype.size < 4 ? tensor.to(.float32) : tensor }
-  }
-}
-
-/// The initial value of a weight.
-public enum InitialValue {
-  /// All zero.
-  case zeros
-  /// All one.
-  case ones
-  /// Independent samples of a normal distribution with mean zero and this standard deviation.
-  case normal(Double)
-  /// The result of a closure, which is given the tensor's own generator.
-  case computed((Generator) -> Tensor)
-
-  /// A float32 tensor of the given shape on the CPU.
-  func tensor(_ shape: [Int], seed: UInt64) throws -> Tensor {
-    let generator = try Generator(seed: seed)
-    return try withTorch {
-      switch self {
-      case .zeros: .zeros(shape)
-      case .ones: .ones(shape)
-      case .normal(let deviation): .normal(shape, standardDeviation: deviation, from: generator)
-      case .computed(let make): make(generator)
-      }
-    }
-  }
+extension TorchError {
+  fileprivate static func weights(_ sentence: String) -> TorchError { TorchError(sentence, kind: .weights) }
 }

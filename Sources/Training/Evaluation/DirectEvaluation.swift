@@ -6,8 +6,9 @@ import WidebandTorch
 /// The quality of direct decoding on held-out data, by cycle length and phase.
 ///
 /// The prompt is the first half of each row of plain text, or all that comes before an answer of a conversation. Every
-/// token after it is measured once at every phase: a cycle of c tokens takes c passes, whose cycles begin one token
-/// later each. Thus all phases, all cycle lengths and the untuned model are measured on the same tokens.
+/// token after it is measured once at every phase. A cycle length of c tokens takes c passes; in each pass all cycles
+/// begin one token later than in the pass before. Thus all phases, all cycle lengths and the untuned model are measured
+/// on the same tokens.
 public struct DirectEvaluation: Codable, Hashable, Sendable {
   /// The quality of a model's predictions.
   public struct Quality: Codable, Hashable, Sendable {
@@ -25,10 +26,10 @@ public struct DirectEvaluation: Codable, Hashable, Sendable {
     public let mean: Quality
     /// The quality at each phase, from the cycle head on.
     public let phases: [Quality]
-    /// The untuned model's bits per byte over this model's: 1 if nothing is lost. Nil without an untuned model, and if
-    /// this model's are 0.
+    /// The untuned model's bits per byte over this model's: 1 if nothing is lost. Nil without an untuned model, or if
+    /// this model has 0 bits per byte.
     public let retention: Double?
-    /// This model's accuracy over the untuned model's; nil without an untuned model, and if its accuracy is 0.
+    /// This model's accuracy over the untuned model's; nil without an untuned model, or if its accuracy is 0.
     public let accuracyRetention: Double?
   }
 

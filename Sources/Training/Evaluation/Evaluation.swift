@@ -31,60 +31,50 @@ public struct Evaluation: Codable, Hashable, Sendable {
     _ model: LanguageModel, on batches: some Sequence<Batch>, byteLengths: Tensor,
     gate: (_ number: Int, _ batch: Batch) throws -> CycleGate? = { _, _ in nil }
   ) throws {
-    var nats = 0.0
-    var tokens = 0
-    var bytes = 0.0
-    var natsOfText = 0.0
-    var mtpSums: [Double] = []
-    var phases = PhaseLosses()
+    var sums = Sums()
     for (number, batch) in batches.enumerated() {
-      let cycleGate = try gate(number, batch)
-      let sums = try withTorch {
-        try withoutGradients { try Self.sums(model, batch, byteLengths, cycleGate, &phases) }
-      }
-      nats += sums.nats
-      natsOfText += sums.natsOfText
-      bytes += sums.bytes
-      tokens += sums.tokens
-      if mtpSums.isEmpty { mtpSums = Array(repeating: 0, count: sums.mtpLosses.count) }
-      for (k, loss) in sums.mtpLosses.enumerated() { mtpSums[k] += loss * Double(sums.tokens) }
+      let gate = try gate(number, batch)
+      try withTorch { try withoutGradients { try sums.add(model, batch, byteLengths, gate) } }
     }
-    tokenCount = tokens
-    phaseLosses =
-      phases.named.isEmpty ? nil : Dictionary(uniqueKeysWithValues: phases.named.map { ($0.name, $0.value) })
-    nextTokenLoss = nats / Double(max(1, tokens))
-    mtpLosses = mtpSums.map { $0 / Double(max(1, tokens)) }
-    bitsPerByte = natsOfText / log(2) / max(1, bytes)
+    let phases = sums.phases.named
+    let count = Double(max(1, sums.tokens))
+    tokenCount = sums.tokens
+    phaseLosses = phases.isEmpty ? nil : Dictionary(uniqueKeysWithValues: phases.map { ($0.name, $0.value) })
+    nextTokenLoss = sums.nats / count
+    mtpLosses = sums.mtpNats.map { $0 / count }
+    bitsPerByte = sums.natsOfText / log(2) / max(1, sums.bytes)
     let mtpValues = mtpLosses.enumerated().map { ("loss of token \($0 + 2)", $1) }
     let phaseValues = (phaseLosses ?? [:]).sorted { $0.key < $1.key }.map { ("loss of \($0)", $1) }
     try NotFiniteError.check(
       [("next-token loss", nextTokenLoss)] + mtpValues + phaseValues + [("number of bits per byte", bitsPerByte)],
       of: "held-out text")
   }
+}
 
-  /// The sums over one batch.
-  private struct Sums {
-    let nats: Double
-    /// The nats of the targets that have bytes.
-    let natsOfText: Double
-    let bytes: Double
-    let tokens: Int
-    /// The mean loss of each prediction depth.
-    let mtpLosses: [Double]
-  }
+/// Sums over the targets of batches.
+private struct Sums {
+  var nats = 0.0
+  /// The nats of the targets that have bytes.
+  var natsOfText = 0.0
+  var bytes = 0.0
+  var tokens = 0
+  /// The nats of each prediction depth: its mean losses, weighted by the number of targets.
+  var mtpNats: [Double] = []
+  var phases = PhaseLosses()
 
-  private static func sums(
-    _ model: LanguageModel, _ batch: Batch, _ byteLengths: Tensor, _ gate: CycleGate?, _ phases: inout PhaseLosses
-  ) throws -> Sums {
+  mutating func add(_ model: LanguageModel, _ batch: Batch, _ byteLengths: Tensor, _ gate: CycleGate?) throws {
     let context = batch.context(model.configuration, gate: gate)
     let state = model.trunk(batch.tokens, in: context)
     let positions = TargetLosses(logits: model.logits(of: state), targets: batch.targets, byteLengths: byteLengths)
     if let gate { try phases.add(positions.losses, phases: gate.phases, targets: batch.targets) }
-    return try Sums(
-      nats: positions.losses.sum().item(), natsOfText: (positions.losses * positions.hasBytes).sum().item(),
-      bytes: positions.bytes.sum().item(), tokens: Int(positions.isIgnored.not().sum().item()),
-      mtpLosses: model.mtpLosses(from: state, tokens: batch.tokens, targets: batch.targets, in: context).map {
-        try $0.item()
-      })
+    let count = Int(try positions.isIgnored.not().sum().item())
+    nats += try positions.losses.sum().item()
+    natsOfText += try (positions.losses * positions.hasBytes).sum().item()
+    bytes += try positions.bytes.sum().item()
+    tokens += count
+    let losses = try model.mtpLosses(from: state, tokens: batch.tokens, targets: batch.targets, in: context).map {
+      try $0.item() * Double(count)
+    }
+    mtpNats = mtpNats.isEmpty ? losses : zip(mtpNats, losses).map(+)
   }
 }

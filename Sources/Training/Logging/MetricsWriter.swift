@@ -32,11 +32,14 @@ public final class MetricsWriter {
     if length < file.size { try file.truncate(to: length) }
   }
 
-  /// Appends one line.
+  /// Appends one line. Numbers have enough digits to be read back exactly; infinite numbers and NaN, which JSON lacks,
+  /// are written as strings.
   ///
   /// - Throws: `CheckpointError` if the file cannot be written.
-  public func write(step: Int, _ values: [(name: String, value: MetricsValue)]) throws {
-    let members = values.map { "\(MetricsValue.quoted($0.name)):\($0.value.json)" }
+  public func write(step: Int, _ values: [(name: String, value: Double)]) throws {
+    let members = try values.map { name, value in
+      "\(try jsonString(name)):\(value.isFinite ? "\(value)" : "\"\(value)\"")"
+    }
     try file.append("{\((["\"step\":\(step)"] + members).joined(separator: ","))}\n")
   }
 }
@@ -47,8 +50,8 @@ public enum MetricsFile {
   public struct Line: Sendable, Hashable {
     /// The step.
     public let step: Int
-    /// The metrics by name.
-    public let values: [String: MetricsValue]
+    /// The metrics by name, without those whose value is no number.
+    public let values: [String: Double]
   }
 
   /// Reads all complete lines; none if there is no file at `path`.
@@ -62,7 +65,7 @@ public enum MetricsFile {
 
   /// Calls `body` with each complete line and the offset of its end.
   static func forEachLine(_ path: String, _ body: (Line, _ end: Int) throws -> Void) throws {
-    guard isThere(path) else { return }
+    guard exists(path) else { return }
     let content = try boundedContents(of: fileURL(path), limit: 8 << 30)
     var start = content.startIndex
     var number = 0
@@ -84,8 +87,18 @@ public enum MetricsFile {
       let found = members["step"].map { "step is \($0.summary)" } ?? "step is missing"
       throw InputError("\(path): line \(number): \(found): expected an integer \(describe(range))")
     }
-    var values: [String: MetricsValue] = [:]
-    for (key, value) in members where key != "step" { values[key] = MetricsValue(value) }
+    var values: [String: Double] = [:]
+    for (key, value) in members where key != "step" { values[key] = Self.number(value) }
     return Line(step: step, values: values)
+  }
+
+  /// A number, which may be too large for a `Double` or one of Python's NaN and Infinity, or a string that stands for
+  /// NaN or infinity in upper or lower case; nil for any other value.
+  private static func number(_ value: JSONValue) -> Double? {
+    switch value {
+    case .number(let number): Double(number.text)
+    case .string(let text): ["nan": .nan, "-nan": .nan, "inf": .infinity, "-inf": -.infinity][text.lowercased()]
+    default: nil
+    }
   }
 }

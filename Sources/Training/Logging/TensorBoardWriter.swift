@@ -13,6 +13,11 @@ public final class TensorBoardWriter {
   /// The prefix of the names of event files.
   static let prefix = "events.out.tfevents."
 
+  // Values of TensorFlow's enums SessionStatus, DataClass and DataType.
+  private static let start: Int32 = 1
+  private static let tensorClass: Int32 = 2
+  private static let string: Int32 = 7
+
   /// Creates an event file in `folder` for the steps after `resumed`.
   ///
   /// - Throws: `CheckpointError` if it cannot be written.
@@ -23,7 +28,7 @@ public final class TensorBoardWriter {
     let free = names.first { !FileManager.default.fileExists(atPath: "\(folder)/\($0)") } ?? name
     file = try FileWriter("\(folder)/\(free)")
     try write(step: 0) { $0.fileVersion = "brain.Event:2" }
-    try write(step: resumed + 1) { $0.sessionLog.status = .start }
+    try write(step: resumed + 1) { $0.sessionLog.status = Self.start }
   }
 
   /// Adds a point to each of several curves.
@@ -50,8 +55,8 @@ public final class TensorBoardWriter {
         .with {
           $0.tag = tag
           $0.metadata.pluginData.pluginName = "text"
-          $0.metadata.dataClass = .tensor
-          $0.tensor.dtype = .string
+          $0.metadata.dataClass = Self.tensorClass
+          $0.tensor.dtype = Self.string
           $0.tensor.tensorShape.dim = [.with { $0.size = 1 }]
           $0.tensor.stringVal = [Data(text.utf8)]
         }

@@ -5,7 +5,7 @@ import WidebandTorch
 ///
 /// Matrices and tables have weight decay, including the dynamic maps and scales of connections. Gains and biases have
 /// none, nor have the static coefficients of connections: decay would remove the connections between slots. The weights
-/// of connections have a learning rate of their own, as the effect of a change of all carries is multiplied over depth.
+/// of connections have a learning rate of their own, as the effects of their changes are multiplied over depth.
 ///
 /// Source of the weight decay of connections: arXiv 2511.11238.
 public struct ParameterGroups {

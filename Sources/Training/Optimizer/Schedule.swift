@@ -10,29 +10,47 @@ import Foundation
 ///
 /// with w warm-up steps, S steps in all, d steps of decay and the floor f. Steps k count from 0. The last step, k = S -
 /// 1, and all after it have the floor exactly. A run that consists of warm-up alone ends at 1.
-public struct Schedule: Sendable {
-  private let settings: ScheduleSettings
-  private let stepCount: Double
-
-  /// A schedule for a run of `steps` steps.
-  public init(_ settings: ScheduleSettings, steps: Int) {
-    self.settings = settings
-    stepCount = Double(steps)
+public struct Schedule: Codable, Hashable, Sendable {
+  /// The shape after the warm-up.
+  public enum Kind: String, Codable, Sendable, CaseIterable {
+    /// Half a cosine from the maximum rate to the floor.
+    case cosine
+    /// The maximum rate, then a linear decay to the floor.
+    case warmupStableDecay = "warmup_stable_decay"
+    /// The maximum rate.
+    case constant
   }
 
-  /// The fraction of the maximum rate at step `step`, from 0.
-  public func factor(at step: Int) -> Double {
-    let warmup = Double(settings.warmupSteps), k = Double(step)
-    if step < settings.warmupSteps { return (k + 1) / warmup }
+  /// The shape after the warm-up.
+  public var kind: Kind
+  /// The number of warm-up steps.
+  public var warmupSteps: Int
+  /// The last rate as a fraction of the maximum.
+  public var floor: Double
+  /// The fraction of all steps in which a warm-up-stable-decay schedule decays.
+  public var decayFraction: Double
+
+  /// The keys in a recipe.
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case kind
+    case warmupSteps = "warmup_steps"
+    case floor
+    case decayFraction = "decay_fraction"
+  }
+
+  /// The fraction of the maximum rate at step `step`, from 0, of a run of `steps` steps.
+  public func factor(at step: Int, of steps: Int) -> Double {
+    let warmup = Double(warmupSteps), k = Double(step), stepCount = Double(steps)
+    if step < warmupSteps { return (k + 1) / warmup }
     // A run of one step has the maximum rate: with a floor of 0 it would change nothing.
     if stepCount == 1, step == 0 { return 1 }
-    switch settings.kind {
+    switch kind {
     case .constant:
       return 1
     case .cosine:
       return decayed((1 - cos(.pi * fraction(k - warmup, of: stepCount - 1 - warmup))) / 2)
     case .warmupStableDecay:
-      let exact = stepCount * settings.decayFraction
+      let exact = stepCount * decayFraction
       let decaySteps = exact > 0 ? max(1, exact.rounded()) : 0
       let taken = k + 1 - (stepCount - decaySteps)
       return taken > 0 && decaySteps > 0 ? decayed(fraction(taken, of: decaySteps)) : 1
@@ -45,6 +63,6 @@ public struct Schedule: Sendable {
   /// The rate after a fraction of the decay.
   private func decayed(_ fraction: Double) -> Double {
     // 1 - (1 - f) is not f in floating point, and the last rate is exactly the floor.
-    fraction < 1 ? 1 - (1 - settings.floor) * fraction : settings.floor
+    fraction < 1 ? 1 - (1 - floor) * fraction : floor
   }
 }

@@ -1,4 +1,3 @@
-import Foundation
 import WidebandCheckedInput
 
 extension Recipe {
@@ -21,13 +20,8 @@ extension Recipe {
       default: [path.joined(separator: "."): value.summary]
       }
     }
-    func leaves(_ recipe: Recipe) throws -> [String: String] {
-      let encoder = JSONEncoder()
-      encoder.nonConformingFloatEncodingStrategy = .convertToString(
-        positiveInfinity: ".inf", negativeInfinity: "-.inf", nan: ".nan")
-      return leaves(try JSONValue(parsing: encoder.encode(recipe), file: "recipe"), [])
-    }
-    let (before, after) = (try leaves(old), try leaves(self))
+    let before = leaves(try JSONValue(parsing: old.json(), file: "recipe"), [])
+    let after = leaves(try JSONValue(parsing: json(), file: "recipe"), [])
     let keys = Set(before.keys).union(after.keys).filter { key in
       !Self.changeable.contains { key == $0 || key.hasPrefix($0 + ".") }
     }

@@ -37,10 +37,7 @@ extension Recipe {
     public enum CodingKeys: String, CodingKey, CaseIterable {
       case encodingLayers = "encoding_layers"
       case decodingLayers = "decoding_layers"
-      case gate
-      case cycles
-      case objective
-      case frozen
+      case gate, cycles, objective, frozen
     }
 
     /// The layer split for `config.json`, with the longest cycle length.

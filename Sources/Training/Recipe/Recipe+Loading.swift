@@ -26,7 +26,7 @@ extension Recipe {
       throw InputError("\(name): no model: expected --from, or a key 'from' or 'model'")
     }
     if let vocabularySize, case .object(let model)? = root["model"], model["vocab_size"] == nil {
-      root = root.setting(.number(JSONNumber("\(vocabularySize)")), at: ["model", "vocab_size"])
+      root[["model", "vocab_size"]] = .number(JSONNumber("\(vocabularySize)"))
     }
     do {
       self = try ValueDecoder(name).decode(Recipe.self, from: .object(root))
@@ -69,9 +69,7 @@ extension Recipe {
       try JSONValue(parsing: JSONEncoder().encode(value), file: "config.json")
     }
     if case .object(let model) = try value(start) {
-      for (key, value) in model where root.value(at: ["model", key]) == nil {
-        root = root.setting(value, at: ["model", key])
-      }
+      for (key, value) in model where root[["model", key]] == nil { root[["model", key]] = value }
     }
     if root["initial_values"] == nil { root["initial_values"] = try value(InitialValues.standard) }
   }
@@ -99,28 +97,27 @@ extension Recipe {
     return root
   }
 
-  private static let keys = RecipeSchema.branch([
-    "data": .text,
-    "from": .text,
-    "direct_decoding": .branch(RecipeSchema.leaves(DirectDecoding.CodingKeys.self)),
-    "lora": .branch(RecipeSchema.leaves(LowRankAdaptation.CodingKeys.self)),
-    "model": .branch(
-      RecipeSchema.leaves(ModelConfiguration.CodingKeys.self, except: ["virtual_width", "multi_token_prediction"])
-        .merging(
-          [
-            "virtual_width": .branch(RecipeSchema.leaves(VirtualWidth.CodingKeys.self)),
-            "multi_token_prediction": .branch(
-              RecipeSchema.leaves(ModelConfiguration.MultiTokenPrediction.CodingKeys.self)),
-          ], uniquingKeysWith: { first, _ in first })),
-    "initial_values": .branch(RecipeSchema.leaves(InitialValues.CodingKeys.self)),
-    "training": .branch(RecipeSchema.leaves(Training.CodingKeys.self)),
-    "optimizer": .branch(RecipeSchema.leaves(Optimizer.CodingKeys.self)),
-    "schedule": .branch(RecipeSchema.leaves(ScheduleSettings.CodingKeys.self)),
-    "validation": .branch(RecipeSchema.leaves(Validation.CodingKeys.self)),
-    "checkpoint": .branch(RecipeSchema.leaves(Checkpoints.CodingKeys.self)),
-    "sample": .branch(
-      RecipeSchema.leaves(Sample.CodingKeys.self, except: ["prompt"]).merging(["prompt": .text]) { first, _ in first }),
-  ])
+  private static let keys = RecipeSchema.section(
+    CodingKeys.self,
+    [
+      "data": .text,
+      "from": .text,
+      "direct_decoding": .section(DirectDecoding.CodingKeys.self),
+      "lora": .section(LowRankAdaptation.CodingKeys.self),
+      "model": .section(
+        ModelConfiguration.CodingKeys.self,
+        [
+          "virtual_width": .section(VirtualWidth.CodingKeys.self),
+          "multi_token_prediction": .section(ModelConfiguration.MultiTokenPrediction.CodingKeys.self),
+        ]),
+      "initial_values": .section(InitialValues.CodingKeys.self),
+      "training": .section(Training.CodingKeys.self),
+      "optimizer": .section(Optimizer.CodingKeys.self),
+      "schedule": .section(Schedule.CodingKeys.self),
+      "validation": .section(Validation.CodingKeys.self),
+      "checkpoint": .section(Checkpoints.CodingKeys.self),
+      "sample": .section(Sample.CodingKeys.self, ["prompt": .text]),
+    ])
 
   private static func apply(_ change: String, to root: inout JSONObject) throws {
     let name = "--set \(printable(change))"
@@ -132,30 +129,25 @@ extension Recipe {
     let text = String(change[change.index(after: equals)...])
     // An empty value is an empty string; null and ~ remove the key.
     let value = try YAMLReader.value(text, name: name, hasLines: false, schema: schema) ?? .string("")
-    root = root.setting(value == .null ? nil : value, at: path[...])
+    root[path[...]] = value == .null ? nil : value
   }
 }
 
 extension JSONObject {
-  /// A copy with the value at a path of keys, with objects inserted along the path; nil removes the last key.
-  func setting(_ value: JSONValue?, at path: ArraySlice<String>) -> JSONObject {
-    guard let key = path.first else { return self }
-    var members = self
-    if path.count == 1 {
-      members[key] = value
-    } else if case .object(let inner)? = members[key] {
-      members[key] = .object(inner.setting(value, at: path.dropFirst()))
-    } else {
-      members[key] = .object(JSONObject().setting(value, at: path.dropFirst()))
+  /// The value at a path of keys. Setting it inserts objects along the path; nil removes the last key.
+  subscript(path: ArraySlice<String>) -> JSONValue? {
+    get {
+      path.dropFirst().reduce(path.first.flatMap { self[$0] }) { value, key in
+        if case .object(let members)? = value { members[key] } else { nil }
+      }
     }
-    return members
-  }
-
-  /// The value at a path of keys.
-  func value(at path: ArraySlice<String>) -> JSONValue? {
-    guard let key = path.first, let value = self[key] else { return nil }
-    guard path.count > 1 else { return value }
-    if case .object(let inner) = value { return inner.value(at: path.dropFirst()) }
-    return nil
+    set {
+      guard let key = path.first else { return }
+      guard path.count > 1 else { return self[key] = newValue }
+      var inner = JSONObject()
+      if case .object(let members)? = self[key] { inner = members }
+      inner[path.dropFirst()] = newValue
+      self[key] = .object(inner)
+    }
   }
 }

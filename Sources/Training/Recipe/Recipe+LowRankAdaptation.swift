@@ -29,9 +29,7 @@ extension Recipe {
 
     /// The keys in a recipe.
     public enum CodingKeys: String, CodingKey, CaseIterable {
-      case rank
-      case alpha
-      case targets
+      case rank, alpha, targets
     }
 
     /// The last name parts of all adapted modules.

@@ -6,13 +6,17 @@ extension Recipe {
   public func yaml() throws -> String {
     // Yams writes numbers with 15 digits, so a resumed run would use rounded ones. Foundation's JSON has all digits,
     // and JSON is YAML.
+    guard let root = try Yams.compose(yaml: String(decoding: json(), as: UTF8.self)) else { return "" }
+    return try Yams.serialize(node: Self.block(root), allowUnicode: true, sortKeys: true)
+  }
+
+  /// The recipe as JSON, with YAML's words for numbers that are not finite as strings.
+  func json() throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .withoutEscapingSlashes
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: Self.infinity, negativeInfinity: "-.inf", nan: ".nan")
-    let json = String(decoding: try encoder.encode(self), as: UTF8.self)
-    guard let root = try Yams.compose(yaml: json) else { return "" }
-    return try Yams.serialize(node: Self.block(root), allowUnicode: true, sortKeys: true)
+    return try encoder.encode(self)
   }
 
   /// Infinity in YAML, which means no clipping. JSON has no infinity, so it is encoded as this string.

@@ -23,7 +23,7 @@ public struct Recipe: Codable, Hashable, Sendable {
   /// The hyperparameters of AdamW.
   public var optimizer: Optimizer
   /// The learning rate schedule.
-  public var schedule: ScheduleSettings
+  public var schedule: Schedule
   /// Evaluation on held-out data.
   public var validation: Validation
   /// Checkpoints.
@@ -112,9 +112,7 @@ public struct Recipe: Codable, Hashable, Sendable {
     public enum CodingKeys: String, CodingKey, CaseIterable {
       case learningRate = "learning_rate"
       case connectionRate = "connection_rate"
-      case beta1
-      case beta2
-      case epsilon
+      case beta1, beta2, epsilon
       case weightDecay = "weight_decay"
       case clip
     }
@@ -129,8 +127,7 @@ public struct Recipe: Codable, Hashable, Sendable {
 
     /// The keys in a recipe.
     public enum CodingKeys: String, CodingKey, CaseIterable {
-      case interval
-      case tokens
+      case interval, tokens
     }
   }
 
@@ -143,8 +140,7 @@ public struct Recipe: Codable, Hashable, Sendable {
 
     /// The keys in a recipe.
     public enum CodingKeys: String, CodingKey, CaseIterable {
-      case interval
-      case keep
+      case interval, keep
     }
   }
 
@@ -159,25 +155,15 @@ public struct Recipe: Codable, Hashable, Sendable {
 
     /// The keys in a recipe.
     public enum CodingKeys: String, CodingKey, CaseIterable {
-      case interval
-      case prompt
-      case tokens
+      case interval, prompt, tokens
     }
   }
 
   /// The keys in a recipe.
   public enum CodingKeys: String, CodingKey, CaseIterable {
-    case data
-    case from
-    case model
+    case data, from, model
     case initialValues = "initial_values"
     case directDecoding = "direct_decoding"
-    case lora
-    case training
-    case optimizer
-    case schedule
-    case validation
-    case checkpoint
-    case sample
+    case lora, training, optimizer, schedule, validation, checkpoint, sample
   }
 }

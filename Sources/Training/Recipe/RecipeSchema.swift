@@ -9,10 +9,10 @@ indirect enum RecipeSchema {
   /// A key whose value is an object with these keys.
   case branch([String: RecipeSchema])
 
-  /// A leaf for each coding key, except for some names.
-  static func leaves<Key: CodingKey & CaseIterable>(_ keys: Key.Type, except: [String] = []) -> [String: RecipeSchema] {
-    let names = Key.allCases.map(\.stringValue).filter { !except.contains($0) }
-    return Dictionary(uniqueKeysWithValues: names.map { ($0, RecipeSchema.leaf) })
+  /// A branch with a leaf for each coding key, except for those with another schema.
+  static func section<Key: CodingKey & CaseIterable>(_ keys: Key.Type, _ others: [String: Self] = [:]) -> Self {
+    let leaves = Key.allCases.map { ($0.stringValue, Self.leaf) }
+    return .branch(Dictionary(uniqueKeysWithValues: leaves).merging(others) { $1 })
   }
 
   /// The schema of a key's value; nil for an unknown key.

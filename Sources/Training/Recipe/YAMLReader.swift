@@ -75,9 +75,7 @@ struct YAMLReader {
     if isText, value != .null { return .string(scalar.string) }
     let fits =
       switch (tag, value) {
-      case (nil, _), ("int" as String?, .number), ("float" as String?, .number), ("bool" as String?, .boolean),
-        ("null" as String?, .null):
-        true
+      case (nil, _), ("int"?, .number), ("float"?, .number), ("bool"?, .boolean), ("null"?, .null): true
       default: false
       }
     guard fits else { throw failure("\(quoted(scalar.string)) has the tag !!\(tag ?? "")", at: scalar.mark) }

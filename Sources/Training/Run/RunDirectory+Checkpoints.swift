@@ -13,6 +13,7 @@ extension RunDirectory {
   }
 
   private static let prefix = "step-"
+
   /// The path of the link to the best checkpoint.
   var bestPath: String { "\(path)/best" }
 
@@ -91,10 +92,7 @@ extension RunDirectory {
     }
   }
 
-  private static func name(of step: Int) -> String {
-    let digits = String(step)
-    return prefix + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
-  }
+  private static func name(of step: Int) -> String { prefix + String(format: "%08ld", step) }
 
   private static func link(to step: Int) -> String { "checkpoints/\(name(of: step))" }
 }

@@ -39,7 +39,7 @@ public final class RunDirectory {
     }
     try self.init(path, isNew: isNew)
     try lock.removedIfFailing {
-      let traces = [recipePath, metricsPath].filter(isThere)
+      let traces = [recipePath, metricsPath].filter(exists)
       guard traces.isEmpty else {
         throw RunDirectoryError.occupied(
           path: path, sentence: "holds a run already; continue it with --resume, or choose another folder")
@@ -61,10 +61,10 @@ public final class RunDirectory {
     guard isFolder(path) else {
       throw RunDirectoryError.noRun(path: path, sentence: "no such run folder")
     }
-    guard isThere("\(path)/recipe.yaml") else {
+    guard exists("\(path)/recipe.yaml") else {
       throw RunDirectoryError.noRun(path: path, sentence: "holds no run to resume: there is no recipe.yaml")
     }
-    guard !isThere("\(path)/\(TrainingCheckpoint.progressName)") else {
+    guard !exists("\(path)/\(TrainingCheckpoint.progressName)") else {
       throw RunDirectoryError.noRun(path: path, sentence: "is a checkpoint: expected the folder of its run")
     }
     try self.init(path, isNew: false)
@@ -75,7 +75,7 @@ public final class RunDirectory {
           sentence: "has metrics of a run, but no folder checkpoints to continue it from: expected that folder; remove "
             + "metrics.jsonl to begin at step 0")
       }
-      guard !isThere(bestPath) || (try? FileManager.default.destinationOfSymbolicLink(atPath: bestPath)) != nil else {
+      guard !exists(bestPath) || (try? FileManager.default.destinationOfSymbolicLink(atPath: bestPath)) != nil else {
         throw RunDirectoryError.damaged(
           path: bestPath, sentence: "is no link: expected one to a checkpoint, or nothing of that name")
       }
@@ -104,7 +104,7 @@ public final class RunDirectory {
     if isNew { rmdir(path) }
   }
 
-  /// The files with the names of a run's files, except for those that a run killed at its start leaves.
+  /// The files that are named like a run's, except for those that remain of a run that was killed at its start.
   private func namesOfRuns() throws -> [String] {
     let names: [String]
     do {
@@ -134,7 +134,7 @@ final class RunDirectoryLock {
   /// - Throws: `RunDirectoryError` that names the process with the lock, or why the lock file cannot be written.
   init(_ folder: String) throws {
     file = Self.path(in: folder)
-    isNew = !isThere(file)
+    isNew = !exists(file)
     descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
       throw RunDirectoryError.inaccessible(

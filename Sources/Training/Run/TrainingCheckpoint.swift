@@ -27,11 +27,7 @@ public struct TrainingCheckpoint {
     var sources: Sources?
 
     /// The progress of a run after `step` steps.
-    public init(step: Int, bestStep: Int? = nil, bestBitsPerByte: Double? = nil) {
-      self.step = step
-      self.bestStep = bestStep
-      self.bestBitsPerByte = bestBitsPerByte
-    }
+    public init(step: Int) { self.step = step }
   }
 
   /// The folder of the checkpoint.
@@ -73,7 +69,7 @@ public struct TrainingCheckpoint {
   /// - Throws: `NotFiniteError` if some are not finite; the errors of reading them.
   func requireIntact() throws {
     let adapters = url.appending(path: ModelSource.adapterFileName)
-    let isAdapted = isThere(adapters.path)
+    let isAdapted = exists(adapters.path)
     try NotFiniteError.check(isAdapted ? SafetensorsFile(adapters).tensors() : weights(), "weight")
     try NotFiniteError.check(moments(), "optimizer's")
   }
@@ -84,12 +80,13 @@ public struct TrainingCheckpoint {
   func requireRecipe(_ recipe: Recipe) throws {
     let file = url.appending(path: Self.recipeName)
     let saved: Recipe
-    if isThere(file.path) {
+    if exists(file.path) {
       saved = try Recipe(yaml: Recipe.text(of: file.path), name: file.path)
     } else {
-      // Checkpoints of earlier versions contain the model's configuration alone, and with adapters not even that.
+      // Checkpoints of earlier versions contain no recipe, but the model's configuration; those of adapters contain
+      // neither.
       let file = url.appending(path: "config.json")
-      guard isThere(file.path) else { return }
+      guard exists(file.path) else { return }
       var recipe = recipe
       recipe.model = try ValueDecoder(file.path).decode(ModelConfiguration.self, from: JSONValue(contentsOf: file))
       saved = recipe
@@ -120,8 +117,7 @@ public struct TrainingCheckpoint {
   ///
   /// - Parameter files: further files of the model folder by name, such as `tokenizer.json`.
   static func write(_ trainer: Trainer, progress: Progress, files: [String: Data], into folder: URL) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    let encoder = JSONEncoder.indented
     try trainer.writeWeights(into: folder)
     let moments = trainer.optimizer.moments.map { (name: $0.key, tensor: $0.value) }
     try Safetensors.write(moments, to: folder.appending(path: momentsName))

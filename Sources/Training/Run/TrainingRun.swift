@@ -167,7 +167,7 @@ public final class TrainingRun {
       }
       console.show(evaluation, at: step.number)
     }
-    try metrics.write(step: step.number, values.map { ($0.0, .number($0.1)) })
+    try metrics.write(step: step.number, values.map { ($0.0, $0.1) })
     try board.write(step: step.number, scalars: values.map { ($0.0, $0.1) })
   }
 

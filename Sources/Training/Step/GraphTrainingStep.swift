@@ -8,10 +8,10 @@ import WidebandTorch
 /// The inputs of a step, which are the batch, the step's number and the learning rate, are written to the device
 /// before. The device itself checks that losses and gradients are finite; otherwise the update changes nothing. The
 /// first step of each shape runs without a graph, as it allocates memory and compiles kernels. If capturing fails, all
-/// steps do.
+/// steps run without a graph.
 public final class GraphTrainingStep {
   private let step: TrainingStep
-  private let capture: CUDAGraph.Recorder
+  private let capture: CUDAGraph.Capturer
   /// The tensors from which the graph reads tokens and targets.
   private var inputs: (tokens: Tensor, targets: Tensor)?
   private var replay: (() throws -> Void)?
@@ -25,7 +25,7 @@ public final class GraphTrainingStep {
   /// - Parameters:
   ///   - step: the step that is captured.
   ///   - capture: captures work in a graph, see `CUDAGraph`.
-  public init(_ step: TrainingStep, capture: @escaping CUDAGraph.Recorder) {
+  public init(_ step: TrainingStep, capture: @escaping CUDAGraph.Capturer) {
     (self.step, self.capture) = (step, capture)
   }
 

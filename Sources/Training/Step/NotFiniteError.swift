@@ -4,7 +4,7 @@ import WidebandTorch
 
 /// An infinite or NaN loss, gradient, weight or measurement.
 ///
-/// A struct and not an enum: a caller can act on the kind alone, whichever value is not finite.
+/// A struct and not an enum: which value is not finite makes no difference to what a caller can do.
 public struct NotFiniteError: Error, CustomStringConvertible, Sendable {
   /// The sentence that names the value.
   public let description: String

@@ -20,11 +20,10 @@ public final class Trainer {
   public private(set) var stepsTaken: Int
 
   private let train: TokenDataset
-  private let validation: TokenDataset
-  private let device: Device
-  private let schedule: Schedule
-  private let byteLengths: Tensor
-  private let tuning: DirectTuning?
+  let validation: TokenDataset
+  let device: Device
+  let byteLengths: Tensor
+  let tuning: DirectTuning?
   private let adaptation: LowRankTuning?
   /// The fingerprints of the data and the teacher, which checkpoints store.
   let sources: TrainingCheckpoint.Sources
@@ -32,7 +31,7 @@ public final class Trainer {
   /// Steps in a CUDA graph, if the device and the recipe support them.
   private var graphStep: GraphTrainingStep?
   /// The number of tokens routed to each expert in the last batch, by layer.
-  private var routedTokens: [Tensor] = []
+  private(set) var routedTokens: [Tensor] = []
 
   /// A trainer at its first step, or at the step of a checkpoint.
   ///
@@ -54,7 +53,6 @@ public final class Trainer {
     self.train = train
     self.validation = validation
     self.device = device
-    schedule = Schedule(recipe.schedule, steps: recipe.training.steps)
     byteLengths = validation.byteLengths.to(device)
     _ = try train.windowCount(length: recipe.training.sequenceLength)
     if !validation.isEmpty { _ = try validation.evaluationRowCount(length: recipe.training.sequenceLength) }
@@ -82,11 +80,11 @@ public final class Trainer {
       throw TrainingError.damagedCheckpoint(
         "\(checkpoint?.url.path ?? ""): \(error): remove this folder to continue from the checkpoint before it")
     }
-    if let capture = CUDAGraph.recorder(for: device) { useGraph(capture) }
+    if let capture = CUDAGraph.capturer(for: device) { useGraph(capture) }
   }
 
   /// Takes steps in a CUDA graph from now on, if they have one batch, no tuning and no data-dependent shapes.
-  func useGraph(_ capture: @escaping CUDAGraph.Recorder) {
+  func useGraph(_ capture: @escaping CUDAGraph.Capturer) {
     guard recipe.training.accumulation == 1, tuning == nil, recipe.model.experts == nil else { return }
     graphStep = GraphTrainingStep(trainingStep, capture: capture)
   }
@@ -124,7 +122,8 @@ public final class Trainer {
   ///
   /// - Throws: `NotFiniteError` if a loss or the gradient is not finite; no weight is changed then.
   public func step() throws -> Step {
-    let learningRate = recipe.optimizer.learningRate * schedule.factor(at: stepsTaken)
+    let factor = recipe.schedule.factor(at: stepsTaken, of: recipe.training.steps)
+    let learningRate = recipe.optimizer.learningRate * factor
     let first = try batch(0)
     let result = try takeGraphStep(first, learningRate) ?? takeStep(first, learningRate)
     try requireFinite(result)
@@ -217,47 +216,5 @@ public final class Trainer {
     let trained = model.weights.adapters?.weights.tensors ?? model.weights.tensors
     try NotFiniteError.check(trained, "weight")
     try NotFiniteError.check(optimizer.moments, "optimizer's")
-  }
-
-  /// The fraction of the last batch's routed tokens that each expert was assigned, by layer of experts; empty without
-  /// experts.
-  ///
-  /// - Throws: the first error of an operator.
-  public func expertLoads() throws -> [[Double]] {
-    try withTorch {
-      try routedTokens.map { layer in
-        let counts = try layer.elements(Double.self)
-        return counts.map { $0 / max(1, counts.reduce(0, +)) }
-      }
-    }
-  }
-
-  /// Whether there are held-out data.
-  public var hasHeldOutText: Bool { !validation.isEmpty }
-
-  /// Evaluates the model on held-out data: the same rows every time, and when tuning for direct decoding with the same
-  /// gates.
-  ///
-  /// - Throws: `DataError` without held-out data; `NotFiniteError` if a loss is not finite.
-  public func evaluate() throws -> Evaluation {
-    let settings = recipe.training
-    let rows = max(1, min(settings.rowsPerBatch, recipe.validation.tokens / settings.sequenceLength))
-    let batches = try validation.validationBatches(
-      rows: rows, length: settings.sequenceLength, limit: recipe.validation.tokens)
-    return try Evaluation(model, on: batches.lazy.map { $0.to(self.device) }, byteLengths: byteLengths) {
-      [tuning] number, batch in
-      try tuning?.gate(over: batch, step: number, firstRow: 0, of: batch.tokens.size(0))
-    }
-  }
-
-  /// Statistics of the connections on the first row of held-out data; nil for a model without virtual width.
-  ///
-  /// - Throws: the first error of an operator.
-  public func connectionStatistics() throws -> ConnectionStatistics? {
-    let length = min(recipe.training.sequenceLength, 128)
-    for batch in try validation.validationBatches(rows: 1, length: length, limit: 1) {
-      return try ConnectionStatistics(model, tokens: batch.tokens.to(device))
-    }
-    return nil
   }
 }

@@ -2,8 +2,8 @@ import WidebandTorch
 
 /// The state `[B, T, n, C]` between two sublayers.
 ///
-/// A connection may leave its write pending. The next connection then does it in the same pass over memory as its own
-/// read. Reading `tensor` forces a pending write.
+/// A connection may leave its write pending. The next connection then does it together with its own read, in one pass
+/// over memory. Reading `tensor` forces a pending write.
 public struct State {
   private enum Content {
     case computed(Tensor)

@@ -1,6 +1,6 @@
-// The GPU's kernels on the processor: their own source text, with every thread of a block as a fiber of its own and the
-// instructions in Device.cuh done by ordinary code. Slow, and made for small sizes: it shows that a kernel computes the
-// right thing, where no GPU is at hand.
+// The GPU's kernels compiled for the processor from their own source. Every thread of a block is a fiber, and ordinary code
+// replaces the instructions in Device.cuh. This is slow and made for small sizes: it tests without a GPU that a kernel's
+// results are right.
 #ifndef WIDEBAND_CUDA_EMULATION_H
 #define WIDEBAND_CUDA_EMULATION_H
 
@@ -28,14 +28,14 @@ typedef struct cuda_emulation {
 int cuda_emulation_count(void);
 cuda_emulation cuda_emulation_describe(int program);
 
-/// The arguments of `ck_connection_write_read`, and the blocks of threads to run; a null `writer` is a read alone, a
-/// null `reader` a write alone. States hold the program's elements. False if a kernel wrote beyond its shared memory.
+/// The fields of `ck_connection_forward_args`, and the number of thread blocks. A null `writer` is a read alone, a null
+/// `reader` a write alone. States hold the program's elements. False if a kernel wrote beyond its shared memory.
 bool cuda_emulation_forward(
     int program, const ck_connection *writer, const ck_connection *reader, int64_t tokens, const void *state,
     const void *output, void *next_state, void *saved_write, void *input, int blocks);
 
-/// The arguments of `ck_connection_backward_write_backward`; a null `connection` is the backward pass of a write alone,
-/// a null `previous_saved_write` that of a connection alone.
+/// The fields of `ck_connection_backward_args`. A null `connection` is the backward pass of a write alone, a null
+/// `previous_saved_write` that of a connection alone.
 bool cuda_emulation_backward(
     int program, const ck_connection *connection, int64_t tokens, const void *state, const void *output,
     const void *input_gradient, const void *next_state_gradient, const void *previous_saved_write, void *state_gradient,
@@ -62,9 +62,9 @@ typedef struct cuda_emulation_product_kind {
 int cuda_emulation_product_count(void);
 cuda_emulation_product_kind cuda_emulation_product_describe(int program);
 
-/// y of one matrix, with the residual unless that is null; silu(first x) * (second x) of two; of three the products side by
-/// side in float32. x is normalized first if there is a gain. With `shared_bytes` of shared memory, on so many blocks.
-/// False if a kernel wrote beyond that, or did not set the next kernel's counter to zero.
+/// Of one matrix the product y, plus the residual unless that is null; of two silu(first x) * (second x); of three the
+/// concatenated products in float32. x is normalized first if there is a gain. Runs on `blocks` blocks with `shared_bytes` of
+/// shared memory. False if a kernel wrote beyond that, or did not set the next kernel's counter to zero.
 bool cuda_emulation_product(
     int program, const ck_matrix *matrices, int count, int64_t rows, const void *x, const float *gain, float epsilon,
     const void *residual, void *y, int shared_bytes, int blocks);
@@ -80,12 +80,12 @@ typedef struct cuda_emulation_attention_kind {
 int cuda_emulation_attention_count(void);
 cuda_emulation_attention_kind cuda_emulation_attention_describe(int program);
 
-/// The output of attention for `projected` [R, H + 2 K, hd]: `attended` [R, H, hd] in the program's elements. New keys and values
-/// are kept in `sequences`; of the layer its sizes, norms of heads and epsilon are used. False if the kernel wrote beyond its
+/// The output of attention for `projected` [R, H + 2 K, hd]: `attentionOutput` [R, H, hd] in the program's elements. New keys and values
+/// are stored in `sequences`. Sizes, norms of heads and epsilon of the layer are used. False if the kernel wrote beyond its
 /// shared memory.
 bool cuda_emulation_attention(
     int program, const ck_attention_layer *layer, const ck_kv_view *sequences, int count, const int64_t *starts,
-    const float *projected, const float *cosine, const float *sine, int splits, void *attended);
+    const float *projected, const float *cosine, const float *sine, int splits, void *attentionOutput);
 
 #ifdef __cplusplus
 }

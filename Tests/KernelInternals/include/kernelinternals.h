@@ -11,9 +11,9 @@ extern "C" {
 /// Whether `CoreSharing` decides that cores are shared after these samples.
 bool ki_are_cores_shared_after(const double *shares, int count);
 
-/// Runs `jobs` jobs of 37 parts, 37 pieces of shares and 37 rows of a range on the workers, up to `threads` of them. Every
-/// `slow` th part takes `microseconds` on threads other than the caller's, and as many pass between jobs. Returns how many
-/// parts, pieces and rows were not done exactly once by the time that their job was over.
+/// Runs `jobs` jobs of 37 pieces in shares, and as many of 37 rows of a range, on up to `threads` workers. Every `slow` th
+/// piece takes `microseconds` on threads other than the caller's, and as many pass now and then between jobs. Returns how
+/// many pieces and rows were not done exactly once by the time that their job was over.
 int64_t ki_wrongly_done(int threads, int jobs, int slow, int microseconds);
 
 /// The same where two threads of the process want the workers at the same time, each for `jobs` jobs.

@@ -8,8 +8,9 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// The part of TensorBoard's event format that a training run writes: scalars and text. Field numbers are those of
-/// TensorFlow's event.proto, summary.proto, tensor.proto and tensor_shape.proto.
+/// The part of TensorBoard's event format that a training run writes: scalars and text. Field numbers and wire types are
+/// those of TensorFlow's event.proto, summary.proto, tensor.proto and tensor_shape.proto; a field of an enum is an int32
+/// here, and the fields of a oneof are single fields, of which a writer sets one.
 /// After a change: protoc --swift_out=. TensorBoardEvent.proto
 
 #if canImport(FoundationEssentials)
@@ -39,89 +40,44 @@ nonisolated struct TensorBoardEvent: Sendable {
 
   var step: Int64 = 0
 
-  var what: TensorBoardEvent.OneOf_What? = nil
-
   /// "brain.Event:2", in the first event of a file.
-  var fileVersion: String {
-    get {
-      if case .fileVersion(let v)? = what {return v}
-      return String()
-    }
-    set {what = .fileVersion(newValue)}
-  }
+  var fileVersion: String = String()
 
   var summary: TensorBoardSummary {
-    get {
-      if case .summary(let v)? = what {return v}
-      return TensorBoardSummary()
-    }
-    set {what = .summary(newValue)}
+    get {_summary ?? TensorBoardSummary()}
+    set {_summary = newValue}
   }
+  /// Returns true if `summary` has been explicitly set.
+  var hasSummary: Bool {self._summary != nil}
+  /// Clears the value of `summary`. Subsequent reads from it will return its default value.
+  mutating func clearSummary() {self._summary = nil}
 
   var sessionLog: TensorBoardSessionLog {
-    get {
-      if case .sessionLog(let v)? = what {return v}
-      return TensorBoardSessionLog()
-    }
-    set {what = .sessionLog(newValue)}
+    get {_sessionLog ?? TensorBoardSessionLog()}
+    set {_sessionLog = newValue}
   }
+  /// Returns true if `sessionLog` has been explicitly set.
+  var hasSessionLog: Bool {self._sessionLog != nil}
+  /// Clears the value of `sessionLog`. Subsequent reads from it will return its default value.
+  mutating func clearSessionLog() {self._sessionLog = nil}
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  nonisolated enum OneOf_What: Equatable, Sendable {
-    /// "brain.Event:2", in the first event of a file.
-    case fileVersion(String)
-    case summary(TensorBoardSummary)
-    case sessionLog(TensorBoardSessionLog)
-
-  }
-
   init() {}
+
+  fileprivate var _summary: TensorBoardSummary? = nil
+  fileprivate var _sessionLog: TensorBoardSessionLog? = nil
 }
 
-/// With status START, a reader forgets what earlier files say about this step and later ones.
 nonisolated struct TensorBoardSessionLog: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var status: TensorBoardSessionLog.Status = .unspecified
+  /// 1 is START: a reader forgets what earlier files say about this step and later ones.
+  var status: Int32 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  nonisolated enum Status: SwiftProtobuf.Enum, Swift.CaseIterable {
-    typealias RawValue = Int
-    case unspecified // = 0
-    case start // = 1
-    case UNRECOGNIZED(Int)
-
-    init() {
-      self = .unspecified
-    }
-
-    init?(rawValue: Int) {
-      switch rawValue {
-      case 0: self = .unspecified
-      case 1: self = .start
-      default: self = .UNRECOGNIZED(rawValue)
-      }
-    }
-
-    var rawValue: Int {
-      switch self {
-      case .unspecified: return 0
-      case .start: return 1
-      case .UNRECOGNIZED(let i): return i
-      }
-    }
-
-    // The compiler won't synthesize support with the UNRECOGNIZED case.
-    static let allCases: [TensorBoardSessionLog.Status] = [
-      .unspecified,
-      .start,
-    ]
-
-  }
 
   init() {}
 }
@@ -142,23 +98,23 @@ nonisolated struct TensorBoardSummary: Sendable {
 
     var tag: String = String()
 
-    var value: TensorBoardSummary.Value.OneOf_Value? = nil
-
     var simpleValue: Float {
-      get {
-        if case .simpleValue(let v)? = value {return v}
-        return 0
-      }
-      set {value = .simpleValue(newValue)}
+      get {_simpleValue ?? 0}
+      set {_simpleValue = newValue}
     }
+    /// Returns true if `simpleValue` has been explicitly set.
+    var hasSimpleValue: Bool {self._simpleValue != nil}
+    /// Clears the value of `simpleValue`. Subsequent reads from it will return its default value.
+    mutating func clearSimpleValue() {self._simpleValue = nil}
 
     var tensor: TensorBoardTensor {
-      get {
-        if case .tensor(let v)? = value {return v}
-        return TensorBoardTensor()
-      }
-      set {value = .tensor(newValue)}
+      get {_tensor ?? TensorBoardTensor()}
+      set {_tensor = newValue}
     }
+    /// Returns true if `tensor` has been explicitly set.
+    var hasTensor: Bool {self._tensor != nil}
+    /// Clears the value of `tensor`. Subsequent reads from it will return its default value.
+    mutating func clearTensor() {self._tensor = nil}
 
     var metadata: TensorBoardSummaryMetadata {
       get {_metadata ?? TensorBoardSummaryMetadata()}
@@ -171,14 +127,10 @@ nonisolated struct TensorBoardSummary: Sendable {
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
-    nonisolated enum OneOf_Value: Equatable, Sendable {
-      case simpleValue(Float)
-      case tensor(TensorBoardTensor)
-
-    }
-
     init() {}
 
+    fileprivate var _simpleValue: Float? = nil
+    fileprivate var _tensor: TensorBoardTensor? = nil
     fileprivate var _metadata: TensorBoardSummaryMetadata? = nil
   }
 
@@ -199,47 +151,10 @@ nonisolated struct TensorBoardSummaryMetadata: Sendable {
   /// Clears the value of `pluginData`. Subsequent reads from it will return its default value.
   mutating func clearPluginData() {self._pluginData = nil}
 
-  var dataClass: TensorBoardSummaryMetadata.DataClass = .unknown
+  /// 2 is DATA_CLASS_TENSOR.
+  var dataClass: Int32 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  nonisolated enum DataClass: SwiftProtobuf.Enum, Swift.CaseIterable {
-    typealias RawValue = Int
-    case unknown // = 0
-    case scalar // = 1
-    case tensor // = 2
-    case UNRECOGNIZED(Int)
-
-    init() {
-      self = .unknown
-    }
-
-    init?(rawValue: Int) {
-      switch rawValue {
-      case 0: self = .unknown
-      case 1: self = .scalar
-      case 2: self = .tensor
-      default: self = .UNRECOGNIZED(rawValue)
-      }
-    }
-
-    var rawValue: Int {
-      switch self {
-      case .unknown: return 0
-      case .scalar: return 1
-      case .tensor: return 2
-      case .UNRECOGNIZED(let i): return i
-      }
-    }
-
-    // The compiler won't synthesize support with the UNRECOGNIZED case.
-    static let allCases: [TensorBoardSummaryMetadata.DataClass] = [
-      .unknown,
-      .scalar,
-      .tensor,
-    ]
-
-  }
 
   nonisolated struct PluginData: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -263,7 +178,8 @@ nonisolated struct TensorBoardTensor: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var dtype: TensorBoardTensor.DataType = .invalid
+  /// 7 is DT_STRING.
+  var dtype: Int32 = 0
 
   var tensorShape: TensorBoardTensorShape {
     get {_tensorShape ?? TensorBoardTensorShape()}
@@ -277,40 +193,6 @@ nonisolated struct TensorBoardTensor: Sendable {
   var stringVal: [Data] = []
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  nonisolated enum DataType: SwiftProtobuf.Enum, Swift.CaseIterable {
-    typealias RawValue = Int
-    case invalid // = 0
-    case string // = 7
-    case UNRECOGNIZED(Int)
-
-    init() {
-      self = .invalid
-    }
-
-    init?(rawValue: Int) {
-      switch rawValue {
-      case 0: self = .invalid
-      case 7: self = .string
-      default: self = .UNRECOGNIZED(rawValue)
-      }
-    }
-
-    var rawValue: Int {
-      switch self {
-      case .invalid: return 0
-      case .string: return 7
-      case .UNRECOGNIZED(let i): return i
-      }
-    }
-
-    // The compiler won't synthesize support with the UNRECOGNIZED case.
-    static let allCases: [TensorBoardTensor.DataType] = [
-      .invalid,
-      .string,
-    ]
-
-  }
 
   init() {}
 
@@ -357,40 +239,9 @@ nonisolated extension TensorBoardEvent: SwiftProtobuf.Message, SwiftProtobuf._Me
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularDoubleField(value: &self.wallTime) }()
       case 2: try { try decoder.decodeSingularInt64Field(value: &self.step) }()
-      case 3: try {
-        var v: String?
-        try decoder.decodeSingularStringField(value: &v)
-        if let v = v {
-          if self.what != nil {try decoder.handleConflictingOneOf()}
-          self.what = .fileVersion(v)
-        }
-      }()
-      case 5: try {
-        var v: TensorBoardSummary?
-        var hadOneofValue = false
-        if let current = self.what {
-          hadOneofValue = true
-          if case .summary(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.what = .summary(v)
-        }
-      }()
-      case 7: try {
-        var v: TensorBoardSessionLog?
-        var hadOneofValue = false
-        if let current = self.what {
-          hadOneofValue = true
-          if case .sessionLog(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.what = .sessionLog(v)
-        }
-      }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.fileVersion) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._summary) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._sessionLog) }()
       default: break
       }
     }
@@ -407,28 +258,24 @@ nonisolated extension TensorBoardEvent: SwiftProtobuf.Message, SwiftProtobuf._Me
     if self.step != 0 {
       try visitor.visitSingularInt64Field(value: self.step, fieldNumber: 2)
     }
-    switch self.what {
-    case .fileVersion?: try {
-      guard case .fileVersion(let v)? = self.what else { preconditionFailure() }
-      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
-    }()
-    case .summary?: try {
-      guard case .summary(let v)? = self.what else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    }()
-    case .sessionLog?: try {
-      guard case .sessionLog(let v)? = self.what else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-    }()
-    case nil: break
+    if !self.fileVersion.isEmpty {
+      try visitor.visitSingularStringField(value: self.fileVersion, fieldNumber: 3)
     }
+    try { if let v = self._summary {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
+    try { if let v = self._sessionLog {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: TensorBoardEvent, rhs: TensorBoardEvent) -> Bool {
     if lhs.wallTime != rhs.wallTime {return false}
     if lhs.step != rhs.step {return false}
-    if lhs.what != rhs.what {return false}
+    if lhs.fileVersion != rhs.fileVersion {return false}
+    if lhs._summary != rhs._summary {return false}
+    if lhs._sessionLog != rhs._sessionLog {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -444,15 +291,15 @@ nonisolated extension TensorBoardSessionLog: SwiftProtobuf.Message, SwiftProtobu
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularEnumField(value: &self.status) }()
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.status) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if self.status != .unspecified {
-      try visitor.visitSingularEnumField(value: self.status, fieldNumber: 1)
+    if self.status != 0 {
+      try visitor.visitSingularInt32Field(value: self.status, fieldNumber: 1)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -462,10 +309,6 @@ nonisolated extension TensorBoardSessionLog: SwiftProtobuf.Message, SwiftProtobu
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
-}
-
-nonisolated extension TensorBoardSessionLog.Status: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0UNSPECIFIED\0\u{1}START\0")
 }
 
 nonisolated extension TensorBoardSummary: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -509,27 +352,8 @@ nonisolated extension TensorBoardSummary.Value: SwiftProtobuf.Message, SwiftProt
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.tag) }()
-      case 2: try {
-        var v: Float?
-        try decoder.decodeSingularFloatField(value: &v)
-        if let v = v {
-          if self.value != nil {try decoder.handleConflictingOneOf()}
-          self.value = .simpleValue(v)
-        }
-      }()
-      case 8: try {
-        var v: TensorBoardTensor?
-        var hadOneofValue = false
-        if let current = self.value {
-          hadOneofValue = true
-          if case .tensor(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.value = .tensor(v)
-        }
-      }()
+      case 2: try { try decoder.decodeSingularFloatField(value: &self._simpleValue) }()
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._tensor) }()
       case 9: try { try decoder.decodeSingularMessageField(value: &self._metadata) }()
       default: break
       }
@@ -544,17 +368,12 @@ nonisolated extension TensorBoardSummary.Value: SwiftProtobuf.Message, SwiftProt
     if !self.tag.isEmpty {
       try visitor.visitSingularStringField(value: self.tag, fieldNumber: 1)
     }
-    switch self.value {
-    case .simpleValue?: try {
-      guard case .simpleValue(let v)? = self.value else { preconditionFailure() }
+    try { if let v = self._simpleValue {
       try visitor.visitSingularFloatField(value: v, fieldNumber: 2)
-    }()
-    case .tensor?: try {
-      guard case .tensor(let v)? = self.value else { preconditionFailure() }
+    } }()
+    try { if let v = self._tensor {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
-    }()
-    case nil: break
-    }
+    } }()
     try { if let v = self._metadata {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
     } }()
@@ -563,7 +382,8 @@ nonisolated extension TensorBoardSummary.Value: SwiftProtobuf.Message, SwiftProt
 
   static func ==(lhs: TensorBoardSummary.Value, rhs: TensorBoardSummary.Value) -> Bool {
     if lhs.tag != rhs.tag {return false}
-    if lhs.value != rhs.value {return false}
+    if lhs._simpleValue != rhs._simpleValue {return false}
+    if lhs._tensor != rhs._tensor {return false}
     if lhs._metadata != rhs._metadata {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -581,7 +401,7 @@ nonisolated extension TensorBoardSummaryMetadata: SwiftProtobuf.Message, SwiftPr
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._pluginData) }()
-      case 4: try { try decoder.decodeSingularEnumField(value: &self.dataClass) }()
+      case 4: try { try decoder.decodeSingularInt32Field(value: &self.dataClass) }()
       default: break
       }
     }
@@ -595,8 +415,8 @@ nonisolated extension TensorBoardSummaryMetadata: SwiftProtobuf.Message, SwiftPr
     try { if let v = self._pluginData {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
-    if self.dataClass != .unknown {
-      try visitor.visitSingularEnumField(value: self.dataClass, fieldNumber: 4)
+    if self.dataClass != 0 {
+      try visitor.visitSingularInt32Field(value: self.dataClass, fieldNumber: 4)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -607,10 +427,6 @@ nonisolated extension TensorBoardSummaryMetadata: SwiftProtobuf.Message, SwiftPr
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
-}
-
-nonisolated extension TensorBoardSummaryMetadata.DataClass: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0UNKNOWN\0\u{1}SCALAR\0\u{1}TENSOR\0")
 }
 
 nonisolated extension TensorBoardSummaryMetadata.PluginData: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -653,7 +469,7 @@ nonisolated extension TensorBoardTensor: SwiftProtobuf.Message, SwiftProtobuf._M
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularEnumField(value: &self.dtype) }()
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.dtype) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._tensorShape) }()
       case 8: try { try decoder.decodeRepeatedBytesField(value: &self.stringVal) }()
       default: break
@@ -666,8 +482,8 @@ nonisolated extension TensorBoardTensor: SwiftProtobuf.Message, SwiftProtobuf._M
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    if self.dtype != .invalid {
-      try visitor.visitSingularEnumField(value: self.dtype, fieldNumber: 1)
+    if self.dtype != 0 {
+      try visitor.visitSingularInt32Field(value: self.dtype, fieldNumber: 1)
     }
     try { if let v = self._tensorShape {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
@@ -685,10 +501,6 @@ nonisolated extension TensorBoardTensor: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
-}
-
-nonisolated extension TensorBoardTensor.DataType: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0INVALID\0\u{2}\u{7}STRING\0")
 }
 
 nonisolated extension TensorBoardTensorShape: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

@@ -30,6 +30,22 @@ extension JSONValue {
   }
 }
 
+extension JSONEncoder {
+  /// An encoder of documents for people: indented, with sorted keys.
+  package static var indented: JSONEncoder {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return encoder
+  }
+}
+
+/// A text as a JSON string, in quotes.
+package func jsonString(_ text: String) throws -> String {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = .withoutEscapingSlashes
+  return String(decoding: try encoder.encode(text), as: UTF8.self)
+}
+
 /// The operating system's reason for a failure that Foundation wraps.
 public func reason(_ error: any Error) -> String {
   let error = error as NSError
