@@ -5,8 +5,9 @@ import Wideband
 import WidebandCheckedInput
 
 /// `wideband chat`: a conversation in the terminal.
-struct Chat: ParsableCommand {
+struct ChatCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "chat",
     abstract: "Talk with a model in the terminal.",
     discussion: """
       Each line is a question; the answer is written as it is generated. Ctrl-C ends the answer, or at the question \

@@ -4,7 +4,7 @@ import Wideband
 import WidebandCheckedInput
 
 /// `wideband convert`: rewrites a model folder.
-struct Convert: ParsableCommand {
+struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
     abstract: "Rewrite a model folder: in another type, in other shards, with its adapters fused.",

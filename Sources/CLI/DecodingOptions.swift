@@ -50,3 +50,16 @@ extension GenerationOptions {
     sampling.temperature = 0.8
   }
 }
+
+/// The types in which a model can be loaded or written.
+enum WeightType: String, ExpressibleByArgument, CaseIterable {
+  case float32, bfloat16, float16
+
+  var dtype: DType {
+    switch self {
+    case .float32: .float32
+    case .bfloat16: .bfloat16
+    case .float16: .float16
+    }
+  }
+}

@@ -4,8 +4,9 @@ import Wideband
 import WidebandCheckedInput
 
 /// `wideband evaluate`: measures a model on held-out text.
-struct Evaluate: ParsableCommand {
+struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "evaluate",
     abstract: "Measure a model's losses and bits per byte on held-out text.",
     discussion: """
       With --cycle the model is decoded directly: prints the bits per byte of each cycle length and of each phase, on \

@@ -2,7 +2,7 @@ import Foundation
 import Wideband
 
 /// `wideband generate --batch`: continues all documents of a file together.
-extension Generate {
+extension GenerateCommand {
   private struct Line: Encodable {
     let index: Int
     let prompt, text: String

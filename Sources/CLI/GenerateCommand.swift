@@ -4,8 +4,9 @@ import Wideband
 import WidebandCheckedInput
 
 /// `wideband generate`: continues a prompt with a model's own text.
-struct Generate: ParsableCommand {
+struct GenerateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "generate",
     abstract: "Continue a prompt with text that a model writes.",
     discussion: """
       The text is written to standard output while it is generated, without the prompt; a line with counts and times \

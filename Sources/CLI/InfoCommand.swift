@@ -4,8 +4,9 @@ import Wideband
 import WidebandCheckedInput
 
 /// `wideband info`: shows the shape and cost of a model, or the machine's capabilities.
-struct Info: ParsableCommand {
+struct InfoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "info",
     abstract:
       "Show a model's shape, parameters, and operations and bytes per token; or the machine's capabilities.",
     discussion: """

@@ -4,7 +4,7 @@ import Wideband
 import WidebandCheckedInput
 
 /// `wideband init`: creates a model folder with random weights.
-struct Init: ParsableCommand {
+struct InitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "init",
     abstract: "Create a model folder of any shape with random weights.",

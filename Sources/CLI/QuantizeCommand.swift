@@ -4,8 +4,9 @@ import Wideband
 import WidebandCheckedInput
 
 /// `wideband quantize`: writes a model folder with quantized matrices.
-struct Quantize: ParsableCommand {
+struct QuantizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "quantize",
     abstract: "Rewrite a model folder with its matrices in int8 or int4.",
     discussion: """
       The embedding, the head and all linear maps are quantized, with one bfloat16 scale per group of 32 weights: 1.06 \

@@ -9,7 +9,7 @@ struct SourceFolder {
   /// Its weights with fused adapters. Building a model has checked them: none is missing, superfluous or of another
   /// shape.
   let weights: WeightStore
-  private let stored: ModelSource
+  private let source: ModelSource
 
   /// Files that are copied unchanged.
   private static let otherNames = [
@@ -22,10 +22,10 @@ struct SourceFolder {
   /// - Parameter dtype: the type of weights with fused adapters; nil for their own.
   /// - Throws: one sentence that names the folder, if it contains no model.
   init(_ path: String, fusingAs dtype: DType? = nil) throws {
-    stored = try ModelSource(ModelFolder(fileURL(path)))
-    var configuration = try ModelConfiguration(stored)
-    let tensors = try stored.tensors(configuration)
-    var weights = WeightStore(stored: tensors, mutable: false, adapters: try stored.adapters(for: tensors))
+    source = try ModelSource(ModelFolder(fileURL(path)))
+    var configuration = try ModelConfiguration(source)
+    let tensors = try source.tensors(configuration)
+    var weights = WeightStore(stored: tensors, mutable: false, adapters: try source.adapters(for: tensors))
     try weights.fill(configuration, of: path)
     if weights.adapters != nil {
       configuration.quantization = nil
@@ -43,7 +43,7 @@ struct SourceFolder {
   func otherFiles() throws -> [String: Data] {
     var files: [String: Data] = [:]
     for name in Self.otherNames {
-      let file = stored.file(name)
+      let file = source.file(name)
       guard exists(file.path) else { continue }
       files[name] = try boundedContents(of: file, limit: Self.maximumOtherBytes)
     }

@@ -4,8 +4,9 @@ import Wideband
 import WidebandCheckedInput
 
 /// `wideband train`: trains a model, or resumes a run.
-struct Train: ParsableCommand {
+struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "train",
     abstract: "Train a model from a recipe.",
     discussion: """
       The run folder contains the resolved recipe, metrics.jsonl, TensorBoard events, a log and checkpoints, which are \

@@ -4,8 +4,9 @@ import Wideband
 import WidebandCheckedInput
 
 /// `wideband verify`: compares models with a reference's outputs on the same weights.
-struct Verify: ParsableCommand {
+struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "verify",
     abstract: "Check a model's outputs and gradients against expected ones.",
     discussion: """
       Each folder contains config.json, model.safetensors, and expected.safetensors with tokens and logits, and \

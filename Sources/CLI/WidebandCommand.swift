@@ -15,10 +15,9 @@ struct WidebandCommand: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      TokenizerCommand.self, DataCommand.self, Train.self, Evaluate.self, Generate.self, Chat.self, Info.self,
-      Verify.self,
-      Init.self, Convert.self, Quantize.self,
-      ReportCommand.self, BenchCommand.self,
+      TokenizerCommand.self, DataCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self,
+      ChatCommand.self, InfoCommand.self, VerifyCommand.self, InitCommand.self, ConvertCommand.self,
+      QuantizeCommand.self, ReportCommand.self, BenchCommand.self,
     ])
 }
 

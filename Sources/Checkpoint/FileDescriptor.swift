@@ -39,7 +39,7 @@ final class FileDescriptor {
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
       let kind = status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "a device or a pipe"
-      throw CheckpointError.unreadable(path, "is \(kind), expected a file")
+      throw CheckpointError.unreadable(path, "is \(kind): expected a file")
     }
     return Int(status.st_size)
   }

@@ -133,7 +133,7 @@ public struct ModelFolder: Sendable {
     guard access(path, F_OK) == 0 else {
       throw CheckpointError.unreadable(path, "cannot be examined", errno: errno)
     }
-    throw CheckpointError.unreadable(path, "is a file, expected a model folder")
+    throw CheckpointError.unreadable(path, "is a file: expected a model folder")
   }
 
   /// Fails unless a folder can be created here: the path must not exist, or be an empty folder.

@@ -83,7 +83,7 @@ public struct SafetensorsFile: Sendable {
   private func requireBooleans(_ bytes: UnsafeRawBufferPointer, _ entry: SafetensorsHeader.Entry) throws {
     guard entry.dtype == .bool, let index = bytes.firstIndex(where: { $0 > 1 }) else { return }
     let place = "tensor \(quoted(entry.name)): element \(index)"
-    throw CheckpointError.malformed(url.path, "\(place) is \(bytes[index]), expected a BOOL of 0 or 1")
+    throw CheckpointError.malformed(url.path, "\(place) is \(bytes[index]): expected a BOOL of 0 or 1")
   }
 
   /// A copy of bytes with an alignment that suits every dtype.

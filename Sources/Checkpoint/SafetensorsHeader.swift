@@ -32,7 +32,7 @@ struct SafetensorsHeader {
   init(_ file: UnsafeRawBufferPointer, path: String) throws {
     guard file.count >= 8 else {
       throw CheckpointError.malformed(
-        path, "\(file.count) bytes are too few for a safetensors file, expected at least 8")
+        path, "\(file.count) bytes are too few for a safetensors file: expected at least 8")
     }
     let length = UInt64(littleEndian: file.loadUnaligned(as: UInt64.self))
     guard length <= file.count - 8 else {

@@ -131,7 +131,7 @@ struct SafetensorsHeaderParser {
 
   private func range(_ offsets: [Int], of tensor: String) throws -> Range<Int> {
     guard offsets.count == 2 else {
-      throw CheckpointError.malformed(path, "\(tensor): data_offsets hold \(offsets.count) numbers, expected 2")
+      throw CheckpointError.malformed(path, "\(tensor): data_offsets hold \(offsets.count) numbers: expected 2")
     }
     guard offsets[0] <= offsets[1] else {
       throw CheckpointError.malformed(path, "\(tensor): data_offsets \(offsets) begin after their end")

@@ -11,7 +11,7 @@ public protocol KVCache: AnyObject {
   ///   - headSize: hd, the number of channels of a head.
   ///   - activations: a tensor of the dtype and device of the keys and values.
   /// - Returns: one view per sequence, in their order in the pass.
-  func extended(layer: Int, by count: Int, heads: Int, headSize: Int, like activations: Tensor) -> KVCacheViews
+  func reservePositions(layer: Int, count: Int, heads: Int, headSize: Int, like activations: Tensor) -> KVCacheViews
 
   /// Appends keys and values `[B, T, K, hd]` to a layer and computes causal attention.
   ///

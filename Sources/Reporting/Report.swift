@@ -81,7 +81,7 @@ public struct Report: Sendable {
       \(training.html)
       \(validation.html)
       </section>
-      \(section("What they wrote", samples))
+      \(section("Samples", samples))
       \(section("Configuration", configurationTable))
       </main>
       </body>

@@ -10,11 +10,11 @@ public struct Coefficients {
   public let writeTransposed: Tensor
   let fractionRate: Int
 
-  /// A°, `[..., n, m]`: column i weighs the slots in segment i of the sublayer's input.
+  /// A°, `[..., n, m]`: column i has the slots' weights in segment i of the sublayer's input.
   public var read: Tensor { readCarry.slice(-1, 0..<fractionRate) }
-  /// Â, `[..., n, n]`: column j weighs the old slots in new slot j.
+  /// Â, `[..., n, n]`: column j has the old slots' weights in new slot j.
   public var carry: Tensor { readCarry.slice(-1, fractionRate...) }
-  /// B, `[..., m, n]`: column j weighs the segments of the sublayer's output in new slot j.
+  /// B, `[..., m, n]`: column j has the weights of the output's segments in new slot j.
   public var write: Tensor { writeTransposed.transposed() }
   /// Read, carry and write.
   public var matrices: (read: Tensor, carry: Tensor, write: Tensor) { (read, carry, write) }

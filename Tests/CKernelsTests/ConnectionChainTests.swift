@@ -37,7 +37,7 @@ import WidebandVirtualWidth
         _ = write.state
       }
     }
-    #expect(text == "connection_write(float32[5, 8]): a connection's write was asked for twice")
+    #expect(text == "connection_write(float32[5, 8]): a connection's write ran twice")
   }
 
   @Test func aTrainedConnectionMayFollowAFrozenOne() throws {

@@ -42,13 +42,13 @@ import WidebandTorch
     let matrices = [Tensor.ones([4, 3]), .ones([4, 3]), .ones([3, 4])].map { WeightMatrix($0) }
     let text = message {
       _ = Tensor.ones([2, 3]).fusedExperts(
-        matrices, shares: .ones([2, 1]), chosen: Tensor([0, 1] as [Int64], shape: [2, 1]))
+        matrices, weights: .ones([2, 1]), chosen: Tensor([0, 1] as [Int64], shape: [2, 1]))
     }
     #expect(
       text == "experts(float32[2, 3], [2, 1], int64[2, 1], 1): there is no expert 1 among 1")
     let other = message {
       _ = Tensor.ones([2, 3]).fusedExperts(
-        [matrices[2]] + matrices[1...], shares: .ones([2, 1]), chosen: .zeros([2, 1], .int64))
+        [matrices[2]] + matrices[1...], weights: .ones([2, 1]), chosen: .zeros([2, 1], .int64))
     }
     #expect(
       other == "experts(float32[2, 3], [2, 1], int64[2, 1], 1): "
@@ -77,7 +77,7 @@ import WidebandTorch
           gate: WeightMatrix(.ones([4, 3])), up: WeightMatrix(.ones([4, 3])), down: WeightMatrix(.ones([3, 4]))) == nil)
       #expect(x.fusedCrossEntropy(head: WeightMatrix(.ones([4, 3])), targets: .zeros([2], .int64)) == nil)
       let ones = WeightMatrix(.ones([3, 3]))
-      #expect(x.fusedExperts([ones, ones, ones], shares: .ones([2, 1]), chosen: .zeros([2, 1], .int64)) == nil)
+      #expect(x.fusedExperts([ones, ones, ones], weights: .ones([2, 1]), chosen: .zeros([2, 1], .int64)) == nil)
       let heads = Tensor.ones([1, 2, 3, 4])
       #expect(Tensor.fusedCausalAttention(heads, heads, heads) == nil)
     }
@@ -117,7 +117,7 @@ private func experts() throws {
     let shares = random.normal(N, k)
     try compare(
       "experts \(N) \(D) \(F) \(E) \(k)", [random.normal(N, D, deviation: 2), shares] + matrices,
-      fused: { $0[0].fusedExperts($0[2...].map { WeightMatrix($0) }, shares: $0[1], chosen: chosen) },
+      fused: { $0[0].fusedExperts($0[2...].map { WeightMatrix($0) }, weights: $0[1], chosen: chosen) },
       exact: { leaves in
         (0..<E).map { e in
           let gate = leaves[0].matmul(leaves[3 * e + 2].transposed())

@@ -15,21 +15,21 @@ import Testing
 
   @Test func twoCallersAtATime() { #expect(ki_wrongly_done_by_two(3, 1000) == 0) }
 
-  private func areShared(_ shares: [Double]) -> Bool { ki_are_cores_shared_after(shares, Int32(shares.count)) }
+  private func isContended(_ shares: [Double]) -> Bool { ki_are_cores_contended_after(shares, Int32(shares.count)) }
 
   @Test func coresAreSharedAfterLooksThatAgree() {
-    #expect(!areShared([]))
-    #expect(!areShared(Array(repeating: 0.01, count: 100)))
+    #expect(!isContended([]))
+    #expect(!isContended(Array(repeating: 0.01, count: 100)))
     // One moment of another process is none of lasting.
-    #expect(!areShared([0.01, 0.01, 1, 0.01, 0.01]))
-    #expect(areShared(Array(repeating: 0.6, count: 8)))
+    #expect(!isContended([0.01, 0.01, 1, 0.01, 0.01]))
+    #expect(isContended(Array(repeating: 0.6, count: 8)))
   }
 
   @Test func sharingEndsLaterThanItBegins() {
     let shared = Array(repeating: 0.6, count: 40)
-    #expect(areShared(shared + [0.01, 0.01]))
-    #expect(areShared(shared + Array(repeating: 0.2, count: 40)))
-    #expect(!areShared(Array(repeating: 0.2, count: 40)))
-    #expect(!areShared(shared + Array(repeating: 0.01, count: 40)))
+    #expect(isContended(shared + [0.01, 0.01]))
+    #expect(isContended(shared + Array(repeating: 0.2, count: 40)))
+    #expect(!isContended(Array(repeating: 0.2, count: 40)))
+    #expect(!isContended(shared + Array(repeating: 0.01, count: 40)))
   }
 }

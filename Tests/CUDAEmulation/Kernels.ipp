@@ -4,7 +4,7 @@
 #define WB_SHARED_BYTES 232448
 
 #include "Device.hpp"
-#include "device/Kernels.cuh"
+#include "device/ConnectionKernels.cuh"
 
 namespace ckernels::cuda {
 
@@ -45,7 +45,7 @@ inline bool runBackward(
                                      g->static_write,      g->dynamic_read_carry, g->dynamic_write, g->read_carry_scale,
                                      g->write_scale,       g->gain,          blocks};
   emulation::run(2, threads, 0, [&] { connectionAddBlocks(reduction); });
-  emulation::run(2, threads, 0, [&] { connectionDeliver(reduction); });
+  emulation::run(2, threads, 0, [&] { connectionAddToGradients(reduction); });
   return isWithin;
 }
 

@@ -35,7 +35,7 @@ inline bool runNormBackward(
   arguments.rows = rows;
   arguments.blocks = blocks;
   const bool isWithin = emulation::run(blocks, threads, C * 4, [&] { norm::normBackward(arguments); });
-  emulation::run(2, threads, 0, [&] { norm::normDeliver(arguments); });
+  emulation::run(2, threads, 0, [&] { norm::normAddToGradients(arguments); });
   return isWithin;
 }
 

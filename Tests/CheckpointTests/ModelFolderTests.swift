@@ -178,7 +178,7 @@ import WidebandTorch
       message { _ = try folder.configurationData() } == "\(url.path)/config.json: is missing from the model folder")
     try FileManager.default.removeItem(at: url)
     try Data().write(to: url)
-    let file = "\(url.path): is a file, expected a model folder"
+    let file = "\(url.path): is a file: expected a model folder"
     #expect(message { _ = try folder.readTensors() } == file)
     #expect(message { _ = try folder.configurationData() } == file)
     #expect(message { try write() } == file)

@@ -51,8 +51,8 @@ struct InvalidFile: CustomTestStringConvertible, Sendable {
   }
 
   static let lengths = [
-    InvalidFile(Data(), "0 bytes are too few for a safetensors file, expected at least 8"),
-    InvalidFile(Data(count: 7), "7 bytes are too few for a safetensors file, expected at least 8"),
+    InvalidFile(Data(), "0 bytes are too few for a safetensors file: expected at least 8"),
+    InvalidFile(Data(count: 7), "7 bytes are too few for a safetensors file: expected at least 8"),
     InvalidFile(
       safetensorsFile("{}", length: UInt64(Int64.max)), "header length 9223372036854775807 exceeds the file's 10 bytes"),
     InvalidFile(safetensorsFile("{}", length: .max), "header length 18446744073709551615 exceeds the file's 10 bytes"),
@@ -110,7 +110,7 @@ struct InvalidFile: CustomTestStringConvertible, Sendable {
     InvalidFile.float(
       "[0, 576460752303423488, 16]", "[0,0]", 0,
       "tensor 'a' has shape [0, 576460752303423488, 16], whose size overflows 64 bits"),
-    InvalidFile.float("[1]", "[0]", 4, "tensor 'a': data_offsets hold 1 numbers, expected 2"),
+    InvalidFile.float("[1]", "[0]", 4, "tensor 'a': data_offsets hold 1 numbers: expected 2"),
     InvalidFile.float("[1]", "[0,4,8]", 4, "tensor 'a': data_offsets has more than 2 numbers: expected at most 2"),
     InvalidFile.float("[1]", "[-4,0]", 4, "tensor 'a': data_offsets[0] is -4: \(integers)"),
     InvalidFile.float("[1]", "[8,4]", 8, "tensor 'a': data_offsets [8, 4] begin after their end"),
@@ -198,7 +198,7 @@ struct InvalidFile: CustomTestStringConvertible, Sendable {
     let url = folder.url("model.safetensors")
     let header = #"{"mask":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}}"#
     try (safetensorsFile(header) + Data([0, 1, 2])).write(to: url)
-    let expected = "\(url.path): tensor 'mask': element 2 is 2, expected a BOOL of 0 or 1"
+    let expected = "\(url.path): tensor 'mask': element 2 is 2: expected a BOOL of 0 or 1"
     #expect(message { _ = try SafetensorsFile(url).tensors() } == expected)
   }
 
@@ -207,10 +207,10 @@ struct InvalidFile: CustomTestStringConvertible, Sendable {
     let missing = folder.url("missing.safetensors")
     #expect(
       message { _ = try SafetensorsFile(missing) } == "\(missing.path): cannot be opened: No such file or directory")
-    #expect(message { _ = try SafetensorsFile(folder.url) } == "\(folder.path): is a folder, expected a file")
+    #expect(message { _ = try SafetensorsFile(folder.url) } == "\(folder.path): is a folder: expected a file")
     let pipe = folder.url("pipe")
     #expect(mkfifo(pipe.path, 0o600) == 0)
-    #expect(message { _ = try SafetensorsFile(pipe) } == "\(pipe.path): is a device or a pipe, expected a file")
+    #expect(message { _ = try SafetensorsFile(pipe) } == "\(pipe.path): is a device or a pipe: expected a file")
   }
 
   @Test("messages escape control characters and shorten names")

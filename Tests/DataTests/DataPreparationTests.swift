@@ -164,7 +164,7 @@ import WidebandTokenization
       message { try prepare(["a.jsonl"]) } == "\(folder("data")): holds other files; choose a new or empty folder")
     try FileManager.default.removeItem(atPath: folder("data"))
     try folder.write("data", text: "")
-    #expect(message { try prepare(["a.jsonl"]) } == "\(folder("data")): is a file, expected a folder")
+    #expect(message { try prepare(["a.jsonl"]) } == "\(folder("data")): is a file: expected a folder")
   }
 
   @Test func run_failure_leavesNothing() throws {
@@ -184,7 +184,7 @@ import WidebandTokenization
     #expect(message { try prepare(["b.txt"]) { $0.tokensPerShard = 0 } } == "tokens per shard 0: expected at least 1")
     #expect(
       message { try prepare(["b.txt"], encoder: ByteEncoder(vocabularySize: 100)) }
-        == "the tokenizer gave the token id 116, expected 0 to 99")
+        == "the tokenizer gave the token id 116: expected 0 to 99")
   }
 
   @Test(
@@ -243,7 +243,7 @@ import WidebandTokenization
     }
     try folder.write("data", text: "")
     try folder.write("a.txt", text: "text")
-    #expect(throws: DataError.exists(folder("data"), "is a file, expected a folder")) { try prepare(["a.txt"]) }
+    #expect(throws: DataError.exists(folder("data"), "is a file: expected a folder")) { try prepare(["a.txt"]) }
   }
 
   @Test func progress_isMonotonic() throws {

@@ -51,19 +51,19 @@ import Testing
     #expect(
       message { _ = try TokenArray(path, expecting: [.uint16]) }
         == "\(path): is not a .npy file: it does not begin with \\x93NUMPY")
-    #expect(try failure(header: good, bytes: 8, version: 2) == "\(path): is a .npy file of version 2.0, expected 1.0")
+    #expect(try failure(header: good, bytes: 8, version: 2) == "\(path): is a .npy file of version 2.0: expected 1.0")
     #expect(
-      try failure(header: good, bytes: 7) == "\(path): has 7 bytes after its header, expected 4 elements of 2 bytes")
+      try failure(header: good, bytes: 7) == "\(path): has 7 bytes after its header: expected 4 elements of 2 bytes")
     #expect(
       try failure(header: good.replacing("<u2", with: "<f4"), bytes: 16)
-        == "\(path): has elements of type '<f4', expected '<u2' or '<u4'")
+        == "\(path): has elements of type '<f4': expected '<u2' or '<u4'")
     #expect(
       try failure(header: good.replacing("(4,)", with: "(2, 2)"), bytes: 8)
-        == "\(path): has the shape (2, 2), expected one axis")
+        == "\(path): has the shape (2, 2): expected one axis")
     let huge = good.replacing("4", with: "9223372036854775807")
     #expect(
       try failure(header: huge, bytes: 8)
-        == "\(path): has 8 bytes after its header, expected 9223372036854775807 elements of 2 bytes")
+        == "\(path): has 8 bytes after its header: expected 9223372036854775807 elements of 2 bytes")
     try folder.write("a.npy", [0x93] + Array("NUMPY".utf8) + [1, 0, 255, 255, 32])
     #expect(
       message { _ = try TokenArray(path, expecting: [.uint16]) }

@@ -120,7 +120,7 @@ import WidebandTorch
     let dataset = try dataset(documents: 2)
     #expect(
       message { _ = try dataset.batch(step: 0, rows: 1, length: 13, seed: 0) }
-        == "\(data): the train split has 13 tokens, expected at least 14 for sequences of 13")
+        == "\(data): the train split has 13 tokens: expected at least 14 for sequences of 13")
     #expect(try dataset.windowCount(length: 12) == 1)
     let empty = try TokenDataset(folder: data, split: .validation)
     #expect(
@@ -218,7 +218,7 @@ import WidebandTorch
     wrong.replaceSubrange(134..<136, with: [0xFF, 0x7F])
     try folder.write("data/train-00001.npy", wrong)
     let opened = try TokenDataset(folder: data, split: .train)
-    let sentence = "\(shard): token 3 is 32767, expected an id less than the vocabulary's 257"
+    let sentence = "\(shard): token 3 is 32767: expected an id less than the vocabulary's 257"
     #expect(message { _ = try opened.validationBatches(rows: 2, length: 4) } == sentence)
     #expect(
       message { for step in 0..<100 { _ = try opened.batch(step: step, rows: 8, length: 4, seed: 0) } } == sentence)

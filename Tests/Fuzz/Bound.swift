@@ -11,13 +11,13 @@ enum Bound {
   static func allows(_ command: any ParsableCommand) -> Bool {
     switch command {
     case is BenchCommand.Step, is BenchCommand.Connections, is BenchCommand.Decode: false
-    case let command as Train: allows(command)
+    case let command as TrainCommand: allows(command)
     default: true
     }
   }
 
   /// A recipe that cannot be read is allowed: the command refuses it too.
-  private static func allows(_ command: Train) -> Bool {
+  private static func allows(_ command: TrainCommand) -> Bool {
     guard let recipe = try? recipe(of: command) else { return true }
     let training = recipe.training
     let operations = ModelCost(recipe.model, contextLength: training.sequenceLength).operations
@@ -26,7 +26,7 @@ enum Bound {
     return training.steps <= 4 && operations * tokens <= 2e9 && isShort
   }
 
-  private static func recipe(of command: Train) throws -> Recipe {
+  private static func recipe(of command: TrainCommand) throws -> Recipe {
     let path = command.resume ? command.output + "/recipe.yaml" : command.recipe ?? ""
     let yaml = try Recipe.text(of: path)
     let from = try command.from ?? Recipe.folders(yaml: yaml, name: path, changes: command.set).from

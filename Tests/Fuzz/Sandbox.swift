@@ -53,9 +53,13 @@ final class Sandbox: Sendable {
     }
     if let name = changed.first(where: { $0.contains(".wideband-") }) { throw Fault("a temporary file: \(name)") }
     // Only training deletes files: old checkpoints.
-    if !(command is Train), let name = before.keys.first(where: { after[$0] == nil }) { throw Fault("\(name) is gone") }
+    if !(command is TrainCommand), let name = before.keys.first(where: { after[$0] == nil }) {
+      throw Fault("\(name) is gone")
+    }
     guard isRefused, !changed.isEmpty else { return }
-    guard let train = command as? Train else { throw Fault("refused, but changed \(changed.sorted().prefix(3))") }
+    guard let train = command as? TrainCommand else {
+      throw Fault("refused, but changed \(changed.sorted().prefix(3))")
+    }
     // A run that has started and failed keeps its folder, so that it can be continued.
     let run = URL(filePath: train.output).standardizedFileURL
     let metrics = run.appending(path: "metrics.jsonl").path

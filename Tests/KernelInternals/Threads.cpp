@@ -45,17 +45,17 @@ struct Jobs {
 
   void run() {
     Count count{{}, std::this_thread::get_id(), slow, microseconds};
-    const Shares shares{pieces, threads};
+    const Shares samples{pieces, threads};
     struct Both {
       Count &count;
-      const Shares &shares;
-    } both{count, shares};
+      const Shares &samples;
+    } both{count, samples};
     for (int job = 0; job < jobs; job++) {
       forEachShare(
-          shares,
+          samples,
           [](void *context, int, int share) {
             const Both &both = *static_cast<Both *>(context);
-            for (std::int64_t i = both.shares.first(share); i < both.shares.first(share + 1); i++)
+            for (std::int64_t i = both.samples.first(share); i < both.samples.first(share + 1); i++)
               both.count.note(int(i));
           },
           &both);
@@ -75,11 +75,11 @@ struct Jobs {
 
 }  // namespace
 
-bool ki_are_cores_shared_after(const double *shares, int count) {
-  CoreSharing sharing;
-  bool areShared = false;
-  for (int i = 0; i < count; i++) areShared = sharing.add(shares[i]);
-  return areShared;
+bool ki_are_cores_contended_after(const double *samples, int count) {
+  ContentionDetector detector;
+  bool isContended = false;
+  for (int i = 0; i < count; i++) isContended = detector.add(samples[i]);
+  return isContended;
 }
 
 int64_t ki_wrongly_done(int threads, int jobs, int slow, int microseconds) {

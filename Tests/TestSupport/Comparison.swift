@@ -5,7 +5,7 @@ import WidebandTorch
 /// - Throws: `TorchError` if the shapes differ.
 public func relativeError(of found: Tensor, to expected: Tensor) throws -> Double {
   guard found.shape == expected.shape else {
-    throw TorchError("found shape \(found.shape), expected \(expected.shape)")
+    throw TorchError("found shape \(found.shape): expected \(expected.shape)")
   }
   return try withTorch {
     try withoutGradients {

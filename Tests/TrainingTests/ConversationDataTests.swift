@@ -190,7 +190,7 @@ import WidebandTorch
     #expect(try refusal("\(good)\n\n{\"messages\": 3}") == "\(folder("chat.jsonl")): line 3: is no conversation")
     #expect(
       try refusal(#"{"messages": ["a"]}"#)
-        == "\(folder("chat.jsonl")): line 1: no message is the assistant's, expected at least one to learn from")
+        == "\(folder("chat.jsonl")): line 1: no message is the assistant's: expected at least one to learn from")
     try folder.write("text.txt", text: "text")
     #expect(
       try refusal(good, [folder("text.txt")])

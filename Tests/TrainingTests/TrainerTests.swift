@@ -94,6 +94,6 @@ struct TrainerTests {
     let train = try TokenDataset(folder: fixture.folder("short"), split: .train)
     #expect(
       message { _ = try Trainer(fixture.recipe, train: train, validation: train) }
-        == "\(fixture.folder("short")): the train split has 17 tokens, expected at least 33 for sequences of 32")
+        == "\(fixture.folder("short")): the train split has 17 tokens: expected at least 33 for sequences of 32")
   }
 }

@@ -33,7 +33,7 @@ final class BadDataTests: WorkspaceTests {
     let result = try folder.run("train", "--recipe", workspace("recipe.yaml"), "--data", "out", "--output", "run")
     #expect(result.status == 1)
     #expect(result.errors.hasPrefix("Error: out: the train split has "))
-    #expect(result.errors.hasSuffix(" tokens, expected at least 33 for sequences of 32\n"))
+    #expect(result.errors.hasSuffix(" tokens: expected at least 33 for sequences of 32\n"))
     #expect(!folder.exists("run"))
   }
 
@@ -73,7 +73,7 @@ final class BadDataTests: WorkspaceTests {
     let result = try folder.run("train", "--recipe", workspace("recipe.yaml"), "--data", "tokens", "--output", "run")
     #expect(result.status == 1)
     #expect(result.errors.contains("Error: tokens/train-00000.npy: token "))
-    #expect(result.errors.hasSuffix(" is 65535, expected an id less than the vocabulary's 320\n"))
+    #expect(result.errors.hasSuffix(" is 65535: expected an id less than the vocabulary's 320\n"))
   }
 
   @Test func prepare_otherData_isRefused() throws {

@@ -29,7 +29,7 @@ struct BadModelTests {
       try Executable.run("evaluate", "--model", nowhere, "--data", data), "\(nowhere): there is no such model folder")
     let file = folder("config.json")
     expectError(
-      try Executable.run("generate", "--model", file, "--prompt", "a"), "\(file): is a file, expected a model folder")
+      try Executable.run("generate", "--model", file, "--prompt", "a"), "\(file): is a file: expected a model folder")
     expectError(try Executable.run("info", nowhere), "\(nowhere): there is no such file or folder")
     let model = folder.path
     expectError(
@@ -50,7 +50,7 @@ struct BadModelTests {
     #expect(result.errors.split(separator: "\n").count == 1)
     try bytes.prefix(4).write(to: file)
     expectError(
-      try generate(), "\(file.path): 4 bytes are too few for a safetensors file, expected at least 8")
+      try generate(), "\(file.path): 4 bytes are too few for a safetensors file: expected at least 8")
   }
 
   @Test func header_invalidLength() throws {

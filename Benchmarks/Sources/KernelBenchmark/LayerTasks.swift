@@ -62,7 +62,7 @@ enum LayerTasks {
       forward: (products, 2 * tokens * D + 3 * count * D * inner),
       backward: (2 * products, 4 * tokens * D + 6 * count * D * inner),
       leaves: [[tokens, D], [tokens, perToken]] + (0..<count).flatMap { _ in [[inner, D], [inner, D], [D, inner]] }
-    ) { $0[0].fusedExperts($0[2...].map { WeightMatrix($0) }, shares: $0[1], chosen: chosen) }
+    ) { $0[0].fusedExperts($0[2...].map { WeightMatrix($0) }, weights: $0[1], chosen: chosen) }
   }
 
   private static func swiglu() throws -> KernelTask {

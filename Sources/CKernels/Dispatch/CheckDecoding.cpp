@@ -5,12 +5,11 @@ namespace ckernels {
 namespace {
 
 bool isPossible(const ck_matrix &matrix) {
-  const bool isScaled = matrix.format == CK_INT8 || matrix.format == CK_INT4;
-  return matrix.inputs >= 1 && matrix.outputs >= 0 && isScaled == (matrix.scales != nullptr);
+  return matrix.inputs >= 1 && matrix.outputs >= 0 && ck_has_scales(matrix.format) == (matrix.scales != nullptr);
 }
 
 bool isPossible(const ck_kv_view &view) {
-  const bool isScaled = view.format == CK_INT8;
+  const bool isScaled = ck_has_scales(view.format);
   return view.format != CK_INT4 && view.rows >= 1 && view.start >= 0 && view.capacity - view.start >= view.rows &&
          isScaled == (view.key_scales != nullptr) && isScaled == (view.value_scales != nullptr);
 }

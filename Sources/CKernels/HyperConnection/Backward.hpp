@@ -13,10 +13,10 @@ struct BackwardWorking {
   float *diagonal;   ///< [stride]: the factor of each slot in its own gradient, by the norm
   float *token;      ///< [n, C]: the gradient of a token's state, before it may overwrite that of the next state
 
-  BackwardWorking(const Plan &plan, BumpAllocator &allocator) {
-    gradients = allocator.take(plan.shape.table());
-    diagonal = plan.isDynamic ? allocator.take(plan.shape.stride) : nullptr;
-    token = allocator.take(plan.shape.n * plan.shape.C);
+  BackwardWorking(const PackedConnection &packed, BumpAllocator &allocator) {
+    gradients = allocator.take(packed.shape.blockTable());
+    diagonal = packed.isDynamic ? allocator.take(packed.shape.stride) : nullptr;
+    token = allocator.take(packed.shape.n * packed.shape.C);
   }
 };
 
@@ -29,9 +29,9 @@ struct BackwardInput {
 /// The gradients of the coefficients of one token, over `width` channels from `first` on: for read and carry inner products
 /// of the state with the gradients of the sublayer's input and the next state, for write of the output with the latter.
 CK_INLINE void innerProductsOfToken(
-    const Plan &plan, const Working &working, const BackwardWorking &back, const BackwardInput &in, Index t,
-    Index first, Index width, BlockPrefetch &prefetch) {
-  const Shape &shape = plan.shape;
+    const PackedConnection &packed, const Working &working, const BackwardWorking &back, const BackwardInput &in,
+    Index t, Index first, Index width, BlockPrefetch &prefetch) {
+  const Shape &shape = packed.shape;
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
   const float *state = in.state + t * n * C, *gradient = in.nextStateGradient + t * n * C;
   const float *input = in.inputGradient + t * m * C, *output = in.output + t * m * C;
@@ -62,26 +62,26 @@ CK_INLINE void innerProductsOfToken(
 
 /// The projections of the block, where they were not saved, and the gradients of its coefficients.
 CK_INLINE void coefficientGradients(
-    const Plan &plan, Working &working, BackwardWorking &back, const BackwardInput &in, Index tokens,
+    const PackedConnection &packed, Working &working, BackwardWorking &back, const BackwardInput &in, Index tokens,
     BlockPrefetch &prefetch) {
-  const Shape &shape = plan.shape;
+  const Shape &shape = packed.shape;
   const Index C = shape.C, rows = tokens * shape.n;
-  if (tokens < shape.tokens) std::fill_n(back.gradients, shape.table(), 0.0f);
-  const bool transposes = !shape.hasFewSlots(), projects = plan.isDynamic && !in.projections;
+  if (tokens < shape.tokens) std::fill_n(back.gradients, shape.blockTable(), 0.0f);
+  const bool transposes = !shape.hasFewSlots(), projects = packed.isDynamic && !in.projections;
   const bool projectsPanels = projects && (transposes || !shape.projectsAlongChannels(shape.columns));
-  if (projects && !projectsPanels) projectAlongChannels(plan, working, in.state, rows, 0, shape.columns, prefetch);
+  if (projects && !projectsPanels) projectAlongChannels(packed, working, in.state, rows, 0, shape.columns, prefetch);
   for (Index first = 0; first < C && (projectsPanels || transposes); first += shape.panel) {
     const Index width = std::min(shape.panel, C - first);
     if (projectsPanels)
-      projectPanel(plan, working, in.state, rows, first, width, 0, shape.columns, prefetch);
+      projectPanel(packed, working, in.state, rows, first, width, 0, shape.columns, prefetch);
     else
-      transposePanel(plan, working, in.state, rows, first, width, nullptr);
+      transposePanel(packed, working, in.state, rows, first, width, nullptr);
     if (transposes)
-      for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, first, width, prefetch);
+      for (Index t = 0; t < tokens; t++) innerProductsOfToken(packed, working, back, in, t, first, width, prefetch);
   }
-  if (projects) finishProjections(plan, working);
+  if (projects) finishProjections(packed, working);
   if (!transposes)
-    for (Index t = 0; t < tokens; t++) innerProductsOfToken(plan, working, back, in, t, 0, C, prefetch);
+    for (Index t = 0; t < tokens; t++) innerProductsOfToken(packed, working, back, in, t, 0, C, prefetch);
 }
 
 /// For some registers of slots from `first` on: computes coefficients from projections and q from the gradients of the
@@ -89,22 +89,23 @@ CK_INLINE void coefficientGradients(
 /// slots do not fit the nearest cache.
 template <int Registers>
 CK_INLINE void finishGradientsOfSlots(
-    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, const float *projections, Index first) {
-  const Shape &shape = plan.shape;
+    const PackedConnection &packed, Working &working, BackwardWorking &back, Sums &sums, const float *projections,
+    Index first) {
+  const Shape &shape = packed.shape;
   Vector inverse[Registers], unit[Registers], along[Registers];
   Index shared[Registers];
   CK_UNROLL
   for (int i = 0; i < Registers; i++) {
-    shared[i] = (first + i * lanes) % plan.period;
-    inverse[i] = load(projections + shape.table() + first + i * lanes);
+    shared[i] = (first + i * lanes) % packed.period;
+    inverse[i] = load(projections + shape.blockTable() + first + i * lanes);
     unit[i] = inverse[i] * tangentUnit;
     along[i] = 0.0f;
   }
   float *values = working.table + first, *gradients = back.gradients + first;
   projections += first;
   float *fixedSum = sums.fixed, *scaleSum = sums.scale;
-  const float *fixed = plan.fixed, *scales = plan.scale;
-  const Index stride = shape.stride, period = plan.period;
+  const float *fixed = packed.fixed, *scales = packed.scale;
+  const Index stride = shape.stride, period = packed.period;
   for (Index k = 0; k < shape.columns; k++) {
     CK_UNROLL
     for (int i = 0; i < Registers; i++) {
@@ -127,24 +128,25 @@ CK_INLINE void finishGradientsOfSlots(
 }
 
 CK_INLINE void finishGradients(
-    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, const float *projections) {
-  const Index stride = plan.shape.stride;
+    const PackedConnection &packed, Working &working, BackwardWorking &back, Sums &sums, const float *projections) {
+  const Index stride = packed.shape.stride;
   Index r = 0;
-  for (; r + 4 * lanes <= stride; r += 4 * lanes) finishGradientsOfSlots<4>(plan, working, back, sums, projections, r);
-  for (; r < stride; r += lanes) finishGradientsOfSlots<1>(plan, working, back, sums, projections, r);
+  for (; r + 4 * lanes <= stride; r += 4 * lanes)
+    finishGradientsOfSlots<4>(packed, working, back, sums, projections, r);
+  for (; r < stride; r += lanes) finishGradientsOfSlots<1>(packed, working, back, sums, projections, r);
 }
 
 /// The whole backward pass of a block; `stateGradient` may be that of the next state.
 CK_INLINE void backwardBlock(
-    const Plan &plan, Working &working, BackwardWorking &back, Sums &sums, const BackwardInput &in, Index tokens,
-    float *stateGradient, BlockPrefetch &prefetch) {
-  const Shape &shape = plan.shape;
+    const PackedConnection &packed, Working &working, BackwardWorking &back, Sums &sums, const BackwardInput &in,
+    Index tokens, float *stateGradient, BlockPrefetch &prefetch) {
+  const Shape &shape = packed.shape;
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
-  coefficientGradients(plan, working, back, in, tokens, prefetch);
-  if (plan.isDynamic)
-    finishGradients(plan, working, back, sums, in.projections ? in.projections : working.table);
+  coefficientGradients(packed, working, back, in, tokens, prefetch);
+  if (packed.isDynamic)
+    finishGradients(packed, working, back, sums, in.projections ? in.projections : working.table);
   else
-    for (Index i = 0; i < shape.table(); i += lanes)
+    for (Index i = 0; i < shape.blockTable(); i += lanes)
       store(sums.fixed + i, load(sums.fixed + i) + load(back.gradients + i));
   const bool isInPlace = stateGradient == in.nextStateGradient;
   for (Index t = 0; t < tokens; t++) {
@@ -155,19 +157,19 @@ CK_INLINE void backwardBlock(
         .outRow = C,
         .rows = n,
         .columns = C,
-        .termCount = plan.isDynamic ? 3 : 2,
+        .termCount = packed.isDynamic ? 3 : 2,
         .terms =
             {{read, 1, stride, in.inputGradient + t * m * C, C, m},
              {carry, 1, stride, in.nextStateGradient + t * n * C, C, n},
-             {back.gradients + t * n, 1, stride, plan.weights, C, shape.columns}},
-        .diagonal = plan.isDynamic ? back.diagonal + t * n : nullptr,
+             {back.gradients + t * n, 1, stride, packed.weights, C, shape.columns}},
+        .diagonal = packed.isDynamic ? back.diagonal + t * n : nullptr,
         .base = in.state + t * n * C,
         .baseRow = C,
         .prefetch = &prefetch,
     });
     if (isInPlace) std::copy_n(back.token, n * C, result);
   }
-  if (plan.isDynamic)
+  if (packed.isDynamic)
     compute(Product{
         .out = sums.maps,
         .outRow = C,

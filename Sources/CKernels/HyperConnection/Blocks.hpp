@@ -10,21 +10,23 @@ template <class Args>
 struct BlockRun {
   const Args &args;
   const Shape &shape;
-  std::size_t threadCount;  ///< floats of one thread's memory
-  Shares shares;            ///< of the blocks
+  std::size_t floatsPerThread;  ///< floats of one thread's memory
+  Shares shares;                ///< of the blocks
   float *threadScratch = nullptr;
 
-  BlockRun(const Args &args, const Shape &shape, std::size_t threadCount, int threads)
-      : args(args), shape(shape), threadCount(threadCount),
+  BlockRun(const Args &args, const Shape &shape, std::size_t floatsPerThread, int threads)
+      : args(args), shape(shape), floatsPerThread(floatsPerThread),
         shares(usefulShares(
             (args.tokens + shape.tokens - 1) / shape.tokens, args.tokens * shape.n * shape.C * shape.columns,
             threads)) {}
 
-  std::size_t scratchCount() const { return threadCount * std::size_t(shares.threads); }
-  BumpAllocator memoryOf(int thread) const { return BumpAllocator(threadScratch + threadCount * std::size_t(thread)); }
+  std::size_t scratchCount() const { return floatsPerThread * std::size_t(shares.threads); }
+  BumpAllocator memoryOf(int thread) const {
+    return BumpAllocator(threadScratch + floatsPerThread * std::size_t(thread));
+  }
 
-  /// Calls `body(block, token, tokens, prefetch)` for the blocks of a share, each of `tokens` tokens from `token` on. To the
-  /// prefetch it adds what the next block reads and writes.
+  /// Calls `body(block, token, tokens, prefetch)` for the blocks of a share, each of `tokens` tokens from `token` on. `body` adds
+  /// to `prefetch` the memory that the next block reads and writes.
   template <class Body>
   void forEachBlock(int share, const Body &body) const {
     BlockPrefetch prefetch;

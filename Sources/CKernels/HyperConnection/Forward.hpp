@@ -7,20 +7,20 @@ namespace ckernels::CK_CODE {
 
 /// input [m,C] of each token = read^T state. The read's projections are stored in `saved` unless it is null.
 CK_INLINE void readBlock(
-    const Plan &plan, Working &working, const float *state, Index tokens, float *input, float *saved,
+    const PackedConnection &packed, Working &working, const float *state, Index tokens, float *input, float *saved,
     BlockPrefetch &prefetch) {
-  const Shape &shape = plan.shape;
-  computeCoefficients(plan, working, state, tokens, 0, shape.m, prefetch, saved);
+  const Shape &shape = packed.shape;
+  computeCoefficients(packed, working, state, tokens, 0, shape.m, prefetch, saved);
   multiplySlots(shape, working.values, shape.stride, shape.n, state, tokens, input, prefetch);
 }
 
 /// nextState [n,C] of each token = write output + carry^T state.
 CK_INLINE void writeBlock(
-    const Plan &plan, Working &working, const float *state, const float *output, Index tokens, float *nextState,
-    float *savedWrite, float *saved, BlockPrefetch &prefetch) {
-  const Shape &shape = plan.shape;
+    const PackedConnection &packed, Working &working, const float *state, const float *output, Index tokens,
+    float *nextState, float *savedWrite, float *saved, BlockPrefetch &prefetch) {
+  const Shape &shape = packed.shape;
   const Index m = shape.m, n = shape.n, C = shape.C, stride = shape.stride;
-  computeCoefficients(plan, working, state, tokens, m, shape.columns, prefetch, saved);
+  computeCoefficients(packed, working, state, tokens, m, shape.columns, prefetch, saved);
   const float *carry = working.values + m * stride, *write = carry + n * stride;
   for (Index t = 0; t < tokens; t++) {
     compute(Product{
@@ -40,7 +40,7 @@ CK_INLINE void writeBlock(
 
 struct ForwardRun : BlockRun<ck_connection_forward_args> {
   using BlockRun::BlockRun;
-  std::optional<Plan> writer, reader;
+  std::optional<PackedConnection> writer, reader;
 };
 
 inline void forwardShare(const ForwardRun &run, int thread, int share) {
@@ -80,8 +80,8 @@ inline void forwardShare(const ForwardRun &run, int thread, int share) {
 
 inline bool connectionForward(const ck_connection_forward_args &args, int threads) {
   BumpAllocator count(nullptr), forWriter(nullptr), forReader(nullptr);
-  if (args.writer) Working(Plan(*args.writer, count), forWriter, false);
-  if (args.reader) Working(Plan(*args.reader, count), forReader, false);
+  if (args.writer) Working(PackedConnection(*args.writer, count), forWriter, false);
+  if (args.reader) Working(PackedConnection(*args.reader, count), forReader, false);
   const Shape shape(args.writer ? *args.writer : *args.reader);
   ForwardRun run(args, shape, std::max(forWriter.count(), forReader.count()), threads);
   float *memory = scratch(count.count() + run.scratchCount());

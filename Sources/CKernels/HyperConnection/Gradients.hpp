@@ -1,7 +1,7 @@
 // The gradients of a connection's parameters: each share has its own sums, which are added up in the order of the shares.
 #pragma once
 
-#include "HyperConnection/Plan.hpp"
+#include "HyperConnection/PackedConnection.hpp"
 
 namespace ckernels::CK_CODE {
 
@@ -11,21 +11,22 @@ struct Sums {
   float *fixed;  ///< [columns, period]: of the coefficients
   float *scale;  ///< [columns, period]: of the scales
 
-  Sums(const Plan &plan, BumpAllocator &allocator) {
-    const Shape &shape = plan.shape;
-    fixed = allocator.take(plan.table());
-    maps = plan.isDynamic ? allocator.take(shape.columns * shape.C) : nullptr;
-    scale = plan.isDynamic ? allocator.take(plan.table()) : nullptr;
+  Sums(const PackedConnection &packed, BumpAllocator &allocator) {
+    const Shape &shape = packed.shape;
+    fixed = allocator.take(packed.parameterTable());
+    maps = packed.isDynamic ? allocator.take(shape.columns * shape.C) : nullptr;
+    scale = packed.isDynamic ? allocator.take(packed.parameterTable()) : nullptr;
   }
 
   /// Adds the sums to the gradients of the parameters as they are stored.
-  void addTo(const Plan &plan, const ck_connection &connection, const ck_connection_gradients &gradients) const {
-    addTable(plan, fixed, gradients.static_read_carry, gradients.static_write);
-    if (!plan.isDynamic) return;
-    addTable(plan, scale, gradients.read_carry_scale, gradients.write_scale);
-    const Index C = plan.shape.C, mixed = plan.shape.m + plan.shape.n;
+  void addTo(
+      const PackedConnection &packed, const ck_connection &connection, const ck_connection_gradients &gradients) const {
+    addTable(packed, fixed, gradients.static_read_carry, gradients.static_write);
+    if (!packed.isDynamic) return;
+    addTable(packed, scale, gradients.read_carry_scale, gradients.write_scale);
+    const Index C = packed.shape.C, mixed = packed.shape.m + packed.shape.n;
     const float factor = 1.0f / std::sqrt(float(C));
-    for (Index k = 0; k < plan.shape.columns; k++) {
+    for (Index k = 0; k < packed.shape.columns; k++) {
       const bool isReadCarry = k < mixed;
       const Index at = (isReadCarry ? k : k - mixed) * C;
       const float *map = (isReadCarry ? connection.dynamic_read_carry : connection.dynamic_write) + at;
@@ -39,15 +40,15 @@ struct Sums {
   }
 
  private:
-  static void addTable(const Plan &plan, const float *table, float *readCarry, float *write) {
-    const Shape &shape = plan.shape;
+  static void addTable(const PackedConnection &packed, const float *table, float *readCarry, float *write) {
+    const Shape &shape = packed.shape;
     const Index mixed = shape.m + shape.n, m = shape.m, n = shape.n;
     for (Index k = 0; k < shape.columns; k++) {
       float *target = k < mixed ? readCarry : write;
       if (!target) continue;
       for (Index j = 0; j < n; j++) {
         float total = 0.0f;
-        for (Index r = j; r < plan.filled(); r += n) total += table[k * plan.period + r];
+        for (Index r = j; r < packed.filled(); r += n) total += table[k * packed.period + r];
         target[k < mixed ? j * mixed + k : j * m + k - mixed] += total;
       }
     }

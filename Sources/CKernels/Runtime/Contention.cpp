@@ -89,17 +89,17 @@ std::int64_t now() {
 /// Samples the time that threads waited for cores.
 struct Monitor {
   std::atomic<std::int64_t> next{0};
-  std::atomic<bool> areShared{false}, isSampling{false};
+  std::atomic<bool> isContended{false}, isSampling{false};
   // Used only by the thread that samples.
   std::int64_t last = 0, waited = -1;
-  CoreSharing sharing;
+  ContentionDetector detector;
   SpinLimit spinLimit;
 
   void sample(std::int64_t time) {
     const std::int64_t total = timeWaitedForCores();
     if (total >= 0 && waited >= 0) {
-      const bool isFound = sharing.add(double(total - waited) / double(time - last));
-      areShared.store(isFound, std::memory_order_relaxed);
+      const bool isFound = detector.add(double(total - waited) / double(time - last));
+      isContended.store(isFound, std::memory_order_relaxed);
       spinLimit.set(isFound);
     }
     waited = total;
@@ -113,7 +113,7 @@ struct Monitor {
 
 }  // namespace
 
-bool areCoresShared() {
+bool areCoresContended() {
   // Never destroyed: threads may still use it when the process ends.
   static Monitor &monitor = *new Monitor;
   const std::int64_t time = now();
@@ -122,7 +122,7 @@ bool areCoresShared() {
     monitor.sample(time);
     monitor.isSampling.store(false, std::memory_order_release);
   }
-  return monitor.areShared.load(std::memory_order_relaxed);
+  return monitor.isContended.load(std::memory_order_relaxed);
 }
 
 }  // namespace ckernels

@@ -7,24 +7,24 @@ namespace ckernels {
 ///
 /// OpenMP's threads spin while they wait for one another, which is fastest as long as each has a core. On shared cores they
 /// take time from the thread that they wait for, so they are made to sleep instead.
-bool areCoresShared();
+bool areCoresContended();
 
-/// The decision of `areCoresShared`. A sample is the time that the process's threads waited for cores, divided by the
+/// The decision of `areCoresContended`. A sample is the time that the process's threads waited for cores, divided by the
 /// elapsed time: 0.5 to 1 with another busy process on one of two cores, 0.01 without.
-class CoreSharing {
+class ContentionDetector {
  public:
-  /// Adds a sample; returns whether cores are shared. The mean is exponential, because other processes run briefly all the
+  /// Adds a sample; returns whether there is contention. The mean is exponential, because other processes run briefly all the
   /// time, and the threshold has hysteresis.
   bool add(double waited) {
     constexpr double weight = 0.15, upper = 0.3, lower = 0.1;
     mean += weight * (waited - mean);
-    areShared = mean > (areShared ? lower : upper);
-    return areShared;
+    isContended = mean > (isContended ? lower : upper);
+    return isContended;
   }
 
  private:
   double mean = 0;
-  bool areShared = false;
+  bool isContended = false;
 };
 
 }  // namespace ckernels

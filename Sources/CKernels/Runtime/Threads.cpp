@@ -130,7 +130,7 @@ void onThreads(int threads, Workers::Work work, void *context, const RowsRead *r
   DenormalsAreZero guard;
   if (workerTeam) return workerTeam->workers->run(threads, work, context, rows);
   const OpenMP &pool = OpenMP::inProcess();
-  if (!pool.isComplete() || (areCoresShared() && !pool.isInParallel())) {
+  if (!pool.isComplete() || (areCoresContended() && !pool.isInParallel())) {
     if (Workers::Use workers{threads}) return workers->run(threads, work, context, rows);
     if (!pool.isComplete()) return work(context, 0);
   }

@@ -23,6 +23,9 @@ enum { ck_maximum_skinny_rows = 16 };
 /// a row's end integers are 0, and so are the scales of groups that are all after it.
 typedef enum ck_weight_format { CK_FLOAT32 = 0, CK_BFLOAT16 = 1, CK_INT8 = 2, CK_INT4 = 3 } ck_weight_format;
 
+/// Whether the values of a format are integers under scales.
+static inline bool ck_has_scales(ck_weight_format format) { return format == CK_INT8 || format == CK_INT4; }
+
 /// A matrix [outputs, inputs] that is only read.
 typedef struct ck_matrix {
   ck_weight_format format;

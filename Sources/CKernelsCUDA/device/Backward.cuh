@@ -228,7 +228,7 @@ struct Backward {
     forEachToken<WB_BACKWARD_STAGES>(
         shared, layout.stage, arguments.tokens, fetchToken,
         [&](unsigned char *stage, long long token) { runToken(stage, token, sums); });
-    if constexpr (IsWhole) parameters.deliver(sums);
+    if constexpr (IsWhole) parameters.storeSums(sums);
   }
 };
 

@@ -3,7 +3,7 @@
 // the same queries combines their partial softmaxes.
 #include "DecodingLayout.cuh"
 #include "Device.cuh"
-#include "Numbers.cuh"
+#include "Numerics.cuh"
 #include "PartialSoftmax.cuh"
 
 namespace ckernels::cuda::attention {
@@ -24,8 +24,8 @@ class Attention {
   float *const keyOfWarp = scaled + shape.queryCount();
   float *const sums = keyOfWarp + warps * head;
   float *const extremes = sums + shape.sumCount();
-  float *const shares = extremes + shape.extremeCount();
-  int *const isLast = reinterpret_cast<int *>(shares + AttentionShape::maximumSplits * queries);
+  float *const rangeWeights = extremes + shape.extremeCount();
+  int *const isLast = reinterpret_cast<int *>(rangeWeights + AttentionShape::maximumSplits * queries);
 
   WB_DEVICE int tilesOf(const AttentionSequence &sequence) const { return ceiling(sequence.rows * group, queries); }
 
@@ -147,7 +147,7 @@ class Attention {
 #pragma unroll
         for (int j = 0; j < channels; j++) query[j] = c < head ? scaled[each * head + c + j] : 0.0f;
         const int seen = start + rowOf(each) + 1, limit = seen < end ? seen : end;
-        float most = partial.largest[each];
+        float newMaximum = partial.largest[each];
 #pragma unroll
         for (int i = 0; i < loads; i++) {
           float score = 0.0f;
@@ -155,9 +155,9 @@ class Attention {
           for (int j = 0; j < channels; j++) score += query[j] * keys[i][j];
           score = sumOfLanes<lanes>(score);
           scores[i] = own + i * together < limit ? score * keyScales[i] : 2 * lowest;
-          most = maximum(most, scores[i]);
+          newMaximum = maximum(newMaximum, scores[i]);
         }
-        partial.add(each, most, scores, valueScales, values);
+        partial.add(each, newMaximum, scores, valueScales, values);
       }
     }
   }
@@ -167,19 +167,19 @@ class Attention {
     const long long place = (long long)task * arguments.splits + split;
     for (int i = threadIndex(); i < queries * head; i += threads) {
       const int each = i / head, c = i % head;
-      float most = lowest, sum = 0.0f, total = 0.0f;
+      float overall = lowest, sum = 0.0f, total = 0.0f;
 #pragma unroll
-      for (int other = 0; other < warps; other++) most = maximum(most, extremes[(other * queries + each) * 2]);
+      for (int other = 0; other < warps; other++) overall = maximum(overall, extremes[(other * queries + each) * 2]);
 #pragma unroll
       for (int other = 0; other < warps; other++) {
         const int at = other * queries + each;
-        const float share = powerOfTwo(extremes[at * 2] - most);
-        total += share * extremes[at * 2 + 1];
-        sum += share * sums[at * head + c];
+        const float weight = powerOfTwo(extremes[at * 2] - overall);
+        total += weight * extremes[at * 2 + 1];
+        sum += weight * sums[at * head + c];
       }
       arguments.sums[place * queries * head + i] = sum;
       if (c == 0) {
-        arguments.extremes[(place * queries + each) * 2] = most;
+        arguments.extremes[(place * queries + each) * 2] = overall;
         arguments.extremes[(place * queries + each) * 2 + 1] = total;
       }
     }
@@ -193,10 +193,10 @@ class Attention {
       // A lane has a range; there are never more ranges than lanes.
       const float *extreme = arguments.extremes + ((place + lane) * queries + warp) * 2;
       const float largest = lane < ranges ? fromOtherBlocks(extreme) : lowest;
-      const float most = maximumOfLanes(largest);
-      const float share = lane < ranges ? powerOfTwo(largest - most) : 0.0f;
-      const float total = sumOfLanes(lane < ranges ? share * fromOtherBlocks(extreme + 1) : 0.0f);
-      shares[lane * queries + warp] = share / total;
+      const float overall = maximumOfLanes(largest);
+      const float weight = lane < ranges ? powerOfTwo(largest - overall) : 0.0f;
+      const float total = sumOfLanes(lane < ranges ? weight * fromOtherBlocks(extreme + 1) : 0.0f);
+      rangeWeights[lane * queries + warp] = weight / total;
     }
     waitForBlock();
     for (int i = threadIndex(); i < queries * head; i += threads) {
@@ -205,7 +205,7 @@ class Attention {
       float sum = 0.0f;
 #pragma unroll 8
       for (int other = 0; other < ranges; other++)
-        sum += shares[other * queries + each] * fromOtherBlocks(arguments.sums + (place + other) * queries * head + i);
+        sum += rangeWeights[other * queries + each] * fromOtherBlocks(arguments.sums + (place + other) * queries * head + i);
       const long long row = firstRow + rowOf(each);
       const int own = keyHead * group + (firstQuery + each) % group;
       assign(static_cast<Element *>(arguments.attentionOutput)[(row * arguments.heads + own) * head + c], sum);

@@ -54,7 +54,7 @@ struct GradientSums {
   }
 
   /// Stores the block's sums for the reduction.
-  WB_DEVICE void deliver(MapSums &sums) const {
+  WB_DEVICE void storeSums(MapSums &sums) const {
     if constexpr (shape.keepsMapsInRegisters())
       tensor::forEachMapSum(sums, [this](int column, int c, float sum) { target[column * C + c] = sum; });
     if constexpr (WB_SHARED_SUMS) {

@@ -1,10 +1,10 @@
 // Root-mean-square normalization of rows. The program is that of a connection with one slot: the slot's channels are a row.
 // Neighboring lanes of a warp share a row, and a lane has the same channels of every row. It reads them twice, the second time
 // from the nearest cache.
-#include "Layout.cuh"
+#include "ConnectionLayout.cuh"
 #include "Device.cuh"
-#include "Numbers.cuh"
-#include "Elements.cuh"
+#include "Numerics.cuh"
+#include "StateRows.cuh"
 
 namespace ckernels::cuda::norm {
 
@@ -113,7 +113,7 @@ WB_DEVICE void backward(const NormArguments &arguments) {
 }
 
 /// Adds the sums of all blocks, in their order, to the weight's gradient.
-WB_DEVICE void deliver(const NormArguments &arguments) {
+WB_DEVICE void addToGradients(const NormArguments &arguments) {
   for (int c = blockIndex() * threads + threadIndex(); c < C; c += blockCount() * threads) {
     float sum = 0.0f;
 #pragma unroll 8
@@ -124,6 +124,6 @@ WB_DEVICE void deliver(const NormArguments &arguments) {
 
 WB_KERNEL(512 / threads) normForward(const NormArguments arguments) { forward(arguments); }
 WB_KERNEL(256 / threads) normBackward(const NormArguments arguments) { backward(arguments); }
-WB_KERNEL(1) normDeliver(const NormArguments arguments) { deliver(arguments); }
+WB_KERNEL(1) normAddToGradients(const NormArguments arguments) { addToGradients(arguments); }
 
 }  // namespace ckernels::cuda::norm

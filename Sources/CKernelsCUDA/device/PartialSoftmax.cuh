@@ -1,4 +1,4 @@
-// The online softmax of attention over a cache: what a lane sums up for some queries, and how the lanes of a warp combine it.
+// The online softmax of attention over a cache: a lane's partial sums, and their combination over a warp.
 namespace ckernels::cuda::attention {
 
 constexpr AttentionShape shape(WB_HEAD, WB_FORMAT, WB_ELEMENT_BYTES, WB_QUERIES);
@@ -19,21 +19,21 @@ struct PartialSoftmax {
     for (int each = 0; each < queries; each++) largest[each] = lowest;
   }
 
-  /// Adds positions to query `each`: their scores, the largest score `most` of these and earlier ones, and their values.
+  /// Adds positions to query `each`: their scores, the largest score `newMaximum` of these and earlier ones, and their values.
   WB_DEVICE void add(
-      int each, float most, const float (&scores)[loads], const float (&scales)[loads],
+      int each, float newMaximum, const float (&scores)[loads], const float (&scales)[loads],
       const float (&positions)[loads][channels]) {
-    const float keeps = powerOfTwo(largest[each] - most);
-    largest[each] = most;
-    total[each] *= keeps;
+    const float factor = powerOfTwo(largest[each] - newMaximum);
+    largest[each] = newMaximum;
+    total[each] *= factor;
 #pragma unroll
-    for (int j = 0; j < channels; j++) values[each][j] *= keeps;
+    for (int j = 0; j < channels; j++) values[each][j] *= factor;
 #pragma unroll
     for (int i = 0; i < loads; i++) {
-      const float share = powerOfTwo(scores[i] - most);
-      total[each] += share;
+      const float weight = powerOfTwo(scores[i] - newMaximum);
+      total[each] += weight;
 #pragma unroll
-      for (int j = 0; j < channels; j++) values[each][j] += share * scales[i] * positions[i][j];
+      for (int j = 0; j < channels; j++) values[each][j] += weight * scales[i] * positions[i][j];
     }
   }
 
@@ -44,13 +44,13 @@ struct PartialSoftmax {
     for (int each = 0; each < queries; each++) {
 #pragma unroll
       for (int mask = lanes; mask < 32; mask *= 2) {
-        const float other = fromLane(largest[each], mask), most = maximum(other, largest[each]);
-        const float keeps = powerOfTwo(largest[each] - most), takes = powerOfTwo(other - most);
-        largest[each] = most;
-        total[each] = total[each] * keeps + fromLane(total[each], mask) * takes;
+        const float other = fromLane(largest[each], mask), newMaximum = maximum(other, largest[each]);
+        const float factor = powerOfTwo(largest[each] - newMaximum), otherFactor = powerOfTwo(other - newMaximum);
+        largest[each] = newMaximum;
+        total[each] = total[each] * factor + fromLane(total[each], mask) * otherFactor;
 #pragma unroll
         for (int j = 0; j < channels; j++)
-          values[each][j] = values[each][j] * keeps + fromLane(values[each][j], mask) * takes;
+          values[each][j] = values[each][j] * factor + fromLane(values[each][j], mask) * otherFactor;
       }
       const int place = warp * queries + each;
       if (lane < lanes && c < head)

@@ -3,7 +3,7 @@
 // a row's result do not depend on the other rows.
 #include "DecodingLayout.cuh"
 #include "Device.cuh"
-#include "Numbers.cuh"
+#include "Numerics.cuh"
 #include "Weights.cuh"
 #include "ProductSums.cuh"
 
@@ -140,7 +140,7 @@ class Product {
   }
 
   /// Adds up the warps' sums of a tile and stores the results.
-  WB_DEVICE void deliver(int tile, const float *all) const {
+  WB_DEVICE void storeTile(int tile, const float *all) const {
     const int matrix = matrixOf(tile);
     const long long outputs = arguments.matrices[matrix].outputs;
     for (int i = threadIndex(); i < tileOutputs * arguments.rows; i += threads) {
@@ -220,7 +220,7 @@ class Product {
       float *sumsOfTile = sumsOfWarps + set * shape.sumCount();
       sums.store(sumsOfTile);
       waitForBlock();
-      deliver(tile, sumsOfTile);
+      storeTile(tile, sumsOfTile);
       set ^= 1;
     }
   }

@@ -18,7 +18,7 @@ WB_DEVICE void addTo(float *gradient, int index, float value) {
 }
 
 /// Adds element `i` of a table [n, k] to the gradients of its two parameters.
-WB_DEVICE void deliverTable(int i, float value, float *readCarry, float *write) {
+WB_DEVICE void addTable(int i, float value, float *readCarry, float *write) {
   const int slot = i / columns, column = i % columns;
   if (column < mixed)
     addTo(readCarry, slot * mixed + column, value);
@@ -27,7 +27,7 @@ WB_DEVICE void deliverTable(int i, float value, float *readCarry, float *write) 
 }
 
 /// The gradients are those of the folded maps: dynamic maps times gain / sqrt(C).
-WB_DEVICE void deliverMap(const ReductionArguments &arguments, int i) {
+WB_DEVICE void addMap(const ReductionArguments &arguments, int i) {
   const int column = i / C, c = i % C;
   const float value = arguments.total[i] * arguments.connection.gain[c] * inverseRoot(float(C));
   if (column < mixed)
@@ -36,24 +36,25 @@ WB_DEVICE void deliverMap(const ReductionArguments &arguments, int i) {
     addTo(arguments.dynamicWrite, i - mixed * C, value);
 }
 
-WB_DEVICE void deliverGain(const ReductionArguments &arguments, int c) {
+WB_DEVICE void addGain(const ReductionArguments &arguments, int c) {
   float sum = 0.0f;
   for (int column = 0; column < columns; column++)
     sum += arguments.total[column * C + c] * mapRow(arguments.connection, column)[c];
   addTo(arguments.gain, c, sum * inverseRoot(float(C)));
 }
 
-WB_DEVICE void deliver(const ReductionArguments &arguments) {
+/// Adds the sums of all blocks to the gradients.
+WB_DEVICE void addToGradients(const ReductionArguments &arguments) {
   constexpr int maps = shape.mapCount(), table = shape.tableCount(), gains = shape.isDynamic ? C : 0;
   for (int i = blockIndex() * threads + threadIndex(); i < shape.sumCount() + gains; i += blockCount() * threads) {
     if (i >= shape.sumCount())
-      deliverGain(arguments, i - shape.sumCount());
+      addGain(arguments, i - shape.sumCount());
     else if (i < maps)
-      deliverMap(arguments, i);
+      addMap(arguments, i);
     else if (i < maps + table)
-      deliverTable(i - maps, arguments.total[i], arguments.staticReadCarry, arguments.staticWrite);
+      addTable(i - maps, arguments.total[i], arguments.staticReadCarry, arguments.staticWrite);
     else
-      deliverTable(i - maps - table, arguments.total[i], arguments.readCarryScale, arguments.writeScale);
+      addTable(i - maps - table, arguments.total[i], arguments.readCarryScale, arguments.writeScale);
   }
 }
 

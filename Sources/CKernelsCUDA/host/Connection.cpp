@@ -51,7 +51,7 @@ bool forward(const ck_cuda_connection_forward_args &args, const ck_cuda_target &
   if (args.tokens <= 0) return args.tokens == 0;
   requireAligned({args.state, args.output, args.next_state, args.input});
   const Kernel &kernel = writer && reader ? kernels.writeRead : writer ? kernels.write : kernels.read;
-  if (writer && reader && !kernels.choices.fusesForward) {
+  if (writer && reader && !kernels.plan.fusesForward) {
     auto write = args;
     write.reader = nullptr;
     write.input = nullptr;
@@ -84,12 +84,12 @@ bool writeBackward(const ck_cuda_connection_backward_args &args, const ck_cuda_t
 
 /// The kernel of the backward pass of a connection, fused with that of the write before it where there is such a kernel.
 const Kernel &backwardKernel(const Module &kernels, bool hasWriter) {
-  return hasWriter && kernels.choices.fusesBackward ? kernels.backwardWriteBackward : kernels.backward;
+  return hasWriter && kernels.plan.fusesBackward ? kernels.backwardWriteBackward : kernels.backward;
 }
 
 int64_t scratchCount(const Module &kernels, int64_t tokens) {
   const int blocks = std::max(kernels.backward.blocksFor(tokens), backwardKernel(kernels, true).blocksFor(tokens));
-  return int64_t(kernels.choices.shape.sumCount()) * (blocks + 1);
+  return int64_t(kernels.plan.shape.sumCount()) * (blocks + 1);
 }
 
 bool backward(const ck_cuda_connection_backward_args &args, const ck_cuda_target &target) {
@@ -115,7 +115,7 @@ bool backward(const ck_cuda_connection_backward_args &args, const ck_cuda_target
       target.scratch,
       args.tokens};
   kernel.launch(blocks, target.stream, &arguments);
-  if (args.writer && !kernels.choices.fusesBackward)
+  if (args.writer && !kernels.plan.fusesBackward)
     writeBackward(
         {.writer = args.writer,
          .tokens = args.tokens,
@@ -125,7 +125,7 @@ bool backward(const ck_cuda_connection_backward_args &args, const ck_cuda_target
         target);
   const ck_connection_gradients *gradients = args.gradients;
   if (!gradients) return true;
-  const int count = kernels.choices.shape.sumCount();
+  const int count = kernels.plan.shape.sumCount();
   const ReductionArguments reduction{
       arguments.connection,
       target.scratch,
@@ -138,7 +138,7 @@ bool backward(const ck_cuda_connection_backward_args &args, const ck_cuda_target
       gradients->write_scale,
       gradients->gain,
       blocks};
-  for (const Kernel *step : {&kernels.addBlocks, &kernels.deliver})
+  for (const Kernel *step : {&kernels.addBlocks, &kernels.addToGradients})
     step->launch(count / step->threads + 1, target.stream, &reduction);
   return true;
 }
@@ -169,6 +169,6 @@ const char *ck_cuda_compile(
     ck_cuda_kernel kernels[8], int *count) {
   return guarded<const char *>(nullptr, [&] {
     const Processor processor{architecture, shared_bytes, 1};
-    return describe(compile(Choices(kindOf(*connection, element), processor), processor), kernels, count);
+    return describe(compile(SharedMemoryPlan(kindOf(*connection, element), processor), processor), kernels, count);
   });
 }

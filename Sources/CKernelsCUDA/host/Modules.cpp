@@ -105,11 +105,11 @@ void Kernel::launch(int blocks, void *stream, const void *arguments, int bytes) 
 
 const Module &module(const Kind &kind, int number) {
   return moduleOf<Module>(kind.key(), number, [&](const Device &device) -> Module {
-    const Choices choices(kind, device.processor);
-    auto kernels = load(compile(choices, device.processor), device);
+    const SharedMemoryPlan plan(kind, device.processor);
+    auto kernels = load(compile(plan, device.processor), device);
     // A fused kernel that does not fit is empty.
     return {
-        choices,
+        plan,
         kernels["connectionRead"],
         kernels["connectionWrite"],
         kernels["connectionWriteRead"],
@@ -117,14 +117,14 @@ const Module &module(const Kind &kind, int number) {
         kernels["connectionBackward"],
         kernels["connectionBackwardWriteBackward"],
         kernels["connectionAddBlocks"],
-        kernels["connectionDeliver"]};
+        kernels["connectionAddToGradients"]};
   });
 }
 
 const NormModule &normModule(int width, int elementBytes, int number) {
   return moduleOf<NormModule>(std::make_tuple(width, elementBytes), number, [&](const Device &device) -> NormModule {
     auto kernels = load(compileNorm(Shape(1, 1, width, elementBytes, false), device.processor), device);
-    return {kernels["normForward"], kernels["normBackward"], kernels["normDeliver"]};
+    return {kernels["normForward"], kernels["normBackward"], kernels["normAddToGradients"]};
   });
 }
 

@@ -19,13 +19,13 @@ struct Kernel {
 };
 
 struct Module {
-  Choices choices;
-  Kernel read, write, writeRead, writeBackward, backward, backwardWriteBackward, addBlocks, deliver;
+  SharedMemoryPlan plan;
+  Kernel read, write, writeRead, writeBackward, backward, backwardWriteBackward, addBlocks, addToGradients;
 };
 
 /// The kernels of norms of one width.
 struct NormModule {
-  Kernel forward, backward, deliver;
+  Kernel forward, backward, addToGradients;
 };
 
 /// The kernels of products of up to `shape.rows` rows.

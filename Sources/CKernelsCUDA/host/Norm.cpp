@@ -69,7 +69,7 @@ bool ck_cuda_rms_norm_backward(const ck_cuda_rms_norm_backward_args *args, const
     arguments.blocks = kernels.backward.blocksFor(args->rows);
     kernels.backward.launch(arguments.blocks, target->stream, &arguments);
     if (args->weight_gradient)
-      kernels.deliver.launch(int(args->width) / kernels.deliver.threads + 1, target->stream, &arguments);
+      kernels.addToGradients.launch(int(args->width) / kernels.addToGradients.threads + 1, target->stream, &arguments);
     return true;
   });
 }

@@ -11,9 +11,8 @@ ProductShape productShape(const ck_matrix &weight, int64_t rows, ck_cuda_element
   constexpr int64_t maximumInputs = int64_t(1) << 28;
   if (rows < 1 || rows > maximumRows)
     throw Failure{"products of " + std::to_string(rows) + " rows have no kernel: expected 1 to 16"};
-  const bool isScaled = weight.format == CK_INT8 || weight.format == CK_INT4;
   if (weight.inputs < 1 || weight.inputs > maximumInputs || weight.outputs < 1 ||
-      isScaled != (weight.scales != nullptr))
+      ck_has_scales(weight.format) != (weight.scales != nullptr))
     throw Failure{
         "a weight [" + std::to_string(weight.outputs) + ", " + std::to_string(weight.inputs) + "] of format " +
         std::to_string(int(weight.format)) + " has no kernel"};
@@ -103,7 +102,7 @@ const char *ck_cuda_compile_product(
     ck_cuda_kernel kernels[8], int *count) {
   return guarded<const char *>(nullptr, [&] {
     const uint16_t scale = 0;
-    const ck_matrix weight{format, 1, 1, nullptr, format == CK_INT8 || format == CK_INT4 ? &scale : nullptr};
+    const ck_matrix weight{format, 1, 1, nullptr, ck_has_scales(format) ? &scale : nullptr};
     const ProductShape shape = productShape(weight, rows, element);
     const int bytes = shape.bytes(rows, shape.roundColumns());
     return describe(compileProduct(shape, bytes, Processor{architecture, shared_bytes, 1}), kernels, count);

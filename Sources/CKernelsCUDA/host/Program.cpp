@@ -8,17 +8,17 @@ namespace {
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
-constexpr char layout[] = {
-#embed "../device/Layout.cuh"
+constexpr char connectionLayout[] = {
+#embed "../device/ConnectionLayout.cuh"
     , 0};
 constexpr char device[] = {
 #embed "../device/Device.cuh"
     , 0};
-constexpr char numbers[] = {
-#embed "../device/Numbers.cuh"
+constexpr char numerics[] = {
+#embed "../device/Numerics.cuh"
     , 0};
-constexpr char elements[] = {
-#embed "../device/Elements.cuh"
+constexpr char stateRows[] = {
+#embed "../device/StateRows.cuh"
     , 0};
 constexpr char plainProducts[] = {
 #embed "../device/PlainProducts.cuh"
@@ -44,8 +44,8 @@ constexpr char backward[] = {
 constexpr char reduction[] = {
 #embed "../device/Reduction.cuh"
     , 0};
-constexpr char kernels[] = {
-#embed "../device/Kernels.cuh"
+constexpr char connectionKernels[] = {
+#embed "../device/ConnectionKernels.cuh"
     , 0};
 constexpr char norm[] = {
 #embed "../device/Norm.cuh"
@@ -73,14 +73,14 @@ constexpr char cachedAttention[] = {
 
 // The files that a program includes, by name; two of the same index belong together.
 constexpr const char *fileNames[] = {
-    "Layout.cuh",         "Device.cuh",       "Numbers.cuh", "Elements.cuh",       "PlainProducts.cuh",
-    "TensorProducts.cuh", "Coefficients.cuh", "Combine.cuh", "Forward.cuh",        "GradientSums.cuh",
-    "Backward.cuh",       "Reduction.cuh",    "Kernels.cuh", "Norm.cuh",           "DecodingLayout.cuh",
-    "Weights.cuh",        "ProductSums.cuh",  "Product.cuh", "PartialSoftmax.cuh", "CachedAttention.cuh"};
-constexpr const char *fileTexts[] = {layout,         device,       numbers, elements,       plainProducts,
-                                     tensorProducts, coefficients, combine, forward,        gradientSums,
-                                     backward,       reduction,    kernels, norm,           decodingLayout,
-                                     weights,        productSums,  product, partialSoftmax, cachedAttention};
+    "ConnectionLayout.cuh", "Device.cuh",       "Numerics.cuh",          "StateRows.cuh",      "PlainProducts.cuh",
+    "TensorProducts.cuh",   "Coefficients.cuh", "Combine.cuh",           "Forward.cuh",        "GradientSums.cuh",
+    "Backward.cuh",         "Reduction.cuh",    "ConnectionKernels.cuh", "Norm.cuh",           "DecodingLayout.cuh",
+    "Weights.cuh",          "ProductSums.cuh",  "Product.cuh",           "PartialSoftmax.cuh", "CachedAttention.cuh"};
+constexpr const char *fileTexts[] = {
+    connectionLayout, device,  numerics,     stateRows, plainProducts,  tensorProducts,    coefficients,
+    combine,          forward, gradientSums, backward,  reduction,      connectionKernels, norm,
+    decodingLayout,   weights, productSums,  product,   partialSoftmax, cachedAttention};
 constexpr int fileCount = sizeof(fileTexts) / sizeof(fileTexts[0]);
 static_assert(sizeof(fileNames) == sizeof(fileTexts), "a file has no name");
 
@@ -130,7 +130,7 @@ Compiled compile(const char *text, const Macros &macros, const Processor &proces
 
 }  // namespace
 
-Choices::Choices(const Kind &kind, const Processor &processor)
+SharedMemoryPlan::SharedMemoryPlan(const Kind &kind, const Processor &processor)
     : shape(kind.m, kind.n, kind.C, kind.elementBytes, kind.isDynamic) {
   const int limit = processor.sharedBytes;
   // Two stages overlap copies with computation; without them, several blocks on a multiprocessor do where they fit.
@@ -156,25 +156,25 @@ Choices::Choices(const Kind &kind, const Processor &processor)
         " channels leaves too little of the GPU's " + std::to_string(limit) + " bytes of shared memory"};
 }
 
-Compiled compile(const Choices &choices, const Processor &processor) {
-  Macros all = macros(choices.shape);
+Compiled compile(const SharedMemoryPlan &plan, const Processor &processor) {
+  Macros all = macros(plan.shape);
   all.insert(
-      all.end(), {{"FORWARD_STAGES", choices.forwardStages},
-                  {"BACKWARD_STAGES", choices.backwardStages},
-                  {"SHARED_SUMS", choices.keepsSums},
-                  {"FUSES_FORWARD", choices.fusesForward},
-                  {"FUSES_BACKWARD", choices.fusesBackward},
+      all.end(), {{"FORWARD_STAGES", plan.forwardStages},
+                  {"BACKWARD_STAGES", plan.backwardStages},
+                  {"SHARED_SUMS", plan.keepsSums},
+                  {"FUSES_FORWARD", plan.fusesForward},
+                  {"FUSES_BACKWARD", plan.fusesBackward},
                   {"SHARED_BYTES", processor.sharedBytes}});
-  Compiled compiled = compile(kernels, all, processor);
-  auto add = [&](const char *name, int bytes) { compiled.kernels.push_back({name, choices.shape.threads(), bytes}); };
-  add("connectionRead", choices.forwardBytes(false, true));
-  add("connectionWrite", choices.forwardBytes(true, false));
-  add("connectionWriteBackward", choices.backwardBytes(false, true));
-  add("connectionBackward", choices.backwardBytes(true, false));
+  Compiled compiled = compile(connectionKernels, all, processor);
+  auto add = [&](const char *name, int bytes) { compiled.kernels.push_back({name, plan.shape.threads(), bytes}); };
+  add("connectionRead", plan.forwardBytes(false, true));
+  add("connectionWrite", plan.forwardBytes(true, false));
+  add("connectionWriteBackward", plan.backwardBytes(false, true));
+  add("connectionBackward", plan.backwardBytes(true, false));
   add("connectionAddBlocks", 0);
-  add("connectionDeliver", 0);
-  if (choices.fusesForward) add("connectionWriteRead", choices.forwardBytes(true, true));
-  if (choices.fusesBackward) add("connectionBackwardWriteBackward", choices.backwardBytes(true, true));
+  add("connectionAddToGradients", 0);
+  if (plan.fusesForward) add("connectionWriteRead", plan.forwardBytes(true, true));
+  if (plan.fusesBackward) add("connectionBackwardWriteBackward", plan.backwardBytes(true, true));
   return compiled;
 }
 
@@ -188,7 +188,7 @@ Compiled compileNorm(const Shape &shape, const Processor &processor) {
   compiled.kernels = {
       {"normForward", threads, 0},
       {"normBackward", threads, shape.C * int(sizeof(float))},
-      {"normDeliver", threads, 0}};
+      {"normAddToGradients", threads, 0}};
   return compiled;
 }
 

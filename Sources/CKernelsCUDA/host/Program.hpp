@@ -5,8 +5,8 @@
 #include <tuple>
 #include <vector>
 
+#include "../device/ConnectionLayout.cuh"
 #include "../device/DecodingLayout.cuh"
-#include "../device/Layout.cuh"
 #include "ckernels_cuda.h"
 #include "Libraries.hpp"
 
@@ -28,13 +28,13 @@ struct Processor {
 };
 
 /// The use of a GPU's shared memory for a kind of connection.
-struct Choices {
+struct SharedMemoryPlan {
   Shape shape;
   int forwardStages = 1, backwardStages = 1;
   bool keepsSums = false, fusesForward = true, fusesBackward = true;
 
   /// Throws a `Failure` if a token does not fit into the shared memory.
-  Choices(const Kind &kind, const Processor &processor);
+  SharedMemoryPlan(const Kind &kind, const Processor &processor);
 
   int forwardBytes(bool writes, bool reads) const { return ForwardLayout(shape, writes, reads, forwardStages).bytes; }
   int backwardBytes(bool isWhole, bool hasPrevious) const {
@@ -49,7 +49,7 @@ struct Compiled {
 };
 
 /// The kernels of connections. Throws a `Failure` with the compiler's messages.
-Compiled compile(const Choices &choices, const Processor &processor);
+Compiled compile(const SharedMemoryPlan &plan, const Processor &processor);
 
 /// The kernels of norms of rows of `shape.C` channels, a state of one slot. Throws like `compile`, and for rows that are too
 /// wide.

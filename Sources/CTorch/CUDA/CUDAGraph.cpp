@@ -10,7 +10,7 @@
 #include <optional>
 #include <utility>
 
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 #include "Core/UnlistedFunctions.hpp"
 
 namespace wideband {

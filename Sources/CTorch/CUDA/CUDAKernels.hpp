@@ -4,7 +4,7 @@
 #include <string>
 
 #include "ckernels_cuda.h"
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 
 namespace wideband {
 

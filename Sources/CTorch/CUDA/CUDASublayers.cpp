@@ -3,6 +3,7 @@
 #include "Core/Matrices.hpp"
 #include "Core/Products.hpp"
 #include "CUDA/CUDAKernels.hpp"
+#include "Decoding/KVViews.hpp"
 
 namespace wideband {
 namespace {

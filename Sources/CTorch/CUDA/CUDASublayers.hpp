@@ -4,7 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "ckernels_decoding.h"
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 
 namespace wideband {
 

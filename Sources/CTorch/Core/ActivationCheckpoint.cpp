@@ -3,7 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
 
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 
 namespace wideband {
 namespace {
@@ -53,7 +53,7 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
     input.requires_grad_(context->needs_input_grad(0));
     variable_list results, upstream;
     {
-      at::AutoGradMode recording(true);
+      at::AutoGradMode tracking(true);
       auto all = (*part)(input);
       for (size_t i = 0; i < all.size(); i++) {
         if (!all[i].requires_grad() || !gradients[i].defined()) continue;

@@ -1,7 +1,7 @@
 // Autograd: required gradients, the backward pass, and the switch that disables gradients.
 #include <ATen/core/grad_mode.h>
 
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 
 bool wb_set_gradients_enabled(bool enabled) {
   bool before = at::GradMode::is_enabled();

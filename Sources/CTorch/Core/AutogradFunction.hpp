@@ -4,7 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "ckernels.h"
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 #include "Core/Matrices.hpp"
 #include "Core/Parallel.hpp"
 #include "Core/Products.hpp"

@@ -1,12 +1,12 @@
 #include <string>
 
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 
 namespace wideband {
 
 static thread_local std::string lastError;
 
-void record(const char *message) { lastError = message; }
+void setLastError(const char *message) { lastError = message; }
 
 }  // namespace wideband
 

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "ckernels.h"
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 #include "Core/Parallel.hpp"
 
 namespace {

@@ -21,15 +21,19 @@ bool isReadable(const wb_matrix &matrix) {
   }
 }
 
+ck_weight_format formatOf(const at::Tensor &values) {
+  switch (values.scalar_type()) {
+    case at::kFloat: return CK_FLOAT32;
+    case at::kBFloat16: return CK_BFLOAT16;
+    case at::kChar: return CK_INT8;
+    default: return CK_INT4;
+  }
+}
+
 ck_matrix asKernels(const wb_matrix &matrix) {
   const auto &values = matrix.values->value;
-  const auto type = values.scalar_type();
   return {
-      type == at::kFloat      ? CK_FLOAT32
-      : type == at::kBFloat16 ? CK_BFLOAT16
-      : type == at::kChar     ? CK_INT8
-                              : CK_INT4,
-      values.size(0), matrix.inputs, values.const_data_ptr(),
+      formatOf(values), values.size(0), matrix.inputs, values.const_data_ptr(),
       matrix.scales ? static_cast<const uint16_t *>(matrix.scales->value.const_data_ptr()) : nullptr};
 }
 

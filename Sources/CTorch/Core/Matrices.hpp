@@ -4,26 +4,21 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/GradMode.h>
 
-#include <vector>
-
 #include "ckernels_decoding.h"
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 
 namespace wideband {
 
 /// Whether the kernels can read a matrix in place: [out, in] in the processor's memory, in one of their formats.
 bool isReadable(const wb_matrix &matrix);
 
+/// The format of weights, keys or values that are stored in a dtype of the kernels.
+ck_weight_format formatOf(const at::Tensor &values);
+
 /// A readable matrix as the kernels take it.
 ck_matrix asKernels(const wb_matrix &matrix);
 
-/// The KV caches [1, K, capacity, hd] of `count` sequences as the kernels take them. Throws where a capacity is too small,
-/// and unless x [..., D] and the rotary angles have a row for each new position.
-std::vector<ck_kv_view> kvViewsOf(
-    const wb_kv_view *sequences, int64_t count, const at::Tensor &x, int64_t headSize, const at::Tensor &cosines,
-    const at::Tensor &sines);
-
-/// Whether autograd records operators on any of the tensors.
+/// Whether autograd tracks operators on any of the tensors.
 template <typename... Tensors>
 bool requiresGradient(const Tensors &...tensors) {
   return c10::GradMode::is_enabled() && (tensors.requires_grad() || ...);

@@ -1,5 +1,5 @@
 // The process's memory: freed memory is kept for reuse, and the heap uses huge pages where the system has them.
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 
 #if defined(__GLIBC__)
 #include <c10/core/CPUAllocator.h>

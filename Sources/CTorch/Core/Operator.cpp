@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 
 struct wb_operator {
   c10::OperatorHandle handle;

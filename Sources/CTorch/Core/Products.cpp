@@ -29,7 +29,7 @@ struct Choice {
 Choice choose() {
   if (!at::hasMKLDNN()) return {nullptr, "this libtorch was built without oneDNN"};
   const OneDNNProduct product = findOneDNNProduct();
-  if (!product) return {nullptr, "this libtorch does not give out its way to oneDNN"};
+  if (!product) return {nullptr, "this libtorch does not export at::native::mkldnn_matmul"};
   try {
     c10::NoGradGuard guard;
     const at::Tensor a = at::ones({2, 2}), result = at::zeros({2, 2});

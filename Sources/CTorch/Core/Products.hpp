@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 
 namespace wideband {
 

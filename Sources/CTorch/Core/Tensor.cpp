@@ -1,7 +1,7 @@
 // Tensor handles: shape, dtype, device and elements, and tensors over memory of the caller.
 #include <ATen/ops/from_blob.h>
 
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 
 void wb_tensor_release(wb_tensor *tensor) { delete tensor; }
 

@@ -1,6 +1,6 @@
 // The choice of a token from each row of logits.
 #include "ckernels_decoding.h"
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 #include "Core/Parallel.hpp"
 
 using namespace wideband;
@@ -26,7 +26,12 @@ wb_tensor *wb_sample(
     TORCH_CHECK(numbers.numel() == rows.size(0) && numbers.scalar_type() == at::kDouble, "expected one number a row");
     const auto known = seen ? seen->value.expand_as(rows).contiguous() : at::Tensor();
     TORCH_CHECK(!seen || known.scalar_type() == at::kBool, "expected whether tokens were seen");
-    const ck_sampling_settings settings{temperature, top_k, top_p, min_p, repetition_penalty};
+    const ck_sampling_settings settings{
+        .temperature = temperature,
+        .top_k = top_k,
+        .top_p = top_p,
+        .min_p = min_p,
+        .repetition_penalty = repetition_penalty};
     auto indices = at::empty({rows.size(0)}, rows.options().dtype(at::kLong));
     const ck_sample_args args{
         .rows = rows.size(0),

@@ -5,11 +5,12 @@
 
 #include "ckernels.h"
 #include "ckernels_decoding.h"
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 #include "Core/Matrices.hpp"
 #include "Core/Parallel.hpp"
 #include "Core/Products.hpp"
 #include "CUDA/CUDASublayers.hpp"
+#include "Decoding/KVViews.hpp"
 
 namespace wideband {
 namespace {
@@ -34,36 +35,6 @@ ck_matrix retaining(const wb_matrix &matrix, std::vector<at::Tensor> &owned) {
 at::Tensor resultLike(const at::Tensor &input) { return at::detail::empty_cpu(input.sizes(), at::kFloat); }
 
 }  // namespace
-
-std::vector<ck_kv_view> kvViewsOf(
-    const wb_kv_view *sequences, int64_t count, const at::Tensor &x, int64_t headSize, const at::Tensor &cosines,
-    const at::Tensor &sines) {
-  std::vector<ck_kv_view> views;
-  int64_t rows = 0;
-  for (int64_t each = 0; each < count; each++) {
-    const wb_kv_view &view = sequences[each];
-    const auto &keys = view.keys->value, &values = view.values->value;
-    const auto type = keys.scalar_type();
-    TORCH_CHECK(
-        keys.dim() == 4 && keys.size(0) == 1 && keys.is_contiguous() && values.is_contiguous() &&
-            keys.sizes() == values.sizes() && view.start >= 0 && view.start + view.rows <= keys.size(2),
-        "keys and values [1, K, capacity, hd] have no capacity for positions ", view.start, " to ",
-        view.start + view.rows);
-    views.push_back(
-        {type == at::kFloat      ? CK_FLOAT32
-         : type == at::kBFloat16 ? CK_BFLOAT16
-                                 : CK_INT8,
-         keys.size(2), view.start, view.rows, keys.mutable_data_ptr(), values.mutable_data_ptr(),
-         view.key_scales ? mutableData(view.key_scales->value) : nullptr,
-         view.value_scales ? mutableData(view.value_scales->value) : nullptr});
-    rows += view.rows;
-  }
-  TORCH_CHECK(
-      rows == rowsOf(x) && cosines.numel() == rows * headSize && sines.numel() == cosines.numel(),
-      "the sequences have ", rows, " new positions");
-  return views;
-}
-
 }  // namespace wideband
 
 using namespace wideband;

@@ -35,10 +35,10 @@ struct Read : torch::autograd::Function<Read> {
 struct Write : torch::autograd::Function<Write> {
   static at::Tensor forward(
       AutogradContext *context, const at::Tensor &output, const at::Tensor & /*input*/,
-      const PendingWritePointer &pending, bool isRecording) {
+      const PendingWritePointer &pending, bool isTracked) {
     savePending(context, "pending", pending);
     auto next = at::empty_like(pending->state);
-    if (isRecording) pending->save(output);
+    if (isTracked) pending->save(output);
     pending->write(output, next);
     return next;
   }
@@ -65,12 +65,12 @@ struct Write : torch::autograd::Function<Write> {
 struct WriteRead : torch::autograd::Function<WriteRead> {
   static at::Tensor forward(
       AutogradContext *context, const at::Tensor &output, const at::Tensor & /*input*/, at::TensorList /*weights*/,
-      const PendingWritePointer &pending, const PendingWritePointer &next, bool isRecording) {
+      const PendingWritePointer &pending, const PendingWritePointer &next, bool isTracked) {
     savePending(context, "pending", pending);
     savePending(context, "next", next);
     next->state = at::empty_like(pending->state);
     auto input = at::empty(next->inputShape(), output.options());
-    if (isRecording) pending->save(output);
+    if (isTracked) pending->save(output);
     const auto reader = next->kernel();
     pending->write(output, next->state, &reader, input);
     return input;
@@ -79,11 +79,10 @@ struct WriteRead : torch::autograd::Function<WriteRead> {
   static variable_list backward(AutogradContext *context, variable_list gradients) {
     auto saved = restorePending(context, "pending"), next = restorePending(context, "next");
     variable_list results(2);
-    // The write was not recorded where nothing before it is trained: then only the gradients of the next connection count.
-    const bool isRecorded = saved->savedWrite.defined();
+    // Autograd does not track the write where nothing before it is trained: then only the gradients of the next connection count.
+    const bool hasWrite = saved->savedWrite.defined();
     auto weights = finishBackward(
-        *next, gradients[0], saved->nextGradient, isRecorded ? saved.get() : nullptr,
-        isRecorded ? &results[0] : nullptr);
+        *next, gradients[0], saved->nextGradient, hasWrite ? saved.get() : nullptr, hasWrite ? &results[0] : nullptr);
     saved->ownsNextGradient = saved->state.is_cpu();
     saved->savedWrite.reset();
     results.insert(results.end(), weights.begin(), weights.end());
@@ -109,12 +108,12 @@ struct wb_pending_write {
         contiguous.device() == value->state.device() && contiguous.scalar_type() == value->state.scalar_type() &&
             contiguous.sizes().vec() == value->inputShape(),
         "the sublayer's output ", contiguous.sizes(), " does not match its input");
-    TORCH_CHECK(!isClosed, "a connection's write was asked for twice");
+    TORCH_CHECK(!isClosed, "a connection's write ran twice");
     isClosed = true;
     return contiguous;
   }
 
-  bool isRecording(const at::Tensor &output) const { return requiresGradient(output, input); }
+  bool isTracked(const at::Tensor &output) const { return requiresGradient(output, input); }
 };
 
 bool wb_connection_is_supported(const wb_tensor *const weights[7], const wb_tensor *state) {
@@ -152,7 +151,7 @@ wb_tensor *wb_connection_read(
 wb_tensor *wb_connection_write(wb_pending_write *pending, const wb_tensor *output) {
   return guardedTensor([&] {
     auto contiguous = pending->close(output);
-    return Write::apply(contiguous, pending->input, pending->value, pending->isRecording(contiguous));
+    return Write::apply(contiguous, pending->input, pending->value, pending->isTracked(contiguous));
   });
 }
 
@@ -165,7 +164,7 @@ wb_tensor *wb_connection_write_read(
     TORCH_CHECK(value->rate() == pending->value->rate(), "two neighboring connections have different fraction rates");
     auto contiguous = pending->close(output);
     auto input = WriteRead::apply(
-        contiguous, pending->input, at::TensorList(tracked), pending->value, value, pending->isRecording(contiguous));
+        contiguous, pending->input, at::TensorList(tracked), pending->value, value, pending->isTracked(contiguous));
     *next = new wb_pending_write{value, input};
     return input;
   });

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "ckernels.h"
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 #include "CUDA/CUDAKernels.hpp"
 
 namespace wideband {

@@ -18,7 +18,7 @@ constexpr int64_t maximumLogits = int64_t(1) << 23;
 struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
   static at::Tensor forward(
       AutogradContext *context, const at::Tensor &input, const at::Tensor &weight, const at::Tensor &targets,
-      bool isRecording) {
+      bool isTracked) {
     auto x = asRows(input.contiguous()), map = weight.to(at::kFloat).contiguous();
     auto wanted = targets.contiguous();
     const int64_t rows = x.size(0), vocabulary = map.size(0);
@@ -27,7 +27,7 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
     auto losses = at::empty({rows}, x.options());
     auto logits = at::empty({together, vocabulary}, x.options());
     at::Tensor inputGradient, weightGradient;
-    if (isRecording) {
+    if (isTracked) {
       inputGradient = at::empty(input.sizes(), input.options());
       if (weight.requires_grad()) weightGradient = at::empty_like(map);
     }
@@ -41,16 +41,16 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
           .logits = mutableData(some),
           .targets = static_cast<const int64_t *>(wanted.const_data_ptr()) + first,
           .losses = mutableData(losses) + first,
-          .leaves_gradient = isRecording,
+          .leaves_gradient = isTracked,
           .scale = 1.0f / static_cast<float>(scored)};
       TORCH_CHECK(
           ck_cross_entropy(&args, threadCount()), "Target ", at::max(wanted).item<int64_t>(),
           " is out of bounds: expected less than ", vocabulary);
-      if (!isRecording) continue;
+      if (!isTracked) continue;
       multiply(some, map, asRows(inputGradient).narrow(0, first, count));
       if (weightGradient.defined()) multiply(some.t(), part, weightGradient, first > 0);
     }
-    if (isRecording) {
+    if (isTracked) {
       context->saved_data["input"] = inputGradient;
       if (weightGradient.defined()) context->saved_data["weight"] = weightGradient;
     }
@@ -91,7 +91,7 @@ wb_tensor *wb_cross_entropy(const wb_tensor *x, const wb_tensor *head, const wb_
         input.dim() > 0 && map.dim() == 2 && map.size(1) == input.size(-1) && wanted.scalar_type() == at::kLong &&
             wanted.numel() == input.numel() / input.size(-1),
         "the head [V, D] or the targets do not fit the rows [..., D]");
-    const bool isRecording = requiresGradient(input, map);
-    return CrossEntropy::apply(input, map, wanted, isRecording);
+    const bool isTracked = requiresGradient(input, map);
+    return CrossEntropy::apply(input, map, wanted, isTracked);
   });
 }

@@ -102,10 +102,10 @@ void map(const at::Tensor &x, const at::Tensor &matrix, const at::Tensor &result
 /// Expert e's weights are number 3e, 3e + 1 and 3e + 2 of the list: gate, up and down.
 struct Experts : torch::autograd::Function<Experts> {
   static at::Tensor forward(
-      AutogradContext *context, const at::Tensor &input, const at::Tensor &shares, const at::Tensor &chosen,
+      AutogradContext *context, const at::Tensor &input, const at::Tensor &weights, const at::Tensor &chosen,
       at::TensorList matrices) {
     const Layout layout(chosen, int64_t(matrices.size()) / 3);
-    const int64_t perToken = shares.size(1);
+    const int64_t perToken = weights.size(1);
     const auto rows = layout.dispatched(input, nullptr, perToken);
     auto gate = at::empty({layout.rows(), matrices[0].size(0)}, input.options());
     auto up = at::empty_like(gate), product = at::empty_like(gate);
@@ -116,25 +116,25 @@ struct Experts : torch::autograd::Function<Experts> {
     });
     swiglu(gate, up, product);
     layout.forEach([&](size_t e) { map(layout.block(product, e), matrices[3 * e + 2], layout.block(outputs, e)); });
-    variable_list saved{input, shares, gate, up, outputs, layout.routedTokens, layout.rowIndices};
+    variable_list saved{input, weights, gate, up, outputs, layout.routedTokens, layout.rowIndices};
     saved.insert(saved.end(), matrices.begin(), matrices.end());
     context->save_for_backward(saved);
     context->saved_data["starts"] = layout.starts;
-    return layout.combined(outputs, data(shares), perToken);
+    return layout.combined(outputs, data(weights), perToken);
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
-    const auto &input = saved[0], &shares = saved[1], &gate = saved[2], &up = saved[3], &outputs = saved[4];
+    const auto &input = saved[0], &weights = saved[1], &gate = saved[2], &up = saved[3], &outputs = saved[4];
     const Layout layout(context->saved_data["starts"].toIntVector(), saved[5], saved[6]);
     const auto *matrices = saved.data() + 7;
-    const int64_t perToken = shares.size(1);
+    const int64_t perToken = weights.size(1);
     const auto upstream = gradients[0].contiguous();
     variable_list results(saved.size() - 4);
     if (context->needs_input_grad(1)) {
-      results[1] = at::empty_like(shares);
+      results[1] = at::empty_like(weights);
       const ck_expert_row_products_args args{
-          .tokens = shares.size(0),
+          .tokens = weights.size(0),
           .per_token = perToken,
           .width = input.size(1),
           .row_indices = static_cast<const int64_t *>(layout.rowIndices.const_data_ptr()),
@@ -144,7 +144,7 @@ struct Experts : torch::autograd::Function<Experts> {
       TORCH_CHECK(ck_expert_row_products(&args, threadCount()));
     }
     const auto rows = layout.dispatched(input, nullptr, perToken);
-    auto outputGradients = layout.dispatched(upstream, data(shares), perToken);
+    auto outputGradients = layout.dispatched(upstream, data(weights), perToken);
     auto product = at::empty_like(gate), gateGradients = at::empty_like(gate), upGradients = at::empty_like(up);
     layout.forEach(
         [&](size_t e) { multiply(layout.block(outputGradients, e), matrices[3 * e + 2], layout.block(product, e)); });
@@ -171,7 +171,7 @@ struct Experts : torch::autograd::Function<Experts> {
 using namespace wideband;
 
 wb_tensor *wb_mixture_of_experts(
-    const wb_tensor *x, const wb_tensor *shares, const wb_tensor *chosen, const wb_tensor *const *matrices,
+    const wb_tensor *x, const wb_tensor *weights, const wb_tensor *chosen, const wb_tensor *const *matrices,
     int experts) {
   return guardedTensor([&] {
     const auto &input = x->value;
@@ -186,10 +186,10 @@ wb_tensor *wb_mixture_of_experts(
           "the weights [F, D], [F, D] and [D, F] of the experts do not fit the last axis");
     }
     TORCH_CHECK(
-        experts > 0 && input.dim() == 2 && shares->value.dim() == 2 && shares->value.size(0) == input.size(0) &&
-            chosen->value.sizes() == shares->value.sizes() && chosen->value.scalar_type() == at::kLong,
-        "the rows [N, D], the shares [N, k] and the chosen experts [N, k] do not fit each other");
+        experts > 0 && input.dim() == 2 && weights->value.dim() == 2 && weights->value.size(0) == input.size(0) &&
+            chosen->value.sizes() == weights->value.sizes() && chosen->value.scalar_type() == at::kLong,
+        "the rows [N, D], the weights [N, k] and the chosen experts [N, k] do not fit each other");
     return Experts::apply(
-        input.contiguous(), shares->value.contiguous(), chosen->value.contiguous(), at::TensorList(all));
+        input.contiguous(), weights->value.contiguous(), chosen->value.contiguous(), at::TensorList(all));
   });
 }

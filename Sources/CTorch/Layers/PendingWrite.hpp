@@ -15,7 +15,7 @@ namespace wideband {
 /// undefined for a static connection.
 using ConnectionWeights = std::array<at::Tensor, 7>;
 
-/// A connection after its read: what its write needs, and what the backward functions of both pass to each other.
+/// A connection after its read: the inputs of its write, and the tensors that both backward functions share.
 struct PendingWrite : torch::CustomClassHolder {
   ConnectionWeights weights;
   double epsilon = 0;

@@ -3,7 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 
 namespace wideband {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "ckernels.h"
-#include "Core/Internal.h"
+#include "Core/Internal.hpp"
 #include "Core/Parallel.hpp"
 
 namespace wideband {

@@ -53,10 +53,10 @@ bool wb_swiglu_is_supported(const wb_tensor *x, wb_matrix gate, wb_matrix up, wb
 /// down (silu(gate x) * up x) for x [..., D], gate and up [F, D], down [D', F].
 wb_tensor *wb_swiglu(const wb_tensor *x, wb_matrix gate, wb_matrix up, wb_matrix down);
 
-/// The sum over k of shares [N, k] times the output of the chosen expert [N, k], int64, for x [N, D]. An expert is a SwiGLU
-/// with three consecutive weights of `matrices`: gate and up [F, D] and down [D, F]. x, shares and matrices are fusible.
+/// The sum over k of weights [N, k] times the output of the chosen expert [N, k], int64, for x [N, D]. An expert is a SwiGLU
+/// with three consecutive weights of `matrices`: gate and up [F, D] and down [D, F]. x, weights and matrices are fusible.
 wb_tensor *wb_mixture_of_experts(
-    const wb_tensor *x, const wb_tensor *shares, const wb_tensor *chosen, const wb_tensor *const *matrices,
+    const wb_tensor *x, const wb_tensor *weights, const wb_tensor *chosen, const wb_tensor *const *matrices,
     int experts);
 
 /// cosine and sine [1, T, 1, hd] in float32 of the rotary angles of int64 positions [T] in the processor's memory: channels c

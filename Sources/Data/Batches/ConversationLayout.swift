@@ -69,9 +69,9 @@ struct ConversationLayout: Sendable {
     var open: [(row: Int, free: Int)] = []
     for (index, document) in documents.enumerated() where document.hasTargets(in: length) {
       let size = document.size(in: length)
-      if let slot = open.firstIndex(where: { $0.free >= size }) {
-        rows[open[slot].row].append(index)
-        open[slot].free -= size
+      if let openIndex = open.firstIndex(where: { $0.free >= size }) {
+        rows[open[openIndex].row].append(index)
+        open[openIndex].free -= size
       } else {
         rows.append([index])
         open.append((rows.count - 1, length - size))

@@ -112,6 +112,6 @@ extension TokenDataset {
     let shard = shard(at: position)
     throw DataError.mismatch(
       shards[shard].path,
-      "token \(position - starts[shard]) is \(wrong.element), expected an id less than the vocabulary's \(size)")
+      "token \(position - starts[shard]) is \(wrong.element): expected an id less than the vocabulary's \(size)")
   }
 }

@@ -69,7 +69,7 @@ public struct TokenDataset {
     let lengths = try TokenArray("\(folder)/\(DataDescription.byteLengthsName)", expecting: [.int64])
     guard lengths.count == description.vocabularySize else {
       throw DataError.mismatch(
-        lengths.path, "has \(lengths.count) elements, expected \(description.vocabularySize) tokens")
+        lengths.path, "has \(lengths.count) elements: expected \(description.vocabularySize) tokens")
     }
     let elements = lengths.elements
     if let id = elements.firstIndex(where: { !(0...Int64(Int32.max)).contains($0) }) {
@@ -156,7 +156,7 @@ public struct TokenDataset {
     guard tokenCount > length else {
       throw DataError.insufficientText(
         folder,
-        "the \(split.rawValue) split has \(tokenCount) tokens, expected at least \(length + 1) for sequences of \(length)"
+        "the \(split.rawValue) split has \(tokenCount) tokens: expected at least \(length + 1) for sequences of \(length)"
       )
     }
     return (tokenCount - 1) / length

@@ -144,7 +144,7 @@ public struct DataPreparation {
   /// - Throws: `DataError` if the folder has other content.
   private func upToDate(_ inputs: DataDescription, in folder: String) throws -> DataDescription? {
     guard exists(folder) else { return nil }
-    guard isFolder(folder) else { throw DataError.exists(folder, "is a file, expected a folder") }
+    guard isFolder(folder) else { throw DataError.exists(folder, "is a file: expected a folder") }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     if names.isEmpty { return nil }
     guard names.contains(DataDescription.fileName) else {

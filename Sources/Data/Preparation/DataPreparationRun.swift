@@ -51,10 +51,11 @@ struct DataPreparationRun {
     var bytes = 0
     for file in files {
       let reader = try TextReader(file)
-      if file.format == .text {
+      switch file.format {
+      case .text:
         documents += 1
         while case let piece = try reader.peek(1 << 20), !piece.isEmpty { bytes += reader.take(piece.count).count }
-      } else {
+      case .jsonLines:
         while let line = try reader.line() {
           documents += line.isEmpty ? 0 : 1
           bytes += line.count
@@ -184,7 +185,7 @@ struct DataPreparationRun {
     let document = try encoder.encode(conversation: unit.bytes, file: printable(path: unit.path), line: line)
     guard document.answers?.isEmpty == false else {
       throw DataError.malformed(
-        unit.path, "line \(line): no message is the assistant's, expected at least one to learn from")
+        unit.path, "line \(line): no message is the assistant's: expected at least one to learn from")
     }
     return document
   }

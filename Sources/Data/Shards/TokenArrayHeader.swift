@@ -54,7 +54,7 @@ struct TokenArrayHeader: Equatable {
       throw DataError.malformed(path, "is not a .npy file: it does not begin with \\x93NUMPY")
     }
     guard content[6] == 1, content[7] == 0 else {
-      throw DataError.malformed(path, "is a .npy file of version \(content[6]).\(content[7]), expected 1.0")
+      throw DataError.malformed(path, "is a .npy file of version \(content[6]).\(content[7]): expected 1.0")
     }
     size = 10 + Int(content[8]) + Int(content[9]) << 8
     guard size <= content.count else {
@@ -64,19 +64,19 @@ struct TokenArrayHeader: Equatable {
     let type = text.firstMatch(of: /'descr': *'([^']*)'/)?.1 ?? ""
     guard let element = elements.first(where: { $0.rawValue == type }) else {
       let expected = elements.map { "'\($0.rawValue)'" }.joined(separator: " or ")
-      throw DataError.malformed(path, "has elements of type \(quoted(type)), expected \(expected)")
+      throw DataError.malformed(path, "has elements of type \(quoted(type)): expected \(expected)")
     }
     self.element = element
     let shape = text.firstMatch(of: /'shape': *(\([^)]*\))/)?.1 ?? ""
     guard let count = shape.wholeMatch(of: /\( *([0-9]+) *, *\)/).flatMap({ Int($0.1) }) else {
-      throw DataError.malformed(path, "has the shape \(printable(shape)), expected one axis")
+      throw DataError.malformed(path, "has the shape \(printable(shape)): expected one axis")
     }
     self.count = count
     let (bytes, overflow) = count.multipliedReportingOverflow(by: element.size)
     guard !overflow, bytes == content.count - size else {
       let held = content.count - size
       throw DataError.malformed(
-        path, "has \(held) bytes after its header, expected \(count) elements of \(element.size) bytes")
+        path, "has \(held) bytes after its header: expected \(count) elements of \(element.size) bytes")
     }
   }
 }

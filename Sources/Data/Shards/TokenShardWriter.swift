@@ -25,7 +25,7 @@ struct TokenShardWriter {
   /// - Throws: `DataError` if an id is not in the tokenizer's vocabulary.
   mutating func append(_ document: EncodedDocument) throws {
     if let wrong = document.tokens.first(where: { $0 < 0 || $0 >= vocabularySize }) {
-      throw DataError.invalidArgument("the tokenizer gave the token id \(wrong), expected 0 to \(vocabularySize - 1)")
+      throw DataError.invalidArgument("the tokenizer gave the token id \(wrong): expected 0 to \(vocabularySize - 1)")
     }
     if let tokens, tokens.count + document.tokens.count > limit { try finish() }
     let (tokens, starts) = try open(hasAnswers: document.answers != nil)

@@ -70,8 +70,8 @@ public final class SequenceKVCache: KVCache {
   }
 
   /// Reserves memory for new positions of the sequence, which the caller writes.
-  public func extended(
-    layer: Int, by count: Int, heads: Int, headSize: Int, like activations: Tensor
+  public func reservePositions(
+    layer: Int, count: Int, heads: Int, headSize: Int, like activations: Tensor
   ) -> KVCacheViews {
     let start = layers[layer].length
     let block = reserve(layer, start + count, [1, heads, headSize], activations.dtype, on: activations.device)
@@ -144,10 +144,11 @@ final class BatchedKVCache: KVCache {
     }
   }
 
-  func extended(layer: Int, by _: Int, heads: Int, headSize: Int, like activations: Tensor) -> KVCacheViews {
+  func reservePositions(layer: Int, count _: Int, heads: Int, headSize: Int, like activations: Tensor) -> KVCacheViews {
     KVCacheViews(
       segments.flatMap { cache, range in
-        cache.extended(layer: layer, by: range.count, heads: heads, headSize: headSize, like: activations).sequences
+        cache.reservePositions(layer: layer, count: range.count, heads: heads, headSize: headSize, like: activations)
+          .sequences
       })
   }
 

@@ -59,7 +59,7 @@ final class ComputeThread: @unchecked Sendable {
 
   /// Runs a generation after all earlier jobs, and returns its text and result as events.
   ///
-  /// - Parameter generate: is given what to call before every pass and with every piece of text.
+  /// - Parameter generate: calls `check` before every pass and `onText` with every piece of text.
   func stream(
     _ generate:
       @escaping @Sendable (_ check: () throws -> Void, _ onText: (String) throws -> Void) throws ->

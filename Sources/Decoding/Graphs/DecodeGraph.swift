@@ -215,7 +215,7 @@ final class GraphKVCache: KVCache {
     (self.caches, self.positions) = (caches, positions)
   }
 
-  func extended(layer: Int, by count: Int, heads: Int, headSize: Int, like activations: Tensor) -> KVCacheViews {
+  func reservePositions(layer: Int, count: Int, heads: Int, headSize: Int, like activations: Tensor) -> KVCacheViews {
     // Tests run steps on the CPU, which never captures: its kernels take the positions from the host.
     let isOnHost = positions.device == .cpu
     let starts =

@@ -14,8 +14,9 @@ import WidebandTorch
 final class RunAheadDecoder {
   private let capture: CUDAGraph.Capturer
   private let allowedTokens: AllowedTokens?
-  /// The sessions of the graphs, and what runs these; nil where it cannot be captured.
+  /// The sessions of the graphs.
   private var sessions: [DecodingSession] = []
+  /// The decoder that runs the graphs; nil where no step can be captured.
   private var decoder: GraphDecoder?
   /// The tokens that the last step has sampled, and the identifier of each row's sequence.
   private var inFlight: (readback: AsyncReadback, ids: [Int?])?

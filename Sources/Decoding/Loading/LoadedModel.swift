@@ -58,18 +58,18 @@ public struct LoadedModel: @unchecked Sendable {
     _ url: URL, on device: Device = .cpu, dtype: DType? = nil, quantizing scheme: QuantizationScheme? = nil,
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws {
-    let (configuration, stored) = try Self.configuration(url, quantizing: scheme, adjusting: adjusting)
-    let tokenizer = try Tokenizer(contentsOf: stored.file("tokenizer.json"))
+    let (configuration, source) = try Self.configuration(url, quantizing: scheme, adjusting: adjusting)
+    let tokenizer = try Tokenizer(contentsOf: source.file("tokenizer.json"))
     guard tokenizer.vocabularySize <= configuration.vocabularySize else {
       throw GenerationError.invalidFile(
-        "\(printable(path: stored.folder.url.path)): the tokenizer has \(tokenizer.vocabularySize) tokens, "
+        "\(printable(path: source.folder.url.path)): the tokenizer has \(tokenizer.vocabularySize) tokens, "
           + "but vocab_size is \(configuration.vocabularySize)")
     }
     let defaults = GenerationConfiguration(
-      folder: stored.file(GenerationConfiguration.fileName).deletingLastPathComponent())
+      folder: source.file(GenerationConfiguration.fileName).deletingLastPathComponent())
     let first = configuration.endOfTextTokens
     self.init(
-      model: try Self.model(configuration, stored, on: device, dtype: dtype, quantizing: scheme), tokenizer: tokenizer,
+      model: try Self.model(configuration, source, on: device, dtype: dtype, quantizing: scheme), tokenizer: tokenizer,
       endOfTextTokens: first + defaults.endOfTextTokens.filter { !first.contains($0) }, generation: defaults)
   }
 
@@ -83,29 +83,29 @@ public struct LoadedModel: @unchecked Sendable {
     _ url: URL, on device: Device = .cpu, dtype: DType? = nil, quantizing scheme: QuantizationScheme? = nil,
     adjusting: (inout ModelConfiguration) throws -> Void = { _ in }
   ) throws -> LanguageModel {
-    let (configuration, stored) = try configuration(url, quantizing: scheme, adjusting: adjusting)
-    return try model(configuration, stored, on: device, dtype: dtype, quantizing: scheme)
+    let (configuration, source) = try configuration(url, quantizing: scheme, adjusting: adjusting)
+    return try model(configuration, source, on: device, dtype: dtype, quantizing: scheme)
   }
 
   private static func configuration(
     _ url: URL, quantizing scheme: QuantizationScheme?, adjusting: (inout ModelConfiguration) throws -> Void
   ) throws -> (ModelConfiguration, ModelSource) {
-    let stored = try ModelSource(ModelFolder(url))
-    var configuration = try ModelConfiguration(stored)
+    let source = try ModelSource(ModelFolder(url))
+    var configuration = try ModelConfiguration(source)
     try adjusting(&configuration)
-    if let scheme { try configuration.quantize(as: scheme, in: stored.folder) }
-    return (configuration, stored)
+    if let scheme { try configuration.quantize(as: scheme, in: source.folder) }
+    return (configuration, source)
   }
 
   private static func model(
-    _ configuration: ModelConfiguration, _ stored: ModelSource, on device: Device, dtype: DType?,
+    _ configuration: ModelConfiguration, _ source: ModelSource, on device: Device, dtype: DType?,
     quantizing scheme: QuantizationScheme?
   ) throws -> LanguageModel {
-    let tensors = try stored.tensors(configuration)
+    let tensors = try source.tensors(configuration)
     let own = tensors["model.embed_tokens.weight"]?.dtype ?? .float32
     let weightType = dtype ?? (configuration.quantization == nil ? own : device.computeDType)
     let computed = device.activations(for: weightType)
-    let adapters = try stored.adapters(for: tensors, dtype: computed, on: device)
+    let adapters = try source.adapters(for: tensors, dtype: computed, on: device)
     do {
       let weights = WeightStore(
         stored: tensors, dtype: dtype, mutable: false, on: device, quantizing: scheme, adapters: adapters)
@@ -113,6 +113,6 @@ public struct LoadedModel: @unchecked Sendable {
     } catch let error as TorchError where [.outOfMemory, .device].contains(error.kind) {
       // Not the folder's fault.
       throw error
-    } catch { throw GenerationError.invalidFile("\(printable(path: stored.folder.url.path)): \(error)") }
+    } catch { throw GenerationError.invalidFile("\(printable(path: source.folder.url.path)): \(error)") }
   }
 }

@@ -14,15 +14,15 @@ extension ModelConfiguration {
   /// The configuration of a model: its folder's own, or that of the base model of the folder's adapters.
   ///
   /// A saved head is separate if it differs from the embedding table, whatever the file says.
-  public init(_ stored: ModelSource) throws {
-    let file = stored.configurationFile
+  public init(_ source: ModelSource) throws {
+    let file = source.configurationFile
     if file.lastPathComponent == ModelSource.configurationName {
       try self.init(file: file)
     } else {
       let data = try ModelFolder(file.deletingLastPathComponent()).configurationData()
       self = try decoded(Self.self, from: JSONValue(parsing: data, file: printable(path: file.path)), in: file)
     }
-    try untieHead(of: stored.base)
+    try untieHead(of: source.base)
   }
 
   /// Sets the scheme to which the folder's matrices are quantized when they are loaded.

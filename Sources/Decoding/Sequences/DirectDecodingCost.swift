@@ -81,7 +81,7 @@ private struct LayerWeights {
   func bytes(layer: Int, tokens: Int) -> Double {
     guard let routing = configuration.experts else { return dense[layer] }
     let missed = 1 - Double(routing.perToken) / Double(routing.count)
-    let share = 1 - (0..<tokens).reduce(1) { product, _ in product * missed }
-    return dense[layer] + share * experts[layer]
+    let fraction = 1 - (0..<tokens).reduce(1) { product, _ in product * missed }
+    return dense[layer] + fraction * experts[layer]
   }
 }

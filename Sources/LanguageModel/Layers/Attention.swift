@@ -39,8 +39,8 @@ struct Attention: Sublayer {
   func step(_ x: Tensor, addsInput: Bool, in context: ForwardContext) -> Tensor? {
     guard let cache = context.cache, x.size(0) == 1 else { return nil }
     return x.attentionSublayer(weights, rotary: context.rotary, addsInput: addsInput) {
-      cache.extended(
-        layer: layer, by: x.size(1), heads: weights.keyValueHeadCount, headSize: weights.headSize, like: x)
+      cache.reservePositions(
+        layer: layer, count: x.size(1), heads: weights.keyValueHeadCount, headSize: weights.headSize, like: x)
     }
   }
 

@@ -44,7 +44,7 @@ struct MixtureOfExperts: FeedForward {
     context.expertLoads.append(
       context.padding.map { Self.loads(chosen, without: $0.flattened(), experts.count) } ?? loads)
     let matrices = experts.flatMap { [$0.gate, $0.up, $0.down] }
-    if let sum = flat.fusedExperts(matrices, shares: weights, chosen: chosen) { return sum.reshaped(x.shape) }
+    if let sum = flat.fusedExperts(matrices, weights: weights, chosen: chosen) { return sum.reshaped(x.shape) }
     return composed(flat, weights, chosen, loads: loads).to(x.dtype).reshaped(x.shape)
   }
 
@@ -81,13 +81,13 @@ struct MixtureOfExperts: FeedForward {
     let probabilities = Tensor.concatenate(logits).softmax(-1)
     let chosen = probabilities.topK(experts.perToken).indices
     guard let padding else {
-      let share = chosen.flattened().bincount(experts.count).to(.float32) * (1 / Double(chosen.size(0)))
-      return (share * probabilities.mean(0)).sum() * Double(experts.count)
+      let fraction = chosen.flattened().bincount(experts.count).to(.float32) * (1 / Double(chosen.size(0)))
+      return (fraction * probabilities.mean(0)).sum() * Double(experts.count)
     }
     let isPadding = Tensor.concatenate(logits.map { _ in padding.flattened() })
     let count = isPadding.not().to(.float32).sum()
-    let share = loads(chosen, without: isPadding, experts.count).to(.float32) / count
+    let fraction = loads(chosen, without: isPadding, experts.count).to(.float32) / count
     let probability = probabilities.maskedFill(isPadding.unsqueezed(-1), 0).sum(0) / count
-    return (share * probability).sum() * Double(experts.count)
+    return (fraction * probability).sum() * Double(experts.count)
   }
 }

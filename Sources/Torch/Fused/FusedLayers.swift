@@ -8,27 +8,26 @@ extension Tensor {
 
   /// W_down (silu(W_gate x) ∘ W_up x) for x `[..., D]`, gate and up `[F, D]`, down `[D, F]`.
   public func fusedSwiGLU(gate: WeightMatrix, up: WeightMatrix, down: WeightMatrix) -> Tensor? {
-    guard Kernels.selected == .fused, let pointer, let open = gate.pointers, let wide = up.pointers,
-      let narrow = down.pointers, wb_swiglu_is_supported(pointer, open, wide, narrow)
+    guard Kernels.selected == .fused, let pointer, let gatePointers = gate.pointers, let upPointers = up.pointers,
+      let downPointers = down.pointers, wb_swiglu_is_supported(pointer, gatePointers, upPointers, downPointers)
     else { return nil }
     return Tensor(
-      result: wb_swiglu(pointer, open, wide, narrow),
+      result: wb_swiglu(pointer, gatePointers, upPointers, downPointers),
       of: "swiglu(\(dtype)\(shape), \(gate.description), \(up.description), \(down.description))")
   }
 
-  /// For each row of x `[N, D]` the sum of the outputs of its chosen experts `[N, k]`, weighted by `shares` `[N, k]`.
+  /// For each row of x `[N, D]` the sum of the outputs of its chosen experts `[N, k]`, weighted by `weights` `[N, k]`.
   ///
   /// An expert is a SwiGLU with three consecutive `matrices`: gate and up `[F, D]`, down `[D, F]`.
-  public func fusedExperts(_ matrices: [WeightMatrix], shares: Tensor, chosen: Tensor) -> Tensor? {
-    guard matrices.allSatisfy({ $0.adapter == nil }), Self.areFusible([self, shares] + matrices.map(\.values)),
-      let pointer, let parts = shares.pointer,
-      let experts = chosen.pointer
+  public func fusedExperts(_ matrices: [WeightMatrix], weights: Tensor, chosen: Tensor) -> Tensor? {
+    guard matrices.allSatisfy({ $0.adapter == nil }), Self.areFusible([self, weights] + matrices.map(\.values)),
+      let pointer, let weightPointer = weights.pointer, let chosenPointer = chosen.pointer
     else { return nil }
     return withExtendedLifetime(matrices) {
       Tensor(
         result: wb_mixture_of_experts(
-          pointer, parts, experts, matrices.map(\.values.pointer), Int32(matrices.count / 3)),
-        of: "experts(\(dtype)\(shape), \(shares.shape), \(chosen.dtype)\(chosen.shape), \(matrices.count / 3))")
+          pointer, weightPointer, chosenPointer, matrices.map(\.values.pointer), Int32(matrices.count / 3)),
+        of: "experts(\(dtype)\(shape), \(weights.shape), \(chosen.dtype)\(chosen.shape), \(matrices.count / 3))")
     }
   }
 

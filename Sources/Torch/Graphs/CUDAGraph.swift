@@ -8,10 +8,10 @@ public final class CUDAGraph {
   /// Captures graphs of a device; nil for a device without graphs.
   public static func capturer(for device: Device) -> Capturer? {
     guard device.kind == .cuda else { return nil }
-    return { device, work in CUDAGraph(on: device, work).map { graph in { try graph.run() } } }
+    return { device, work in CUDAGraph(on: device, work).map { graph in { try graph.replay() } } }
   }
 
-  /// Whether operators that run now are captured: elements of tensors can then neither be read nor given.
+  /// Whether operators that run now are captured: then the host can neither read nor set tensors' elements.
   @TaskLocal public static var isCapturing = false
 
   private let pointer: OpaquePointer
@@ -43,7 +43,7 @@ public final class CUDAGraph {
   /// Launches the graph.
   ///
   /// - Throws: `TorchError` if the device refuses.
-  public func run() throws {
+  public func replay() throws {
     guard wb_cuda_graph_launch(pointer) else { throw TorchError("a CUDA graph: \(lastError())") }
   }
 }

@@ -66,7 +66,7 @@ public final class AdamW {
   /// The Euclidean norm of all gradients together.
   ///
   /// - Throws: `TorchError` if a gradient cannot be read.
-  public func gradientNorm() throws -> Double { try optimized(learningRate: 0).gradientNorm() }
+  public func gradientNorm() throws -> Double { try optimized(rateFactor: 0).gradientNorm() }
 
   /// The maximum norm of all gradients together.
   var clip: Double { settings.clip }
@@ -74,7 +74,7 @@ public final class AdamW {
   /// Takes one step with the gradients divided by `divisor`, and clears the gradients.
   public func step(learningRate: Double, divisor: Double) {
     stepsTaken += 1
-    let weights = optimized(learningRate: learningRate)
+    let weights = optimized(rateFactor: learningRate)
     weights.takeAdamWStep(
       stepsTaken, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon, divisor: divisor)
     clearGradients()
@@ -93,7 +93,7 @@ public final class AdamW {
   }
 
   /// The norm of all gradients together as a scalar tensor on their device.
-  func norm() -> Tensor { optimized(learningRate: 1).norm() }
+  func norm() -> Tensor { optimized(rateFactor: 1).norm() }
 
   /// Takes the prepared step with gradients clipped to the maximum norm; changes nothing unless all `values` are
   /// finite.
@@ -101,7 +101,7 @@ public final class AdamW {
   /// - Parameter norm: the norm of all gradients together.
   func takePreparedStep(norm: Tensor, ifFinite values: Tensor) {
     let (excess, isFinite) = withoutGradients { (norm * (1 / settings.clip), values.isFinite().min(0)) }
-    optimized(learningRate: 1).takeAdamWStep(
+    optimized(rateFactor: 1).takeAdamWStep(
       stepAndRate.select(0, 0), rate: stepAndRate.select(0, 1), beta1: settings.beta1, beta2: settings.beta2,
       epsilon: settings.epsilon, divisor: excess.maskedFill(excess .< 1, 1), isFinite: isFinite)
   }
@@ -109,7 +109,9 @@ public final class AdamW {
   /// Counts the prepared step as taken.
   func commitStep() { stepsTaken += 1 }
 
-  private func optimized(learningRate: Double) -> [OptimizedWeight] {
+  /// All weights with their moments, their learning rates multiplied by `rateFactor`: the learning rate, or 1 where the
+  /// device has it.
+  private func optimized(rateFactor: Double) -> [OptimizedWeight] {
     groups.groups.flatMap { group in
       group.weights.compactMap { name, weight in
         guard let first = moments["first_moment.\(name)"], let second = moments["second_moment.\(name)"] else {
@@ -117,7 +119,7 @@ public final class AdamW {
         }
         return OptimizedWeight(
           weight, firstMoment: first, secondMoment: second,
-          learningRate: learningRate * (group.isConnection ? settings.connectionRate : 1),
+          learningRate: rateFactor * (group.isConnection ? settings.connectionRate : 1),
           weightDecay: group.isDecayed ? settings.weightDecay : 0)
       }
     }

@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/// Whether `CoreSharing` decides that cores are shared after these samples.
-bool ki_are_cores_shared_after(const double *shares, int count);
+/// Whether `ContentionDetector` finds contention after these samples.
+bool ki_are_cores_contended_after(const double *samples, int count);
 
 /// Runs `jobs` jobs of 37 pieces in shares, and as many of 37 rows of a range, on up to `threads` workers. Every `slow` th
 /// piece takes `microseconds` on threads other than the caller's, and as many pass now and then between jobs. Returns how

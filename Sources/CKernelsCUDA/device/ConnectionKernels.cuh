@@ -1,8 +1,8 @@
-// The kernels, by the names that the host looks up.
-#include "Layout.cuh"
+// The kernels of connections, by the names that the host looks up.
+#include "ConnectionLayout.cuh"
 #include "Device.cuh"
-#include "Numbers.cuh"
-#include "Elements.cuh"
+#include "Numerics.cuh"
+#include "StateRows.cuh"
 #include "PlainProducts.cuh"
 #include "TensorProducts.cuh"
 #include "Coefficients.cuh"
@@ -15,7 +15,7 @@
 namespace ckernels::cuda {
 
 /// The blocks for which a multiprocessor has shared memory, limited by their registers.
-constexpr int blocksFor(int bytes, int most) { return larger(smaller(WB_SHARED_BYTES / bytes, most), 1); }
+constexpr int blocksFor(int bytes, int maximum) { return larger(smaller(WB_SHARED_BYTES / bytes, maximum), 1); }
 
 template <bool Writes, bool Reads>
 constexpr int forwardBlocks() {
@@ -24,8 +24,8 @@ constexpr int forwardBlocks() {
 
 template <bool IsWhole, bool HasPrevious>
 constexpr int backwardBlocks() {
-  const int most = !IsWhole ? 384 / threads : shape.usesTensorCores ? 1 : 256 / threads;
-  return blocksFor(Backward<IsWhole, HasPrevious>::layout.bytes, most);
+  const int maximum = !IsWhole ? 384 / threads : shape.usesTensorCores ? 1 : 256 / threads;
+  return blocksFor(Backward<IsWhole, HasPrevious>::layout.bytes, maximum);
 }
 
 WB_KERNEL((forwardBlocks<false, true>())) connectionRead(const ForwardArguments arguments) {
@@ -41,7 +41,7 @@ WB_KERNEL((backwardBlocks<true, false>())) connectionBackward(const BackwardArgu
   Backward<true, false>(arguments).run();
 }
 WB_KERNEL(1) connectionAddBlocks(const ReductionArguments arguments) { addBlocks(arguments); }
-WB_KERNEL(1) connectionDeliver(const ReductionArguments arguments) { deliver(arguments); }
+WB_KERNEL(1) connectionAddToGradients(const ReductionArguments arguments) { addToGradients(arguments); }
 #if WB_FUSES_FORWARD
 WB_KERNEL((forwardBlocks<true, true>())) connectionWriteRead(const ForwardArguments arguments) {
   Forward<true, true>(arguments).run();

@@ -23,7 +23,7 @@ struct wb_generator {
 
 namespace wideband {
 
-void record(const char *message);
+void setLastError(const char *message);
 
 /// Configures the process's allocators, before the first operator.
 void prepareMemory();
@@ -53,11 +53,11 @@ Result guarded(Result failed, Body &&body) noexcept {
   try {
     return body();
   } catch (const c10::Error &error) {
-    record(error.what_without_backtrace());
+    setLastError(error.what_without_backtrace());
   } catch (const std::exception &error) {
-    record(error.what());
+    setLastError(error.what());
   } catch (...) {
-    record("an unknown C++ exception");
+    setLastError("an unknown C++ exception");
   }
   return failed;
 }

@@ -1,4 +1,4 @@
-// Elements in memory: float32 or bfloat16, WB_ELEMENT_BYTES each, or 8-bit integers in a cache; loads and stores of several
+// Numbers in memory: float32 or bfloat16, WB_ELEMENT_BYTES each, or 8-bit integers in a cache; loads and stores of several
 // of them; and reductions over the lanes of a warp.
 namespace ckernels::cuda {
 

@@ -39,10 +39,10 @@ struct Shape {
   bool projectsAlongChannels(Index count) const { return count * 12 < C; }
 
   static Index padded(Index count) { return (count + lanes - 1) / lanes * lanes; }
-  Index table() const { return columns * stride; }
+  Index blockTable() const { return columns * stride; }
 
   /// The projections of a block, followed by the inverse root mean square of each slot: [columns + 1, stride].
-  Index projections() const { return table() + stride; }
+  Index projections() const { return blockTable() + stride; }
 
   /// Whether projections are saved for the backward pass: not where they would be several times the state.
   bool savesProjections() const { return columns < 3 * C; }
@@ -56,7 +56,7 @@ inline std::int64_t projectionCount(const ck_connection &connection, std::int64_
 }
 
 /// A connection's parameters in the layout of the kernels.
-struct Plan {
+struct PackedConnection {
   Shape shape;
   bool isDynamic;
   float epsilon;
@@ -66,18 +66,18 @@ struct Plan {
   float *scale;    ///< [columns, period]: scales of the dynamic part
   float *saved;    ///< the projections of all blocks, aligned to registers, or null
 
-  Plan(const ck_connection &connection, BumpAllocator &allocator)
+  PackedConnection(const ck_connection &connection, BumpAllocator &allocator)
       : shape(connection), isDynamic(connection.dynamic_read_carry != nullptr), epsilon(connection.epsilon) {
     // Without a dynamic part the table of static coefficients is that of a block.
     const Index common = std::lcm(shape.n, Index(lanes));
     period = isDynamic && common < shape.stride ? common : shape.stride;
-    fixed = allocator.take(table());
+    fixed = allocator.take(parameterTable());
     weights = isDynamic ? allocator.take(shape.columns * shape.C) : nullptr;
-    scale = isDynamic ? allocator.take(table()) : nullptr;
+    scale = isDynamic ? allocator.take(parameterTable()) : nullptr;
     saved = isDynamic && shape.savesProjections() ? aligned(connection.projections) : nullptr;
   }
 
-  Index table() const { return shape.columns * period; }
+  Index parameterTable() const { return shape.columns * period; }
 
   /// The saved projections of a block; null where they are not saved.
   float *projectionsOf(Index block) const { return saved ? saved + block * shape.projections() : nullptr; }

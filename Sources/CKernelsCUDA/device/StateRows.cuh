@@ -1,4 +1,4 @@
-// Elements of the state, and moving rows of them between the GPU's memory and shared memory.
+// Rows of the state: their elements, and moving them between the GPU's memory and shared memory.
 namespace ckernels::cuda {
 
 /// The kind of connection that this program is for.
