@@ -49,6 +49,13 @@ let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-colle
 let yams: Target.Dependency = "Yams"
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+let http: [Target.Dependency] = [
+  .product(name: "Hummingbird", package: "hummingbird"),
+  .product(name: "Logging", package: "swift-log"),
+  .product(name: "NIOCore", package: "swift-nio"),
+  .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+]
 
 let package = Package(
   name: "wideband",
@@ -60,7 +67,11 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.28.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.0.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.0.0"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
@@ -80,12 +91,25 @@ let package = Package(
       path: "Sources/CTorch", cxxSettings: [.headerSearchPath(".")] + torchHeaders + torchDefines,
       linkerSettings: torchLibraries),
     module("CheckedInput", [collections]),
+    module("Jinja", wideband("CheckedInput") + [collections]),
+    module("StructuredOutput", wideband("CheckedInput")),
     module("Torch", wideband("CTorch", "CheckedInput") + [collections]),
     module("VirtualWidth", wideband("Torch")),
     module("Checkpoint", wideband("Torch", "CheckedInput") + [collections]),
-    module("Tokenization", wideband("CPCRE2", "CheckedInput") + [heap]),
+    module("Tokenization", wideband("CPCRE2", "CheckedInput", "Jinja") + [heap]),
     module("LanguageModel", wideband("VirtualWidth", "Checkpoint", "Torch", "CheckedInput")),
     module("Decoding", wideband("LanguageModel", "Checkpoint", "Tokenization", "Torch", "CheckedInput")),
+    module(
+      "Serving",
+      wideband("Decoding", "Tokenization", "StructuredOutput", "LanguageModel", "Torch", "CheckedInput")),
+    .target(
+      name: "WidebandServer",
+      dependencies: wideband("Serving", "StructuredOutput", "Decoding", "Tokenization", "CheckedInput") + http,
+      path: "Sources/Server",
+      resources: [
+        "index.html", "style.css", "chart.js", "chat.js", "engine.js", "markdown.js", "settings.js", "stream.js",
+      ]
+      .map { .embedInCode("Page/\($0)") }, swiftSettings: swift),
     module("Verification", wideband("Decoding", "LanguageModel", "Checkpoint", "Torch", "CheckedInput")),
     module("Data", wideband("Checkpoint", "Tokenization", "Torch", "CheckedInput", "CZlib")),
     module(
@@ -98,9 +122,9 @@ let package = Package(
       name: "Wideband",
       dependencies: wideband(
         "CheckedInput", "Torch", "VirtualWidth", "Checkpoint", "Tokenization", "LanguageModel", "Decoding",
-        "Verification", "Data", "Training", "Reporting"),
+        "Serving", "Verification", "Data", "Training", "Reporting"),
       path: "Sources/Wideband", swiftSettings: swift),
-    module("CLI", ["Wideband"] + wideband("CheckedInput") + [arguments]),
+    module("CLI", ["Wideband"] + wideband("Server", "Serving", "CheckedInput") + [arguments, signals]),
     .executableTarget(
       name: "WidebandExecutable", dependencies: wideband("CLI"), path: "Sources/Executable", swiftSettings: swift),
     .target(
@@ -116,6 +140,8 @@ let package = Package(
       name: "KernelInternals", dependencies: wideband("CKernels"), path: "Tests/KernelInternals",
       cxxSettings: [.headerSearchPath("../../Sources/CKernels")]),
     tests("CheckedInputTests", wideband("CheckedInput") + ["TestSupport"]),
+    tests("JinjaTests", wideband("Jinja") + ["TestSupport"]),
+    tests("StructuredOutputTests", wideband("StructuredOutput", "Tokenization", "CheckedInput") + ["TestSupport"]),
     tests("TorchTests", wideband("Torch") + ["TestSupport"]),
     tests(
       "CKernelsTests",
@@ -125,6 +151,8 @@ let package = Package(
     tests("TokenizationTests", wideband("Tokenization") + ["TestSupport"]),
     tests("LanguageModelTests", wideband("LanguageModel") + ["TestSupport"]),
     tests("DecodingTests", wideband("Decoding", "Verification") + ["TestSupport"]),
+    tests("ServingTests", wideband("Serving") + ["TestSupport"]),
+    tests("ServerTests", wideband("Server", "Serving", "Decoding") + ["TestSupport"]),
     tests("DataTests", wideband("Data", "Tokenization", "Torch") + ["TestSupport"]),
     tests("TrainingTests", wideband("Training", "Data", "Reporting") + ["TestSupport"]),
     tests("WidebandTests", ["WidebandExecutable", "TestSupport"]),

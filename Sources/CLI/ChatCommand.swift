@@ -11,8 +11,8 @@ struct ChatCommand: ParsableCommand {
     abstract: "Talk with a model in the terminal.",
     discussion: """
       Each line is a question; the answer is written as it is generated. Ctrl-C ends the answer, or at the question \
-      prompt the command; /reset clears the conversation; /exit, or the end of input, leaves. The model must use \
-      Qwen3's chat template.
+      prompt the command; /reset clears the conversation; /exit, or the end of input, leaves. The \
+      conversation is written in the chat template of the model's folder, else in Qwen3's form of ChatML.
 
       EXAMPLES:
         wideband chat --model Qwen3-0.6B

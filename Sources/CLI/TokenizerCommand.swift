@@ -41,10 +41,10 @@ struct TokenizerCommand: ParsableCommand {
       guard !exists("\(output)/config.json") else {
         throw CommandError("\(printable(path: output)): holds a model, which has a tokenizer: expected another folder")
       }
-      let specialTokens = ["<|endoftext|>"] + (chat ? Conversation.requiredTokens : [])
+      let specialTokens = ["<|endoftext|>"] + (chat ? ChatTemplate.requiredTokens : [])
       let trainer = try BytePairTrainer(vocabularySize: size, specialTokens: specialTokens)
       let corpus = try TextCorpus(ManyArguments.separated(paths)) {
-        try Conversation(json: $0, file: $1, line: $2).texts
+        try ChatTemplate.texts(of: Conversation(json: $0, file: $1, line: $2))
       }
       let result = Result { try trainer.train(corpus) }
       if let failure = corpus.failure { throw failure }

@@ -16,7 +16,7 @@ struct WidebandCommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       TokenizerCommand.self, DataCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self,
-      ChatCommand.self, InfoCommand.self, VerifyCommand.self, InitCommand.self, ConvertCommand.self,
+      ChatCommand.self, ServeCommand.self, InfoCommand.self, VerifyCommand.self, InitCommand.self, ConvertCommand.self,
       QuantizeCommand.self, ReportCommand.self, BenchCommand.self,
     ])
 }

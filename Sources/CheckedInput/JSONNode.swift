@@ -79,4 +79,14 @@ public struct JSONNode: Sendable {
     }
     return integer
   }
+
+  /// A number.
+  ///
+  /// - Parameter range: the bounds; nil for any finite number.
+  public func number(in range: ClosedRange<Double>? = nil) throws -> Double {
+    guard let double = value.number?.double, range?.contains(double) ?? true else {
+      throw failure(expected: "a number" + (range.map { " \(describe($0))" } ?? ""))
+    }
+    return double
+  }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import WidebandCheckedInput
+import WidebandJinja
 
 /// A byte-level byte-pair tokenizer, loaded from a Hugging Face `tokenizer.json`.
 ///
@@ -19,12 +20,17 @@ public final class Tokenizer: Sendable {
   private let rawMatcher: AddedTokenMatcher
   private let normalizedMatcher: AddedTokenMatcher
   private let workers = WorkerPool()
+  /// The chat template of the folder; nil if it has none.
+  let ownChatTemplate: ChatTemplate?
+  /// The texts of special tokens by the names under which the folder lists them, such as "eos_token".
+  public let specialTokens: [String: String]
 
   /// The names of a tokenizer's files, `tokenizer.json` first; the others are optional.
   public static let fileNames = CompanionFiles.names
 
   /// Loads a `tokenizer.json`, with the added tokens of `tokenizer_config.json`, `added_tokens.json` and
-  /// `special_tokens_map.json` in the same folder.
+  /// `special_tokens_map.json` in the same folder, and the chat template of `chat_template.jinja` or
+  /// `tokenizer_config.json`.
   ///
   /// - Throws: ``TokenizationError`` with one sentence that names the file, the key and the value if the file cannot be
   ///   read, is malformed, or uses something that is not supported. The model must be BPE without byte fallback,
@@ -60,6 +66,8 @@ public final class Tokenizer: Sendable {
     let patterns = Array(zip(file.addedTokens, file.addedPatterns))
     rawMatcher = AddedTokenMatcher(patterns.filter { !$0.0.isNormalized })
     normalizedMatcher = AddedTokenMatcher(patterns.filter { $0.0.isNormalized })
+    ownChatTemplate = companions.chatTemplate
+    specialTokens = companions.namedTokens
   }
 
   /// The maximum size of a `tokenizer.json` in bytes: thirty times that of the largest in use.
@@ -133,7 +141,53 @@ public final class Tokenizer: Sendable {
   /// the same ids, however they are formatted. It is computed at each call.
   public var fingerprint: String { file.fingerprint }
 
-  private func encode(valid text: Bytes, parsingAddedTokens: Bool, addingSpecialTokens: Bool) throws -> [TokenID] {
+  /// The ids of a text whose marked parts become no special tokens, and the number of ids before byte positions.
+  ///
+  /// - Parameter boundaries: positions in the text, ascending. One inside of a token counts that token.
+  func encode(_ text: MarkedText, boundaries: [Int]) throws -> (tokens: [TokenID], counts: [Int]) {
+    var spans: [Span] = []
+    let tokens = try text.bytes.withUnsafeBufferPointer {
+      try encode(valid: $0, input: text.inputRanges, parsingAddedTokens: true, addingSpecialTokens: false) {
+        spans.append($0)
+      }
+    }
+    let counts = boundaries.map { boundary in
+      guard let index = spans.lastIndex(where: { $0.bytes.lowerBound < boundary }) else { return 0 }
+      let (span, end) = (spans[index], index + 1 < spans.count ? spans[index + 1].firstToken : tokens.count)
+      guard boundary < span.bytes.upperBound else { return end }
+      let length = text.bytes[span.bytes.lowerBound..<boundary].withUnsafeBufferPointer(composedLength)
+      return span.firstToken + self.count(tokens[span.firstToken..<end], covering: length)
+    }
+    return (tokens, counts)
+  }
+
+  /// A part of a text between added tokens, or an added token.
+  private struct Span {
+    let bytes: Range<Int>
+    let firstToken: Int
+  }
+
+  private func composedLength(_ text: Bytes) -> Int {
+    file.isComposing ? CanonicalComposition.composed(text)?.count ?? text.count : text.count
+  }
+
+  /// The number of leading tokens that cover at least `length` bytes.
+  private func count(_ tokens: ArraySlice<TokenID>, covering length: Int) -> Int {
+    var covered = 0
+    for (index, id) in tokens.enumerated() {
+      if covered >= length { return index }
+      covered += idToToken(id)?.count ?? 0
+    }
+    return tokens.count
+  }
+
+  /// - Parameters:
+  ///   - input: the byte ranges in which no special token is recognized.
+  ///   - onSpan: called with each span before it is encoded.
+  private func encode(
+    valid text: Bytes, input: [Range<Int>] = [], parsingAddedTokens: Bool, addingSpecialTokens: Bool,
+    onSpan: (Span) -> Void = { _ in }
+  ) throws -> [TokenID] {
     var ids: [TokenID] = addingSpecialTokens ? file.template.prefix : []
     ids.reserveCapacity(ids.count + text.count / 4 + 4)
     let worker = workers.take() ?? Worker(file.model)
@@ -141,18 +195,33 @@ public final class Tokenizer: Sendable {
     let encodePieces = { (text: Bytes) in
       try self.file.preTokenizer.forEachPiece(in: text, worker.matchState) { worker.encoder.encode($0, into: &ids) }
     }
-    let encodeText = { (text: Bytes) in
-      let composed = self.file.isComposing ? CanonicalComposition.composed(text) : nil
-      let split = { (text: Bytes) in
-        guard parsingAddedTokens else { return try encodePieces(text) }
-        try self.normalizedMatcher.split(text, onText: encodePieces) { ids.append($0) }
+    func encodeText(_ span: Bytes, _ range: Range<Int>) throws {
+      onSpan(Span(bytes: range, firstToken: ids.count))
+      let composed = file.isComposing ? CanonicalComposition.composed(span) : nil
+      // Positions of the input in the normalized text.
+      let marks = input.filter { $0.overlaps(range) }.map { mark -> Range<Int> in
+        let part = mark.clamped(to: range)
+        let bounds = [part.lowerBound, part.upperBound].map { bound in
+          let before = Bytes(rebasing: span[..<(bound - range.lowerBound)])
+          return composed == nil ? before.count : composedLength(before)
+        }
+        return bounds[0]..<max(bounds[0], bounds[1])
       }
-      if let composed { try composed.withUnsafeBufferPointer(split) } else { try split(text) }
+      func split(_ text: Bytes) throws {
+        try normalizedMatcher.split(text, input: marks, onText: { text, _ in try encodePieces(text) }) { id, _ in
+          ids.append(id)
+        }
+      }
+      if let composed { try composed.withUnsafeBufferPointer(split) } else { try split(span) }
     }
     if parsingAddedTokens {
-      try rawMatcher.split(text, onText: encodeText) { ids.append($0) }
+      try rawMatcher.split(text, input: input, onText: encodeText) { id, range in
+        onSpan(Span(bytes: range, firstToken: ids.count))
+        ids.append(id)
+      }
     } else {
-      try encodeText(text)
+      let composed = file.isComposing ? CanonicalComposition.composed(text) : nil
+      if let composed { try composed.withUnsafeBufferPointer(encodePieces) } else { try encodePieces(text) }
     }
     if addingSpecialTokens { ids += file.template.suffix }
     return ids

@@ -5,6 +5,7 @@ import WidebandCheckedInput
 @_exported import WidebandDecoding
 @_exported import WidebandLanguageModel
 @_exported import WidebandReporting
+@_exported import WidebandServing
 @_exported import WidebandTokenization
 @_exported import WidebandTorch
 @_exported import WidebandTraining
@@ -16,3 +17,9 @@ public typealias InputError = WidebandCheckedInput.InputError
 
 /// The id of a token: its index in the vocabulary, from 0.
 public typealias TokenID = WidebandCheckedInput.TokenID
+
+/// A JSON value in memory, such as the arguments of a tool's call.
+public typealias JSONValue = WidebandCheckedInput.JSONValue
+
+/// The members of a JSON object in their order.
+public typealias JSONObject = WidebandCheckedInput.JSONObject

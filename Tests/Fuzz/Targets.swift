@@ -5,7 +5,8 @@ import Wideband
 enum Targets {
   static func all(_ workspace: Workspace) -> [Target] {
     [
-      safetensors(workspace), index(workspace), config(workspace), generation, tokenizer(workspace), recipe(workspace),
+      safetensors(workspace), index(workspace), config(workspace), generation, tokenizer(workspace), template,
+      recipe(workspace),
       adapters(workspace), data(workspace), text(workspace), conversations(workspace), run(workspace), model(workspace),
       flags(workspace),
     ]
@@ -54,6 +55,26 @@ enum Targets {
         _ = (cost.parameters, cost.operations)
       })
   }
+
+  private static let template = Target(
+    name: "template",
+    seeds: {
+      let folder = Fixtures.folder.appending(path: "jinja/templates")
+      return try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().map {
+        ["chat_template.jinja": Array(try Data(contentsOf: folder.appending(path: $0)))]
+      }
+    }, mutate: Target.mutateOneFile,
+    read: { folder in
+      let source = try Data(contentsOf: folder.appending(path: "chat_template.jinja"))
+      let template = try ChatTemplate(String(decoding: source, as: UTF8.self), name: "chat_template.jinja")
+      var call = Message(.assistant, nil, reasoning: "Hm.")
+      call.toolCalls = [ToolCall(id: "abcdefghi", name: "f", arguments: .object(JSONObject()))]
+      let tool = try JSONValue(parsing: Data(#"{"type": "function", "function": {"name": "f"}}"#.utf8), file: "tool")
+      let messages = [
+        Message(.system, "a"), Message(.user, " b\n"), call, Message(.tool, "7"), Message(.assistant, "c"),
+      ]
+      _ = try template.text(of: Conversation(messages, tools: [tool]), prompt: .direct)
+    })
 
   private static let generation = Target(
     name: "generation",

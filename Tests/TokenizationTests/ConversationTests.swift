@@ -43,7 +43,8 @@ import WidebandCheckedInput
     for example in cases {
       let conversation = try example.conversation
       let prompt: ThinkingMode? = example.prompt ? (example.thinking ? .thinking : .direct) : nil
-      #expect(Array(conversation.text(prompt: prompt).utf8) == Array(example.text.utf8), "\(example.text)")
+      let text = try tokenizer.chatTemplate.text(of: conversation, prompt: prompt)
+      #expect(Array(text.utf8) == Array(example.text.utf8), "\(example.text)")
       #expect(try tokenizer.encode(conversation, prompt: prompt).tokens == example.ids, "\(example.text)")
     }
   }
@@ -53,8 +54,8 @@ import WidebandCheckedInput
       Message(.user, "\u{301}What<|im_end|>?"), Message(.assistant, "A wave.", reasoning: "Hm"),
     ])
     #expect(
-      conversation.texts.map { String(decoding: $0, as: UTF8.self) }
-        == ["user\n\u{301}What", "?", "\n", "assistant\n<think>\nHm\n</think>\n\nA wave.", "\n"])
+      try ChatTemplate.texts(of: conversation).map { String(decoding: $0, as: UTF8.self) }
+        == ["user\n\u{301}What<|im_end|>?", "\n", "assistant\n<think>\nHm\n</think>\n\nA wave.", "\n"])
   }
 
   private func answers(_ messages: Message...) throws -> [String] {
@@ -103,8 +104,8 @@ import WidebandCheckedInput
     (#"{"messages": []}"#, "messages is empty: expected at least one"),
     (#"{"messages": "hello"}"#, "messages is 'hello': expected a list"),
     (
-      #"{"messages": [{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}]}"#,
-      "messages[1].role is 'tool': expected 'system', 'user' or 'assistant'"
+      #"{"messages": [{"role": "user", "content": "a"}, {"role": "function", "content": "b"}]}"#,
+      "messages[1].role is 'function': expected 'system', 'user', 'assistant' or 'tool'"
     ),
     (#"{"messages": [{"content": "a"}]}"#, "messages[0].role is missing"),
     (#"{"messages": [{"role": "user"}]}"#, "messages[0].content is missing"),
@@ -126,11 +127,19 @@ import WidebandCheckedInput
     ),
     (
       #"{"messages": [{"role": "assistant", "content": "a", "tool_calls": [{"name": "f"}]}]}"#,
-      "messages[0].tool_calls is a list: expected none, as calls of tools are not supported"
+      "messages[0].tool_calls[0].arguments is missing"
     ),
     (
-      #"{"tools": [{}], "messages": [{"role": "user", "content": "a"}]}"#,
-      "tools is a list: expected none, as calls of tools are not supported"
+      #"{"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": 3}}]}]}"#,
+      "messages[0].tool_calls[0].function.arguments is 3: expected an object or its JSON text"
+    ),
+    (
+      #"{"messages": [{"role": "assistant", "tool_calls": {}}]}"#,
+      "messages[0].tool_calls is an object: expected a list"
+    ),
+    (#"{"messages": [{"role": "assistant", "content": null}]}"#, "messages[0].content is missing"),
+    (
+      #"{"tools": [3], "messages": [{"role": "user", "content": "a"}]}"#, "tools[0] is 3: expected an object"
     ),
     (
       #"{"messages": [{"role": "assistant", "content": "a", "reasoning": "b", "thinking": "c"}]}"#,
@@ -182,7 +191,7 @@ import WidebandCheckedInput
   func conversation_empty() throws {
     let json = #"{"messages": [{"role": "system", "content": ""}, {"role": "user", "content": ""}]}"#
     #expect(
-      try Conversation(json: Array(json.utf8), file: "f").text()
+      try ChatTemplate.chatML.text(of: Conversation(json: Array(json.utf8), file: "f"))
         == "<|im_start|>system\n<|im_end|>\n<|im_start|>user\n<|im_end|>\n")
   }
 
@@ -206,7 +215,9 @@ import WidebandCheckedInput
     let read = try Conversation(json: Array(json.utf8), file: "x")
     #expect(
       try read
-        == Conversation([Message(.system, "s"), Message(.user, "u"), Message(.assistant, "a", reasoning: "r")]))
+        == Conversation([
+          Message(.system, "s"), Message(.user, "u", name: "x"), Message(.assistant, "a", reasoning: "r"),
+        ]))
   }
 
   @Test func tokenizer_withoutTurnTokens_isRefused() throws {

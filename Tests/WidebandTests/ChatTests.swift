@@ -93,13 +93,13 @@ struct ChatTests {
   }
 
   @Test func conversations_invalid() throws {
-    try folder.write("tool.jsonl", text: #"{"messages": [{"role": "tool", "content": "x"}]}"#)
+    try folder.write("tool.jsonl", text: #"{"messages": [{"role": "function", "content": "x"}]}"#)
     expectError(
       try folder.run("tokenizer", "train", "--output", "own", "tool.jsonl"),
-      "tool.jsonl: line 1: messages[0].role is 'tool': expected 'system', 'user' or 'assistant'")
+      "tool.jsonl: line 1: messages[0].role is 'function': expected 'system', 'user', 'assistant' or 'tool'")
     expectError(
       try folder.run("data", "prepare", "--tokenizer", "model", "--output", "data", "tool.jsonl"),
-      "tool.jsonl: line 1: messages[0].role is 'tool': expected 'system', 'user' or 'assistant'")
+      "tool.jsonl: line 1: messages[0].role is 'function': expected 'system', 'user', 'assistant' or 'tool'")
     expectError(
       try folder.run("chat", "--model", "model", "--max-tokens", "0"),
       "--max-tokens is 0: expected from 1 to 1073741824", status: 64)

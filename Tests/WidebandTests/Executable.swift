@@ -53,6 +53,9 @@ struct Executable {
     /// The number of bytes on standard output so far.
     var outputSize: Int { (try? Data(contentsOf: folder.url("output")).count) ?? 0 }
 
+    /// The text on standard error so far.
+    var errors: String { (try? folder.read("errors")) ?? "" }
+
     private func file(_ name: String) throws -> FileHandle {
       try folder.write(name, text: "")
       return try FileHandle(forWritingTo: folder.url(name))

@@ -25,12 +25,10 @@ extension Tokenizer: TextEncoder {
   /// The ids of a document; added tokens in the text are encoded like any other text.
   public func encode(document: [UInt8]) throws -> [TokenID] { try encode(bytes: document, parsingAddedTokens: false) }
 
-  /// The tokens of a conversation in Qwen3's variant of ChatML.
+  /// The tokens of a conversation in the tokenizer's chat template.
   public func encode(conversation json: [UInt8], file: String, line: Int) throws -> EncodedDocument {
-    let conversation = try Conversation(json: json, file: file, line: line)
-    let encoded = try encode(conversation)
-    return EncodedDocument(
-      tokens: encoded.tokens, byteCount: conversation.text().utf8.count, answers: encoded.answers)
+    let encoded = try encode(try Conversation(json: json, file: file, line: line))
+    return EncodedDocument(tokens: encoded.tokens, byteCount: encoded.byteCount, answers: encoded.answers)
   }
 
   /// The length in bytes of each token's text, `[V]`; 0 for special tokens and for ids without a token.

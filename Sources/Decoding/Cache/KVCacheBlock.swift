@@ -57,11 +57,26 @@ struct KVCacheBlock {
     (keys.read(count, as: dtype), values.read(count, as: dtype))
   }
 
-  /// Copies the first `count` positions of another block.
-  func copy(_ other: KVCacheBlock, _ count: Int) {
-    keys.copy(other.keys, count)
-    values.copy(other.values, count)
+  /// Copies some positions of another block to the positions from `start` on.
+  func copy(_ other: KVCacheBlock, _ range: Range<Int>, to start: Int = 0) {
+    keys.copy(other.keys, range, to: start)
+    values.copy(other.values, range, to: start)
   }
+
+  /// A block of its own with some positions.
+  func copy(of range: Range<Int>) -> KVCacheBlock {
+    let elements = keys.elements
+    let shape = [elements.size(0), elements.size(1), range.count, elements.size(3)]
+    let block = KVCacheBlock(shape, elements.dtype, on: elements.device)
+    block.copy(self, range)
+    return block
+  }
+
+  /// B, K and hd.
+  var rows: [Int] { [keys.elements.size(0), keys.elements.size(1), keys.elements.size(3)] }
+  var dtype: DType { keys.elements.dtype }
+  var device: Device { keys.elements.device }
+  var byteCount: Int { keys.byteCount + values.byteCount }
 }
 
 /// Keys or values of one layer.
@@ -91,9 +106,12 @@ private struct Storage {
     return (stored.to(.float32) * scales.slice(2, 0..<count).unsqueezed(-1)).to(dtype)
   }
 
-  func copy(_ other: Storage, _ count: Int) {
-    guard count > 0 else { return }
-    elements.slice(2, 0..<count).copy(from: other.elements.slice(2, 0..<count))
-    if let scales, let old = other.scales { scales.slice(2, 0..<count).copy(from: old.slice(2, 0..<count)) }
+  func copy(_ other: Storage, _ range: Range<Int>, to start: Int) {
+    guard !range.isEmpty else { return }
+    let target = start..<(start + range.count)
+    elements.slice(2, target).copy(from: other.elements.slice(2, range))
+    if let scales, let old = other.scales { scales.slice(2, target).copy(from: old.slice(2, range)) }
   }
+
+  var byteCount: Int { elements.count * elements.dtype.size + (scales.map { $0.count * $0.dtype.size } ?? 0) }
 }

@@ -110,6 +110,20 @@ public final class SequenceKVCache: KVCache {
     for index in layers.indices { layers[index].block = nil }
   }
 
+  /// Copies of some positions of every layer.
+  func snapshot(_ range: Range<Int>) -> KVSnapshot {
+    KVSnapshot(blocks: layers.compactMap { $0.block?.copy(of: range) }, count: range.count)
+  }
+
+  /// Appends the positions of a snapshot of the same model and format.
+  func append(_ snapshot: KVSnapshot) {
+    for (index, block) in snapshot.blocks.enumerated() {
+      let start = layers[index].length
+      reserve(index, start + snapshot.count, block.rows, block.dtype, on: block.device)
+        .copy(block, 0..<snapshot.count, to: start)
+    }
+  }
+
   /// The layer's block, or a larger one with the same content, with the layer's length set to `length`; `rows` are B, K
   /// and hd.
   private func reserve(
@@ -124,11 +138,21 @@ public final class SequenceKVCache: KVCache {
     let doubled = layer.block.map { 2 * $0.capacity } ?? initialCapacity
     let capacity = max(length, min(doubled, maximumLength))
     let block = KVCacheBlock([rows[0], rows[1], capacity, rows[2]], dtype, on: device)
-    if let old = layer.block { block.copy(old, layer.length) }
+    if let old = layer.block { block.copy(old, 0..<layer.length) }
     layers[index] = Layer(block: block, length: length)
     revision += 1
     return block
   }
+}
+
+/// The keys and values of some positions of a sequence, apart from its cache.
+package struct KVSnapshot {
+  fileprivate let blocks: [KVCacheBlock]
+  /// The number of positions.
+  package let count: Int
+
+  /// The memory that it takes.
+  package var byteCount: Int { blocks.reduce(0) { $0 + $1.byteCount } }
 }
 
 /// The caches of several sequences whose new positions form one row.

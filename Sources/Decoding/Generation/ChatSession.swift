@@ -2,7 +2,7 @@ import Foundation
 import WidebandCheckedInput
 import WidebandTokenization
 
-/// A conversation with a model in Qwen3's chat format, which keeps its key/value cache from answer to answer.
+/// A conversation with a model in its chat template, which keeps its key/value cache from answer to answer.
 ///
 ///     let chat = try ChatSession(model, system: "You answer briefly.")
 ///     for try await case .text(let piece) in chat.stream("What is light?") { print(piece, terminator: "") }

@@ -2,12 +2,12 @@
 ///
 /// Text that could be the beginning of a stop string is held back until more text decides. The result does not depend
 /// on the pieces: the stop string that is complete first is found, the longest if several are.
-struct StopStrings {
+package struct StopStrings {
   private let patterns: [(text: String, bytes: [UInt8])]
   private var held: [UInt8] = []
 
   /// - Throws: `GenerationError` if a string is empty, as that would stop everywhere.
-  init(_ strings: [String]) throws {
+  package init(_ strings: [String]) throws {
     if let index = strings.firstIndex(of: "") {
       throw GenerationError.invalidOption("stop string \(index + 1) is empty: expected at least one character")
     }
@@ -15,7 +15,7 @@ struct StopStrings {
   }
 
   /// Appends text, and returns the text that is certain and the stop string that ends it, if one does.
-  mutating func append(_ text: String) -> (text: String, stop: String?) {
+  package mutating func append(_ text: String) -> (text: String, stop: String?) {
     guard !patterns.isEmpty else { return (text, nil) }
     let checked = held.count
     held += text.utf8
@@ -31,7 +31,7 @@ struct StopStrings {
   }
 
   /// The text that was held back, once no more text can come.
-  mutating func finish() -> String {
+  package mutating func finish() -> String {
     defer { held = [] }
     return String(decoding: held, as: UTF8.self)
   }

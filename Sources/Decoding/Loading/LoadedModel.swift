@@ -73,8 +73,15 @@ public struct LoadedModel: @unchecked Sendable {
       endOfTextTokens: first + defaults.endOfTextTokens.filter { !first.contains($0) }, generation: defaults)
   }
 
+  /// Samples the token that follows `tokens`, whose logits are `[V]`, among those that may be generated.
+  ///
+  /// - Throws: as `Sampler.next`.
+  package func sample(_ logits: Tensor, with sampler: Sampler, after tokens: [TokenID]) throws -> TokenID {
+    try sampler.next(logits, among: allowedTokens, after: tokens)
+  }
+
   /// The first token of a text without a prompt: the one that separates texts.
-  var startToken: TokenID? { tokenizer.tokenToID("<|endoftext|>") ?? endOfTextTokens.first }
+  package var startToken: TokenID? { tokenizer.tokenToID("<|endoftext|>") ?? endOfTextTokens.first }
 
   /// The model in a folder, without its tokenizer.
   ///

@@ -83,6 +83,25 @@ public final class DecodingSession {
     return logits
   }
 
+  /// Appends a prompt as `prefill` does, and returns the logits `[T, V]` of what follows each of its tokens.
+  package func prefillLogits(_ new: [TokenID]) throws -> Tensor {
+    var logits: [Tensor] = []
+    try advance(new) { states, _ in logits.append(model.logits(of: states).squeezed(0)) }
+    return try withTorch { logits.count == 1 ? logits[0] : .concatenate(logits, axis: 0) }
+  }
+
+  /// The keys and values of tokens of a prompt, to be restored in a sequence with the same tokens before them.
+  package func snapshot(_ range: Range<Int>) throws -> KVSnapshot? { try withTorch { cache?.snapshot(range) } }
+
+  /// Appends tokens of a prompt whose keys and values were computed before.
+  package func restore(_ new: [TokenID], from snapshot: KVSnapshot) throws {
+    try withTorch { cache?.append(snapshot) }
+    commit(new, phases: new.map { _ in CycleGate.promptPhase }, pending: nil)
+  }
+
+  /// Reserves memory for all positions of an empty sequence.
+  package func reserveCapacity(_ count: Int) { cache?.reserveCapacity(count) }
+
   /// Appends a generated token and returns the logits `[V]` of the token that follows it, in float32.
   ///
   /// - Throws: as `prefill`; the sequence is then unchanged.

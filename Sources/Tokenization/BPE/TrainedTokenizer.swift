@@ -24,10 +24,12 @@ public struct TrainedTokenizer: Sendable {
     try Tokenizer(json: json, name: "the trained tokenizer")
   }
 
-  /// The content of `tokenizer.json` and `tokenizer_config.json`, which Hugging Face `tokenizers` and `transformers`
-  /// load, in the order in which to write them.
+  /// The content of `tokenizer.json`, `tokenizer_config.json` and, with the tokens of ChatML, `chat_template.jinja`,
+  /// which Hugging Face `tokenizers` and `transformers` load, in the order in which to write them.
   public var files: [(name: String, content: Data)] {
-    [("tokenizer.json", json), ("tokenizer_config.json", configuration)]
+    let isForChat = ChatTemplate.requiredTokens.allSatisfy(specialTokens.contains)
+    return [("tokenizer.json", json), ("tokenizer_config.json", configuration)]
+      + (isForChat ? [("chat_template.jinja", Data(ChatTemplate.chatMLSource.utf8))] : [])
   }
 
   /// The content of `tokenizer.json`.

@@ -1,167 +1,140 @@
 import WidebandCheckedInput
+import WidebandJinja
 
 /// The beginning of an answer in a generation prompt.
 public enum ThinkingMode: Sendable, CaseIterable {
-  /// Nothing: the model decides whether it thinks first.
+  /// The model decides whether it thinks first.
   case thinking
-  /// An empty thought, so that the answer follows immediately.
+  /// No thought: Qwen3's template writes an empty one, so that the answer follows immediately.
   case direct
 }
 
-/// A conversation as tokens.
-public struct EncodedConversation: Hashable, Sendable {
-  /// The ids.
-  public internal(set) var tokens: [TokenID] = []
-  /// The range of each assistant answer in `tokens`: from the first token that a model has to generate, thoughts
-  /// included, to the end-of-turn token.
-  public internal(set) var answers: [Range<Int>] = []
-}
+/// The Jinja template that turns conversations into the text which a model was trained on.
+///
+/// ```swift
+/// let text = try tokenizer.chatTemplate.text(of: conversation, prompt: .thinking)
+/// ```
+///
+/// Models of Hugging Face have one in `chat_template.jinja` or under `chat_template` in `tokenizer_config.json`.
+/// ``chatML`` is for tokenizers without one.
+public struct ChatTemplate: Sendable {
+  private let template: JinjaTemplate
+  /// The template for conversations with tools, where it is another one.
+  private let toolTemplate: JinjaTemplate?
+  /// The texts of special tokens that templates use, by names such as "bos_token".
+  private let specialTokens: [String: String]
+  /// The file and key in error messages.
+  private let name: String
+  /// Whether an answer ends with ChatML's end-of-turn token.
+  let usesChatML: Bool
 
-extension Conversation {
-  /// The text in Qwen3's variant of ChatML, equal to that of Qwen3's own chat template:
+  /// The maximum size of a template file in bytes.
+  static let maximumSize = 1 << 20
+
+  /// Parses a template.
   ///
-  ///     <|im_start|>user
-  ///     What is light?<|im_end|>
-  ///     <|im_start|>assistant
-  ///     <think>
-  ///
-  ///     </think>
-  ///
-  ///     A wave.<|im_end|>
-  ///
-  /// Thoughts are written for the answers after the user's last question, and removed from earlier answers. If the last
-  /// message is an answer without a thought, it gets an empty one.
+  /// - Parameters:
+  ///   - source: the template.
+  ///   - toolSource: the template for conversations with tools; nil for the same one.
+  ///   - name: its name in error messages.
+  ///   - specialTokens: texts of special tokens by names such as "bos_token", which are variables of the template.
+  /// - Throws: ``TokenizationError/malformed(_:)`` that names the line.
+  public init(
+    _ source: String, toolSource: String? = nil, name: String, specialTokens: [String: String] = [:]
+  ) throws {
+    do {
+      template = try JinjaTemplate(source)
+      toolTemplate = try toolSource.map { source throws(JinjaError) in try JinjaTemplate(source) }
+    } catch { throw Self.failure(error, in: name) }
+    (self.name, self.specialTokens) = (name, specialTokens)
+    usesChatML = source.contains(Self.requiredTokens[1])
+  }
+
+  /// A template's message may hold anything: it is shown on one line, within bounds.
+  private static func failure(_ error: any Error, in name: String) -> TokenizationError {
+    .malformed("\(name): \(printable("\(error)", limit: 500))")
+  }
+
+  /// The template of Qwen3's variant of ChatML, for tokenizers that have its tokens and no template.
+  public static var chatML: ChatTemplate { get throws { try parsedChatML.get() } }
+
+  private static let parsedChatML = Result { try ChatTemplate(chatMLSource, name: "ChatML") }
+
+  /// The texts between ChatML's start-of-turn and end-of-turn tokens, as a tokenizer is trained on them.
+  public static func texts(of conversation: Conversation) throws -> [[UInt8]] {
+    let text = try chatML.render(conversation, prompt: nil).text
+    let matcher = AddedTokenMatcher(requiredTokens.map { (AddedToken(special: $0), Array($0.utf8)) })
+    var texts: [[UInt8]] = []
+    text.bytes.withUnsafeBufferPointer { bytes in
+      matcher.split(bytes, input: text.inputRanges, onText: { span, _ in texts.append(Array(span)) }) { _, _ in }
+    }
+    return texts
+  }
+
+  /// The text of a conversation.
   ///
   /// - Parameter prompt: the generation prompt to append; nil for none.
-  public func text(prompt: ThinkingMode? = nil) -> String {
-    turns.map(\.text).joined() + (prompt.map(Self.text) ?? "")
+  /// - Throws: ``TokenizationError`` with the template's message if it refuses the conversation.
+  public func text(of conversation: Conversation, prompt: ThinkingMode? = nil) throws -> String {
+    try render(conversation, prompt: prompt).text.string
   }
 
-  /// The text between start-of-turn and end-of-turn tokens, as a tokenizer is trained on it.
-  public var texts: [[UInt8]] {
-    turns.flatMap { turn in
-      turn.text.utf8.split(separator: Self.turnStart.utf8).flatMap { $0.split(separator: Self.turnEnd.utf8) }
-    }.map(Array.init)
+  /// A conversation as text.
+  struct Rendering {
+    /// The text, with the parts that come from messages marked.
+    let text: MarkedText
+    /// The byte range of each answer: what a model generates, up to its end-of-turn token.
+    let answers: [Range<Int>]
   }
 
-  /// One formatted message.
-  struct Turn {
-    /// The whole message.
-    let text: String
-    /// The number of bytes before those that a model has to generate; nil for a message that is not an answer.
-    let bytesBeforeAnswer: Int?
-  }
-
-  /// The tokens that a tokenizer needs for conversations.
-  public static let requiredTokens = [turnStart, turnEnd]
-
-  static let turnStart = "<|im_start|>"
-  static let turnEnd = "<|im_end|>"
-  private static let emptyThought = "<think>\n\n</think>\n\n"
-
-  /// The generation prompt.
-  static func text(of prompt: ThinkingMode) -> String {
-    "\(turnStart)assistant\n" + (prompt == .direct ? emptyThought : "")
-  }
-
-  /// All messages, formatted.
-  var turns: [Turn] {
-    let last = messages.lastIndex(where: \.isQuestion) ?? messages.count - 1
-    return messages.enumerated().map { index, message in
-      let header = "\(Self.turnStart)\(message.role.rawValue)\n"
-      guard message.role == .assistant else {
-        return Turn(text: header + message.content + "\(Self.turnEnd)\n", bytesBeforeAnswer: nil)
+  /// Renders a conversation, and finds its answers.
+  ///
+  /// Answers are the template's `{% generation %}` blocks. In a template without any, an answer is what follows the
+  /// generation prompt after the messages before it; one that later messages change has no range.
+  func render(_ conversation: Conversation, prompt: ThinkingMode?) throws -> Rendering {
+    let output = try output(conversation.messages[...], conversation, prompt)
+    guard output.generations.isEmpty else { return Rendering(text: output.text, answers: output.generations) }
+    let messages = conversation.messages
+    let answers = try messages.indices.filter { messages[$0].role == .assistant }.compactMap { index -> Range<Int>? in
+      // Some templates refuse a conversation that does not begin with a question.
+      guard index > 0 else { return nil }
+      let before = try self.output(messages[..<index], conversation, .thinking).text.bytes
+      let after = try self.output(messages[...index], conversation, nil).text.bytes
+      guard before.count <= after.count, output.text.bytes.starts(with: after), after.starts(with: before) else {
+        return nil
       }
-      let (thought, content) = message.thoughtAndContent
-      let isLast = index == messages.count - 1
-      let body: String
-      if index > last, isLast || !thought.isEmpty {
-        body = "<think>\n\(thought.trimmed())\n</think>\n\n\(content.trimmed(atEnd: false))"
-      } else {
-        body = content
-      }
-      let isUnthinking = thought.isEmpty && index > last && isLast
-      return Turn(
-        text: header + body + "\(Self.turnEnd)\n",
-        bytesBeforeAnswer: header.utf8.count + (isUnthinking ? Self.emptyThought.utf8.count : 0))
+      return before.count..<after.count
     }
+    return Rendering(text: output.text, answers: answers)
+  }
+
+  private func output(
+    _ messages: ArraySlice<Message>, _ conversation: Conversation, _ prompt: ThinkingMode?
+  ) throws -> JinjaTemplate.Output {
+    var values = specialTokens.mapValues(JinjaValue.trusted)
+    values["messages"] = .list(try messages.map { try $0.templateValue })
+    values["tools"] = conversation.tools.isEmpty ? JinjaValue.none : .list(try conversation.tools.map(JinjaValue.init))
+    values["documents"] = JinjaValue.none
+    values["add_generation_prompt"] = .boolean(prompt != nil)
+    if let prompt { values["enable_thinking"] = .boolean(prompt == .thinking) }
+    do {
+      return try (conversation.tools.isEmpty ? template : toolTemplate ?? template).render(values)
+    } catch { throw Self.failure(error, in: name) }
   }
 }
 
 extension Message {
-  /// Whether this is a message of the user, as opposed to a tool's response.
-  fileprivate var isQuestion: Bool {
-    let (start, end) = ("<tool_response>".utf8, "</tool_response>".utf8)
-    return role == .user
-      && !(content.utf8.starts(with: start) && content.utf8.suffix(end.count).elementsEqual(end))
-  }
-
-  /// The thought, without its tags, and the rest of the content.
-  fileprivate var thoughtAndContent: (thought: String, content: String) {
-    if let reasoning { return (reasoning, content) }
-    let ends = content.utf8.ranges(of: "</think>".utf8)
-    guard let first = ends.first, let last = ends.last else { return ("", content) }
-    var thought = content[..<first.lowerBound]
-    if let start = thought.utf8.ranges(of: "<think>".utf8).last { thought = thought[start.upperBound...] }
-    return (String(thought).trimmed(), String(content[last.upperBound...]).trimmed(atEnd: false))
-  }
-}
-
-extension String {
-  /// The text without leading and, if `atEnd`, trailing line feeds.
-  fileprivate func trimmed(atEnd: Bool = true) -> String {
-    var scalars = unicodeScalars[...]
-    while scalars.first == "\n" { scalars.removeFirst() }
-    while atEnd, scalars.last == "\n" { scalars.removeLast() }
-    return String(scalars)
-  }
-}
-
-extension Tokenizer {
-  /// The id of the end-of-turn token.
-  ///
-  /// - Throws: ``TokenizationError`` if this tokenizer lacks ``Conversation/requiredTokens``.
-  public var endOfTurn: TokenID {
+  /// The message as templates of Hugging Face expect it.
+  fileprivate var templateValue: JinjaValue {
     get throws {
-      let ids = try Conversation.requiredTokens.map { token in
-        guard let added = addedTokens.first(where: { $0.matches(token) }) else {
-          throw TokenizationError.unknownToken(
-            "the tokenizer has no added token '\(token)': expected one for conversations")
-        }
-        return added.id
-      }
-      return ids[1]
+      var members = JSONObject()
+      members["role"] = .string(role.rawValue)
+      members["content"] = content.map { .string($0) } ?? .null
+      if let reasoning { members["reasoning_content"] = .string(reasoning) }
+      if !toolCalls.isEmpty { members["tool_calls"] = .array(toolCalls.map(\.templateValue)) }
+      if let toolCallID { members["tool_call_id"] = .string(toolCallID) }
+      if let name { members["name"] = .string(name) }
+      return try JinjaValue(input: .object(members))
     }
-  }
-
-  /// The ids of a conversation in Qwen3's variant of ChatML, and the ranges of its answers.
-  ///
-  /// - Parameter prompt: the generation prompt to append; nil for none.
-  /// - Throws: as ``endOfTurn``.
-  public func encode(_ conversation: Conversation, prompt: ThinkingMode? = nil) throws -> EncodedConversation {
-    let endOfTurn = try endOfTurn
-    var result = EncodedConversation()
-    // A turn begins with an added token, which no other token spans: turns can be encoded one by one.
-    for turn in conversation.turns {
-      let ids = try encode(turn.text)
-      let start = result.tokens.count
-      result.tokens += ids
-      guard let bytes = turn.bytesBeforeAnswer else { continue }
-      // The model does not generate the line feed after the end-of-turn token.
-      let end = start + (ids.lastIndex(of: endOfTurn).map { $0 + 1 } ?? ids.count)
-      result.answers.append(min(end, start + tokens(ids, covering: bytes))..<end)
-    }
-    if let prompt { result.tokens += try encode(Conversation.text(of: prompt)) }
-    return result
-  }
-
-  /// The number of leading tokens that cover at least `bytes` bytes.
-  private func tokens(_ ids: [TokenID], covering bytes: Int) -> Int {
-    var covered = 0
-    for (index, id) in ids.enumerated() {
-      if covered >= bytes { return index }
-      covered += idToToken(id)?.count ?? 0
-    }
-    return ids.count
   }
 }

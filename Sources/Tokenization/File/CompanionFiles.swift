@@ -1,7 +1,8 @@
 import Foundation
 import WidebandCheckedInput
 
-/// The added tokens in the files next to a `tokenizer.json`, as Hugging Face's `AutoTokenizer` reads them.
+/// The added tokens and the chat template in the files next to a `tokenizer.json`, as Hugging Face's `AutoTokenizer`
+/// reads them.
 ///
 /// `tokenizer_config.json` lists tokens under `added_tokens_decoder`. Without that key, `added_tokens.json` and
 /// `special_tokens_map.json` of older folders are read. Both also name special tokens, such as `eos_token`. A token
@@ -16,9 +17,16 @@ struct CompanionFiles {
   private var named: [AddedToken] = []
   /// Special tokens of a list without keys.
   private var extra: [AddedToken] = []
+  /// The texts of the named special tokens by their keys.
+  private(set) var namedTokens: [String: String] = [:]
+  /// The chat template of `chat_template.jinja`, else of `tokenizer_config.json`; nil if there is none.
+  private(set) var chatTemplate: ChatTemplate?
 
   /// The names of a tokenizer's files, `tokenizer.json` first.
-  static let names = ["tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"]
+  static let names = [
+    "tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json", templateName,
+  ]
+  private static let templateName = "chat_template.jinja"
 
   private static let standardKeys = [
     "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
@@ -47,6 +55,7 @@ struct CompanionFiles {
       if let map = try read("special_tokens_map.json") { sources.insert(map, at: 0) }
     }
     try readNames(sources)
+    chatTemplate = try readTemplate(in: folder, configuration)
     if !isComplete, let tokens = try read("added_tokens.json") {
       let special = Set((named + extra).map { ExactString($0.content) })
       listed = try tokens.members().map { content, id in
@@ -94,8 +103,29 @@ struct CompanionFiles {
         }
       }
     }
+    for (key, token) in found { namedTokens[key] = token.content }
     let standard = Self.standardKeys.compactMap { key in found.first { $0.key == key } }
     named = (standard + found.filter { !Self.standardKeys.contains($0.key) }).map(\.token)
+  }
+
+  /// A template in a file of its own has precedence, as in transformers; a list of them has a name for each.
+  private func readTemplate(in folder: URL, _ configuration: JSONNode?) throws -> ChatTemplate? {
+    let file = folder.appending(path: Self.templateName)
+    if exists(file.path) {
+      let source = String(decoding: try boundedContents(of: file, limit: ChatTemplate.maximumSize), as: UTF8.self)
+      return try ChatTemplate(source, name: file.path, specialTokens: namedTokens)
+    }
+    guard let node = try configuration?.member("chat_template") else { return nil }
+    let name = "\(node.file): \(node.path)"
+    guard case .array = node.value else {
+      return try ChatTemplate(node.string(), name: name, specialTokens: namedTokens)
+    }
+    var sources: [String: String] = [:]
+    for element in try node.elements() {
+      sources[try element.required("name").string()] = try element.required("template").string()
+    }
+    guard let source = sources["default"] else { throw node.failure(expected: "a template named 'default'") }
+    return try ChatTemplate(source, toolSource: sources["tool_use"], name: name, specialTokens: namedTokens)
   }
 
   /// A special token, given as its text or as an object; nil for flags such as `add_bos_token`.

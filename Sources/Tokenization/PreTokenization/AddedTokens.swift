@@ -86,19 +86,32 @@ struct AddedTokenMatcher: Sendable {
 
   var isEmpty: Bool { children.isEmpty }
 
-  /// Calls `onText` with each span between added tokens and `onToken` with each token, in the order of the text.
-  func split(_ text: Bytes, onText: (Bytes) throws -> Void, onToken: (TokenID) -> Void) rethrows {
+  /// Calls `onText` with each span between added tokens and `onToken` with each token, in the order of the text, and
+  /// their byte ranges.
+  ///
+  /// - Parameter input: the ascending byte ranges in which special tokens are text like any other.
+  func split(
+    _ text: Bytes, input: [Range<Int>] = [], onText: (Bytes, Range<Int>) throws -> Void,
+    onToken: (TokenID, Range<Int>) -> Void
+  ) rethrows {
     var textStart = 0
     var position = 0
+    var input = input[...]
     while !isEmpty, let (token, matchStart, matchEnd) = nextMatch(in: text, from: position) {
+      while let first = input.first, first.upperBound <= matchStart { input.removeFirst() }
+      if token.isSpecial, let first = input.first, first.lowerBound < matchEnd {
+        // Another token may begin inside of this one.
+        position = matchStart + 1
+        continue
+      }
       position = matchEnd
       if token.isSingleWord, touchesWord(text, matchStart, matchEnd) { continue }
       let start = token.stripsLeft ? Self.trimmedEnd(of: text, before: matchStart) : matchStart
-      if textStart < start { try onText(Bytes(rebasing: text[textStart..<start])) }
-      onToken(token.id)
+      if textStart < start { try onText(Bytes(rebasing: text[textStart..<start]), textStart..<start) }
       textStart = token.stripsRight ? Self.trimmedStart(of: text, after: matchEnd) : matchEnd
+      onToken(token.id, start..<textStart)
     }
-    if textStart < text.count { try onText(Bytes(rebasing: text[textStart...])) }
+    if textStart < text.count { try onText(Bytes(rebasing: text[textStart...]), textStart..<text.count) }
   }
 
   private func nextMatch(in text: Bytes, from start: Int) -> (token: AddedToken, start: Int, end: Int)? {

@@ -1,0 +1,152 @@
+/// The description of the API at `/openapi.json`, for tools that make clients or requests from it.
+enum Description {
+  /// - Parameter vocabularySize: the number of the model's token ids.
+  static func json(vocabularySize: Int) -> String {
+    #"""
+    {
+      "openapi": "3.1.0",
+      "info": {"title": "wideband", "version": "0.1.0", "description": "A server of the OpenAI API."},
+      "paths": {
+        "/v1/chat/completions": {"post": {
+          "summary": "Answers a conversation.",
+          "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Chat"}}}},
+          "responses": {
+            "200": {"description": "The answer, whole or as server-sent events.", "content": {"application/json": {}, "text/event-stream": {}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/completions": {"post": {
+          "summary": "Continues texts.",
+          "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Completion"}}}},
+          "responses": {
+            "200": {"description": "The texts, whole or as server-sent events.", "content": {"application/json": {}, "text/event-stream": {}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/tokenize": {"post": {
+          "summary": "The tokens of a text.",
+          "requestBody": {"required": true, "content": {"application/json": {"schema": {
+            "type": "object", "required": ["prompt"],
+            "properties": {"prompt": {"type": "string"}, "add_special_tokens": {"type": "boolean"}}}}}},
+          "responses": {
+            "200": {"description": "The tokens.", "content": {"application/json": {}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/detokenize": {"post": {
+          "summary": "The text of tokens.",
+          "requestBody": {"required": true, "content": {"application/json": {"schema": {
+            "type": "object", "required": ["tokens"], "properties": {"tokens": {"$ref": "#/components/schemas/Tokens"}}}}}},
+          "responses": {
+            "200": {"description": "The text.", "content": {"application/json": {}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/models": {"get": {
+          "summary": "The model.",
+          "responses": {
+            "200": {"description": "A list of one model.", "content": {"application/json": {}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/tokenizer_info": {"get": {
+          "summary": "The special tokens of the tokenizer.",
+          "responses": {
+            "200": {"description": "Their texts.", "content": {"application/json": {}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/metrics": {"get": {
+          "summary": "Counters in the text format of Prometheus.",
+          "responses": {
+            "200": {"description": "The counters.", "content": {"text/plain": {}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/health": {"get": {
+          "summary": "Whether requests are accepted.", "security": [],
+          "responses": {
+            "200": {"description": "They are.", "content": {"application/json": {}}},
+            "503": {"description": "The server is stopping, or its engine has failed.", "content": {"application/json": {}}}}}}
+      },
+      "security": [{"key": []}, {}],
+      "components": {
+        "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        "responses": {"Error": {"description": "An error.", "content": {"application/json": {"schema": {
+          "type": "object", "required": ["error"],
+          "properties": {"error": {
+            "type": "object", "required": ["message", "type", "param", "code"],
+            "properties": {
+              "message": {"type": "string"}, "type": {"type": "string"}, "param": {"type": ["string", "null"]},
+              "code": {"type": ["string", "null"]}}}}}}}}},
+        "schemas": {
+          "Text": {"type": "string", "minLength": 1},
+          "Tokens": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": \#(vocabularySize - 1)}},
+          "Generation": {
+            "type": "object",
+            "properties": {
+              "model": {"type": ["string", "null"], "maxLength": 64},
+              "n": {"type": ["integer", "null"], "minimum": 1, "maximum": 16},
+              "max_tokens": {"type": ["integer", "null"], "minimum": 0},
+              "max_completion_tokens": {"type": ["integer", "null"], "minimum": 0},
+              "temperature": {"type": ["number", "null"], "minimum": 0},
+              "top_p": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+              "top_k": {"type": ["integer", "null"], "minimum": -1, "maximum": 2147483647},
+              "min_p": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+              "repetition_penalty": {"type": ["number", "null"], "minimum": 0.001, "maximum": 1000},
+              "presence_penalty": {"type": ["number", "null"], "minimum": -2, "maximum": 2},
+              "frequency_penalty": {"type": ["number", "null"], "minimum": -2, "maximum": 2},
+              "seed": {"type": ["integer", "null"], "minimum": -9223372036854775808, "maximum": 18446744073709551615},
+              "logit_bias": {
+                "type": ["object", "null"], "propertyNames": {"pattern": "^[0-9]{1,9}$"},
+                "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}},
+              "stop": {"anyOf": [
+                {"type": ["string", "null"], "minLength": 1, "maxLength": 256},
+                {"type": "array", "maxItems": 16, "items": {"type": "string", "minLength": 1, "maxLength": 256}}]},
+              "ignore_eos": {"type": ["boolean", "null"]},
+              "stream": {"type": ["boolean", "null"]},
+              "stream_options": {
+                "type": ["object", "null"], "properties": {"include_usage": {"type": ["boolean", "null"]}}},
+              "response_format": {
+                "type": ["object", "null"], "required": ["type"], "properties": {"type": {"enum": ["text"]}}}}},
+          "Completion": {
+            "required": ["prompt"],
+            "allOf": [{"$ref": "#/components/schemas/Generation"}],
+            "properties": {
+              "prompt": {"anyOf": [
+                {"$ref": "#/components/schemas/Text"},
+                {"type": "array", "minItems": 1, "maxItems": 64, "items": {"$ref": "#/components/schemas/Text"}},
+                {"$ref": "#/components/schemas/Tokens"},
+                {"type": "array", "minItems": 1, "maxItems": 64, "items": {"$ref": "#/components/schemas/Tokens"}}]},
+              "echo": {"type": ["boolean", "null"]},
+              "logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},
+              "suffix": {"type": "null"}}},
+          "Chat": {
+            "required": ["messages"],
+            "allOf": [{"$ref": "#/components/schemas/Generation"}],
+            "properties": {
+              "messages": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Message"}},
+              "logprobs": {"type": ["boolean", "null"]},
+              "top_logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},
+              "tools": {"type": ["array", "null"], "maxItems": 128, "items": {
+                "type": "object", "required": ["type", "function"],
+                "properties": {
+                  "type": {"enum": ["function"]},
+                  "function": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}}}},
+              "tool_choice": {"enum": ["none", "auto", null]},
+              "enable_thinking": {"type": ["boolean", "null"]},
+              "chat_template": {"type": "null"},
+              "chat_template_kwargs": {
+                "type": ["object", "null"], "properties": {"enable_thinking": {"type": ["boolean", "null"]}}}}},
+          "Message": {
+            "type": "object", "required": ["role"],
+            "anyOf": [
+              {"required": ["content"], "properties": {"content": {"type": ["string", "array"]}}},
+              {"required": ["tool_calls"], "properties": {"role": {"const": "assistant"}, "tool_calls": {"minItems": 1}}}],
+            "properties": {
+              "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
+              "content": {"anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {
+                "type": "object", "required": ["type", "text"],
+                "properties": {"type": {"enum": ["text"]}, "text": {"type": "string"}}}}]},
+              "reasoning_content": {"type": ["string", "null"]},
+              "tool_call_id": {"type": ["string", "null"]},
+              "name": {"type": ["string", "null"]},
+              "tool_calls": {"type": ["array", "null"], "items": {
+                "type": "object", "required": ["function"],
+                "properties": {
+                  "id": {"type": ["string", "null"]},
+                  "function": {
+                    "type": "object", "required": ["name", "arguments"],
+                    "properties": {"name": {"type": "string"}, "arguments": {"type": ["string", "object"]}}}}}}}}
+        }
+      }
+    }
+    """#
+  }
+}

@@ -1,0 +1,87 @@
+import WidebandCheckedInput
+import WidebandServing
+import WidebandTokenization
+
+/// The body of `POST /v1/chat/completions`.
+struct ChatRequest: Sendable {
+  let generation: GenerationFields
+  let conversation: Conversation
+  /// Whether calls of tools in the answer are told apart.
+  let callsTools: Bool
+  let thinking: ThinkingMode
+  /// The number of most probable tokens to report; nil for no log-probabilities.
+  let logprobCount: Int?
+
+  init(_ fields: RequestFields) throws {
+    generation = try GenerationFields(fields)
+    try fields.refuse("chat_template", "expected the template of the model's folder")
+    let choice = try fields.read("tool_choice", ToolChoice.init) ?? .automatic
+    let tools = try fields.read("tools", Self.tools) ?? []
+    callsTools = choice == .automatic && !tools.isEmpty
+    var conversation = try fields.required("messages") { _ in try Self.conversation(fields.root) }
+    conversation.tools = callsTools ? tools : []
+    self.conversation = conversation
+    // A grammar holds from the first byte, so no thought can come first.
+    thinking = try generation.grammar == nil ? Self.thinking(fields) : .direct
+    logprobCount = try Self.logprobCount(fields)
+  }
+
+  /// The messages; a developer's are the system's.
+  private static func conversation(_ root: JSONNode) throws -> Conversation {
+    var members = JSONObject()
+    let messages = try root.required("messages").elements().map { node -> JSONValue in
+      guard case .object(var message) = node.value, message["role"] == "developer" else { return node.value }
+      message["role"] = "system"
+      return .object(message)
+    }
+    members["messages"] = .array(messages)
+    return try Conversation(JSONNode(.object(members), file: root.file))
+  }
+
+  private static func tools(_ node: JSONNode) throws -> [JSONValue] {
+    let tools = try node.elements()
+    guard tools.count <= Limit.tools else {
+      throw InputError("\(node.file): tools has \(tools.count) elements: expected at most \(Limit.tools)")
+    }
+    for tool in tools {
+      let type = try tool.required("type")
+      guard try type.string() == "function" else { throw type.failure(expected: "'function'") }
+      _ = try tool.required("function").required("name").string()
+    }
+    return tools.map(\.value)
+  }
+
+  /// Whether the model may think first: `enable_thinking`, or the same among `chat_template_kwargs`.
+  private static func thinking(_ fields: RequestFields) throws -> ThinkingMode {
+    let key = "enable_thinking"
+    let argument = try fields.read("chat_template_kwargs") { try $0.member(key)?.boolean() } ?? nil
+    return try fields.read(key) { try $0.boolean() } ?? argument ?? true ? .thinking : .direct
+  }
+
+  private static func logprobCount(_ fields: RequestFields) throws -> Int? {
+    let count = try fields.integer("top_logprobs", "a number", in: Limit.logprobs)
+    if try fields.flag("logprobs") { return count ?? 0 }
+    if count ?? 0 > 0 {
+      throw APIError.invalid(
+        "request body: top_logprobs is given: expected logprobs to be true", parameter: "top_logprobs")
+    }
+    return nil
+  }
+}
+
+/// Whether the model may call tools.
+private enum ToolChoice {
+  case none, automatic
+
+  init(_ node: JSONNode) throws {
+    switch node.value {
+    case "none": self = .none
+    case "auto": self = .automatic
+    case "required", .object:
+      throw APIError.unsupported(
+        "tool_choice is \(node.value.summary), which is not supported: expected 'none' or 'auto'",
+        parameter: "tool_choice")
+    default: throw node.failure(expected: "'none' or 'auto'")
+    }
+  }
+}

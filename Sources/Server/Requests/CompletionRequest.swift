@@ -1,0 +1,50 @@
+import WidebandCheckedInput
+import WidebandDecoding
+
+/// The body of `POST /v1/completions`.
+struct CompletionRequest: Sendable {
+  let generation: GenerationFields
+  /// The prompts, each of at least one token.
+  let prompts: [[TokenID]]
+  /// Whether the answer begins with the prompt.
+  let echoes: Bool
+  /// The number of most probable tokens to report; nil for no log-probabilities.
+  let logprobCount: Int?
+
+  /// OpenAI's limit for clients that name none.
+  static let defaultMaximumTokens = 16
+
+  init(_ fields: RequestFields, for model: LoadedModel) throws {
+    generation = try GenerationFields(fields)
+    try fields.refuse("suffix", "expected the beginning of a text as the prompt")
+    prompts = try fields.required("prompt") { try Self.prompts($0, model) }
+    echoes = try fields.flag("echo")
+    logprobCount = try fields.integer("logprobs", "a number", in: Limit.logprobs)
+    guard prompts.count * generation.choices <= Limit.sequences else {
+      throw APIError.invalid(
+        "request body: prompt has \(prompts.count) elements and n is \(generation.choices): expected at most "
+          + "\(Limit.sequences) choices in all", parameter: "prompt")
+    }
+  }
+
+  /// A text, token ids, or a list of either.
+  private static func prompts(_ node: JSONNode, _ model: LoadedModel) throws -> [[TokenID]] {
+    if case .string(let text) = node.value { return [try model.promptTokens(text)] }
+    let elements = try node.elements()
+    guard let first = elements.first else { throw node.failure(expected: "a text, or at least one token") }
+    switch first.value {
+    case .number: return [try node.tokens(of: model)]
+    case .array: return try elements.map { try $0.tokens(of: model) }
+    case .string: return try elements.map { try model.promptTokens($0.string()) }
+    default: throw first.failure(expected: "a text, a token id or a list of token ids")
+    }
+  }
+}
+
+extension JSONNode {
+  /// A list of the ids of tokens.
+  func tokens(of model: LoadedModel) throws -> [TokenID] {
+    let range = 0...max(0, model.model.configuration.vocabularySize - 1)
+    return try elements().map { TokenID(try $0.integer("the id of a token,", in: range)) }
+  }
+}

@@ -1,0 +1,160 @@
+import WidebandCheckedInput
+import WidebandDecoding
+import WidebandStructuredOutput
+import WidebandTokenization
+import WidebandTorch
+
+/// A sequence that the engine's thread computes.
+final class ServedSequence {
+  let job: Job
+  let session: DecodingSession
+  /// The number of tokens of the prompt that were taken from the prefix cache.
+  let cachedTokens: Int
+  /// The last chunk of the prompt in the prefix cache.
+  var prefix: Int
+  /// Whether it has ended in the step that is computed.
+  var hasEnded = false
+  /// The token sampled last, which the session has not processed yet.
+  private(set) var last: TokenID = 0
+
+  private let model: LoadedModel
+  private let sampler: Sampler
+  private let began = ContinuousClock.now
+  private var firstToken: ContinuousClock.Instant?
+  private var decoder: StreamDecoder
+  private var stops: StopStrings
+  private var promptLogprobs: [TokenLogprob] = []
+  private var generatedCount = 0
+  private var counts: [TokenID: Int] = [:]
+  /// The text so far, where a grammar constrains it.
+  private var constraint: TokenConstraint?
+  /// Tokens whose text has not been given out.
+  private var unsent: (tokens: [TokenID], logprobs: [TokenLogprob]) = ([], [])
+
+  /// - Throws: `GenerationError` for an invalid sampling option or an empty stop string.
+  ///
+  /// - Parameter tokens: the vocabulary for a request with a grammar.
+  init(
+    _ job: Job, _ session: DecodingSession, _ model: LoadedModel, prefix: (count: Int, last: Int),
+    tokens: @autoclosure () -> TokenTrie
+  ) throws {
+    (self.job, self.session, self.model) = (job, session, model)
+    (cachedTokens, self.prefix) = prefix
+    sampler = try Sampler(job.request.sampling, seed: job.request.seed)
+    decoder = StreamDecoder(model.tokenizer, skipSpecialTokens: true)
+    stops = try StopStrings(job.request.stopStrings)
+    constraint = job.request.grammar.map {
+      TokenConstraint($0, tokens(), model.tokenizer, endTokens: job.request.endTokens)
+    }
+  }
+
+  private var request: SequenceRequest { job.request }
+
+  /// Tokens of the prompt that have not been processed, up to the next multiple of `chunk`.
+  func nextChunk(_ chunk: Int) -> Range<Int> {
+    let start = session.tokens.count
+    return start..<min(request.prompt.count, (start / chunk + 1) * chunk)
+  }
+
+  /// Keeps the log-probabilities of the prompt's tokens from logits `[T, V]` of a chunk at `range`.
+  func report(_ logits: Tensor, of range: Range<Int>) throws {
+    if range.lowerBound == 0 {
+      promptLogprobs.append(TokenLogprob(token: request.prompt[0], logprob: nil, alternatives: []))
+    }
+    for (row, position) in range.enumerated() where position + 1 < request.prompt.count {
+      let next = request.prompt[position + 1]
+      promptLogprobs.append(try withTorch { try logprob(of: next, in: logits.select(0, row)) })
+    }
+  }
+
+  /// Reports that the prompt has been processed.
+  func start() { job.continuation.yield(.started(cachedTokens: cachedTokens, logprobs: promptLogprobs)) }
+
+  /// Samples a token from logits `[V]` and gives out the text that is certain. Returns the reason to end, if any.
+  ///
+  /// - Throws: as `Sampler.next` and `StreamDecoder.append`.
+  func next(_ logits: Tensor) throws -> FinishedSequence.Reason? {
+    guard request.maximumTokens > 0 else { return .length }
+    guard let adjusted = try withTorch({ try self.adjusted(logits) }) else { return .stop(nil) }
+    last = try model.sample(adjusted, with: sampler, after: session.tokens)
+    if firstToken == nil { firstToken = .now }
+    generatedCount += 1
+    counts[last, default: 0] += 1
+    unsent.tokens.append(last)
+    if request.logprobCount != nil { unsent.logprobs.append(try withTorch { try logprob(of: last, in: logits) }) }
+    if request.endTokens.contains(last) { return .stop(nil) }
+    constraint?.accept(last)
+    let (text, stop) = stops.append(try decoder.append(last))
+    send(text)
+    if let stop { return .stop(stop) }
+    return generatedCount >= request.maximumTokens ? .length : nil
+  }
+
+  /// Gives out the rest of the text, and ends the stream.
+  func finish(_ reason: FinishedSequence.Reason) {
+    var reason = reason
+    if case .stop(.some) = reason {
+    } else {
+      let (text, stop) = stops.append(decoder.finish())
+      send(text)
+      if let stop { reason = .stop(stop) } else { send(stops.finish()) }
+    }
+    if !unsent.tokens.isEmpty { yield("") }
+    let now = ContinuousClock.now
+    job.continuation.yield(
+      .finished(
+        FinishedSequence(
+          reason: reason, promptTokens: request.prompt.count, generatedTokens: generatedCount,
+          queuedSeconds: seconds(job.arrival, began), firstTokenSeconds: seconds(job.arrival, firstToken ?? now),
+          totalSeconds: seconds(job.arrival, now))))
+    job.continuation.finish()
+  }
+
+  private func seconds(_ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant) -> Double {
+    (end - start) / .seconds(1)
+  }
+
+  private func send(_ text: String) {
+    if !text.isEmpty { yield(text) }
+  }
+
+  private func yield(_ text: String) {
+    job.continuation.yield(.text(text, tokens: unsent.tokens, logprobs: unsent.logprobs))
+    unsent = ([], [])
+  }
+
+  /// Logits with the request's bias and penalties, which are per token, and without tokens that its grammar excludes.
+  /// Nil where the grammar's document is whole and nothing may follow it.
+  private func adjusted(_ logits: Tensor) throws -> Tensor? {
+    var bias = request.logitBias
+    if request.presencePenalty != 0 || request.frequencyPenalty != 0 {
+      for (token, count) in counts {
+        bias[token, default: 0] -= request.presencePenalty + request.frequencyPenalty * Double(count)
+      }
+    }
+    guard !bias.isEmpty else { return try constrained(logits) }
+    var row = [Float](repeating: 0, count: logits.count)
+    for (token, value) in bias { row[Int(token)] = Float(value) }
+    return try constrained(logits.to(.cpu) + Tensor(row))
+  }
+
+  private func constrained(_ logits: Tensor) throws -> Tensor? {
+    guard let constraint else { return logits }
+    guard let mask = try constraint.allowed(of: logits.count) else { return nil }
+    return Tensor.where(Tensor(mask), logits.to(.cpu), Tensor([-1e30]))
+  }
+
+  private func logprob(of token: TokenID, in logits: Tensor) throws -> TokenLogprob {
+    let row = logits.to(.cpu).to(.float64).logSoftmax(-1)
+    let count = min(request.logprobCount ?? 0, row.count)
+    var alternatives: [TokenLogprob.Alternative] = []
+    if count > 0 {
+      let (values, indices) = row.topK(count)
+      alternatives = zip(try indices.elements(Int64.self), try values.elements(Double.self)).map {
+        TokenLogprob.Alternative(token: TokenID(clamping: $0), logprob: $1)
+      }
+    }
+    return TokenLogprob(
+      token: token, logprob: try row.select(0, Int(token)).item(), alternatives: alternatives)
+  }
+}

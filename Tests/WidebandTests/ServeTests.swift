@@ -1,0 +1,45 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `serve`: bad settings, and its life from loading to a signal.
+struct ServeTests {
+  private let folder: TemporaryFolder
+
+  init() throws {
+    folder = try TemporaryFolder()
+    try folder.initializeChatModel(contextLength: 64)
+  }
+
+  @Test func badSettings_areNamed() throws {
+    func run(_ arguments: String...) throws -> Executable.Result {
+      try folder.run(["serve", "--port", "0", "--model", "model"] + arguments)
+    }
+    expectError(try run("--parallel", "17"), "--parallel is 17: expected from 1 to 16", status: 64)
+    expectError(try run("--port", "70000"), "--port is 70000: expected from 0 to 65535", status: 64)
+    expectError(try run("--context", "65"), "context is 65: expected 1 to 64, the context of the model")
+    expectError(
+      try run("--cycle", "2"), "model/config.json has no direct_decoding: expected --decoding-layers with --cycle")
+    expectError(try run("--host", "no.such.host.invalid"), "no.such.host.invalid: cannot listen: there is no such host")
+    expectError(try run("--api-key-file", "none"), "\(folder("none")): cannot be read: No such file or directory")
+    try folder.write("keys", text: "\n")
+    expectError(try run("--api-key-file", "keys"), "keys: has no keys: expected one on each line")
+    try folder.write("keys", text: "a b\n")
+    expectError(
+      try run("--api-key-file", "keys"),
+      "keys: a key is empty or has characters that a header cannot: expected ASCII without spaces")
+    expectError(
+      try run("--api-key", ""),
+      "--api-key: a key is empty or has characters that a header cannot: expected ASCII without spaces", status: 64)
+  }
+
+  @Test func signal_endsTheServer() throws {
+    let running = try Executable.start("serve", "--port", "0", "--model", "model", input: "", in: folder.url)
+    while running.process.isRunning, !running.errors.contains("listening") { usleep(10_000) }
+    kill(running.process.processIdentifier, SIGTERM)
+    let result = try running.wait()
+    #expect(result.status == 0)
+    #expect(result.errors.hasPrefix("listening on http://127.0.0.1:"))
+    #expect(result.errors.hasSuffix("stopping after the answers that are being written; once more to leave now\n"))
+  }
+}
