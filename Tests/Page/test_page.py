@@ -382,6 +382,7 @@ class AccessTests(PageTests):
             }""")
             self.assertEqual(low, [], scheme)
 
+    @mock_only
     def test_motion_is_reduced(self):
         for preference, animation in {"reduce": "none", "no-preference": "pulse"}.items():
             self.page = self.open(reduced_motion=preference)
