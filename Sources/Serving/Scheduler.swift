@@ -165,7 +165,7 @@ final class Scheduler: @unchecked Sendable {
       fail(sequence.job, error)
       release(sequence)
     }
-    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    let seconds = ContinuousClock.now.seconds(since: start)
     prefillLead = running.isEmpty ? 0 : prefillLead + seconds
     mailbox.update { statistics in
       statistics.promptTokens += range.count
@@ -189,7 +189,7 @@ final class Scheduler: @unchecked Sendable {
       }
       running = []
     }
-    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    let seconds = ContinuousClock.now.seconds(since: start)
     prefillLead = max(0, prefillLead - seconds)
     let waiting = ready.count
     mailbox.update { statistics in

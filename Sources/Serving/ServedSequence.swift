@@ -105,13 +105,10 @@ final class ServedSequence {
       .finished(
         FinishedSequence(
           reason: reason, promptTokens: request.prompt.count, generatedTokens: generatedCount,
-          queuedSeconds: seconds(job.arrival, began), firstTokenSeconds: seconds(job.arrival, firstToken ?? now),
-          totalSeconds: seconds(job.arrival, now))))
+          queuedSeconds: began.seconds(since: job.arrival),
+          firstTokenSeconds: (firstToken ?? now).seconds(since: job.arrival),
+          totalSeconds: now.seconds(since: job.arrival))))
     job.continuation.finish()
-  }
-
-  private func seconds(_ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant) -> Double {
-    (end - start) / .seconds(1)
   }
 
   private func send(_ text: String) {

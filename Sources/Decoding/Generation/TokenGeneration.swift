@@ -113,5 +113,5 @@ struct TokenGeneration {
 
 extension ContinuousClock.Instant {
   /// Seconds that passed since an earlier instant.
-  func seconds(since start: ContinuousClock.Instant) -> Double { (self - start) / .seconds(1) }
+  package func seconds(since start: ContinuousClock.Instant) -> Double { (self - start) / .seconds(1) }
 }
