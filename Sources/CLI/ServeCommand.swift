@@ -19,6 +19,7 @@ struct ServeCommand: ParsableCommand {
         wideband serve --model Qwen3-0.6B
         wideband serve --model Qwen3-0.6B --quantize int8 --parallel 8 --api-key-file keys.txt --host 0.0.0.0
         wideband serve --model runs/direct/best --cycle 4
+        wideband serve --model runs/wide --draft prediction
       """)
 
   @Option(help: ArgumentHelp("The model's folder.", valueName: "folder"))
@@ -48,6 +49,12 @@ struct ServeCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Seconds that answers have to end when the server stops.", valueName: "number"))
   var drainTimeout = 30
   @OptionGroup var decoding: DecodingOptions
+  @Option(
+    help: """
+      Draft by the model's multi-token prediction, or by direct decoding, and verify, for a sequence that is decoded \
+      alone. Answers are the same.
+      """)
+  var draft: DraftMethod?
   @OptionGroup var machine: MachineOptions
 
   func validate() throws {
@@ -62,7 +69,7 @@ struct ServeCommand: ParsableCommand {
   func run() throws {
     let options = try serverOptions()
     try machine.apply {
-      let loaded = try decoding.loadedModel(model, on: machine.device)
+      let loaded = try decoding.loadedModel(model, on: machine.device, drafts: draft == .direct)
       let server = APIServer(try ServingEngine(loaded, options: servingOptions), options: options) {
         StandardError.line($0)
       }
@@ -80,6 +87,7 @@ struct ServeCommand: ParsableCommand {
     options.context = context
     options.queue = queue
     options.cycle = decoding.cycle
+    options.draftMethod = draft
     options.cacheFormat = decoding.keyValueCache
     options.prefixCacheBytes = prefixCache.bytes
     return options

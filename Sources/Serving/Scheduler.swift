@@ -18,7 +18,7 @@ final class Scheduler: @unchecked Sendable {
   private var prefixes: PrefixCache
   /// The vocabulary for requests with a grammar.
   private lazy var tokens = TokenConstraint.vocabulary(of: model.tokenizer)
-  private var freeSessions: [DecodingSession] = []
+  private var freeMemory: [SequenceMemory] = []
   /// Sequences by their state, in the order of their arrival.
   private var prefilling: [ServedSequence] = []
   private var ready: [ServedSequence] = []
@@ -34,11 +34,7 @@ final class Scheduler: @unchecked Sendable {
     }
     (self.model, self.options, self.context, self.mailbox) = (model, options, context, mailbox)
     prefixes = PrefixCache(chunk: Self.chunk, limit: options.prefixCacheBytes)
-    freeSessions = [try makeSession()]
-  }
-
-  private func makeSession() throws -> DecodingSession {
-    try DecodingSession(model.model, cycle: options.cycle, cacheFormat: options.cacheFormat)
+    freeMemory = [try SequenceMemory(model.model, options)]
   }
 
   /// Runs until the engine is stopped.
@@ -72,17 +68,17 @@ final class Scheduler: @unchecked Sendable {
     let request = job.request
     let length = request.prompt.count + request.maximumTokens
     do {
-      let session = try freeSessions.popLast() ?? makeSession()
-      session.truncate(to: 0)
-      session.reserveCapacity(length)
+      let memory = try freeMemory.popLast() ?? SequenceMemory(model.model, options)
+      memory.truncate(to: 0)
+      memory.reserveCapacity(length)
       // Log-probabilities of the prompt need all of its logits.
       let found = request.reportsPrompt ? ([], PrefixCache.root) : prefixes.match(request.prompt)
       for (index, snapshot) in found.0.enumerated() {
         let start = index * Self.chunk
-        try session.restore(Array(request.prompt[start..<(start + Self.chunk)]), from: snapshot)
+        try memory.session.restore(Array(request.prompt[start..<(start + Self.chunk)]), from: snapshot)
       }
-      let cached = session.tokens.count
-      prefilling.append(try ServedSequence(job, session, model, prefix: (cached, found.1), tokens: tokens))
+      let cached = memory.session.tokens.count
+      prefilling.append(try ServedSequence(job, memory, model, prefix: (cached, found.1), tokens: tokens))
       mailbox.update { statistics in
         statistics.prefixQueriedTokens += request.prompt.count
         statistics.prefixHitTokens += cached
@@ -103,8 +99,8 @@ final class Scheduler: @unchecked Sendable {
   }
 
   private func release(_ sequence: ServedSequence) {
-    sequence.session.truncate(to: 0)
-    freeSessions.append(sequence.session)
+    sequence.memory.truncate(to: 0)
+    freeMemory.append(sequence.memory)
   }
 
   private func fail(_ job: Job, _ error: any Error) {
@@ -122,9 +118,11 @@ final class Scheduler: @unchecked Sendable {
   }
 
   /// Samples a sequence's next token; false if the sequence has ended with it, or failed.
-  private func advance(_ sequence: ServedSequence, _ logits: Tensor) -> Bool {
+  ///
+  /// - Parameter count: the number of tokens before it; nil for all of its session.
+  private func advance(_ sequence: ServedSequence, _ logits: Tensor, after count: Int? = nil) -> Bool {
     do {
-      let reason = try sequence.next(logits)
+      let reason = try sequence.next(logits, after: count)
       if sequence.job.request.maximumTokens > 0 { mailbox.update { $0.generatedTokens += 1 } }
       guard let reason else { return true }
       finish(sequence, reason)
@@ -173,15 +171,20 @@ final class Scheduler: @unchecked Sendable {
     }
   }
 
-  /// Generates one token of every running sequence.
+  /// Generates one token of every running sequence, or several of one that is alone and has drafts.
   private func step() {
     let start = ContinuousClock.now
     let count = running.count
     do {
-      let logits = try DecodingSession.append(running.map(\.last), to: running.map(\.session))
-      running = try running.enumerated().filter { row, sequence in
-        advance(sequence, try withTorch { logits.select(0, row) })
-      }.map(\.element)
+      if options.draftMethod == nil {
+        let logits = try DecodingSession.append(running.map(\.last), to: running.map(\.session))
+        running = try advance(running, logits)
+      } else if count == 1 {
+        if try !verifyDrafts(running[0]) { running = [] }
+      } else {
+        let logits = try DecodingSession.verify(running.map { [$0.last] }, of: running.map(\.session))
+        running = try advance(running, logits)
+      }
     } catch {
       for sequence in running {
         fail(sequence.job, error)
@@ -198,6 +201,37 @@ final class Scheduler: @unchecked Sendable {
       statistics.alignmentSteps += waiting
       statistics.decodeSeconds += seconds
     }
+  }
+
+  /// Samples the next token of each sequence from logits `[sequences, V]`; returns those that have not ended.
+  private func advance(_ sequences: [ServedSequence], _ logits: Tensor) throws -> [ServedSequence] {
+    try sequences.enumerated().filter { row, sequence in
+      advance(sequence, try withTorch { logits.select(0, row) })
+    }.map(\.element)
+  }
+
+  /// Samples the tokens of a sequence after its last one for as long as drafts are equal to them; false if it has ended.
+  ///
+  /// Each token is sampled from the model's logits as without drafts, so they change the speed alone.
+  private func verifyDrafts(_ sequence: ServedSequence) throws -> Bool {
+    let start = sequence.session.tokens.count
+    let drafts = try sequence.drafts(upTo: Kernels.maximumStepPositions - 1)
+    let logits = try DecodingSession.verify([[sequence.last] + drafts], of: [sequence.session])
+    var accepted = 0
+    defer {
+      mailbox.update { statistics in
+        statistics.draftedTokens += drafts.count
+        statistics.acceptedTokens += accepted
+      }
+    }
+    while true {
+      let row = try withTorch { logits.select(0, accepted) }
+      guard advance(sequence, row, after: start + 1 + accepted) else { return false }
+      guard accepted < drafts.count, drafts[accepted] == sequence.last else { break }
+      accepted += 1
+    }
+    sequence.memory.truncate(to: start + 1 + accepted)
+    return true
   }
 
   private func publish() {

@@ -7,7 +7,7 @@ import WidebandTorch
 /// A sequence that the engine's thread computes.
 final class ServedSequence {
   let job: Job
-  let session: DecodingSession
+  let memory: SequenceMemory
   /// The number of tokens of the prompt that were taken from the prefix cache.
   let cachedTokens: Int
   /// The last chunk of the prompt in the prefix cache.
@@ -35,10 +35,10 @@ final class ServedSequence {
   ///
   /// - Parameter tokens: the vocabulary for a request with a grammar.
   init(
-    _ job: Job, _ session: DecodingSession, _ model: LoadedModel, prefix: (count: Int, last: Int),
+    _ job: Job, _ memory: SequenceMemory, _ model: LoadedModel, prefix: (count: Int, last: Int),
     tokens: @autoclosure () -> TokenTrie
   ) throws {
-    (self.job, self.session, self.model) = (job, session, model)
+    (self.job, self.memory, self.model) = (job, memory, model)
     (cachedTokens, self.prefix) = prefix
     sampler = try Sampler(job.request.sampling, seed: job.request.seed)
     decoder = StreamDecoder(model.tokenizer, skipSpecialTokens: true)
@@ -48,6 +48,8 @@ final class ServedSequence {
     }
   }
 
+  /// All tokens but the last one.
+  var session: DecodingSession { memory.session }
   private var request: SequenceRequest { job.request }
 
   /// Tokens of the prompt that have not been processed, up to the next multiple of `chunk`.
@@ -70,13 +72,22 @@ final class ServedSequence {
   /// Reports that the prompt has been processed.
   func start() { job.continuation.yield(.started(cachedTokens: cachedTokens, logprobs: promptLogprobs)) }
 
+  /// The most probable next tokens as a drafter sees them, up to `count`, and none that could not be generated.
+  func drafts(upTo count: Int) throws -> [TokenID] {
+    let rest = request.maximumTokens - generatedCount
+    return try memory.drafter?.propose(min(count, rest - 1, memory.drafter?.limit ?? 0), after: last) { logits, _ in
+      TokenID(clamping: try withTorch { try logits.argmax(0).elements(Int64.self)[0] })
+    } ?? []
+  }
+
   /// Samples a token from logits `[V]` and gives out the text that is certain. Returns the reason to end, if any.
   ///
+  /// - Parameter count: the number of tokens before it; nil for all of the session.
   /// - Throws: as `Sampler.next` and `StreamDecoder.append`.
-  func next(_ logits: Tensor) throws -> FinishedSequence.Reason? {
+  func next(_ logits: Tensor, after count: Int? = nil) throws -> FinishedSequence.Reason? {
     guard request.maximumTokens > 0 else { return .length }
     guard let adjusted = try withTorch({ try self.adjusted(logits) }) else { return .stop(nil) }
-    last = try model.sample(adjusted, with: sampler, after: session.tokens)
+    last = try model.sample(adjusted, with: sampler, after: Array(session.tokens.prefix(count ?? .max)))
     if firstToken == nil { firstToken = .now }
     generatedCount += 1
     counts[last, default: 0] += 1

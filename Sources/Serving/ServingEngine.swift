@@ -33,6 +33,9 @@ public final class ServingEngine: Sendable {
         "context is \(context): expected 1 to \(modelContext), the context of the model")
     }
     options.context = context
+    var generation = GenerationOptions()
+    (generation.cycle, generation.draftMethod) = (options.cycle, options.draftMethod)
+    try generation.validate()
     (self.model, self.options) = (model, options)
     mailbox = Mailbox(queue: options.queue)
     let scheduler = try Scheduler(model, options, context: context, mailbox)

@@ -8,8 +8,12 @@ public struct ServingOptions: Sendable {
   public var context: Int?
   /// Requests that may wait for a place.
   public var queue = 64
-  /// Tokens of a cycle of direct decoding; nil for ordinary decoding.
+  /// Tokens of a cycle of direct decoding; nil for ordinary decoding. With direct drafts, one more than the maximum of
+  /// a proposal; nil for the cycle that the model was tuned for.
   public var cycle: Int?
+  /// How tokens are drafted for a sequence that is decoded alone; nil for no drafts. With and without drafts a sequence
+  /// has the same tokens, with direct drafts those of cycles of one token.
+  public var draftMethod: DraftMethod?
   /// How keys and values are stored; nil for the format that suits the model's weights.
   public var cacheFormat: KVCacheFormat?
   /// Bytes of keys and values of earlier prompts that are kept for prompts which begin alike.
@@ -38,6 +42,8 @@ public struct ServingStatistics: Sendable {
   public var promptTokens = 0, generatedTokens = 0
   /// Decoding steps, the sequences in them, and steps that a sequence waited for the others' cycle head, in all.
   public var decodeSteps = 0, decodedSequences = 0, alignmentSteps = 0
+  /// Tokens that were drafted, and those of them that were accepted, in all.
+  public var draftedTokens = 0, acceptedTokens = 0
   /// Sequences that ended, by reason, in all.
   public var stopped = 0, reachedLength = 0, cancelled = 0, failed = 0
   /// Seconds of computing in prompts and in decoding steps, in all.

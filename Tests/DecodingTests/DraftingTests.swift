@@ -99,17 +99,17 @@ func greedyTextIsTheSameWithDrafts(kind: DirectModel) throws {
 func proposalsAreThoseOfTheWholeText(kind: DirectModel, depth: Int) throws {
   let model = try kind.model(depth: depth)
   let drafter = try PredictionDrafter(model)
-  _ = try drafter.prefill(someTokens(4), check: {})
+  _ = try drafter.session.prefill(someTokens(4))
   // Rounds in which some drafts, all or none are accepted.
   for (round, accepted) in [0, depth, 1, 0, 0, depth].enumerated() {
     let next = TokenID((round * 23 + 7) % 61)
     var found: [Tensor] = []
     let drafts = try drafter.propose(depth, after: next) { logits, earlier in
       found.append(logits)
-      return Draft(token: TokenID((round * 5 + earlier.count * 31) % 61), distribution: logits)
+      return TokenID((round * 5 + earlier.count * 31) % 61)
     }
-    let tokens = drafter.tokens
-    let known = tokens.dropFirst() + [next] + drafts.map(\.token)
+    let tokens = drafter.session.tokens
+    let known = tokens.dropFirst() + [next] + drafts
     for (k, logits) in found.enumerated() {
       let exact = try withTorch {
         withoutGradients {
@@ -125,7 +125,7 @@ func proposalsAreThoseOfTheWholeText(kind: DirectModel, depth: Int) throws {
       }
       #expect(try relativeError(logits, exact) <= 2e-5, "round \(round), depth \(k)")
     }
-    _ = try drafter.verify([next] + drafts.map(\.token))
+    _ = try DecodingSession.verify([[next] + drafts], of: [drafter.session])
     drafter.truncate(to: tokens.count + 1 + min(accepted, depth))
   }
 }

@@ -41,6 +41,37 @@ import WidebandTorch
     }
   }
 
+  /// Drafts are verified several at a time, and sequences decoded together: a position's results are those that it has
+  /// alone. 600 positions of one key head are attended to in parts.
+  @Test(arguments: shapes, [QuantizationScheme?.none, .int8, .int4]) func severalPositionsHaveTheBitsOfOne(
+    shape: Shape, scheme: QuantizationScheme?
+  ) throws {
+    let model = try model(shape, quantizing: scheme)
+    let prompt = (0..<600).map { TokenID($0 * 7 % 19) }
+    let tokens = (0..<16).map { TokenID($0 * 5 % 19) }
+    for format in [KVCacheFormat.float32, .bfloat16, .int8] {
+      func session() throws -> DecodingSession {
+        let session = try DecodingSession(model, cacheFormat: format)
+        _ = try session.prefill(prompt)
+        return session
+      }
+      let (alone, together) = (try session(), try session())
+      let single = try tokens.map { try alone.append($0).elements(Float.self) }
+      let size = single[0].count
+      let (short, row) = (try DecodingSession(model, cacheFormat: format), [TokenID](repeating: 3, count: 5))
+      _ = try short.prefill(row)
+      for count in [2, 3, 11] {
+        let first = together.tokens.count - prompt.count
+        let new = Array(tokens[first..<(first + count)])
+        let logits = try DecodingSession.verify([row, new], of: [short, together]).elements(Float.self)
+        for index in 0..<count {
+          let start = (row.count + index) * size
+          #expect(Array(logits[start..<(start + size)]) == single[first + index], "\(format): \(index) of \(count)")
+        }
+      }
+    }
+  }
+
   @Test(arguments: [(KVCacheFormat.bfloat16, 6e-3), (.int8, 2e-2)]) func cacheFormatsStayClose(
     format: KVCacheFormat, bound: Double
   ) throws {

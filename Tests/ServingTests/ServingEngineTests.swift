@@ -48,6 +48,48 @@ struct ServingEngineTests {
     }
   }
 
+  @Test(
+    "a sequence has the same tokens with and without drafts, alone and with others", arguments: DraftMethod.allCases)
+  func drafts_changeNothing(method: DraftMethod) async throws {
+    // The number of tokens in the order of their end: each next one is alone in the end.
+    let model = try smallModel()
+    // Few tokens are likely, so that drafts are accepted.
+    let head = try #require(model.model.weights.tensors["lm_head.weight"])
+    try withTorch { head.slice(0, 100..<103).copy(from: head.slice(0, 100..<103) * 100) }
+    let requests = (0..<4).map { number in
+      var new = request(number, promptTokens: [3, 129, 260, 40][number], maximumTokens: 10 + 20 * number)
+      new.logprobCount = 2
+      if number % 2 == 0 { new.sampling = .greedy } else { new.frequencyPenalty = 0.1 }
+      if number == 3 { new.sampling.repetitionPenalty = 1.2 }
+      return new
+    }
+    var options = ServingOptions()
+    options.context = 700
+    options.cycle = method == .direct ? 1 : nil
+    let ordinary = try ServingEngine(model, options: options)
+    options.cycle = nil
+    options.draftMethod = method
+    let drafting = try ServingEngine(model, options: options)
+    var expected: [Collected] = []
+    for request in requests {
+      expected.append(try await ordinary.answer(request))
+      #expect(try await drafting.answer(request) == expected[expected.count - 1])
+    }
+    let answers = try await withThrowingTaskGroup(of: (Int, Collected).self) { group in
+      for (index, request) in requests.enumerated() { group.addTask { (index, try await drafting.answer(request)) } }
+      return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+    }
+    for (index, expected) in expected.enumerated() {
+      #expect(answers[index]?.tokens == expected.tokens && answers[index]?.logprobs == expected.logprobs)
+    }
+    let statistics = drafting.statistics
+    #expect(
+      statistics.acceptedTokens > 0 && statistics.acceptedTokens < statistics.draftedTokens,
+      "\(statistics.acceptedTokens) of \(statistics.draftedTokens)")
+    #expect(statistics.generatedTokens == 2 * expected.reduce(0) { $0 + $1.generatedTokens })
+    #expect(ordinary.statistics.draftedTokens == 0)
+  }
+
   @Test("greedy tokens are those of generate")
   func answer_equalsGenerate() async throws {
     var request = request(1, promptTokens: 20, maximumTokens: 20)
@@ -237,6 +279,9 @@ struct ServingQueueTests {
     #expect(refusal { $0.context = 2000 } == "context is 2000: expected 1 to 1024, the context of the model")
     #expect(refusal { $0.parallel = 17 } == "parallel is 17: expected from 1 to 16")
     #expect(refusal { $0.cycle = 5 }.hasPrefix("cycle is 5: expected 1 to 4"))
+    #expect(
+      refusal { ($0.cycle, $0.draftMethod) = (2, .prediction) }
+        == "cycle is 2: expected none where multi-token prediction drafts")
   }
 }
 

@@ -8,7 +8,8 @@ import WidebandTokenization
 import WidebandTorch
 import WidebandVirtualWidth
 
-/// A small wide model with random weights, tuned for cycles of 4, for all tokens of the fixture tokenizer.
+/// A small wide model with random weights, tuned for cycles of 4, with two prediction depths, for all tokens of the
+/// fixture tokenizer.
 func smallModel() throws -> LoadedModel {
   let tokenizer = try Tokenizer(contentsOf: Fixtures.url("tokenizers/qwen/tokenizer.json"))
   var configuration = ModelConfiguration(
@@ -16,6 +17,7 @@ func smallModel() throws -> LoadedModel {
   configuration.keyValueHeadCount = 2
   configuration.contextLength = 1024
   configuration.virtualWidth = VirtualWidth(fractionRate: 2, slots: 4)
+  configuration.multiTokenPrediction = .init(depth: 2)
   configuration.directDecoding = .init(encodingLayers: 1, decodingLayers: 1, cycle: 4, gate: .add)
   return LoadedModel(
     model: try LanguageModel(configuration, weights: WeightStore(seed: 3)), tokenizer: tokenizer, endOfTextTokens: [])

@@ -25,11 +25,16 @@ struct AttentionSublayer {
       rows += args.sequences[each].rows;
       longest = std::max<Index>(longest, args.sequences[each].start + args.sequences[each].rows);
     }
-    // A long sequence is split where there are fewer heads and rows than threads, as long as a part is worth combining.
-    constexpr Index worthSplitting = 256;
-    const Index wanted = (threads + rows * layer.key_value_heads - 1) / (rows * layer.key_value_heads);
-    splits = std::max<Index>(1, std::min(wanted, longest / worthSplitting));
+    splits = parts(longest);
     shares = usefulShares(tasks(), 4 * longest * rows * layer.heads * headSize, threads);
+  }
+
+  /// The parts of a row's positions: several where the row has fewer heads than there are threads, as long as a part is
+  /// worth combining. They do not depend on the other rows, and so the row's output does not either.
+  Index parts(Index length) const {
+    constexpr Index worthSplitting = 256;
+    const Index wanted = (threads + layer.key_value_heads - 1) / layer.key_value_heads;
+    return std::max<Index>(1, std::min(wanted, length / worthSplitting));
   }
 
   Index tasks() const { return rows * layer.key_value_heads * splits; }
@@ -112,11 +117,12 @@ struct AttentionSublayer {
     Index sequence = 0, own = row;
     for (; own >= args.sequences[sequence].rows; sequence++) own -= args.sequences[sequence].rows;
     const ck_kv_view &view = args.sequences[sequence];
-    const Index length = view.start + own + 1, all = rows * layer.heads;
+    const Index length = view.start + own + 1, all = rows * layer.heads, parts = this->parts(length);
     const Index at = row * layer.heads + head * group;
+    // A row with fewer parts than another has empty ones.
     CK_CODE::attend(
-        view, head, headSize, {padded + at * stride, stride, scores}, group, length * split / splits,
-        length * (split + 1) / splits,
+        view, head, headSize, {padded + at * stride, stride, scores}, group, length * std::min(split, parts) / parts,
+        length * std::min(split + 1, parts) / parts,
         {partial + (split * all + at) * stride, maxima + split * all + at, totals + split * all + at});
   }
 

@@ -7,7 +7,7 @@ import WidebandTorch
 /// All verified tokens were processed with the gate open, so that the last of them is a cycle head. Draft tokens run
 /// through the encoding and decoding layers alone, and are removed again before they are verified.
 final class DirectDrafter: Drafter {
-  private let session: DecodingSession
+  let session: DecodingSession
 
   /// - Parameter cycle: tokens of a cycle; nil for the cycle that the model was tuned for.
   /// - Throws: as `DecodingSession`; `GenerationError` for a cycle of one token.
@@ -20,30 +20,19 @@ final class DirectDrafter: Drafter {
     }
   }
 
-  var tokens: [TokenID] { session.tokens }
   var limit: Int { session.cycle - 1 }
 
-  func prefill(_ prompt: [TokenID], check: () throws -> Void) throws -> Tensor {
-    try session.prefill(prompt, check: check)
-  }
-
-  func propose(_ count: Int, after next: TokenID, sample: (Tensor, [Draft]) throws -> Draft) throws -> [Draft] {
+  func propose(_ count: Int, after next: TokenID, sample: (Tensor, [TokenID]) throws -> TokenID) throws -> [TokenID] {
     let start = session.tokens.count
     defer { session.truncate(to: start) }
-    var drafts: [Draft] = []
+    var drafts: [TokenID] = []
     while drafts.count < count {
-      let logits = try session.prefill([drafts.last?.token ?? next], phases: [drafts.count + 1])
+      let logits = try session.prefill([drafts.last ?? next], phases: [drafts.count + 1])
       drafts.append(try sample(logits, drafts))
     }
     return drafts
   }
 
-  func verify(_ new: [TokenID]) throws -> Tensor {
-    let model = session.model
-    var logits: [Tensor] = []
-    try session.advance(new) { states, _ in logits.append(model.logits(of: states).squeezed(0)) }
-    return try withTorch { .concatenate(logits) }
-  }
-
   func truncate(to count: Int) { session.truncate(to: count) }
+  func reserveCapacity(_ count: Int) { session.reserveCapacity(count) }
 }

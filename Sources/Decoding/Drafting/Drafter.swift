@@ -17,22 +17,40 @@ struct Draft {
   let distribution: Tensor
 }
 
-/// Proposes several tokens of one sequence at low cost, and verifies them in one pass of the model.
-protocol Drafter: AnyObject {
-  /// All verified tokens that the model has processed.
-  var tokens: [TokenID] { get }
+/// Proposes several tokens of one sequence at low cost, for one pass of the model to verify.
+///
+/// Prompts and verified tokens are appended to its session by `DecodingSession.prefill` and `DecodingSession.verify`.
+package protocol Drafter: AnyObject {
+  /// The sequence: all tokens that the model has processed.
+  var session: DecodingSession { get }
   /// Maximum tokens of one proposal.
   var limit: Int { get }
-  /// Appends a prompt and returns the logits `[V]` of the token that follows it.
-  func prefill(_ prompt: [TokenID], check: () throws -> Void) throws -> Tensor
   /// Proposes up to `count` tokens after `next`, which is sampled but not processed yet.
   ///
   /// - Parameter sample: makes a draft from logits `[V]` and the drafts before it.
-  func propose(_ count: Int, after next: TokenID, sample: (Tensor, [Draft]) throws -> Draft) throws -> [Draft]
-  /// Appends tokens and returns the logits of the token after each of them, `[tokens, V]`.
-  func verify(_ new: [TokenID]) throws -> Tensor
+  func propose(_ count: Int, after next: TokenID, sample: (Tensor, [TokenID]) throws -> TokenID) throws -> [TokenID]
   /// Removes all tokens from `count` on, which were not accepted.
   func truncate(to count: Int)
+  /// Reserves memory for all positions of an empty sequence.
+  func reserveCapacity(_ count: Int)
+}
+
+extension DraftMethod {
+  /// A drafter with an empty sequence.
+  ///
+  /// - Parameters:
+  ///   - cycle: with direct drafts, one more than the maximum of a proposal; nil for the cycle that the model was tuned
+  ///     for.
+  ///   - capacity: positions that caches allocate at first.
+  /// - Throws: `GenerationError` or `ConfigurationError` if the model has nothing to draft with.
+  package func drafter(
+    for model: LanguageModel, cycle: Int?, cacheFormat: KVCacheFormat?, capacity: Int = 64
+  ) throws -> any Drafter {
+    switch self {
+    case .prediction: try PredictionDrafter(model, cacheFormat: cacheFormat, capacity: capacity)
+    case .direct: try DirectDrafter(model, cycle: cycle, cacheFormat: cacheFormat, capacity: capacity)
+    }
+  }
 }
 
 /// How many drafts were accepted.

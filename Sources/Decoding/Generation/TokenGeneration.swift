@@ -66,15 +66,11 @@ struct TokenGeneration {
   ///
   /// - Parameter capacity: positions that caches allocate at first.
   func makeIterator(capacity: Int = 64) throws -> any TokenIterator {
-    let format = options.cacheFormat
-    let drafter: any Drafter
-    switch options.draftMethod {
-    case nil:
+    guard let method = options.draftMethod else {
       return SingleTokenIterator(try makeSession(capacity: capacity), allowedTokens: allowedTokens)
-    case .prediction: drafter = try PredictionDrafter(model, cacheFormat: format, capacity: capacity)
-    case .direct:
-      drafter = try DirectDrafter(model, cycle: options.cycle, cacheFormat: format, capacity: capacity)
     }
+    let drafter = try method.drafter(
+      for: model, cycle: options.cycle, cacheFormat: options.cacheFormat, capacity: capacity)
     return SpeculativeTokenIterator(
       drafter, allowedTokens: allowedTokens, contextLength: model.configuration.contextLength)
   }

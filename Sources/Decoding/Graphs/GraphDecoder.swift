@@ -88,7 +88,7 @@ final class GraphDecoder {
     for (row, (session, token)) in zip(sessions, tokens).enumerated() {
       guard let token else { continue }
       let phase = session.nextPhase
-      session.commit([token], phases: [phase], pending: phase == 0 ? nil : graph.pending(phase, of: row))
+      session.commit([token], phases: [phase], pending: phase == 0 ? nil : graph.pending(phase, of: row), states: nil)
     }
     lastStep?.revisions = sessions.map(\.revision)
   }

@@ -28,9 +28,9 @@ final class SpeculativeTokenIterator: TokenIterator {
     self.sampler = sampler
     counts = DraftCounts()
     drafter.truncate(to: 0)
-    let logits = try drafter.prefill(prompt, check: check)
+    let logits = try drafter.session.prefill(prompt, check: check)
     last = try sampler.sample(
-      from: sampler.distribution(logits, among: allowedTokens, after: drafter.tokens))
+      from: sampler.distribution(logits, among: allowedTokens, after: drafter.session.tokens))
     return [last]
   }
 
@@ -38,23 +38,24 @@ final class SpeculativeTokenIterator: TokenIterator {
     guard let sampler else {
       throw GenerationError.invalidCall("the iterator has no prompt: expected begin before next")
     }
-    let before = drafter.tokens + [last]
+    let before = drafter.session.tokens + [last]
     func distribution(_ logits: Tensor, after drafts: [TokenID]) throws -> Tensor {
       try sampler.distribution(logits, among: allowedTokens, after: before + drafts)
     }
     let count = max(0, min(drafter.limit, contextLength - before.count))
-    let drafts = try drafter.propose(count, after: last) { logits, earlier in
-      let distribution = try distribution(logits, after: earlier.map(\.token))
-      return Draft(token: try sampler.sample(from: distribution), distribution: distribution)
+    var drafts: [Draft] = []
+    let tokens = try drafter.propose(count, after: last) { logits, earlier in
+      let distribution = try distribution(logits, after: earlier)
+      drafts.append(Draft(token: try sampler.sample(from: distribution), distribution: distribution))
+      return drafts[drafts.count - 1].token
     }
-    let logits = try drafter.verify([last] + drafts.map(\.token))
+    let logits = try DecodingSession.verify([[last] + tokens], of: [drafter.session])
     let (accepted, following) = try sampler.verify(drafts) { index in
-      let row = try withTorch { logits.select(0, index) }
-      return try distribution(row, after: drafts[..<index].map(\.token))
+      try distribution(withTorch { logits.select(0, index) }, after: Array(tokens[..<index]))
     }
     counts.add(proposed: drafts.count, accepted: accepted)
     drafter.truncate(to: before.count + accepted)
     last = following
-    return drafts[..<accepted].map(\.token) + [last]
+    return tokens[..<accepted] + [last]
   }
 }

@@ -41,15 +41,18 @@ struct DecodePass {
 
   /// Runs the pass, and appends the tokens to their sequences if it and `body` succeed.
   ///
+  /// States are kept for drafts of a sequence that has the pass for itself.
+  ///
   /// - Parameter body: called with the states `[1, T, n, C]` after the last layer at all new tokens, T in number.
   func run<Result>(_ body: (Tensor) throws -> Result) throws -> Result {
     do {
-      let (result, pending) = try model.inference(parts.reduce(0) { $0 + $1.tokens.count }) {
+      let (result, pending, states) = try model.inference(parts.reduce(0) { $0 + $1.tokens.count }) {
         let output = try forward()
-        return (try body(output.states), output.pending)
+        let states = parts.count == 1 ? parts[0].session.states(with: output.states) : nil
+        return (try body(output.states), output.pending, states)
       }
       for (part, pending) in zip(parts, pending) {
-        part.session.commit(part.tokens, phases: part.phases, pending: pending)
+        part.session.commit(part.tokens, phases: part.phases, pending: pending, states: states)
       }
       return result
     } catch {

@@ -34,6 +34,9 @@ public final class DecodingSession {
   let cache: SequenceKVCache?
   /// Encoder states of the tokens that the thinking layers have not processed, `[1, P, n, C]`; nil for none.
   private(set) var pending: Tensor?
+  /// States after the last layer, `[1, T, n, C]`, at the last positions; nil for none, and where they are not kept.
+  private(set) var states: Tensor?
+  private let keepsStates: Bool
   /// Changes whenever the sequence does.
   private(set) var revision = 0
   /// The cycle head, past or future, from which phases are counted.
@@ -49,11 +52,21 @@ public final class DecodingSession {
   ///   - capacity: positions that the cache allocates at first.
   /// - Throws: with a cycle, `ConfigurationError` if the model has no layer split, `GenerationError` for a cycle of less
   ///   than one token or of more than the model was tuned for.
-  public init(
+  public convenience init(
     _ model: LanguageModel, cycle: Int? = nil, usesCache: Bool = true, cacheFormat: KVCacheFormat? = nil,
     capacity: Int = 64
   ) throws {
+    try self.init(
+      model, cycle: cycle, usesCache: usesCache, cacheFormat: cacheFormat, capacity: capacity, keepsStates: false)
+  }
+
+  /// - Parameter keepsStates: whether `states` are kept, for a drafter.
+  init(
+    _ model: LanguageModel, cycle: Int? = nil, usesCache: Bool = true, cacheFormat: KVCacheFormat?, capacity: Int,
+    keepsStates: Bool
+  ) throws {
     self.model = model
+    self.keepsStates = keepsStates
     self.cycle = cycle ?? 1
     groups = try cycle.map { try model.configuration.layerGroups(cycle: $0) }
     cache = usesCache ? SequenceKVCache(model, format: cacheFormat, capacity: capacity) : nil
@@ -96,7 +109,7 @@ public final class DecodingSession {
   /// Appends tokens of a prompt whose keys and values were computed before.
   package func restore(_ new: [TokenID], from snapshot: KVSnapshot) throws {
     try withTorch { cache?.append(snapshot) }
-    commit(new, phases: new.map { _ in CycleGate.promptPhase }, pending: nil)
+    commit(new, phases: new.map { _ in CycleGate.promptPhase }, pending: nil, states: nil)
   }
 
   /// Reserves memory for all positions of an empty sequence.
@@ -128,11 +141,25 @@ public final class DecodingSession {
     return try DecodePass(parts).run { first.model.logits(of: $0).squeezed(0) }
   }
 
+  /// Appends a sampled token and the drafts after it to each of several sequences in one pass, as tokens of a prompt,
+  /// and returns the logits `[T, V]` of what follows each of the T tokens, in float32.
+  ///
+  /// - Throws: as `prefill`; the sequences are then unchanged.
+  package static func verify(_ tokens: [[TokenID]], of sessions: [DecodingSession]) throws -> Tensor {
+    let parts = try zip(sessions, tokens).map { session, tokens in
+      try session.model.configuration.requireTokens(tokens, after: session.tokens.count)
+      return DecodePass.Part(session: session, tokens: tokens, phases: tokens.map { _ in CycleGate.promptPhase })
+    }
+    return try DecodePass(parts).run { parts[0].session.model.logits(of: $0).squeezed(0) }
+  }
+
   /// Removes all tokens from `count` on. What is appended then continues the cycle of the remaining tokens.
   public func truncate(to count: Int) {
     let remaining = min(tokens.count, max(0, count))
     let processed = min(remaining, tokens.count - pendingCount)
     pending = remaining > processed ? pending?.slice(1, 0..<(remaining - processed)) : nil
+    let kept = (states?.size(1) ?? 0) - (tokens.count - remaining)
+    states = kept > 0 ? states?.slice(1, 0..<kept) : nil
     tokens.removeLast(tokens.count - remaining)
     phases.removeLast(phases.count - remaining)
     rollback()
@@ -160,11 +187,24 @@ public final class DecodingSession {
   }
 
   /// Appends tokens that a pass has processed, and takes the encoder states that are pending after it.
-  func commit(_ new: [TokenID], phases newPhases: [Int], pending: Tensor?) {
+  ///
+  /// - Parameter states: the states to keep, those at the last positions.
+  func commit(_ new: [TokenID], phases newPhases: [Int], pending: Tensor?, states: Tensor?) {
     tokens += new
     phases += newPhases
-    self.pending = pending
+    (self.pending, self.states) = (pending, states)
     rollback()
+  }
+
+  /// The states to keep after a pass: those so far, and those at its new positions.
+  func states(with new: Tensor) -> Tensor? {
+    guard keepsStates else { return nil }
+    return states.map { .concatenate([$0, new], axis: 1) } ?? new
+  }
+
+  /// Forgets all states but those at the last `count` positions.
+  func keepStates(_ count: Int) {
+    states = count > 0 ? states.map { $0.slice(1, ($0.size(1) - count)...) } : nil
   }
 
   /// Truncates the cache to the committed tokens, which removes what a failed pass has written.

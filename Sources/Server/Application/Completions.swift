@@ -10,7 +10,8 @@ extension APIServer {
     var request = request
     let chat = try ChatRequest(try await Self.fields(of: &request))
     let tokenizer = engine.model.tokenizer
-    let prompt = try tokenizer.encode(chat.conversation, prompt: chat.thinking).tokens
+    var prompt = try tokenizer.encode(chat.conversation, prompt: chat.thinking).tokens
+    if chat.beginsWithCall { prompt += try tokenizer.encode(AnswerParser.beginOfCall, addingSpecialTokens: false) }
     let endTokens = Set(engine.model.endOfTextTokens + [try tokenizer.endOfTurn])
     // Some templates write the beginning of a thought.
     let end = try tokenizer.decode(prompt.suffix(8)).reversed().drop(while: \.isWhitespace)
@@ -20,10 +21,14 @@ extension APIServer {
       var sequence = try chat.generation.sequence(
         prompt, choice: choice, endTokens: endTokens, defaultMaximum: nil, on: engine)
       sequence.logprobCount = chat.logprobCount
+      sequence.grammar = chat.grammar
       return sequence
     }
     let writers = sequences.indices.map { index in
-      let parser = AnswerParser(beginsInThought: beginsInThought, parsesTools: chat.callsTools)
+      let parser =
+        chat.beginsWithCall
+        ? AnswerParser.afterBeginOfCall
+        : AnswerParser(beginsInThought: beginsInThought, parsesTools: chat.callsTools)
       return ChatChoice(index: index, parser: parser, logprobs: logprobs)
     }
     let object = (whole: "chat.completion", part: "chat.completion.chunk")

@@ -119,7 +119,7 @@ enum Description {
                 "properties": {
                   "type": {"enum": ["function"]},
                   "function": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}}}},
-              "tool_choice": {"enum": ["none", "auto", null]},
+              "tool_choice": {"anyOf": [{"enum": ["none", "auto", "required", null]}, {"type": "object"}]},
               "enable_thinking": {"type": ["boolean", "null"]},
               "chat_template": {"type": "null"},
               "chat_template_kwargs": {

@@ -15,6 +15,7 @@ extension ServingEngine {
       "prefix_hit_tokens": JSONValue(now.prefixHitTokens), "prompt_tokens": JSONValue(now.promptTokens),
       "generated_tokens": JSONValue(now.generatedTokens), "decode_steps": JSONValue(now.decodeSteps),
       "decoded_sequences": JSONValue(now.decodedSequences), "alignment_steps": JSONValue(now.alignmentSteps),
+      "drafted_tokens": JSONValue(now.draftedTokens), "accepted_tokens": JSONValue(now.acceptedTokens),
       "stopped": JSONValue(now.stopped), "reached_length": JSONValue(now.reachedLength),
       "cancelled": JSONValue(now.cancelled), "failed": JSONValue(now.failed),
       "prefill_seconds": .number(JSONNumber("\(now.prefillSeconds)")),

@@ -69,6 +69,7 @@ extension APIServer {
     func token(_ name: String) -> JSONValue { JSONValue(tokenizer.specialTokens[name]) }
     return [
       "eos_token": token("eos_token"), "bos_token": token("bos_token"), "pad_token": token("pad_token"),
+      "chat_template": JSONValue((try? tokenizer.chatTemplate)?.source),
       "vocab_size": JSONValue(tokenizer.vocabularySize),
     ]
   }

@@ -62,6 +62,8 @@ final class ServerMetrics: @unchecked Sendable {
     page.add(
       "alignment_steps_total", "counter", "Steps that a sequence waited for the others' cycle head.",
       engine.alignmentSteps)
+    page.add("drafted_tokens_total", "counter", "Tokens drafted.", engine.draftedTokens)
+    page.add("accepted_draft_tokens_total", "counter", "Drafted tokens that were accepted.", engine.acceptedTokens)
     page.add("prefill_seconds_total", "counter", "Seconds of computing in prompts.", engine.prefillSeconds)
     page.add("decode_seconds_total", "counter", "Seconds of computing in decoding steps.", engine.decodeSeconds)
     page.add(

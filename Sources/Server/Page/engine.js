@@ -154,7 +154,8 @@ function showTotals(state) {
   ];
   if (state.cycle) {
     rows.push(['Tokens in a cycle', String(state.cycle)],
-      ['Waiting for a cycle head, a step', short(quotient(state.alignment_steps, state.decode_steps))]);
+      ['Waiting for a cycle head, a step', short(quotient(state.alignment_steps, state.decode_steps))],
+      ['Drafted tokens accepted', `${state.accepted_tokens} of ${state.drafted_tokens}`]);
   }
   rows.push(['Finished', short(state.stopped)], ['Ended at the token limit', short(state.reached_length)],
     ['Cancelled', short(state.cancelled)], ['Failed', short(state.failed)]);

@@ -1,5 +1,6 @@
 import WidebandCheckedInput
 import WidebandServing
+import WidebandStructuredOutput
 import WidebandTokenization
 
 /// The body of `POST /v1/chat/completions`.
@@ -8,6 +9,10 @@ struct ChatRequest: Sendable {
   let conversation: Conversation
   /// Whether calls of tools in the answer are told apart.
   let callsTools: Bool
+  /// What the answer has to be, after the beginning of a call where that is required; nil for any text.
+  let grammar: JSONGrammar?
+  /// Whether the answer is a call of a tool, whose beginning is part of the prompt.
+  let beginsWithCall: Bool
   let thinking: ThinkingMode
   /// The number of most probable tokens to report; nil for no log-probabilities.
   let logprobCount: Int?
@@ -16,13 +21,19 @@ struct ChatRequest: Sendable {
     generation = try GenerationFields(fields)
     try fields.refuse("chat_template", "expected the template of the model's folder")
     let choice = try fields.read("tool_choice", ToolChoice.init) ?? .automatic
-    let tools = try fields.read("tools", Self.tools) ?? []
-    callsTools = choice == .automatic && !tools.isEmpty
+    let tools = try fields.read("tools", Tool.list) ?? []
+    let call = try choice.grammar(tools)
+    if call != nil, generation.grammar != nil {
+      throw APIError.unsupported(
+        "response_format is given: expected none where tool_choice asks for a call", parameter: "response_format")
+    }
+    (grammar, beginsWithCall) = (call ?? generation.grammar, call != nil)
+    callsTools = choice != .none && !tools.isEmpty
     var conversation = try fields.required("messages") { _ in try Self.conversation(fields.root) }
-    conversation.tools = callsTools ? tools : []
+    conversation.tools = callsTools ? tools.map(\.value) : []
     self.conversation = conversation
     // A grammar holds from the first byte, so no thought can come first.
-    thinking = try generation.grammar == nil ? Self.thinking(fields) : .direct
+    thinking = try grammar == nil ? Self.thinking(fields) : .direct
     logprobCount = try Self.logprobCount(fields)
   }
 
@@ -36,19 +47,6 @@ struct ChatRequest: Sendable {
     }
     members["messages"] = .array(messages)
     return try Conversation(JSONNode(.object(members), file: root.file))
-  }
-
-  private static func tools(_ node: JSONNode) throws -> [JSONValue] {
-    let tools = try node.elements()
-    guard tools.count <= Limit.tools else {
-      throw InputError("\(node.file): tools has \(tools.count) elements: expected at most \(Limit.tools)")
-    }
-    for tool in tools {
-      let type = try tool.required("type")
-      guard try type.string() == "function" else { throw type.failure(expected: "'function'") }
-      _ = try tool.required("function").required("name").string()
-    }
-    return tools.map(\.value)
   }
 
   /// Whether the model may think first: `enable_thinking`, or the same among `chat_template_kwargs`.
@@ -66,22 +64,5 @@ struct ChatRequest: Sendable {
         "request body: top_logprobs is given: expected logprobs to be true", parameter: "top_logprobs")
     }
     return nil
-  }
-}
-
-/// Whether the model may call tools.
-private enum ToolChoice {
-  case none, automatic
-
-  init(_ node: JSONNode) throws {
-    switch node.value {
-    case "none": self = .none
-    case "auto": self = .automatic
-    case "required", .object:
-      throw APIError.unsupported(
-        "tool_choice is \(node.value.summary), which is not supported: expected 'none' or 'auto'",
-        parameter: "tool_choice")
-    default: throw node.failure(expected: "'none' or 'auto'")
-    }
   }
 }

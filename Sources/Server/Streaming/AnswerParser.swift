@@ -25,6 +25,15 @@ struct AnswerParser: Sendable {
   private static let thought = (begin: Array("<think>".utf8), end: Array("</think>".utf8))
   private static let call = (begin: Array("<tool_call>".utf8), end: Array("</tool_call>".utf8))
 
+  /// The text before a call.
+  static let beginOfCall = "<tool_call>\n"
+  /// A parser of an answer to a prompt that ends with ``beginOfCall``.
+  static var afterBeginOfCall: AnswerParser {
+    var parser = AnswerParser(beginsInThought: false, parsesTools: true)
+    parser.state = .toolCall
+    return parser
+  }
+
   /// - Parameters:
   ///   - beginsInThought: whether the prompt ends with the beginning of a thought.
   ///   - parsesTools: whether calls of tools are recognized.

@@ -18,6 +18,8 @@ public enum ThinkingMode: Sendable, CaseIterable {
 /// Models of Hugging Face have one in `chat_template.jinja` or under `chat_template` in `tokenizer_config.json`.
 /// ``chatML`` is for tokenizers without one.
 public struct ChatTemplate: Sendable {
+  /// The template as it was given.
+  public let source: String
   private let template: JinjaTemplate
   /// The template for conversations with tools, where it is another one.
   private let toolTemplate: JinjaTemplate?
@@ -46,7 +48,7 @@ public struct ChatTemplate: Sendable {
       template = try JinjaTemplate(source)
       toolTemplate = try toolSource.map { source throws(JinjaError) in try JinjaTemplate(source) }
     } catch { throw Self.failure(error, in: name) }
-    (self.name, self.specialTokens) = (name, specialTokens)
+    (self.source, self.name, self.specialTokens) = (source, name, specialTokens)
     usesChatML = source.contains(Self.requiredTokens[1])
   }
 
