@@ -65,7 +65,7 @@ let package = Package(
     .executable(name: "wideband", targets: ["WidebandExecutable"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
@@ -108,6 +108,7 @@ let package = Package(
       path: "Sources/Server",
       resources: [
         "index.html", "style.css", "chart.js", "chat.js", "engine.js", "markdown.js", "settings.js", "stream.js",
+        "dashboard.html", "dashboard.css", "dashboard.js", "curves.js",
       ]
       .map { .embedInCode("Page/\($0)") }, swiftSettings: swift),
     module("Verification", wideband("Decoding", "LanguageModel", "Checkpoint", "Torch", "CheckedInput")),

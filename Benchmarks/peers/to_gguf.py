@@ -3,16 +3,21 @@
     python3 Benchmarks/peers/to_gguf.py models/random-0.6b random-0.6b.gguf --type q8_0
 
 All matrices are written in the type asked for, the embedding (which is the output head as well where that is tied)
-included; norms stay float32. The file has no tokenizer: it is for token ids. Needs torch, safetensors and gguf.
+included; norms stay float32. The vocabulary has names without a meaning: the file is for token ids. Needs torch,
+safetensors and gguf.
 """
 
 import argparse
 import json
 import pathlib
+import sys
 
 import gguf
 import torch
 from safetensors import safe_open
+
+sys.path.append(str(pathlib.Path(__file__).parent.parent))
+import vocabulary
 
 TYPES = {name: getattr(gguf.GGMLQuantizationType, name.upper()) for name in ("f32", "bf16", "q8_0", "q4_0")}
 
@@ -54,7 +59,11 @@ def describe(writer, c):
     writer.add_rope_freq_base(c.get("rope_theta") or c["rope_parameters"]["rope_theta"])
     writer.add_layer_norm_rms_eps(c["rms_norm_eps"])
     writer.add_vocab_size(c["vocab_size"])
-    writer.add_tokenizer_model("none")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list(vocabulary.tokens(c["vocab_size"]))
+    writer.add_token_types([gguf.TokenType.NORMAL] * c["vocab_size"])
+    writer.add_token_merges(["w 2"])
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ struct ReportCommand: ParsableCommand {
     run.peakMemory = Self.points("peak_bytes", lines).last.map { Int(clamping: $0.value) }
     let loaded = try LoadedModel(folder.appending(path: "best").resolvingSymlinksInPath())
     run.parameters = loaded.model.weights.parameterCount
-    run.configuration = Self.describe(loaded.model.configuration)
+    run.configuration = loaded.model.configuration.rows
     let text = try loaded.generate(prompt, options: GenerationOptions(sampleOf: tokens, seed: 1)).text
     run.samples = [(prompt, text)]
     return run
@@ -84,20 +84,6 @@ struct ReportCommand: ParsableCommand {
 
   private static func points(_ name: String, _ lines: [MetricsFile.Line]) -> [Report.Point] {
     lines.compactMap { line in line.values[name].map { (line.step, $0) } }
-  }
-
-  private static func describe(_ model: ModelConfiguration) -> [(key: String, value: String)] {
-    var rows = [
-      ("layers", "\(model.layerCount)"), ("backbone width D", "\(model.hiddenSize)"),
-      ("heads", "\(model.headCount) of \(model.headSize)"), ("vocabulary", "\(model.vocabularySize)"),
-    ]
-    if let width = model.virtualWidth {
-      rows.append(("virtual width", "(m, n) = (\(width.fractionRate), \(width.slots)), r = \(width.factor)"))
-      rows.append(("embedding", width.embedding.rawValue))
-    } else {
-      rows.append(("virtual width", "none: residual connections"))
-    }
-    return rows.map { (key: $0.0, value: $0.1) }
   }
 
   private static func summary(_ runs: [Report.Run]) -> [String] {

@@ -135,20 +135,3 @@ struct ServeCommand: ParsableCommand {
     }
   }
 }
-
-/// Runs asynchronous work to its end, on other threads than this one.
-private func finishing(_ body: @escaping @Sendable () async throws -> Void) throws {
-  let done = DispatchSemaphore(value: 0)
-  let result = Outcome()
-  Task {
-    do { try await body() } catch { result.error = error }
-    done.signal()
-  }
-  done.wait()
-  if let error = result.error { throw error }
-}
-
-/// How asynchronous work ended. It is read after the semaphore that the work signals.
-private final class Outcome: @unchecked Sendable {
-  var error: (any Error)?
-}

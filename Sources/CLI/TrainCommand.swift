@@ -20,7 +20,7 @@ struct TrainCommand: ParsableCommand {
         wideband train --recipe configs/direct-select.yaml --data data/tokens --from runs/wide/best --output runs/direct
         wideband train --recipe configs/direct-select.yaml --data data/tokens --from Qwen3-0.6B --output runs/lora \\
           --set 'lora={rank: 8, alpha: 16, targets: [attention, feed_forward]}'
-        wideband train --resume --output runs/wide
+        wideband train --resume --output runs/wide --dashboard
       """)
 
   @Option(help: ArgumentHelp("The recipe, a YAML file.", valueName: "file"))
@@ -35,9 +35,16 @@ struct TrainCommand: ParsableCommand {
   var set: [String] = []
   @Flag(help: "Continue the run in the run folder.")
   var resume = false
+  @Option(
+    defaultAsFlag: 8081,
+    help: ArgumentHelp(
+      "Show the run's curves in the browser, at port 8081 of 127.0.0.1 or another one; 0 for a free one.",
+      valueName: "port"))
+  var dashboard: Int?
   @OptionGroup var machine: MachineOptions
 
   func validate() throws {
+    try requireFlag("--dashboard", dashboard, in: 0...65_535)
     if resume, recipe != nil || !set.isEmpty || data != nil || from != nil {
       throw ValidationError(
         "--resume continues the recipe in the run folder: expected no --recipe, --data, --from or --set")
@@ -134,11 +141,14 @@ struct TrainCommand: ParsableCommand {
       trainer, in: directory, progress: progress, files: tokenizerFiles(recipe.data ?? ""), console: console,
       sample: { try Self.sample($0, tokenizer, recipe) })
     let adapters = trainer.model.weights.adapters.map { ", \($0.weights.parameterCount) of adapters" } ?? ""
-    console.note(
-      "\(directory.path): \(cost.parameters) parameters\(adapters), \(recipe.training.steps) steps of "
-        + "\(recipe.training.tokensPerStep) tokens on \(device), from step \(trainer.stepsTaken)")
-    let interrupt = Interrupt()
-    guard try !run.run(shouldStop: { interrupt.wasRequested }).isFinished else { return }
+    let isFinished = try showing(trainer, in: directory) {
+      console.note(
+        "\(directory.path): \(cost.parameters) parameters\(adapters), \(recipe.training.steps) steps of "
+          + "\(recipe.training.tokensPerStep) tokens on \(device), from step \(trainer.stepsTaken)")
+      let interrupt = Interrupt()
+      return try run.run(shouldStop: { interrupt.wasRequested }).isFinished
+    }
+    guard !isFinished else { return }
     try StandardOutput.line("stopped; continue with: wideband train --resume --output \(printable(path: output))")
     throw ExitCode(130)
   }

@@ -37,7 +37,8 @@ enum FlagValues {
 
   static let flags = [
     "--size", "--output", "--chat", "--tokenizer", "--validation-fraction", "--seed", "--recipe", "--data", "--from",
-    "--set", "--resume", "--device", "--threads", "--kernels", "--model", "--length", "--rows", "--tokens", "--cycle",
+    "--set", "--resume", "--dashboard", "--device", "--threads", "--kernels", "--model", "--length", "--rows",
+    "--tokens", "--cycle",
     "--untuned", "--encoding-layers", "--decoding-layers", "--gate", "--quantize", "--json", "--prompt",
     "--prompt-file",
     "--batch", "--max-tokens", "--temperature", "--top-k", "--top-p", "--min-p", "--repetition-penalty", "--stop",

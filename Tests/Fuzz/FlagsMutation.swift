@@ -78,7 +78,7 @@ enum FlagsMutation {
     "train --recipe wide.yaml --data tokens --output out --set training.steps=1 --threads 1",
     "train --recipe plain.yaml --data tokens --from plain/best --output out --set model=null "
       + "--set lora={rank:2,alpha:4,targets:[attention]}",
-    "train --resume --output wide",
+    "train --resume --output wide --dashboard 0",
     "evaluate --model wide/best --data tokens --length 32 --rows 2 --tokens 128 --json",
     "evaluate --model plain/best --data tokens --cycle 1,2 --decoding-layers 1 --encoding-layers 0 --gate select "
       + "--untuned plain/best --tokens 128",

@@ -1,6 +1,6 @@
 """Tests of the page of `wideband serve` in headless Chromium: test_page.py URL CHROMIUM [--mock] [TEST…].
 
-With --mock the server is mock.py, whose answers depend on the question. Without it only what holds for any model is
+With --mock the server is mock_serve.py, whose answers depend on the question. Without it only what holds for any model is
 tested.
 """
 
@@ -11,7 +11,8 @@ import sys
 import unittest
 import urllib.request
 
-from playwright.sync_api import expect, sync_playwright
+import browser
+from browser import expect
 
 URL, CHROMIUM = sys.argv[1:3]
 MOCK = "--mock" in sys.argv
@@ -23,41 +24,17 @@ def get(path):
         return json.load(response)
 
 
-class PageTests(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.playwright = sync_playwright().start()
-        # Chromium's own sandbox does not start for root, as in containers. The page comes from this machine.
-        cls.browser = cls.playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.browser.close()
-        cls.playwright.stop()
+class PageTests(browser.PageTests):
+    chromium = CHROMIUM
 
     def setUp(self):
+        self.url = URL
         self.page = self.open()
-
-    def open(self, width=1280, height=800, **options):
-        context = self.browser.new_context(viewport={"width": width, "height": height}, **options)
-        self.addCleanup(context.close)
-        page = context.new_page()
-        self.faults, self.requests = [], []
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and self.note(message.text))
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.goto(URL + "/")
-        return page
-
-    def note(self, text):
-        if "Failed to load resource" not in text:  # a status that the mock was asked for
-            self.faults.append(text)
 
     def tearDown(self):
         if MOCK:
             get("/mock/key/off")
-        self.assertEqual(self.faults, [])
-        self.assertEqual([url for url in self.requests if not url.startswith((URL, "data:"))], [])
+        super().tearDown()
 
     def ask(self, question, wait=True):
         self.page.fill("#question", question)
@@ -79,13 +56,9 @@ class PageTests(unittest.TestCase):
     def body(self):
         return get("/mock/requests")[-1]
 
-    def overflow(self):
-        return self.page.evaluate("""() => [...document.querySelectorAll('html, main, #scroller, #engine, dialog')]
-            .filter(node => node.scrollWidth > node.clientWidth).map(node => node.id || node.tagName)""")
-
 
 def mock_only(test):
-    return functools.wraps(test)(unittest.skipUnless(MOCK, "needs the answers of mock.py")(test))
+    return functools.wraps(test)(unittest.skipUnless(MOCK, "needs the answers of mock_serve.py")(test))
 
 
 class ChatTests(PageTests):

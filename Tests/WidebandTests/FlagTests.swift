@@ -36,6 +36,7 @@ struct FlagTests {
       ("bench step --config x --steps \(Int.max)", "--steps is \(Int.max): expected from 1 to 1000000"),
       ("bench decode --config x --runs \(Int.max)", "--runs is \(Int.max): expected from 1 to 1000000"),
       ("bench decode --config x --prompt \(Int.max)", "--prompt is \(Int.max): expected from 1 to 1073741824"),
+      ("train --recipe x --output y --dashboard 70000", "--dashboard is 70000: expected from 0 to 65535"),
       ("bench connections --hidden-size \(Int.max)", "--hidden-size is \(Int.max): expected from 1 to 1048576"),
     ])
   func number_outOfRange_isReported(line: String, sentence: String) throws {

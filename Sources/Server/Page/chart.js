@@ -34,9 +34,11 @@ export function short(value) {
  *
  * - `series`: `[{ name, points: [[x, y]…], color }]`; x ascends, a y of null interrupts the line, and color is one of
  *   run0 to run5 of the style sheet.
- * - `x`, `y`: `{ from, to, label }`. What is missing follows from the points; label turns a value into text, and an
- *   axis without one has no labels.
+ * - `x`, `y`: `{ from, to, label }`. What is missing follows from the points; label turns a value, and the distance of
+ *   two labels, into text, and an axis without one has no labels. A vertical line is drawn at `x.mark`.
  * - `description`: what a screen reader says.
+ *
+ * Returns `{ xAt }`, which turns a distance from the left edge in pixels into an x.
  */
 export function drawChart(svg, { series, x = {}, y = {}, description }) {
   const width = svg.clientWidth || 320, height = svg.clientHeight || 120;
@@ -64,15 +66,19 @@ export function drawChart(svg, { series, x = {}, y = {}, description }) {
     const value = low + index * step;
     const line = { x1: margin.left, x2: width - margin.right, y1: down(value), y2: down(value) };
     add(svg, 'line', { ...line, class: index ? 'grid' : 'axis' });
-    if (y.label) add(svg, 'text', { x: margin.left - 6, y: down(value) + 4, 'text-anchor': 'end' }, y.label(value));
+    if (!y.label) continue;
+    add(svg, 'text', { x: margin.left - 6, y: down(value) + 4, 'text-anchor': 'end' }, y.label(value, step));
   }
   if (x.label) {
     const xStep = niceStep(right - left, Math.max(2, Math.floor(width / 90)));
     for (let index = Math.ceil(left / xStep); index * xStep <= right + xStep / 1e6; index += 1) {
       const at = across(index * xStep);
       const anchor = at > width - 24 ? 'end' : at < margin.left + 8 ? 'start' : 'middle';
-      add(svg, 'text', { x: at, y: height - 4, 'text-anchor': anchor }, x.label(index * xStep));
+      add(svg, 'text', { x: at, y: height - 4, 'text-anchor': anchor }, x.label(index * xStep, xStep));
     }
+  }
+  if (Number.isFinite(x.mark)) {
+    add(svg, 'line', { x1: across(x.mark), x2: across(x.mark), y1: margin.top, y2: bottom, class: 'mark' });
   }
   for (const { name, points, color } of series) {
     const group = add(svg, 'g', { class: color });
@@ -88,4 +94,5 @@ export function drawChart(svg, { series, x = {}, y = {}, description }) {
     const end = points.at(-1);
     if (end && end[1] !== null) add(group, 'circle', { class: 'end', cx: across(end[0]), cy: down(end[1]), r: 3 });
   }
+  return { xAt: (pixels) => left + (pixels - margin.left) / inner * (right - left) };
 }

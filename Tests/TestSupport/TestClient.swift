@@ -1,36 +1,49 @@
 import Foundation
-import Glibc
 import WidebandCheckedInput
 
 /// A client of plain sockets: one connection for each request.
-struct TestClient: Sendable {
-  let port: Int
+public struct TestClient: Sendable {
+  /// The port.
+  public let port: Int
 
-  struct Response: Sendable {
-    var status = 0
-    var headers: [String: String] = [:]
-    var body: [UInt8] = []
+  /// A client of a port of this machine.
+  public init(port: Int) { self.port = port }
 
-    var text: String { String(decoding: body, as: UTF8.self) }
-    var json: JSONValue { (try? JSONValue(parsing: body, file: "response")) ?? .null }
+  /// An answer.
+  public struct Response: Sendable {
+    /// The status.
+    public fileprivate(set) var status = 0
+    /// The headers, by names in lower case.
+    public fileprivate(set) var headers: [String: String] = [:]
+    /// The body.
+    public fileprivate(set) var body: [UInt8] = []
+
+    /// The body as text.
+    public var text: String { String(decoding: body, as: UTF8.self) }
+    /// The body as a JSON value; null if it is none.
+    public var json: JSONValue { (try? JSONValue(parsing: body, file: "response")) ?? .null }
     /// The data of server-sent events.
-    var events: [String] {
+    public var events: [String] {
       text.components(separatedBy: "\n\n").filter { $0.hasPrefix("data: ") }.map { String($0.dropFirst(6)) }
     }
     /// The objects among them.
-    var objects: [JSONValue] { events.compactMap { try? JSONValue(parsing: $0.utf8, file: "event") } }
+    public var objects: [JSONValue] { events.compactMap { try? JSONValue(parsing: $0.utf8, file: "event") } }
   }
 
-  func get(_ path: String, _ headers: [String: String] = [:]) async throws -> Response {
+  /// Gets a document.
+  public func get(_ path: String, _ headers: [String: String] = [:]) async throws -> Response {
     try await send(request("GET", path, headers))
   }
 
-  func post(_ path: String, _ body: String, _ headers: [String: String] = [:]) async throws -> Response {
+  /// Posts a JSON document.
+  public func post(_ path: String, _ body: String, _ headers: [String: String] = [:]) async throws -> Response {
     try await send(request("POST", path, headers, Array(body.utf8)))
   }
 
   /// The bytes of a request.
-  func request(_ method: String, _ path: String, _ headers: [String: String] = [:], _ body: [UInt8] = []) -> [UInt8] {
+  public func request(_ method: String, _ path: String, _ headers: [String: String] = [:], _ body: [UInt8] = [])
+    -> [UInt8]
+  {
     var head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     for (name, value) in headers { head += "\(name): \(value)\r\n" }
     if method == "POST" { head += "Content-Length: \(body.count)\r\nContent-Type: application/json\r\n" }
@@ -38,7 +51,7 @@ struct TestClient: Sendable {
   }
 
   /// Sends bytes, and reads a response until its end.
-  func send(_ bytes: [UInt8]) async throws -> Response {
+  public func send(_ bytes: [UInt8]) async throws -> Response {
     try await onThread {
       let connection = try Connection(port: port)
       try connection.write(bytes)
@@ -47,7 +60,7 @@ struct TestClient: Sendable {
   }
 
   /// Sends bytes, waits until the answer contains a text, and closes the connection when `meanwhile` returns.
-  func leave(_ bytes: [UInt8], after text: String? = nil, _ meanwhile: () async throws -> Void) async throws {
+  public func leave(_ bytes: [UInt8], after text: String? = nil, _ meanwhile: () async throws -> Void) async throws {
     let connection = try await onThread {
       let connection = try Connection(port: port)
       try connection.write(bytes)
@@ -88,12 +101,20 @@ struct TestClient: Sendable {
   }
 }
 
+#if canImport(Darwin)
+  private let streamSocket = SOCK_STREAM
+  private let noSignal: Int32 = 0
+#else
+  private let streamSocket = Int32(SOCK_STREAM.rawValue)
+  private let noSignal = Int32(MSG_NOSIGNAL)
+#endif
+
 /// A connection to a port of this machine. One thread uses it at a time.
 private final class Connection: @unchecked Sendable {
   private var descriptor: Int32
 
   init(port: Int) throws {
-    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    descriptor = socket(AF_INET, streamSocket, 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = in_port_t(port).bigEndian
@@ -111,14 +132,14 @@ private final class Connection: @unchecked Sendable {
   deinit { close() }
 
   func close() {
-    if descriptor >= 0 { Glibc.close(descriptor) }
+    if descriptor >= 0 { Foundation.close(descriptor) }
     descriptor = -1
   }
 
   func write(_ bytes: [UInt8]) throws {
     var rest = bytes[...]
     while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+      let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, noSignal) }
       // The server may refuse a request before it has read all of it.
       guard count > 0 else { return }
       rest = rest.dropFirst(count)
@@ -149,29 +170,4 @@ private final class Connection: @unchecked Sendable {
       bytes += more
     }
   }
-}
-
-extension JSONValue {
-  /// The member of an object; null if there is none.
-  subscript(key: String) -> JSONValue {
-    guard case .object(let members) = self else { return .null }
-    return members[key] ?? .null
-  }
-
-  /// The element of a list; null if there is none.
-  subscript(index: Int) -> JSONValue {
-    guard case .array(let elements) = self, elements.indices.contains(index) else { return .null }
-    return elements[index]
-  }
-
-  var count: Int {
-    switch self {
-    case .array(let elements): elements.count
-    case .object(let members): members.count
-    default: 0
-    }
-  }
-
-  var string: String? { if case .string(let text) = self { text } else { nil } }
-  var integer: Int? { number?.integer }
 }

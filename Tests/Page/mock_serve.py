@@ -1,4 +1,4 @@
-"""A stand-in for `wideband serve`, for tests of its page: mock.py PORT.
+"""A stand-in for `wideband serve`, for tests of its page: mock_serve.py PORT.
 
 It serves the page and answers as the question says: "slow", "cut", "401" and the like are the names in ANSWERS and
 STATUSES; anything else is repeated.
