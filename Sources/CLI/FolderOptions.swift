@@ -5,6 +5,8 @@ import Wideband
 struct FolderOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The maximum size of a file of weights, as in 500MB or 5GB.", valueName: "size"))
   var shardSize = ByteCount(ModelFolder.defaultShardBytes)
+
+  func validate() throws { try requireFlag("--shard-size", shardSize.bytes, in: 1...Int.max) }
 }
 
 /// A number of bytes with an optional unit: 1000000, 500MB, 5GB.
@@ -18,7 +20,7 @@ struct ByteCount: ExpressibleByArgument, CustomStringConvertible {
   init?(argument: String) {
     let text = argument.uppercased()
     guard let (suffix, unit) = Self.units.first(where: { text.hasSuffix($0.0) }),
-      let number = Int(text.dropLast(suffix.count)), number > 0
+      let number = Int(text.dropLast(suffix.count)), number >= 0
     else { return nil }
     let (bytes, hasOverflowed) = number.multipliedReportingOverflow(by: unit)
     if hasOverflowed { return nil }

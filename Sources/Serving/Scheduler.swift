@@ -104,8 +104,8 @@ final class Scheduler: @unchecked Sendable {
   }
 
   private func fail(_ job: Job, _ error: any Error) {
-    job.continuation.finish(throwing: ServingError.failed("\(error)"))
     mailbox.update { $0.failed += 1 }
+    job.continuation.finish(throwing: ServingError.failed("\(error)"))
   }
 
   private func finish(_ sequence: ServedSequence, _ reason: FinishedSequence.Reason) {

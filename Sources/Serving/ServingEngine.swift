@@ -7,7 +7,7 @@ import WidebandTorch
 ///
 /// ```swift
 /// let engine = try ServingEngine(model, options: ServingOptions())
-/// for try await event in try engine.submit(request) { … }
+/// for try await event in try engine.submit([request]).events[0] { … }
 /// ```
 ///
 /// Requests join and leave between steps. Prompts are processed in chunks between decoding steps, so that a long one
@@ -37,7 +37,7 @@ public final class ServingEngine: Sendable {
     (generation.cycle, generation.draftMethod) = (options.cycle, options.draftMethod)
     try generation.validate()
     (self.model, self.options) = (model, options)
-    mailbox = Mailbox(queue: options.queue)
+    mailbox = Mailbox(queue: options.queue, unreadLimit: options.parallel)
     let scheduler = try Scheduler(model, options, context: context, mailbox)
     let kernels = Kernels.selected
     let thread = Thread { Kernels.$selected.withValue(kernels) { scheduler.run() } }
@@ -49,16 +49,23 @@ public final class ServingEngine: Sendable {
   /// The number of positions of a sequence.
   public var context: Int { options.context ?? 0 }
 
-  /// Puts a request into the queue. Leaving the stream, or cancelling its task, frees its place within a step.
+  /// Puts the sequences of a request into the queue, together. Leaving the stream of a sequence, or cancelling its task,
+  /// frees its place within a step.
   ///
-  /// - Throws: ``ServingError`` for a request that is invalid or does not fit, and where the queue is full.
-  public func submit(_ request: SequenceRequest) throws -> AsyncThrowingStream<SequenceEvent, any Error> {
-    try validate(request)
-    let (stream, continuation) = AsyncThrowingStream.makeStream(of: SequenceEvent.self)
-    let job = Job(request, continuation)
-    continuation.onTermination = { [mailbox] _ in mailbox.wake { job.isCancelled = true } }
-    try mailbox.post(job)
-    return stream
+  /// - Throws: ``ServingError`` for a sequence that is invalid or does not fit, and where the queue is full.
+  public func submit(_ requests: [SequenceRequest]) throws -> SubmittedSequences {
+    for request in requests { try validate(request) }
+    var jobs: [Job] = []
+    let events = requests.map { request in
+      let (stream, continuation) = AsyncThrowingStream.makeStream(of: SequenceEvent.self)
+      let job = Job(request, continuation)
+      continuation.onTermination = { [mailbox] _ in mailbox.wake { job.isCancelled = true } }
+      jobs.append(job)
+      return stream
+    }
+    let group = JobGroup(jobs)
+    try mailbox.post(group)
+    return SubmittedSequences(events: events) { [mailbox] in mailbox.didRead(group) }
   }
 
   /// What the engine does now.
@@ -75,10 +82,7 @@ public final class ServingEngine: Sendable {
     mailbox.abort()
   }
 
-  /// Checks a request as `submit` does.
-  ///
-  /// - Throws: ``ServingError`` for a request that is invalid or does not fit.
-  public func validate(_ request: SequenceRequest) throws {
+  private func validate(_ request: SequenceRequest) throws {
     let size = model.model.configuration.vocabularySize
     guard !request.prompt.isEmpty else {
       throw ServingError.invalid("the prompt is empty: expected at least one token")
@@ -92,4 +96,15 @@ public final class ServingEngine: Sendable {
         promptTokens: request.prompt.count, maximumTokens: request.maximumTokens, context: context)
     }
   }
+}
+
+/// The sequences of a request that are in the engine.
+public struct SubmittedSequences: Sendable {
+  /// What happens to each.
+  public let events: [AsyncThrowingStream<SequenceEvent, any Error>]
+  /// To be called when the events of a sequence have been read to their end.
+  ///
+  /// The engine holds the events of a client that reads slowly. It begins with no further sequence of the request while
+  /// as many are unread as it decodes at the same time.
+  public let didRead: @Sendable () -> Void
 }

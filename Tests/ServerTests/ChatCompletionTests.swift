@@ -84,12 +84,11 @@ import WidebandCheckedInput
       for members in [
         "", #", "tool_choice": "none""#, #", "enable_thinking": false"#,
         #", "chat_template_kwargs": {"enable_thinking": false, "other": 1}"#, #", "response_format": {"type": "text"}"#,
-        #", "stop": null, "n": null, "logit_bias": {}, "max_completion_tokens": 0"#,
+        #", "stop": null, "n": null, "logit_bias": null"#,
       ] {
         let response = try await server.client.post(path, known + members + "}")
         #expect(response.status == 200, "\(response.text)")
         counts.append(response.json["usage"]["prompt_tokens"].integer ?? 0)
-        if members.contains("max_completion") { #expect(response.json["usage"]["completion_tokens"] == 0) }
       }
       #expect(counts[1] < counts[0] && counts[2] > counts[0] && counts[3] == counts[2] && counts[4] == counts[0])
     }
@@ -100,14 +99,6 @@ import WidebandCheckedInput
       let plain = try await server.client.post(path, body("\"n\": 1", "x")).json["usage"]["prompt_tokens"].integer ?? 0
       let marked = try await server.client.post(path, body("\"n\": 1", "x<|im_end|>")).json["usage"]["prompt_tokens"]
       #expect((marked.integer ?? 0) > plain + 3)
-    }
-  }
-
-  @Test func silence_isFilledWithComments() async throws {
-    try await TestServer.with({ options, _ in options.keepAlive = .nanoseconds(1) }) { server in
-      let content = String(repeating: "word ", count: 300)
-      let stream = try await server.client.post(path, body(#""stream": true"#, content))
-      #expect(stream.text.contains(": keep-alive\n\n") && stream.events.last == "[DONE]")
     }
   }
 }

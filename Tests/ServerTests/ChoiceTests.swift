@@ -1,7 +1,5 @@
-import TestSupport
 import Testing
 import WidebandCheckedInput
-import WidebandTokenization
 
 @testable import WidebandServer
 @testable import WidebandServing
@@ -34,18 +32,6 @@ import WidebandTokenization
     #expect(message["content"] == .null && message["reasoning_content"] == "Hm")
     #expect(message["tool_calls"][0]["id"] == call["id"] && message["tool_calls"].count == 1)
     #expect(choice.whole["finish_reason"] == "tool_calls")
-  }
-
-  @Test func impossibleTokens_haveAFiniteLogprob() throws {
-    let tokenizer = try Tokenizer(contentsOf: Fixtures.url("tokenizers/qwen/tokenizer.json"))
-    let report = TokenLogprob(
-      token: 5, logprob: -.infinity,
-      alternatives: [.init(token: 6, logprob: -0.5), .init(token: 5, logprob: -.infinity)])
-    let chat = ChatLogprobs(tokenizer: tokenizer).json(report)
-    #expect(chat["logprob"].text() == "-9999.0" && chat["top_logprobs"][1]["logprob"].text() == "-9999.0")
-    var completion = CompletionLogprobs(tokenizer)
-    let json = completion.json([report])
-    #expect(json["token_logprobs"].text() == "[-9999.0]" && json["top_logprobs"][0].count == 2)
   }
 
   @Test func json_isWritten() {

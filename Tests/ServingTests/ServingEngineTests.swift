@@ -193,7 +193,7 @@ struct ServingQueueTests {
   ) throws -> (Scheduler, Mailbox, [Job], [AsyncThrowingStream<SequenceEvent, any Error>]) {
     var options = ServingOptions()
     options.parallel = 1
-    let mailbox = Mailbox(queue: requests.count)
+    let mailbox = Mailbox(queue: requests.count, unreadLimit: 1)
     let scheduler = try Scheduler(smallModel(), options, context: 700, mailbox)
     var jobs: [Job] = []
     var streams: [AsyncThrowingStream<SequenceEvent, any Error>] = []
@@ -201,7 +201,7 @@ struct ServingQueueTests {
       let (stream, continuation) = AsyncThrowingStream.makeStream(of: SequenceEvent.self)
       jobs.append(Job(request, continuation))
       streams.append(stream)
-      try mailbox.post(jobs[jobs.count - 1])
+      try mailbox.post(JobGroup([jobs[jobs.count - 1]]))
     }
     return (scheduler, mailbox, jobs, streams)
   }
@@ -229,13 +229,34 @@ struct ServingQueueTests {
   func queue_isBounded() async throws {
     let requests = (0..<3).map { request($0, promptTokens: 4) }
     let (scheduler, mailbox, jobs, streams) = try queued(requests)
-    #expect(throws: ServingError.queueFull(3)) { try mailbox.post(jobs[0]) }
+    #expect(throws: ServingError.queueFull(3)) { try mailbox.post(JobGroup([jobs[0]])) }
     mailbox.stop()
-    #expect(throws: ServingError.stopping) { try mailbox.post(jobs[0]) }
+    #expect(throws: ServingError.stopping) { try mailbox.post(JobGroup([jobs[0]])) }
     #expect(mailbox.isAlive)
     scheduler.run()
     for stream in streams { #expect(try await collect(stream).generatedTokens == 12) }
     #expect(!mailbox.isAlive)
+  }
+
+  @Test("requests take turns, and one whose events are not read does not begin with more sequences")
+  func requests_takeTurns() throws {
+    func group(_ count: Int) -> JobGroup {
+      JobGroup((0..<count).map { Job(request($0, promptTokens: 1), AsyncThrowingStream.makeStream().continuation) })
+    }
+    let mailbox = Mailbox(queue: 2, unreadLimit: 2)
+    let (large, small) = (group(5), group(1))
+    func take(_ count: Int) -> [Int]? { mailbox.take(count, while: false)?.map { Int($0.request.seed) } }
+    try mailbox.post(large)
+    try mailbox.post(small)
+    #expect(throws: ServingError.queueFull(2)) { try mailbox.post(group(1)) }
+    #expect(take(2) == [0, 0] && take(4) == [1] && take(4) == [])
+    mailbox.didRead(large)
+    mailbox.stop()
+    #expect(take(4) == [2] && take(4) == [])
+    mailbox.didRead(large)
+    mailbox.didRead(large)
+    #expect(mailbox.take(4, while: true)?.count == 2, "a request that was accepted is ended")
+    #expect(mailbox.take(4, while: true) == nil)
   }
 
   @Test("the end of a drain ends the sequences with an error")
@@ -254,7 +275,7 @@ struct ServingQueueTests {
       var request = request(1, promptTokens: 10)
       change(&request)
       do {
-        _ = try engine.submit(request)
+        _ = try engine.submit([request])
         return ""
       } catch { return "\(error)" }
     }

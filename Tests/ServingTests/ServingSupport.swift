@@ -51,7 +51,7 @@ func collect(_ stream: AsyncThrowingStream<SequenceEvent, any Error>) async thro
 }
 
 extension ServingEngine {
-  func answer(_ request: SequenceRequest) async throws -> Collected { try await collect(submit(request)) }
+  func answer(_ request: SequenceRequest) async throws -> Collected { try await collect(submit([request]).events[0]) }
 }
 
 /// A request with a random prompt.

@@ -51,32 +51,60 @@ public struct TestClient: Sendable {
   }
 
   /// Sends bytes, and reads a response until its end.
-  public func send(_ bytes: [UInt8]) async throws -> Response {
-    try await onThread {
-      let connection = try Connection(port: port)
-      try connection.write(bytes)
-      return Self.response(try connection.readAll())
-    }
-  }
+  public func send(_ bytes: [UInt8]) async throws -> Response { try await open(bytes) { try await $0.readAll() } }
 
-  /// Sends bytes, waits until the answer contains a text, and closes the connection when `meanwhile` returns.
-  public func leave(_ bytes: [UInt8], after text: String? = nil, _ meanwhile: () async throws -> Void) async throws {
+  /// Sends bytes, and closes the connection when `body` returns, however much of the answer it has read.
+  ///
+  /// - Parameter receiveBuffer: the bytes that the system receives for a client which does not read; nil for its choice.
+  public func open<Value>(
+    _ bytes: [UInt8], receiveBuffer: Int? = nil, _ body: (OpenAnswer) async throws -> Value
+  ) async throws -> Value {
+    let port = port
     let connection = try await onThread {
-      let connection = try Connection(port: port)
-      try connection.write(bytes)
-      if let text { try connection.read(until: text) }
+      let connection = try LocalConnection(port: port, receiveBuffer: receiveBuffer)
+      connection.write(bytes)
       return connection
     }
-    try await meanwhile()
-    connection.close()
+    defer { connection.close() }
+    return try await body(OpenAnswer(connection))
   }
 
-  private func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
-    try await withCheckedThrowingContinuation { continuation in
-      Thread { continuation.resume(with: Result(catching: body)) }.start()
+  /// An answer as it arrives. One task reads it at a time.
+  public final class OpenAnswer: @unchecked Sendable {
+    private let connection: LocalConnection
+    private var bytes: [UInt8] = []
+
+    fileprivate init(_ connection: LocalConnection) { self.connection = connection }
+
+    /// Reads until a condition holds for what has arrived, and returns that.
+    public func read(until condition: @escaping @Sendable (Response) -> Bool) async throws -> Response {
+      try await onThread { [self] in
+        while true {
+          let response = TestClient.response(bytes)
+          if condition(response) { return response }
+          let more = try connection.read()
+          guard !more.isEmpty else { throw InputError("the connection ended: \(response.text)") }
+          bytes += more
+        }
+      }
+    }
+
+    /// Closes the connection.
+    public func close() { connection.close() }
+
+    /// Reads until the server closes the connection.
+    public func readAll() async throws -> Response {
+      try await onThread { [self] in
+        while true {
+          let more = try connection.read()
+          if more.isEmpty { return TestClient.response(bytes) }
+          bytes += more
+        }
+      }
     }
   }
 
+  /// The response of these bytes, which may be the beginning of one; its status is 0 before its headers are whole.
   private static func response(_ bytes: [UInt8]) -> Response {
     var response = Response()
     guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else { return response }
@@ -101,73 +129,9 @@ public struct TestClient: Sendable {
   }
 }
 
-#if canImport(Darwin)
-  private let streamSocket = SOCK_STREAM
-  private let noSignal: Int32 = 0
-#else
-  private let streamSocket = Int32(SOCK_STREAM.rawValue)
-  private let noSignal = Int32(MSG_NOSIGNAL)
-#endif
-
-/// A connection to a port of this machine. One thread uses it at a time.
-private final class Connection: @unchecked Sendable {
-  private var descriptor: Int32
-
-  init(port: Int) throws {
-    descriptor = socket(AF_INET, streamSocket, 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = in_port_t(port).bigEndian
-    address.sin_addr.s_addr = inet_addr("127.0.0.1")
-    let status = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
-    guard status == 0 else { throw InputError("cannot connect: \(errno)") }
-    var limit = timeval(tv_sec: 60, tv_usec: 0)
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-  }
-
-  deinit { close() }
-
-  func close() {
-    if descriptor >= 0 { Foundation.close(descriptor) }
-    descriptor = -1
-  }
-
-  func write(_ bytes: [UInt8]) throws {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, noSignal) }
-      // The server may refuse a request before it has read all of it.
-      guard count > 0 else { return }
-      rest = rest.dropFirst(count)
-    }
-  }
-
-  private func next() throws -> [UInt8] {
-    var buffer = [UInt8](repeating: 0, count: 65536)
-    let count = recv(descriptor, &buffer, buffer.count, 0)
-    if count < 0, errno == EAGAIN { throw InputError("the server is silent") }
-    return Array(buffer.prefix(max(0, count)))
-  }
-
-  func readAll() throws -> [UInt8] {
-    var bytes: [UInt8] = []
-    while true {
-      let more = try next()
-      if more.isEmpty { return bytes }
-      bytes += more
-    }
-  }
-
-  func read(until text: String) throws {
-    var bytes: [UInt8] = []
-    while bytes.firstRange(of: Array(text.utf8)) == nil {
-      let more = try next()
-      guard !more.isEmpty else { throw InputError("the connection ended: \(String(decoding: bytes, as: UTF8.self))") }
-      bytes += more
-    }
+/// Runs a body that blocks, on a thread of its own.
+private func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+  try await withCheckedThrowingContinuation { continuation in
+    Thread { continuation.resume(with: Result(catching: body)) }.start()
   }
 }

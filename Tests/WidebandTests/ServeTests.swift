@@ -42,4 +42,29 @@ struct ServeTests {
     #expect(result.errors.hasPrefix("listening on http://127.0.0.1:"))
     #expect(result.errors.hasSuffix("stopping after the answers that are being written; once more to leave now\n"))
   }
+
+  // vllm 24885
+  @Test("Case 28: a second signal ends the server at once, with an answer that would take long")
+  func secondSignal_endsAtOnce() throws {
+    let folder = try TemporaryFolder()
+    try folder.initializeChatModel(contextLength: 65_536)
+    let running = try Executable.start(
+      "serve", "--port", "0", "--model", "model", "--context", "65536", "--drain-timeout", "3600", input: "",
+      in: folder.url)
+    defer { running.process.terminate() }
+    func wait(for text: String) { while running.process.isRunning, !running.errors.contains(text) { usleep(10_000) } }
+    wait(for: "\n")
+    let port = try #require(running.errors.split(separator: "\n").first?.split(separator: ":").last.flatMap { Int($0) })
+    let connection = try LocalConnection(port: port)
+    let body = #"{"prompt": "a", "max_tokens": 65000, "ignore_eos": true, "stream": true}"#
+    let head = "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+    connection.write(Array((head + body).utf8))
+    #expect(String(decoding: try connection.read(), as: UTF8.self).hasPrefix("HTTP/1.1 200"))
+    kill(running.process.processIdentifier, SIGTERM)
+    wait(for: "stopping")
+    #expect(running.process.isRunning)
+    kill(running.process.processIdentifier, SIGTERM)
+    // 130 is the status of the second signal; a server whose answers have ended has 0.
+    #expect(try running.wait().status == 130)
+  }
 }

@@ -11,49 +11,62 @@ enum Description {
           "summary": "Answers a conversation.",
           "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Chat"}}}},
           "responses": {
-            "200": {"description": "The answer, whole or as server-sent events.", "content": {"application/json": {}, "text/event-stream": {}}},
+            "200": {"description": "The answer, whole or as server-sent events.", "content": {
+              "application/json": {"schema": {"$ref": "#/components/schemas/ChatAnswer"}}, "text/event-stream": {}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/completions": {"post": {
           "summary": "Continues texts.",
           "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Completion"}}}},
           "responses": {
-            "200": {"description": "The texts, whole or as server-sent events.", "content": {"application/json": {}, "text/event-stream": {}}},
+            "200": {"description": "The texts, whole or as server-sent events.", "content": {
+              "application/json": {"schema": {"$ref": "#/components/schemas/CompletionAnswer"}}, "text/event-stream": {}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/tokenize": {"post": {
           "summary": "The tokens of a text.",
           "requestBody": {"required": true, "content": {"application/json": {"schema": {
             "type": "object", "required": ["prompt"],
-            "properties": {"prompt": {"type": "string"}, "add_special_tokens": {"type": "boolean"}}}}}},
+            "properties": {"prompt": {"type": "string"}, "add_special_tokens": {"type": ["boolean", "null"]}}}}}},
           "responses": {
-            "200": {"description": "The tokens.", "content": {"application/json": {}}},
+            "200": {"description": "The tokens.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TokensAnswer"}}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/detokenize": {"post": {
           "summary": "The text of tokens.",
           "requestBody": {"required": true, "content": {"application/json": {"schema": {
             "type": "object", "required": ["tokens"], "properties": {"tokens": {"$ref": "#/components/schemas/Tokens"}}}}}},
           "responses": {
-            "200": {"description": "The text.", "content": {"application/json": {}}},
+            "200": {"description": "The text.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TextAnswer"}}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/models": {"get": {
           "summary": "The model.",
           "responses": {
-            "200": {"description": "A list of one model.", "content": {"application/json": {}}},
+            "200": {"description": "A list of one model.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Models"}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/models/{model}": {"get": {
+          "summary": "The model, whatever the name.",
+          "parameters": [{"name": "model", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}}],
+          "responses": {
+            "200": {"description": "The model.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Model"}}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/tokenizer_info": {"get": {
           "summary": "The special tokens of the tokenizer.",
           "responses": {
-            "200": {"description": "Their texts.", "content": {"application/json": {}}},
+            "200": {"description": "Their texts.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TokenizerAnswer"}}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/metrics": {"get": {
           "summary": "Counters in the text format of Prometheus.",
           "responses": {
             "200": {"description": "The counters.", "content": {"text/plain": {}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
+        "/engine": {"get": {
+          "summary": "What the engine does now.",
+          "responses": {
+            "200": {"description": "Its state and its counters.", "content": {"application/json": {"schema": {"type": "object"}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
         "/health": {"get": {
           "summary": "Whether requests are accepted.", "security": [],
           "responses": {
-            "200": {"description": "They are.", "content": {"application/json": {}}},
-            "503": {"description": "The server is stopping, or its engine has failed.", "content": {"application/json": {}}}}}}
+            "200": {"description": "They are.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Health"}}}},
+            "503": {"description": "The server is stopping, or its engine has failed.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Health"}}}}}}}
       },
       "security": [{"key": []}, {}],
       "components": {
@@ -67,14 +80,15 @@ enum Description {
               "code": {"type": ["string", "null"]}}}}}}}}},
         "schemas": {
           "Text": {"type": "string", "minLength": 1},
-          "Tokens": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": \#(vocabularySize - 1)}},
+          "Prompt": {"$ref": "#/components/schemas/Tokens", "minItems": 1},
+          "Tokens": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": \#(vocabularySize - 1)}},
           "Generation": {
             "type": "object",
             "properties": {
               "model": {"type": ["string", "null"], "maxLength": 64},
               "n": {"type": ["integer", "null"], "minimum": 1, "maximum": 16},
-              "max_tokens": {"type": ["integer", "null"], "minimum": 0},
-              "max_completion_tokens": {"type": ["integer", "null"], "minimum": 0},
+              "max_tokens": {"type": ["integer", "null"], "minimum": 0, "maximum": 2147483647},
+              "max_completion_tokens": {"type": ["integer", "null"], "minimum": 0, "maximum": 2147483647},
               "temperature": {"type": ["number", "null"], "minimum": 0},
               "top_p": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
               "top_k": {"type": ["integer", "null"], "minimum": -1, "maximum": 2147483647},
@@ -93,8 +107,12 @@ enum Description {
               "stream": {"type": ["boolean", "null"]},
               "stream_options": {
                 "type": ["object", "null"], "properties": {"include_usage": {"type": ["boolean", "null"]}}},
-              "response_format": {
-                "type": ["object", "null"], "required": ["type"], "properties": {"type": {"enum": ["text"]}}}}},
+              "response_format": {"anyOf": [
+                {"type": "null"},
+                {"type": "object", "required": ["type"], "properties": {"type": {"enum": ["text", "json_object"]}}},
+                {"type": "object", "required": ["type", "json_schema"], "properties": {
+                  "type": {"enum": ["json_schema"]},
+                  "json_schema": {"type": "object", "required": ["schema"], "properties": {"schema": {"type": "object"}}}}}]}}},
           "Completion": {
             "required": ["prompt"],
             "allOf": [{"$ref": "#/components/schemas/Generation"}],
@@ -102,14 +120,16 @@ enum Description {
               "prompt": {"anyOf": [
                 {"$ref": "#/components/schemas/Text"},
                 {"type": "array", "minItems": 1, "maxItems": 64, "items": {"$ref": "#/components/schemas/Text"}},
-                {"$ref": "#/components/schemas/Tokens"},
-                {"type": "array", "minItems": 1, "maxItems": 64, "items": {"$ref": "#/components/schemas/Tokens"}}]},
+                {"$ref": "#/components/schemas/Prompt"},
+                {"type": "array", "minItems": 1, "maxItems": 64, "items": {"$ref": "#/components/schemas/Prompt"}}]},
               "echo": {"type": ["boolean", "null"]},
               "logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},
               "suffix": {"type": "null"}}},
           "Chat": {
             "required": ["messages"],
-            "allOf": [{"$ref": "#/components/schemas/Generation"}],
+            "allOf": [{"$ref": "#/components/schemas/Generation"}, {"anyOf": [
+              {"properties": {"top_logprobs": {"type": ["integer", "null"], "maximum": 0}}},
+              {"required": ["logprobs"], "properties": {"logprobs": {"const": true}}}]}],
             "properties": {
               "messages": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Message"}},
               "logprobs": {"type": ["boolean", "null"]},
@@ -124,26 +144,32 @@ enum Description {
               "chat_template": {"type": "null"},
               "chat_template_kwargs": {
                 "type": ["object", "null"], "properties": {"enable_thinking": {"type": ["boolean", "null"]}}}}},
-          "Message": {
-            "type": "object", "required": ["role"],
-            "anyOf": [
-              {"required": ["content"], "properties": {"content": {"type": ["string", "array"]}}},
-              {"required": ["tool_calls"], "properties": {"role": {"const": "assistant"}, "tool_calls": {"minItems": 1}}}],
-            "properties": {
-              "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
-              "content": {"anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {
-                "type": "object", "required": ["type", "text"],
-                "properties": {"type": {"enum": ["text"]}, "text": {"type": "string"}}}}]},
+          "Message": {"anyOf": [
+            {"type": "object", "required": ["role", "content"], "properties": {
+              "role": {"enum": ["system", "developer", "user"]},
+              "content": {"$ref": "#/components/schemas/Content"}, "name": {"type": ["string", "null"]}}},
+            {"type": "object", "required": ["role", "content"], "properties": {
+              "role": {"const": "tool"}, "content": {"$ref": "#/components/schemas/Content"},
+              "name": {"type": ["string", "null"]}, "tool_call_id": {"type": ["string", "null"]}}},
+            {"type": "object", "required": ["role", "content"], "properties": {
+              "role": {"const": "assistant"}, "content": {"$ref": "#/components/schemas/Content"},
               "reasoning_content": {"type": ["string", "null"]},
-              "tool_call_id": {"type": ["string", "null"]},
-              "name": {"type": ["string", "null"]},
-              "tool_calls": {"type": ["array", "null"], "items": {
-                "type": "object", "required": ["function"],
-                "properties": {
-                  "id": {"type": ["string", "null"]},
-                  "function": {
-                    "type": "object", "required": ["name", "arguments"],
-                    "properties": {"name": {"type": "string"}, "arguments": {"type": ["string", "object"]}}}}}}}}
+              "tool_calls": {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/ToolCall"}}}},
+            {"type": "object", "required": ["role", "tool_calls"], "properties": {
+              "role": {"const": "assistant"}, "content": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/Content"}]},
+              "reasoning_content": {"type": ["string", "null"]},
+              "tool_calls": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/ToolCall"}}}}]},
+          "Content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {
+            "type": "object", "required": ["type", "text"],
+            "properties": {"type": {"enum": ["text"]}, "text": {"type": "string"}}}}]},
+          "ToolCall": {
+            "type": "object", "required": ["function"],
+            "properties": {
+              "id": {"type": ["string", "null"]},
+              "function": {
+                "type": "object", "required": ["name", "arguments"],
+                "properties": {"name": {"type": "string"}, "arguments": {"type": ["string", "object"]}}}}},
+          \#(answers)
         }
       }
     }

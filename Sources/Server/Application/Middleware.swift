@@ -88,4 +88,6 @@ struct KeyMiddleware: RouterMiddleware {
 extension HTTPFields.Element.Name {
   /// The id of a request in the log.
   static var requestID: Self { Self("x-request-id") ?? .eTag }
+  /// Whether nginx gathers an answer before it passes it on.
+  static var proxyBuffering: Self { Self("x-accel-buffering") ?? .pragma }
 }

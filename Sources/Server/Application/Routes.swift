@@ -33,7 +33,7 @@ extension APIServer {
     refuseOtherMethods(
       router, [.get, .head],
       [
-        "/", "/health", "/metrics", "/openapi.json", "/v1/models", "/v1/models/{model}", "/tokenizer_info",
+        "/", "/health", "/metrics", "/engine", "/openapi.json", "/v1/models", "/v1/models/{model}", "/tokenizer_info",
       ])
     refuseOtherMethods(router, [.post], ["/tokenize", "/detokenize", "/v1/completions", "/v1/chat/completions"])
     return router

@@ -34,7 +34,12 @@ struct CompletionRequest: Sendable {
     guard let first = elements.first else { throw node.failure(expected: "a text, or at least one token") }
     switch first.value {
     case .number: return [try node.tokens(of: model)]
-    case .array: return try elements.map { try $0.tokens(of: model) }
+    case .array:
+      return try elements.map { element in
+        let tokens = try element.tokens(of: model)
+        guard !tokens.isEmpty else { throw element.failure(expected: "at least one token") }
+        return tokens
+      }
     case .string: return try elements.map { try model.promptTokens($0.string()) }
     default: throw first.failure(expected: "a text, a token id or a list of token ids")
     }

@@ -78,7 +78,9 @@ struct GenerationFields: Sendable {
   private static func logitBias(_ node: JSONNode) throws -> [TokenID: Double] {
     var bias: [TokenID: Double] = [:]
     for (key, value) in try node.members() {
-      guard let token = TokenID(key) else { throw value.failure(expected: "the id of a token as its key") }
+      guard let token = TokenID(key), key == "\(token)" else {
+        throw value.failure(expected: "the id of a token as its key")
+      }
       bias[token] = try value.number(in: -100...100)
     }
     return bias
@@ -110,6 +112,12 @@ extension GenerationFields {
   func sequence(
     _ prompt: [TokenID], choice: Int, endTokens: Set<TokenID>, defaultMaximum: Int?, on engine: ServingEngine
   ) throws -> SequenceRequest {
+    let size = engine.model.model.configuration.vocabularySize
+    if let unknown = logitBias.keys.first(where: { !(0..<size).contains(Int($0)) }) {
+      throw APIError.invalid(
+        "request body: logit_bias has token \(unknown): expected the id of a token, from 0 to \(size - 1)",
+        parameter: "logit_bias")
+    }
     // A prompt that leaves no position for a token is refused as too long.
     let rest = max(1, engine.context - prompt.count)
     let maximum = maximumTokens ?? min(defaultMaximum ?? rest, rest)

@@ -29,6 +29,7 @@ struct Answer: Sendable {
     record.isStreaming = true
     let headers: HTTPFields = [
       .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache", .connection: "close",
+      .proxyBuffering: "no",
     ]
     let body = ResponseBody { writer in
       defer { record.log(request, status: 200, to: server.logger) }

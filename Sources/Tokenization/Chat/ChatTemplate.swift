@@ -121,7 +121,10 @@ public struct ChatTemplate: Sendable {
     if let prompt { values["enable_thinking"] = .boolean(prompt == .thinking) }
     do {
       return try (conversation.tools.isEmpty ? template : toolTemplate ?? template).render(values)
-    } catch { throw Self.failure(error, in: name) }
+    } catch {
+      // Clients of a server are shown the sentence: the folder is none of their business.
+      throw Self.failure(error, in: name.split(separator: "/").last.map(String.init) ?? name)
+    }
   }
 }
 
