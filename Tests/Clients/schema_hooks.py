@@ -16,6 +16,9 @@ def before_call(context, case, kwargs):
         case.body[name] = 8 if limit is None else min(limit, 8)
     if case.body.get("logit_bias"):
         case.body["logit_bias"] = dict(zip("0123456789", case.body["logit_bias"].values()))
+    if case.body.get("tool_choice") not in ("none", None):
+        # The others need tools with names and schemas that fit.
+        case.body["tool_choice"] = "auto"
     form = case.body.get("response_format") or {}
     if form.get("type") == "json_schema":
         form["json_schema"]["schema"] = {"type": "boolean"}

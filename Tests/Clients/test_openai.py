@@ -207,6 +207,15 @@ def test_tools(client):
     assert texts[0] == (chat(client, QUESTION + turns, tools=[WEATHER]).choices[0].message.content or "")
 
 
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
+def test_required_tool(client, choice):
+    answer = chat(client, tools=[WEATHER], tool_choice=choice, seed=1, max_tokens=600)
+    assert answer.choices[0].finish_reason == "tool_calls"
+    (call,) = answer.choices[0].message.tool_calls
+    assert call.function.name == "weather"
+    assert isinstance(json.loads(call.function.arguments)["place"], str)
+
+
 def test_many_at_once(server):
     async def ask():
         async with AsyncOpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0) as client:

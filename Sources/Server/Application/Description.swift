@@ -1,7 +1,7 @@
 /// The description of the API at `/openapi.json`, for tools that make clients or requests from it.
 enum Description {
-  /// - Parameter vocabularySize: the number of the model's token ids.
-  static func json(vocabularySize: Int) -> String {
+  /// - Parameter knownTokens: the ids of tokens.
+  static func json(knownTokens: ClosedRange<Int>) -> String {
     #"""
     {
       "openapi": "3.1.0",
@@ -81,7 +81,7 @@ enum Description {
         "schemas": {
           "Text": {"type": "string", "minLength": 1},
           "Prompt": {"$ref": "#/components/schemas/Tokens", "minItems": 1},
-          "Tokens": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": \#(vocabularySize - 1)}},
+          "Tokens": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": \#(knownTokens.upperBound)}},
           "Generation": {
             "type": "object",
             "properties": {
@@ -139,7 +139,12 @@ enum Description {
                 "properties": {
                   "type": {"enum": ["function"]},
                   "function": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}}}},
-              "tool_choice": {"anyOf": [{"enum": ["none", "auto", "required", null]}, {"type": "object"}]},
+              "tool_choice": {"anyOf": [
+                {"enum": ["none", "auto", "required", null]},
+                {"type": "object", "required": ["type", "function"], "properties": {
+                  "type": {"const": "function"},
+                  "function": {
+                    "type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}}}]},
               "enable_thinking": {"type": ["boolean", "null"]},
               "chat_template": {"type": "null"},
               "chat_template_kwargs": {

@@ -89,5 +89,5 @@ extension HTTPFields.Element.Name {
   /// The id of a request in the log.
   static var requestID: Self { Self("x-request-id") ?? .eTag }
   /// Whether nginx gathers an answer before it passes it on.
-  static var proxyBuffering: Self { Self("x-accel-buffering") ?? .pragma }
+  static var proxyBuffering: Self { Self("x-accel-buffering") ?? .eTag }
 }

@@ -20,8 +20,7 @@ extension APIServer {
     router.get("/metrics") { [self] _, _ in Response.text(metrics.text(engine.statistics), "text/plain; version=0.0.4")
     }
     router.get("/openapi.json") { [self] _, _ in
-      let vocabularySize = engine.model.model.configuration.vocabularySize
-      return Response.text(Description.json(vocabularySize: vocabularySize), "application/json")
+      Response.text(Description.json(knownTokens: engine.model.knownTokens), "application/json")
     }
     router.get("/v1/models") { [self] _, _ in Response.json(["object": "list", "data": [modelObject]]) }
     router.get("/v1/models/{model}") { [self] _, _ in Response.json(modelObject) }

@@ -46,10 +46,16 @@ struct CompletionRequest: Sendable {
   }
 }
 
+extension LoadedModel {
+  /// The ids of the tokens that have a text: a model may have more.
+  var knownTokens: ClosedRange<Int> {
+    0...max(1, min(tokenizer.vocabularySize, model.configuration.vocabularySize)) - 1
+  }
+}
+
 extension JSONNode {
   /// A list of the ids of tokens.
   func tokens(of model: LoadedModel) throws -> [TokenID] {
-    let range = 0...max(0, model.model.configuration.vocabularySize - 1)
-    return try elements().map { TokenID(try $0.integer("the id of a token,", in: range)) }
+    try elements().map { TokenID(try $0.integer("the id of a token,", in: model.knownTokens)) }
   }
 }

@@ -112,10 +112,10 @@ extension GenerationFields {
   func sequence(
     _ prompt: [TokenID], choice: Int, endTokens: Set<TokenID>, defaultMaximum: Int?, on engine: ServingEngine
   ) throws -> SequenceRequest {
-    let size = engine.model.model.configuration.vocabularySize
-    if let unknown = logitBias.keys.first(where: { !(0..<size).contains(Int($0)) }) {
+    let known = engine.model.knownTokens
+    if let unknown = logitBias.keys.first(where: { !known.contains(Int($0)) }) {
       throw APIError.invalid(
-        "request body: logit_bias has token \(unknown): expected the id of a token, from 0 to \(size - 1)",
+        "request body: logit_bias has token \(unknown): expected the id of a token, \(describe(known))",
         parameter: "logit_bias")
     }
     // A prompt that leaves no position for a token is refused as too long.
