@@ -4,8 +4,10 @@
 
 Every request has a random prompt of token ids, so no prefix cache helps, and a fixed number of tokens to generate. Prints
 one line of JSON: tokens generated per second by all clients together, from the first request to the last token; the median
-and the longest time to the first token; the longest gap between two parts of a stream. `--api llama` is llama.cpp's own
-endpoint, whose prompts may be token ids as well. Python's standard library alone is needed.
+and the longest time to the first token; the longest gap between two parts of a stream. With `--late N` each of N further
+requests comes, one after the other, while those of the clients are decoded, and the times to a first token are theirs.
+`--api llama` is llama.cpp's own endpoint, whose prompts may be token ids as well. Python's standard library alone is
+needed.
 """
 
 import argparse
@@ -17,11 +19,11 @@ import time
 from urllib.parse import urlparse
 
 
-def body(o, prompt):
+def body(o, prompt, tokens):
     common = {"prompt": prompt, "stream": True, "ignore_eos": True, "temperature": 0}
     if o.api == "llama":
-        return "/completion", common | {"n_predict": o.tokens, "cache_prompt": False}
-    return "/v1/completions", common | {"max_tokens": o.tokens, "stream_options": {"include_usage": True}}
+        return "/completion", common | {"n_predict": tokens, "cache_prompt": False}
+    return "/v1/completions", common | {"max_tokens": tokens, "stream_options": {"include_usage": True}}
 
 
 def generated(api, event):
@@ -31,11 +33,11 @@ def generated(api, event):
     return event["usage"]["completion_tokens"] if event.get("usage") else None
 
 
-async def request(o, prompt):
+async def request(o, prompt, tokens, started=None):
     """Seconds to the first part with text, the longest gap after it, and the number of tokens."""
     address = urlparse(o.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    path, fields = body(o, prompt)
+    path, fields = body(o, prompt, tokens)
     content = json.dumps(fields).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\nConnection: close\r\n"
     start = time.perf_counter()
@@ -55,6 +57,8 @@ async def request(o, prompt):
         now = time.perf_counter()
         if first is None:
             first = now - start
+            if started is not None:
+                started.append(first)
         else:
             gap = max(gap, now - last)
         last = now
@@ -66,20 +70,32 @@ async def request(o, prompt):
 
 async def run(o):
     numbers = random.Random(o.seed)
-    waits, gaps, counts = [], [], []
+    waits, late_waits, gaps, counts, started = [], [], [], [], []
+
+    def random_prompt():
+        return [numbers.randrange(o.vocabulary) for _ in range(o.prompt)]
 
     async def client():
         for _ in range(o.requests):
-            prompt = [numbers.randrange(o.vocabulary) for _ in range(o.prompt)]
-            first, gap, count = await request(o, prompt)
+            first, gap, count = await request(o, random_prompt(), o.tokens, started)
             waits.append(first)
             gaps.append(gap)
             counts.append(count)
 
+    async def late():
+        # Until all prompts have been processed.
+        while len(started) < o.clients:
+            await asyncio.sleep(0.05)
+        for _ in range(o.late):
+            first, _, _ = await request(o, random_prompt(), 2)
+            late_waits.append(first)
+
     start = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(o.clients)))
+    await asyncio.gather(*(client() for _ in range(o.clients)), *([late()] if o.late else []))
     seconds = time.perf_counter() - start
+    waits = late_waits or waits
     return {
+        "kind": o.kind,
         "clients": o.clients,
         "tokens_per_second": round(sum(counts) / seconds, 2),
         "first_token": round(statistics.median(waits), 4),
@@ -96,6 +112,8 @@ def main():
     a.add_argument("--requests", type=int, default=2, help="of each client")
     a.add_argument("--prompt", type=int, default=128, help="tokens")
     a.add_argument("--tokens", type=int, default=128, help="to generate")
+    a.add_argument("--late", type=int, default=0, help="requests beside those of the clients")
+    a.add_argument("--kind", default="load", help="a name for the result")
     a.add_argument("--vocabulary", type=int, default=150_000)
     a.add_argument("--seed", type=int, default=0)
     o = a.parse_args()

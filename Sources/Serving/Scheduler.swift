@@ -9,7 +9,7 @@ import WidebandTorch
 /// generate, so nothing that runs is ever evicted. While others decode, prompts get half of the time.
 final class Scheduler: @unchecked Sendable {
   /// Tokens of a prompt that are processed at a time. Chunks begin at its multiples.
-  static let chunk = 128
+  static let chunk = 64
 
   private let model: LoadedModel
   private let options: ServingOptions

@@ -214,7 +214,7 @@ struct ServingQueueTests {
     #expect(mailbox.statistics.prefilling == 1 && mailbox.statistics.waiting == 3)
     mailbox.wake { jobs[0].isCancelled = true }
     #expect(scheduler.turn() && scheduler.turn() && scheduler.turn())
-    #expect(mailbox.statistics.promptTokens == 128 + 4 && mailbox.statistics.running == 1)
+    #expect(mailbox.statistics.promptTokens == Scheduler.chunk + 4 && mailbox.statistics.running == 1)
     mailbox.wake {
       jobs[1].isCancelled = true
       jobs[2].isCancelled = true

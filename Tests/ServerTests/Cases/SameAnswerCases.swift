@@ -7,7 +7,7 @@ import WidebandServing
 struct SameAnswerCases {
   private let path = "/v1/completions"
   /// Lengths around the chunks in which prompts are processed and kept.
-  private static let lengths = [1, 127, 128, 129, 256, 300]
+  private static let lengths = [1, 63, 64, 65, 128, 300]
 
   /// A request whose prompt has some tokens.
   private func body(_ length: Int, start: Int = 0, seed: Int = 0, _ members: String) -> String {
@@ -44,7 +44,7 @@ struct SameAnswerCases {
       try await TestServer.with { server in
         // A prompt that others begin with: its chunks are kept.
         _ = try await server.client.post(path, body(300, #""max_tokens": 1"#))
-        for (length, cached) in [(300, 256), (257, 256), (256, 128), (140, 128), (128, 0)] {
+        for (length, cached) in [(300, 256), (257, 256), (256, 192), (140, 128), (64, 0)] {
           let request = body(length, #""max_tokens": 12, "temperature": 0, "logprobs": 3"#)
           let answer = try await server.client.post(path, request).json
           let expected = try await plain.client.post(path, request).json
