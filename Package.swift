@@ -15,7 +15,8 @@ let torchHeaders: [CXXSetting] =
     .headerSearchPath("../../.torch/torch/include/torch/csrc/api/include"),
   ] : []
 // The headers of the operators that a file uses alone: all of them take longer to read than the rest of a file.
-let torchDefines: [CXXSetting] = [.define("AT_PER_OPERATOR_HEADERS")]
+// Gloo is in libtorch, and its header declares nothing without the second definition.
+let torchDefines: [CXXSetting] = [.define("AT_PER_OPERATOR_HEADERS"), .define("USE_C10D_GLOO")]
 let torchLibraries: [LinkerSetting] =
   isPrivateTorch
   ? [
@@ -90,12 +91,15 @@ let package = Package(
       exclude: ["device"]),
     .target(
       name: "WidebandCTorch", dependencies: wideband("CKernels", "CKernelsCUDA") + torchDependencies,
-      path: "Sources/CTorch", cxxSettings: [.headerSearchPath(".")] + torchHeaders + torchDefines,
+      path: "Sources/CTorch",
+      cxxSettings: [.headerSearchPath("."), .headerSearchPath("Distributed/gloo-declarations")] + torchHeaders
+        + torchDefines,
       linkerSettings: torchLibraries),
     module("CheckedInput", [collections]),
     module("Jinja", wideband("CheckedInput") + [collections]),
     module("StructuredOutput", wideband("CheckedInput")),
     module("Torch", wideband("CTorch", "CheckedInput") + [collections]),
+    module("Distributed", wideband("Torch", "CTorch", "CheckedInput")),
     module("VirtualWidth", wideband("Torch")),
     module("Checkpoint", wideband("Torch", "CheckedInput") + [collections]),
     module("Tokenization", wideband("CPCRE2", "CheckedInput", "Jinja") + [heap]),
@@ -117,17 +121,17 @@ let package = Package(
     module("Data", wideband("Checkpoint", "Tokenization", "Torch", "CheckedInput", "CZlib")),
     module(
       "Training",
-      wideband("Data", "LanguageModel", "VirtualWidth", "Checkpoint", "Torch", "CheckedInput")
+      wideband("Data", "Distributed", "LanguageModel", "VirtualWidth", "Checkpoint", "Torch", "CheckedInput")
         + [collections, yams, protobuf],
       exclude: ["Logging/Generated/TensorBoardEvent.proto"]),
     module("Reporting", wideband("CheckedInput")),
     .target(
       name: "Wideband",
       dependencies: wideband(
-        "CheckedInput", "Torch", "VirtualWidth", "Checkpoint", "Tokenization", "LanguageModel", "Decoding",
-        "Serving", "Verification", "Data", "Training", "Reporting"),
+        "CheckedInput", "Torch", "Distributed", "VirtualWidth", "Checkpoint", "Tokenization", "LanguageModel",
+        "Decoding", "Serving", "Verification", "Data", "Training", "Reporting"),
       path: "Sources/Wideband", swiftSettings: swift),
-    module("CLI", ["Wideband"] + wideband("Server", "Serving", "CheckedInput") + [arguments, signals]),
+    module("CLI", ["Wideband"] + wideband("Server", "Serving", "Distributed", "CheckedInput") + [arguments, signals]),
     .executableTarget(
       name: "WidebandExecutable", dependencies: wideband("CLI"), path: "Sources/Executable", swiftSettings: swift),
     .target(
@@ -149,6 +153,7 @@ let package = Package(
     tests(
       "CKernelsTests",
       wideband("CKernels", "CKernelsCUDA", "Torch") + ["CUDAEmulation", "KernelInternals", "TestSupport"]),
+    tests("DistributedTests", wideband("Distributed", "Torch", "CheckedInput")),
     tests("VirtualWidthTests", wideband("VirtualWidth") + ["TestSupport"]),
     tests("CheckpointTests", wideband("Checkpoint") + ["TestSupport"]),
     tests("TokenizationTests", wideband("Tokenization") + ["TestSupport"]),
@@ -157,7 +162,7 @@ let package = Package(
     tests("ServingTests", wideband("Serving") + ["TestSupport"]),
     tests("ServerTests", wideband("Server", "Serving", "Decoding") + ["TestSupport"]),
     tests("DataTests", wideband("Data", "Tokenization", "Torch") + ["TestSupport"]),
-    tests("TrainingTests", wideband("Training", "Data", "Reporting") + ["TestSupport"]),
+    tests("TrainingTests", wideband("Training", "Distributed", "Data", "Reporting") + ["TestSupport"]),
     tests("WidebandTests", ["WidebandExecutable", "TestSupport"]),
   ]
     + (isPrivateTorch

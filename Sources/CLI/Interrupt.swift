@@ -9,8 +9,11 @@ final class Interrupt: @unchecked Sendable {
   private let lock = NSLock()
   private var isRequested = false
   private var sources: [any DispatchSourceSignal] = []
+  private let isQuiet: Bool
 
-  init() {
+  /// - Parameter isQuiet: whether the terminal is another process's.
+  init(isQuiet: Bool = false) {
+    self.isQuiet = isQuiet
     for number in [SIGINT, SIGTERM, SIGHUP] {
       let previous = signal(number, SIG_IGN)
       // `nohup` ignores SIGHUP, and so does the run then.
@@ -33,7 +36,7 @@ final class Interrupt: @unchecked Sendable {
     }
     // Not `exit`: it would run libtorch's destructors while another thread computes and writes.
     if isSecond { _exit(130) }
-    StandardError.line("\nstopping after this step; once more to leave now")
+    if !isQuiet { StandardError.line("\nstopping after this step; once more to leave now") }
   }
 
   private static func isIgnored(_ handler: (@convention(c) (Int32) -> Void)?) -> Bool {

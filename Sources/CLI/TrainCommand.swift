@@ -33,33 +33,46 @@ struct TrainCommand: ParsableCommand {
   var output: String
   @Option(help: ArgumentHelp("Change a key of the recipe; may be given several times.", valueName: "key.path=value"))
   var set: [String] = []
-  @Flag(help: "Continue the run in the run folder.")
-  var resume = false
+  @Option(
+    defaultAsFlag: ResumeMode.required,
+    help: ArgumentHelp(
+      "Continue the run in the run folder; with 'auto' if there is one, and otherwise start it.", valueName: "auto"))
+  var resume: ResumeMode?
   @Option(
     defaultAsFlag: 8081,
     help: ArgumentHelp(
       "Show the run's curves in the browser, at port 8081 of 127.0.0.1 or another one; 0 for a free one.",
       valueName: "port"))
   var dashboard: Int?
+  @OptionGroup var processes: WorldOptions
   @OptionGroup var machine: MachineOptions
 
   func validate() throws {
     try requireFlag("--dashboard", dashboard, in: 0...65_535)
-    if resume, recipe != nil || !set.isEmpty || data != nil || from != nil {
+    if resume == .required, recipe != nil || !set.isEmpty || data != nil || from != nil {
       throw ValidationError(
         "--resume continues the recipe in the run folder: expected no --recipe, --data, --from or --set")
     }
-    if !resume, recipe == nil { throw ValidationError("--recipe is missing; --resume continues a run without one") }
+    if resume != .required, recipe == nil {
+      throw ValidationError("--recipe is missing; --resume continues a run without one")
+    }
   }
 
   func run() throws {
     try machine.apply {
       let device = try Device(machine.device)
-      if resume { try continued(on: device) } else { try started(on: device) }
+      let ranks = try Ranks(processes.world(), output: output)
+      try ranks.reportingErrors {
+        let isResumed =
+          try ranks.fromFirst {
+            resume == .required || resume == .auto && exists("\(output)/recipe.yaml") ? "resume" : ""
+          } == "resume"
+        if isResumed { try continued(on: device, ranks) } else { try started(on: device, ranks) }
+      }
     }
   }
 
-  private func started(on device: Device) throws {
+  private func started(on device: Device, _ ranks: Ranks) throws {
     let path = recipe ?? ""
     let yaml = try Recipe.text(of: path)
     var changes = set
@@ -88,32 +101,39 @@ struct TrainCommand: ParsableCommand {
     recipe.from = recipe.from.map { fileURL($0).standardizedFileURL.path }
     let tokenizer = try loadTokenizer(folder)
     try Self.checkSample(recipe, tokenizer, path)
-    let trainer = try makeTrainer(recipe, training, tokenizer, on: device)
-    let directory = try RunDirectory(creating: output)
+    let trainer = try ranks.together { try makeTrainer(recipe, training, tokenizer, on: device, ranks) }
+    let directory = try ranks.together { try ranks.isFirst ? RunDirectory(creating: output) : nil }
     do {
-      try AtomicFile.write(Data(try recipe.yaml().utf8), to: fileURL(directory.recipePath))
-      try work(trainer, tokenizer, in: directory, progress: nil, on: device)
+      try ranks.together {
+        guard let directory else { return }
+        try AtomicFile.write(Data(try recipe.yaml().utf8), to: fileURL(directory.recipePath))
+      }
+      try work(trainer, tokenizer, in: directory, progress: nil, on: device, ranks)
     } catch {
-      directory.discardUnbegunRun()
+      directory?.discardUnbegunRun()
       throw error
     }
   }
 
-  private func continued(on device: Device) throws {
-    let directory = try RunDirectory(resuming: output)
-    let recipe = try Recipe(yaml: Recipe.text(of: directory.recipePath), name: directory.recipePath)
-    guard let folder = recipe.data else { throw CommandError("\(directory.recipePath): the key 'data' is missing") }
-    let checkpoint = try directory.checkpoints().first.map { try TrainingCheckpoint($0) }
+  private func continued(on device: Device, _ ranks: Ranks) throws {
+    let directory = try ranks.together { try ranks.isFirst ? RunDirectory(resuming: output) : nil }
+    let path = "\(output)/recipe.yaml"
+    let recipe = try Recipe(yaml: Recipe.text(of: path), name: path)
+    guard let folder = recipe.data else { throw CommandError("\(path): the key 'data' is missing") }
+    let step = try ranks.fromFirst { try directory?.checkpoints().first.map { "\($0.step)" } ?? "" }
+    let checkpoint = try Int(step).map { try TrainingCheckpoint(.init(step: $0, in: output)) }
     let tokenizer = try loadTokenizer(folder)
-    try Self.checkSample(recipe, tokenizer, directory.recipePath)
-    let trainer = try makeTrainer(
-      recipe, try TokenDataset(folder: folder, split: .train), tokenizer, on: device, from: checkpoint)
-    try work(trainer, tokenizer, in: directory, progress: checkpoint?.progress, on: device)
+    try Self.checkSample(recipe, tokenizer, path)
+    let trainer = try ranks.together {
+      try makeTrainer(
+        recipe, try TokenDataset(folder: folder, split: .train), tokenizer, on: device, from: checkpoint, ranks)
+    }
+    try work(trainer, tokenizer, in: directory, progress: checkpoint?.progress, on: device, ranks)
   }
 
   private func makeTrainer(
     _ recipe: Recipe, _ training: TokenDataset, _ tokenizer: Tokenizer, on device: Device,
-    from checkpoint: TrainingCheckpoint? = nil
+    from checkpoint: TrainingCheckpoint? = nil, _ ranks: Ranks
   ) throws -> Trainer {
     let folder = recipe.data ?? ""
     try training.check(fingerprint: tokenizer.fingerprint, vocabularySize: recipe.model.vocabularySize)
@@ -124,19 +144,29 @@ struct TrainCommand: ParsableCommand {
     }
     return try Trainer(
       recipe, train: training, validation: try TokenDataset(folder: folder, split: .validation), on: device,
-      from: checkpoint)
+      from: checkpoint, in: ranks.group)
   }
 
   private func work(
-    _ trainer: Trainer, _ tokenizer: Tokenizer, in directory: RunDirectory,
-    progress: TrainingCheckpoint.Progress?, on device: Device
+    _ trainer: Trainer, _ tokenizer: Tokenizer, in directory: RunDirectory?,
+    progress: TrainingCheckpoint.Progress?, on device: Device, _ ranks: Ranks
   ) throws {
     let recipe = trainer.recipe
+    try ranks.requireSameStart(trainer)
     let cost = ModelCost(recipe.model, contextLength: recipe.training.sequenceLength)
     let console = try TrainingConsole(
-      recipe, logPath: directory.logPath, isTerminal: isatty(STDERR_FILENO) == 1,
+      recipe, logPath: directory?.logPath ?? ranks.logPath, output: ranks.isFirst ? .standardError : .nullDevice,
+      isTerminal: ranks.isFirst && isatty(STDERR_FILENO) == 1,
       operationsPerToken: (recipe.lora == nil ? 3 : 2) * cost.operations,
       peakOperations: try ArithmeticPeak.measure(on: device, dtype: device.computeDType))
+    ranks.console = console
+    let interrupt = Interrupt(isQuiet: !ranks.isFirst)
+    guard let directory else {
+      console.note("\(ranks.name): from step \(trainer.stepsTaken)")
+      let run = TrainingRun(trainer, progress: progress, console: console)
+      if try !run.run(shouldStop: { interrupt.wasRequested }).isFinished { throw ExitCode(130) }
+      return
+    }
     let run = try TrainingRun(
       trainer, in: directory, progress: progress, files: tokenizerFiles(recipe.data ?? ""), console: console,
       sample: { try Self.sample($0, tokenizer, recipe) })
@@ -144,8 +174,7 @@ struct TrainCommand: ParsableCommand {
     let isFinished = try showing(trainer, in: directory) {
       console.note(
         "\(directory.path): \(cost.parameters) parameters\(adapters), \(recipe.training.steps) steps of "
-          + "\(recipe.training.tokensPerStep) tokens on \(device), from step \(trainer.stepsTaken)")
-      let interrupt = Interrupt()
+          + "\(recipe.training.tokensPerStep) tokens on \(device)\(ranks.count), from step \(trainer.stepsTaken)")
       return try run.run(shouldStop: { interrupt.wasRequested }).isFinished
     }
     guard !isFinished else { return }

@@ -3,6 +3,7 @@ import WidebandCheckedInput
 @_exported import WidebandCheckpoint
 @_exported import WidebandData
 @_exported import WidebandDecoding
+@_exported import WidebandDistributed
 @_exported import WidebandLanguageModel
 @_exported import WidebandReporting
 @_exported import WidebandServing

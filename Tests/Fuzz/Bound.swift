@@ -27,7 +27,9 @@ enum Bound {
   }
 
   private static func recipe(of command: TrainCommand) throws -> Recipe {
-    let path = command.resume ? command.output + "/recipe.yaml" : command.recipe ?? ""
+    let own = command.output + "/recipe.yaml"
+    let isResumed = command.resume == .required || command.resume == .auto && FileManager.default.fileExists(atPath: own)
+    let path = isResumed ? own : command.recipe ?? ""
     let yaml = try Recipe.text(of: path)
     let from = try command.from ?? Recipe.folders(yaml: yaml, name: path, changes: command.set).from
     let start = try from.map { try ModelConfiguration(ModelFolder(URL(filePath: $0))) }

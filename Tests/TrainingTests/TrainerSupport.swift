@@ -1,5 +1,6 @@
 import Foundation
 import TestSupport
+import WidebandDistributed
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -47,8 +48,8 @@ struct TrainerFixture {
     return other
   }
 
-  func trainer(from checkpoint: TrainingCheckpoint? = nil) throws -> Trainer {
-    try Trainer(recipe, train: train, validation: validation, from: checkpoint)
+  func trainer(from checkpoint: TrainingCheckpoint? = nil, in group: ProcessGroup? = nil) throws -> Trainer {
+    try Trainer(recipe, train: train, validation: validation, from: checkpoint, in: group)
   }
 
   /// The values of one loss in the first steps of a new trainer.
@@ -60,13 +61,28 @@ struct TrainerFixture {
   }
 
   /// Starts or resumes a run in the folder `name`, up to its end or until `shouldStop` returns true for a step.
-  func run(_ name: String, shouldStop: (Int) -> Bool = { _ in false }, sample: ((Int) throws -> Void)? = nil) throws {
+  func run(
+    _ name: String, in group: ProcessGroup? = nil, shouldStop: (Int) -> Bool = { _ in false },
+    sample: ((Int) throws -> Void)? = nil
+  ) throws {
     let path = folder(name)
+    if let group, group.rank > 0 {
+      let step = try Int(group.allGather("")[0])
+      let checkpoint = try step.map { try TrainingCheckpoint(.init(step: $0, in: path)) }
+      let trainer = try trainer(from: checkpoint, in: group)
+      let console = try TrainingConsole(
+        recipe, logPath: "\(path)/log-rank-\(group.rank).txt", output: .nullDevice, isTerminal: false,
+        operationsPerToken: 1, peakOperations: 1)
+      let run = TrainingRun(trainer, progress: checkpoint?.progress, console: console)
+      _ = try run.run { shouldStop(trainer.stepsTaken) }
+      return
+    }
     let isNew = !FileManager.default.fileExists(atPath: path)
     let directory = try isNew ? RunDirectory(creating: path) : RunDirectory(resuming: path)
     try recipe.yaml().write(toFile: directory.recipePath, atomically: true, encoding: .utf8)
     let checkpoint = try directory.checkpoints().first.map { try TrainingCheckpoint($0) }
-    let trainer = try trainer(from: checkpoint)
+    _ = try group?.allGather(checkpoint.map { "\($0.progress.step)" } ?? "")
+    let trainer = try trainer(from: checkpoint, in: group)
     let console = try TrainingConsole(
       recipe, logPath: directory.logPath, isTerminal: false, operationsPerToken: 1, peakOperations: 1)
     let run = try TrainingRun(

@@ -9,6 +9,7 @@
 #include "ctorch_connection.h"
 #include "ctorch_cuda.h"
 #include "ctorch_decoding.h"
+#include "ctorch_distributed.h"
 #include "ctorch_layers.h"
 #include "ctorch_runtime.h"
 #include "ctorch_tensor.h"

@@ -10,9 +10,11 @@
 extern "C" {
 #endif
 
-/// A weight, the running means of its gradient and of the gradient's square, and its settings.
+/// A weight, its gradient, the running means of it and of its square, and the settings. Without a gradient of its own the
+/// parameter has the weight's.
 typedef struct wb_parameter {
   const wb_tensor *weight;
+  const wb_tensor *gradient;
   const wb_tensor *first_moment;
   const wb_tensor *second_moment;
   double learning_rate;
@@ -28,6 +30,10 @@ bool wb_adamw(
 
 /// The Euclidean norm of all gradients of supported parameters together.
 bool wb_gradient_norm(const wb_parameter *parameters, int count, double *norm);
+
+/// The sum of squares of each `piece` consecutive floats of a contiguous array in the processor's memory, in float64. It
+/// depends on those floats alone.
+bool wb_square_sums(const wb_tensor *array, int64_t piece, double *sums);
 
 #ifdef __cplusplus
 }

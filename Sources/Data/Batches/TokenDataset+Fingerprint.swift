@@ -32,14 +32,19 @@ extension TokenDataset {
 }
 
 /// A running CRC-32.
-struct Checksum {
+package struct Checksum {
   private var sum = crc32_z(0, nil, 0)
 
-  var value: UInt32 { UInt32(truncatingIfNeeded: sum) }
+  package init() {}
 
-  mutating func add(_ numbers: [some FixedWidthInteger]) {
-    sum = numbers.map(\.littleEndian).withUnsafeBytes {
-      $0.isEmpty ? sum : crc32_z(sum, $0.bindMemory(to: UInt8.self).baseAddress, $0.count)
-    }
+  package var value: UInt32 { UInt32(truncatingIfNeeded: sum) }
+
+  package mutating func add(_ numbers: [some FixedWidthInteger]) {
+    numbers.map(\.littleEndian).withUnsafeBytes { add($0) }
+  }
+
+  package mutating func add(_ bytes: UnsafeRawBufferPointer) {
+    guard !bytes.isEmpty else { return }
+    sum = crc32_z(sum, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
   }
 }

@@ -2,7 +2,7 @@ import Foundation
 import WidebandCTorch
 
 /// The reason why the last call of the C interface failed, on one line.
-func lastError() -> String { LibtorchMessage(String(cString: wb_last_error())).text }
+package func lastError() -> String { LibtorchMessage(String(cString: wb_last_error())).text }
 
 /// libtorch's message of a failure, shortened to one line for the users of a command.
 struct LibtorchMessage {

@@ -26,7 +26,7 @@ public struct Tensor {
   init(borrowing pointer: OpaquePointer) { handle = Handle(wb_tensor_retain(pointer)) }
 
   /// Takes over the caller's reference.
-  init(owning pointer: OpaquePointer?) { handle = Handle(pointer) }
+  package init(owning pointer: OpaquePointer?) { handle = Handle(pointer) }
 
   /// Takes over the result of a C function; reports its error where the result is nil.
   init(result pointer: OpaquePointer?, of function: @autoclosure () -> String) {
@@ -35,7 +35,7 @@ public struct Tensor {
   }
 
   /// The handle of the C interface; nil after a failure.
-  var pointer: OpaquePointer? { handle.pointer }
+  package var pointer: OpaquePointer? { handle.pointer }
 
   /// Whether this is the result of a failed operator.
   var isEmpty: Bool { handle.pointer == nil }

@@ -4,6 +4,8 @@ import WidebandCTorch
 public struct OptimizedWeight {
   /// The weight, which the optimizer updates in place.
   public let weight: Tensor
+  /// The gradient; nil for the weight's own.
+  private let ownGradient: Tensor?
   /// The running mean of the gradient, of the weight's shape.
   public let firstMoment: Tensor
   /// The running mean of the gradient's square, of the weight's shape.
@@ -14,10 +16,14 @@ public struct OptimizedWeight {
   public let weightDecay: Double
 
   /// A weight, its moments and its hyperparameters.
+  ///
+  /// - Parameter gradient: a gradient of the weight's shape; nil for the one that the backward pass has given the weight.
   public init(
-    _ weight: Tensor, firstMoment: Tensor, secondMoment: Tensor, learningRate: Double, weightDecay: Double
+    _ weight: Tensor, gradient: Tensor? = nil, firstMoment: Tensor, secondMoment: Tensor, learningRate: Double,
+    weightDecay: Double
   ) {
     self.weight = weight
+    ownGradient = gradient
     self.firstMoment = firstMoment
     self.secondMoment = secondMoment
     self.learningRate = learningRate
@@ -26,7 +32,7 @@ public struct OptimizedWeight {
 
   /// The gradient; zeros for a weight that the loss does not depend on.
   fileprivate var gradient: Tensor {
-    weight.gradient ?? .zeros(weight.shape, weight.dtype, on: weight.device)
+    ownGradient ?? weight.gradient ?? .zeros(weight.shape, weight.dtype, on: weight.device)
   }
 
   /// The weight as the C interface takes it; nil after a failure.
@@ -35,7 +41,8 @@ public struct OptimizedWeight {
       return nil
     }
     return wb_parameter(
-      weight: weight, first_moment: first, second_moment: second, learning_rate: learningRate,
+      weight: weight, gradient: ownGradient?.pointer, first_moment: first, second_moment: second,
+      learning_rate: learningRate,
       weight_decay: weightDecay)
   }
 }

@@ -4,6 +4,9 @@ import WidebandTorch
 struct PhaseLosses {
   private var sums: [(nats: Double, count: Double)] = []
 
+  /// No tokens.
+  init() {}
+
   /// Adds the losses `[B, T]` of tokens at the phases `[1 or B, T]`; prompts and ignored targets are left out.
   ///
   /// - Throws: the first error of an operator.
@@ -15,6 +18,23 @@ struct PhaseLosses {
       if phase == sums.count { sums.append((0, 0)) }
       sums[phase].nats += try (losses.to(.float64) * mask).sum().item()
       sums[phase].count += try mask.sum().item()
+    }
+  }
+
+  /// Sums and counts of losses and tokens by phase, for other processes.
+  var values: [Double] { sums.flatMap { [$0.nats, $0.count] } }
+
+  /// The losses with these `values`.
+  init(values: [Double]) {
+    sums = stride(from: 0, to: values.count - 1, by: 2).map { (values[$0], values[$0 + 1]) }
+  }
+
+  /// Adds the losses of other tokens.
+  mutating func add(_ other: PhaseLosses) {
+    for (phase, sum) in other.sums.enumerated() {
+      if phase == sums.count { sums.append((0, 0)) }
+      sums[phase].nats += sum.nats
+      sums[phase].count += sum.count
     }
   }
 

@@ -3,13 +3,20 @@ import WidebandTorch
 
 /// The AdamW optimizer: gradient moments with bias correction, and decoupled weight decay.
 ///
-/// All first moments share one array in memory, and all second moments another one.
+/// All first moments share one array in memory, and all second moments another one. Of several processes that train
+/// together each has the moments of one part of the array, its shard, and updates the weights there.
 ///
 /// Source: Decoupled Weight Decay Regularization, arXiv 1711.05101, algorithm 2.
 public final class AdamW {
   /// The running means of gradients and of squared gradients, by the names `first_moment.NAME` and
-  /// `second_moment.NAME`.
+  /// `second_moment.NAME`; of a weight that is cut by the end of the shard, those of its part as a row.
   public let moments: OrderedDictionary<String, Tensor>
+  /// The same as the arrays of the shard.
+  let momentArrays: [Tensor]
+  /// The places of the weights in the array.
+  let layout: FlatLayout
+  /// The part of the array.
+  let shard: Range<Int>
 
   private let settings: Recipe.Optimizer
   private let groups: ParameterGroups
@@ -17,9 +24,7 @@ public final class AdamW {
   /// The number of the next step and its learning rate, `[2]` in float32 on the weights' device.
   private let stepAndRate: Tensor
 
-  private static let kinds = ["first_moment", "second_moment"]
-  /// The alignment of a weight's part of an array in floats: a cache line.
-  private static let alignment = 16
+  static let kinds = ["first_moment", "second_moment"]
 
   /// An optimizer that has taken `step` steps.
   ///
@@ -29,38 +34,39 @@ public final class AdamW {
   ///   - step: the number of steps taken.
   ///   - stored: the moments of a checkpoint; nil for zeros.
   /// - Throws: `TorchError` if a stored moment is missing, unexpected, or of another shape.
-  public init(
+  public convenience init(
     _ weights: OrderedDictionary<String, Tensor>, _ settings: Recipe.Optimizer, step: Int = 0,
     stored: [String: Tensor]? = nil
+  ) throws {
+    try self.init(weights, settings, step: step, shard: nil)
+    if let stored { try load(.named(stored)) }
+  }
+
+  /// An optimizer with moments of zeros.
+  ///
+  /// - Parameter shard: the part of the weights' array that this optimizer has; nil for all of it.
+  init(
+    _ weights: OrderedDictionary<String, Tensor>, _ settings: Recipe.Optimizer, step: Int, shard: Range<Int>?
   ) throws {
     self.settings = settings
     groups = ParameterGroups(weights)
     stepsTaken = step
-    stepAndRate = try withTorch { .zeros([2], on: weights.values.first?.device ?? .cpu) }
-    moments = try withTorch { Self.zeros(of: weights) }
-    guard let stored else { return }
-    let source = WeightStore(stored: stored, mutable: false)
-    for (name, moment) in moments {
-      let values = try source.root.tensor(name, moment.shape, .zeros)
-      try withTorch { moment.copy(from: values) }
-    }
-    try source.requireNothingLeft()
-  }
-
-  /// Moments of zeros for all weights.
-  private static func zeros(of weights: OrderedDictionary<String, Tensor>) -> OrderedDictionary<String, Tensor> {
-    let sizes = weights.values.map { ($0.count + alignment - 1) / alignment * alignment }
+    layout = FlatLayout(weights)
+    self.shard = shard ?? 0..<layout.count
     let device = weights.values.first?.device ?? .cpu
-    let arrays = kinds.map { _ in Tensor.zeros([sizes.reduce(0, +)], on: device) }
-    var moments: OrderedDictionary<String, Tensor> = [:]
-    var start = 0
-    for ((name, weight), size) in zip(weights, sizes) {
-      for (kind, array) in zip(kinds, arrays) {
-        moments["\(kind).\(name)"] = array.slice(0, start..<(start + weight.count)).reshaped(weight.shape)
+    let (layout, range) = (layout, self.shard)
+    (stepAndRate, momentArrays, moments) = try withTorch {
+      let arrays = Self.kinds.map { _ in Tensor.zeros([range.count], on: device) }
+      var moments: OrderedDictionary<String, Tensor> = [:]
+      for (name, weight) in weights {
+        guard let piece = layout.piece(of: name, in: range) else { continue }
+        for (kind, array) in zip(Self.kinds, arrays) {
+          let part = array.slice(0, piece.ofRange)
+          moments["\(kind).\(name)"] = piece.ofWeight.count == weight.count ? part.reshaped(weight.shape) : part
+        }
       }
-      start += size
+      return (.zeros([2], on: device), arrays, moments)
     }
-    return moments
   }
 
   /// The Euclidean norm of all gradients together.
@@ -73,17 +79,23 @@ public final class AdamW {
 
   /// Takes one step with the gradients divided by `divisor`, and clears the gradients.
   public func step(learningRate: Double, divisor: Double) {
+    step(learningRate: learningRate, divisor: divisor, gradient: nil)
+  }
+
+  /// - Parameter gradient: the gradient of the shard as an array; nil for the weights' own.
+  func step(learningRate: Double, divisor: Double, gradient: Tensor?) {
     stepsTaken += 1
-    let weights = optimized(rateFactor: learningRate)
+    let weights = withoutGradients { optimized(rateFactor: learningRate, gradient: gradient) }
     weights.takeAdamWStep(
       stepsTaken, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon, divisor: divisor)
     clearGradients()
   }
 
+  /// The trained weights.
+  var weights: [(name: String, tensor: Tensor)] { groups.groups.flatMap(\.weights) }
+
   /// Clears all gradients.
-  func clearGradients() {
-    for group in groups.groups { for (_, weight) in group.weights { weight.clearGradient() } }
-  }
+  func clearGradients() { for (_, weight) in weights { weight.clearGradient() } }
 
   // One step in parts that can be captured in a CUDA graph.
 
@@ -111,14 +123,17 @@ public final class AdamW {
 
   /// All weights with their moments, their learning rates multiplied by `rateFactor`: the learning rate, or 1 where the
   /// device has it.
-  private func optimized(rateFactor: Double) -> [OptimizedWeight] {
+  private func optimized(rateFactor: Double, gradient: Tensor? = nil) -> [OptimizedWeight] {
     groups.groups.flatMap { group in
       group.weights.compactMap { name, weight in
-        guard let first = moments["first_moment.\(name)"], let second = moments["second_moment.\(name)"] else {
-          return nil
-        }
+        guard let first = moments["first_moment.\(name)"], let second = moments["second_moment.\(name)"],
+          let piece = layout.piece(of: name, in: shard)
+        else { return nil }
+        let isWhole = piece.ofWeight.count == weight.count
         return OptimizedWeight(
-          weight, firstMoment: first, secondMoment: second,
+          isWhole ? weight : weight.flattened().slice(0, piece.ofWeight),
+          gradient: gradient.map { $0.slice(0, piece.ofRange).reshaped(first.shape) }, firstMoment: first,
+          secondMoment: second,
           learningRate: rateFactor * (group.isConnection ? settings.connectionRate : 1),
           weightDecay: group.isDecayed ? settings.weightDecay : 0)
       }

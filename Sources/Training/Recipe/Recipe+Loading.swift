@@ -104,6 +104,7 @@ extension Recipe {
       "from": .text,
       "direct_decoding": .section(DirectDecoding.CodingKeys.self),
       "lora": .section(LowRankAdaptation.CodingKeys.self),
+      "distributed": .section(Distribution.CodingKeys.self),
       "model": .section(
         ModelConfiguration.CodingKeys.self,
         [

@@ -30,6 +30,8 @@ public struct Recipe: Codable, Hashable, Sendable {
   public var checkpoint: Checkpoints
   /// Text samples during training.
   public var sample: Sample
+  /// How processes train together; nil for the defaults.
+  public var distributed: Distribution?
 
   /// Steps, batches and the seed.
   public struct Training: Codable, Hashable, Sendable {
@@ -159,11 +161,31 @@ public struct Recipe: Codable, Hashable, Sendable {
     }
   }
 
+  /// How processes train together.
+  public struct Distribution: Codable, Hashable, Sendable {
+    /// When processes exchange gradients.
+    public enum Exchange: String, Codable, Sendable, CaseIterable {
+      /// Once a step, after each process has added up those of its own batches.
+      case lastMicroBatch = "last_micro_batch"
+      /// After each batch, so that a step adds all gradients in the order of the batches: the results are those of one
+      /// process, bit for bit.
+      case everyMicroBatch = "every_micro_batch"
+    }
+
+    /// When processes exchange gradients.
+    public var exchange: Exchange
+
+    /// The keys in a recipe.
+    public enum CodingKeys: String, CodingKey, CaseIterable {
+      case exchange
+    }
+  }
+
   /// The keys in a recipe.
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case data, from, model
     case initialValues = "initial_values"
     case directDecoding = "direct_decoding"
-    case lora, training, optimizer, schedule, validation, checkpoint, sample
+    case lora, training, optimizer, schedule, validation, checkpoint, sample, distributed
   }
 }

@@ -10,6 +10,11 @@ extension RunDirectory {
     public let step: Int
     /// The path of the folder.
     public let path: String
+
+    /// The checkpoint of a step in the folder of a run.
+    public init(step: Int, in run: String) {
+      (self.step, path) = (step, "\(run)/checkpoints/\(RunDirectory.name(of: step))")
+    }
   }
 
   private static let prefix = "step-"
@@ -40,7 +45,7 @@ extension RunDirectory {
           sentence: "is a checkpoint of a step that no run takes: expected one " + describe(Limits.steps))
       }
       // Names with another spelling of the number are not checkpoints of this library.
-      return name == Self.name(of: step) ? CheckpointFolder(step: step, path: "\(checkpointsPath)/\(name)") : nil
+      return name == Self.name(of: step) ? CheckpointFolder(step: step, in: path) : nil
     }
     return folders.sorted { $0.step > $1.step }
   }
@@ -51,7 +56,7 @@ extension RunDirectory {
   /// - Throws: `CheckpointError` that names the path and the system's reason; what `body` throws.
   @discardableResult
   public func writeCheckpoint(step: Int, _ body: (URL) throws -> Void) throws -> CheckpointFolder {
-    let folder = CheckpointFolder(step: step, path: "\(checkpointsPath)/\(Self.name(of: step))")
+    let folder = CheckpointFolder(step: step, in: path)
     try AtomicFolder.write(to: fileURL(folder.path, directoryHint: .isDirectory), replacing: true, body)
     return folder
   }

@@ -97,7 +97,9 @@ public final class RunDirectory {
   public func discardUnbegunRun() {
     guard sizeOfFile(metricsPath) == 0, (try? checkpoints())?.isEmpty == true else { return }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    for name in names where name.hasPrefix(TensorBoardWriter.prefix) { unlink("\(path)/\(name)") }
+    for name in names where name.hasPrefix(TensorBoardWriter.prefix) || name.hasPrefix("log-rank-") {
+      unlink("\(path)/\(name)")
+    }
     for file in [recipePath, metricsPath, logPath] { unlink(file) }
     rmdir(checkpointsPath)
     unlink(RunDirectoryLock.path(in: path))

@@ -62,7 +62,9 @@ public struct TrainingCheckpoint {
   func weights() throws -> [String: Tensor] { try ModelFolder(url).readTensors() }
 
   /// The optimizer's moments.
-  func moments() throws -> [String: Tensor] { try SafetensorsFile(url.appending(path: Self.momentsName)).tensors() }
+  func moments() throws -> StoredMoments {
+    try ShardedMoments.read(url) ?? .named(SafetensorsFile(url.appending(path: Self.momentsName)).tensors())
+  }
 
   /// Checks that the weights or adapters and the moments can be read and are finite.
   ///
@@ -71,7 +73,7 @@ public struct TrainingCheckpoint {
     let adapters = url.appending(path: ModelSource.adapterFileName)
     let isAdapted = exists(adapters.path)
     try NotFiniteError.check(isAdapted ? SafetensorsFile(adapters).tensors() : weights(), "weight")
-    try NotFiniteError.check(moments(), "optimizer's")
+    try NotFiniteError.check(moments().tensors, "optimizer's")
   }
 
   /// Checks that a recipe computes the same steps as the one that the checkpoint was trained with.
@@ -113,14 +115,16 @@ public struct TrainingCheckpoint {
     }
   }
 
-  /// Writes the files of a checkpoint into a folder.
+  /// Writes the files of a checkpoint into a folder, without the moments of several processes.
   ///
   /// - Parameter files: further files of the model folder by name, such as `tokenizer.json`.
   static func write(_ trainer: Trainer, progress: Progress, files: [String: Data], into folder: URL) throws {
     let encoder = JSONEncoder.indented
     try trainer.writeWeights(into: folder)
-    let moments = trainer.optimizer.moments.map { (name: $0.key, tensor: $0.value) }
-    try Safetensors.write(moments, to: folder.appending(path: momentsName))
+    if trainer.group == nil {
+      let moments = trainer.optimizer.moments.map { (name: $0.key, tensor: $0.value) }
+      try Safetensors.write(moments, to: folder.appending(path: momentsName))
+    }
     let configuration = try encoder.encode(trainer.model.configuration)
     let name = trainer.recipe.lora == nil ? "config.json" : ModelSource.configurationName
     try AtomicFile.write(configuration, to: folder.appending(path: name))

@@ -12,11 +12,14 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
   /// A loss, gradient, weight or measurement is not finite: training has diverged. The payload is the sentence.
   case notFinite(String)
 
+  /// The batches of a step cannot be shared out to the processes. The payload is the sentence.
+  case unshared(String)
+
   /// The sentence.
   public var description: String {
     switch self {
     case .recipeChanged(let sentence), .sourcesChanged(let sentence), .damagedCheckpoint(let sentence),
-      .notFinite(let sentence):
+      .notFinite(let sentence), .unshared(let sentence):
       sentence
     }
   }

@@ -1,23 +1,25 @@
 import Foundation
+import WidebandCheckedInput
 import WidebandCheckpoint
+import WidebandDistributed
 import WidebandLanguageModel
 import WidebandTorch
 
 /// The loop of a training run: steps, evaluation, samples, metrics and checkpoints.
 ///
 /// If the process is killed, the folder contains the last complete checkpoint. A run that is resumed from it computes
-/// the same results bit for bit.
+/// the same results bit for bit. Of several processes that train together the first one has the folder.
 public final class TrainingRun {
   /// The trainer.
   public let trainer: Trainer
-  /// The folder of the run.
-  public let directory: RunDirectory
+  /// The folder of the run; nil in all processes but the first.
+  public let directory: RunDirectory?
 
   private let files: [String: Data]
   private let sample: ((LanguageModel) throws -> String)?
   private let console: TrainingConsole
-  private let metrics: MetricsWriter
-  private let board: TensorBoardWriter
+  private let metrics: MetricsWriter?
+  private let board: TensorBoardWriter?
   private var progress: TrainingCheckpoint.Progress
   private var lastCheckpoint: Int
 
@@ -44,7 +46,8 @@ public final class TrainingRun {
     self.progress = progress ?? .init(step: 0)
     lastCheckpoint = progress?.step ?? 0
     if progress == nil { try Self.requireNoLostCheckpoint(trainer.recipe, directory) }
-    metrics = try MetricsWriter(directory.metricsPath, after: trainer.stepsTaken)
+    let metrics = try MetricsWriter(directory.metricsPath, after: trainer.stepsTaken)
+    self.metrics = metrics
     if metrics.droppedLines > 0 {
       console.note(
         "\(directory.metricsPath): \(metrics.droppedLines) lines are dropped, of steps after \(trainer.stepsTaken), where "
@@ -57,6 +60,16 @@ public final class TrainingRun {
     }
     board = try TensorBoardWriter(folder: directory.path, after: trainer.stepsTaken)
     if let best = progress?.bestStep, best == progress?.step { try directory.markBest(step: best) }
+  }
+
+  /// The run in another process than the first, which takes part in its steps and checkpoints.
+  ///
+  /// - Parameter console: has a log of its own, and shows nothing.
+  public init(_ trainer: Trainer, progress: TrainingCheckpoint.Progress?, console: TrainingConsole) {
+    (self.trainer, self.console) = (trainer, console)
+    (directory, metrics, board, files, sample) = (nil, nil, nil, [:], nil)
+    self.progress = progress ?? .init(step: 0)
+    lastCheckpoint = progress?.step ?? 0
   }
 
   /// The outcome of `run`.
@@ -87,7 +100,7 @@ public final class TrainingRun {
       let step = try reportingLastCheckpoint { try trainer.step() }
       console.show(step, seconds: (clock.now - started) / .seconds(1))
       let isLast = step.number == steps
-      let isStopping = shouldStop()
+      let isStopping = try isStopping(shouldStop())
       let isMeasured = trainer.hasHeldOutText && (isDue(recipe.validation.interval, step.number) || isLast)
       let isSampled = isDue(recipe.sample.interval, step.number)
       let isSaved = isDue(recipe.checkpoint.interval, step.number) || isLast || isStopping
@@ -106,12 +119,21 @@ public final class TrainingRun {
     return Outcome(isFinished: trainer.stepsTaken >= steps, evaluation: evaluation)
   }
 
+  /// Whether any process has been asked to stop.
+  private func isStopping(_ isAsked: Bool) throws -> Bool {
+    guard let group = trainer.group else { return isAsked }
+    return try group.allGather([isAsked ? 1 : 0]).contains { $0 != [0] }
+  }
+
   private func isDue(_ interval: Int, _ step: Int) -> Bool { interval > 0 && step.isMultiple(of: interval) }
 
   private func requireFinite(after step: Int) throws {
-    do { try trainer.requireFinite() } catch let error as NotFiniteError {
-      throw NotFiniteError("step \(step): \(error) after the update; nothing of it was saved")
+    func check() throws {
+      do { try trainer.requireFinite() } catch let error as NotFiniteError {
+        throw NotFiniteError("step \(step): \(error) after the update; nothing of it was saved")
+      }
     }
+    if let group = trainer.group { try group.together(check) } else { try check() }
   }
 
   /// Calls `body` and adds the state of the last checkpoint to a `NotFiniteError`.
@@ -123,7 +145,7 @@ public final class TrainingRun {
 
   private func stateOfLastCheckpoint() -> String {
     do {
-      guard let last = try directory.checkpoints().first else { return "there is no checkpoint yet" }
+      guard let last = try directory?.checkpoints().first else { return "there is no checkpoint yet" }
       do { try TrainingCheckpoint(last).requireIntact() } catch {
         return "the last checkpoint, of step \(last.step), cannot be continued: \(error)"
       }
@@ -167,14 +189,14 @@ public final class TrainingRun {
       }
       console.show(evaluation, at: step.number)
     }
-    try metrics.write(step: step.number, values.map { ($0.0, $0.1) })
-    try board.write(step: step.number, scalars: values.map { ($0.0, $0.1) })
+    try metrics?.write(step: step.number, values.map { ($0.0, $0.1) })
+    try board?.write(step: step.number, scalars: values.map { ($0.0, $0.1) })
   }
 
   private func writeSample() throws {
     guard let text = try sample?(trainer.model) else { return }
     console.show(sample: text, at: trainer.stepsTaken)
-    try board.write(step: trainer.stepsTaken, tag: "sample", text: text)
+    try board?.write(step: trainer.stepsTaken, tag: "sample", text: text)
   }
 
   private func save(_ evaluation: Evaluation?) throws {
@@ -186,12 +208,28 @@ public final class TrainingRun {
       progress.bestStep = step
       progress.bestBitsPerByte = evaluation.bitsPerByte
     }
-    try directory.writeCheckpoint(step: step) {
-      try TrainingCheckpoint.write(trainer, progress: progress, files: files, into: $0)
+    if let directory {
+      try directory.writeCheckpoint(step: step, write)
+      if isBest { try directory.markBest(step: step) }
+      try directory.keepCheckpoints(newest: trainer.recipe.checkpoint.keep)
+    } else {
+      try write(into: nil)
     }
-    if isBest { try directory.markBest(step: step) }
-    try directory.keepCheckpoints(newest: trainer.recipe.checkpoint.keep)
     lastCheckpoint = step
     console.note("step \(step): checkpoint saved")
+  }
+
+  /// Writes this process's files of a checkpoint.
+  ///
+  /// - Parameter folder: the folder that the first process makes; nil in the others.
+  private func write(into folder: URL?) throws {
+    func writeModel() throws {
+      guard let folder else { return }
+      try TrainingCheckpoint.write(trainer, progress: progress, files: files, into: folder)
+    }
+    guard let group = trainer.group else { return try writeModel() }
+    try group.together(writeModel)
+    let path = try group.allGather(folder?.path ?? "")[0]
+    try ShardedMoments.write(trainer.optimizer, group, into: fileURL(path, directoryHint: .isDirectory))
   }
 }

@@ -6,14 +6,12 @@ extension Trainer {
   /// The fraction of the last batch's routed tokens that each expert was assigned, by layer of experts; empty without
   /// experts.
   ///
-  /// - Throws: the first error of an operator.
+  /// - Throws: the first error of an operator; `DistributedError` if another process is lost.
   public func expertLoads() throws -> [[Double]] {
-    try withTorch {
-      try routedTokens.map { layer in
-        let counts = try layer.elements(Double.self)
-        return counts.map { $0 / max(1, counts.reduce(0, +)) }
-      }
-    }
+    let own = try withTorch { try routedTokens.map { try $0.elements(Double.self) } }
+    // The last process has the last batch.
+    let layers = try group.map { group in try own.map { try group.allGather($0)[group.size - 1] } } ?? own
+    return layers.map { counts in counts.map { $0 / max(1, counts.reduce(0, +)) } }
   }
 
   /// Whether there are held-out data.

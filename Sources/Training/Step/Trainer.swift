@@ -1,6 +1,7 @@
 import Foundation
 import WidebandCheckpoint
 import WidebandData
+import WidebandDistributed
 import WidebandLanguageModel
 import WidebandTorch
 import WidebandVirtualWidth
@@ -28,6 +29,10 @@ public final class Trainer {
   /// The fingerprints of the data and the teacher, which checkpoints store.
   let sources: TrainingCheckpoint.Sources
   private let trainingStep: TrainingStep
+  /// The exchange of gradients with other processes; nil for a process alone.
+  private let exchange: GradientExchange?
+  /// The group of the processes that train together; nil for one alone.
+  let group: ProcessGroup?
   /// Steps in a CUDA graph, if the device and the recipe support them.
   private var graphStep: GraphTrainingStep?
   /// The number of tokens routed to each expert in the last batch, by layer.
@@ -41,14 +46,18 @@ public final class Trainer {
   ///   - validation: the held-out data, which may be empty.
   ///   - device: the device to train on.
   ///   - checkpoint: the checkpoint to start from; nil to start at the first step.
+  ///   - group: the group of the processes that train together; nil for one alone. Each takes its batches of every step,
+  ///     and has the optimizer's state of a part of the weights.
   /// - Throws: the errors of building the model and of loading the checkpoint; `DataError` if the training data are
   ///   shorter than one sequence; `TrainingError` if the checkpoint belongs to another recipe or other data, or is not
-  ///   finite.
+  ///   finite, and if the batches of a step cannot be shared out.
   public init(
     _ recipe: Recipe, train: TokenDataset, validation: TokenDataset, on device: Device = .cpu,
-    from checkpoint: TrainingCheckpoint? = nil
+    from checkpoint: TrainingCheckpoint? = nil, in group: ProcessGroup? = nil
   ) throws {
     try checkpoint?.requireRecipe(recipe)
+    try recipe.requireShares(of: group?.size ?? 1, on: device)
+    self.group = group
     self.recipe = recipe
     self.train = train
     self.validation = validation
@@ -72,8 +81,12 @@ public final class Trainer {
     let trained = weights.adapters?.weights.tensors ?? tuning?.trainedWeights(of: weights.tensors) ?? weights.tensors
     for tensor in trained.values { tensor.requiringGradient() }
     stepsTaken = checkpoint?.progress.step ?? 0
+    let isShared = group != nil || recipe.distributed != nil
+    let layout = FlatLayout(trained)
+    exchange = isShared ? try GradientExchange(layout, group) : nil
     optimizer = try AdamW(
-      trained, recipe.optimizer, step: stepsTaken, stored: try checkpoint?.moments())
+      trained, recipe.optimizer, step: stepsTaken, shard: isShared ? GradientExchange.shard(layout, group) : nil)
+    if let checkpoint { try optimizer.load(checkpoint.moments()) }
     trainingStep = TrainingStep(
       model, optimizer, tuning: tuning, recomputesLayers: recipe.training.activationCheckpointing ?? false)
     do { if checkpoint != nil { try requireFinite() } } catch let error as NotFiniteError {
@@ -85,7 +98,7 @@ public final class Trainer {
 
   /// Takes steps in a CUDA graph from now on, if they have one batch, no tuning and no data-dependent shapes.
   func useGraph(_ capture: @escaping CUDAGraph.Capturer) {
-    guard recipe.training.accumulation == 1, tuning == nil, recipe.model.experts == nil else { return }
+    guard recipe.training.accumulation == 1, tuning == nil, recipe.model.experts == nil, exchange == nil else { return }
     graphStep = GraphTrainingStep(trainingStep, capture: capture)
   }
 
@@ -124,13 +137,21 @@ public final class Trainer {
   public func step() throws -> Step {
     let factor = recipe.schedule.factor(at: stepsTaken, of: recipe.training.steps)
     let learningRate = recipe.optimizer.learningRate * factor
-    let first = try batch(0)
+    let first = try batch(firstIndex)
     let result = try takeGraphStep(first, learningRate) ?? takeStep(first, learningRate)
     try requireFinite(result)
     stepsTaken += 1
     return Step(
       number: stepsTaken, losses: result.losses, gradientNorm: result.gradientNorm, learningRate: learningRate)
   }
+
+  /// This process's batches of a step: the others' lie between them, so that an exchange after each batch adds the
+  /// gradients in the order of the batches.
+  private var batchIndices: StrideTo<Int> {
+    stride(from: firstIndex, to: recipe.training.accumulation, by: group?.size ?? 1)
+  }
+
+  private var firstIndex: Int { group?.rank ?? 0 }
 
   /// Batch `index` of the next step.
   private func batch(_ index: Int) throws -> Batch {
@@ -155,40 +176,52 @@ public final class Trainer {
 
   /// Takes the step batch by batch.
   ///
-  /// - Parameter first: the step's first batch.
+  /// - Parameter first: this process's first batch of the step.
   private func takeStep(_ first: Batch, _ learningRate: Double) throws -> TrainingStep.Result {
     let settings = recipe.training
-    var sums: [(name: String, value: Double)] = []
-    var phases = PhaseLosses()
     // Rows of plain text have equally many targets; batches of conversations are weighted by their number of targets.
     let isUneven = first.packing != nil && settings.accumulation > 1
     let counts = isUneven ? try targetCounts() : nil
-    for index in 0..<settings.accumulation {
-      let part = index == 0 ? first : try batch(index)
+    var own: [MicroBatchLosses] = []
+    for index in batchIndices {
+      let part = index == firstIndex ? first : try batch(index)
       let gate = try tuning?.gate(
         over: part, step: stepsTaken, firstRow: rows(index).lowerBound, of: settings.rowsPerStep)
       let fractions = try counts.map { try LossFractions(of: .init(part.targets, recipe.model), in: $0) }
-      let losses = try accumulate(part, gate, fractions, &phases)
-      sums = sums.isEmpty ? losses : zip(sums, losses).map { ($0.name, $0.value + $1.value) }
+      own.append(try accumulate(part, gate, fractions))
+      if recipe.distributed?.exchange == .everyMicroBatch { try exchange?.add(optimizer.weights) }
     }
-    let divisor = isUneven ? 1 : Double(settings.accumulation)
-    let losses = sums.map { ($0.name, $0.value / divisor) } + phases.named
-    return try trainingStep.finish(losses, learningRate: learningRate)
+    if recipe.distributed?.exchange != .everyMicroBatch { try exchange?.add(optimizer.weights) }
+    let losses = try losses(
+      of: MicroBatchLosses.gathered(own, in: group), divisor: isUneven ? 1 : settings.accumulation)
+    guard let exchange else { return try trainingStep.finish(losses, learningRate: learningRate) }
+    return try trainingStep.finish(losses, learningRate: learningRate, exchange: exchange)
   }
 
-  /// Adds the gradients of a batch to those of the step, and its next-token losses to `phases`. Returns its
-  /// contribution to the step's losses.
+  /// The losses of a step with these batches.
+  private func losses(of batches: [MicroBatchLosses], divisor: Int) -> [(name: String, value: Double)] {
+    var sums: [(name: String, value: Double)] = []
+    var phases = PhaseLosses()
+    for batch in batches {
+      sums = sums.isEmpty ? batch.losses : zip(sums, batch.losses).map { ($0.name, $0.value + $1.value) }
+      phases.add(batch.phases)
+    }
+    return sums.map { ($0.name, $0.value / Double(divisor)) } + phases.named
+  }
+
+  /// Adds the gradients of a batch to those of the step. Returns its contribution to the step's losses.
   private func accumulate(
-    _ batch: Batch, _ gate: CycleGate?, _ fractions: LossFractions?, _ phases: inout PhaseLosses
-  ) throws -> [(name: String, value: Double)] {
+    _ batch: Batch, _ gate: CycleGate?, _ fractions: LossFractions?
+  ) throws -> MicroBatchLosses {
     try withTorch {
       let scale = fractions == nil ? 1 / Double(recipe.training.accumulation) : 1
       let (losses, context) = trainingStep.accumulate(batch, gate: gate, fractions: fractions, scale: scale)
+      var phases = PhaseLosses()
       if let gate, let positions = losses.positions {
         try phases.add(positions, phases: gate.phases, targets: batch.targets)
       }
       routedTokens = context.expertLoads
-      return try losses.named.map { ($0.name, try $0.value.item()) }
+      return MicroBatchLosses(losses: try losses.named.map { ($0.name, try $0.value.item()) }, phases: phases)
     }
   }
 

@@ -84,10 +84,27 @@ public struct TrainingStep {
   /// - Throws: the first error of an operator.
   func finish(_ losses: [(name: String, value: Double)], learningRate: Double) throws -> Result {
     let result = Result(losses: losses, gradientNorm: try optimizer.gradientNorm())
-    if result.isFinite {
-      let divisor = max(1, result.gradientNorm / optimizer.clip)
-      try withTorch { optimizer.step(learningRate: learningRate, divisor: divisor) }
-    }
+    if result.isFinite { try update(result, learningRate: learningRate, gradient: nil) }
     return result
+  }
+
+  /// The same with the gradients that all processes have added up.
+  ///
+  /// - Throws: `DistributedError` if another process is lost; the first error of an operator.
+  func finish(
+    _ losses: [(name: String, value: Double)], learningRate: Double, exchange: GradientExchange
+  ) throws -> Result {
+    let result = Result(losses: losses, gradientNorm: try exchange.norm())
+    if result.isFinite {
+      try update(result, learningRate: learningRate, gradient: exchange.sum)
+      try exchange.gather(optimizer.weights)
+    }
+    exchange.begin()
+    return result
+  }
+
+  private func update(_ result: Result, learningRate: Double, gradient: Tensor?) throws {
+    let divisor = max(1, result.gradientNorm / optimizer.clip)
+    try withTorch { optimizer.step(learningRate: learningRate, divisor: divisor, gradient: gradient) }
   }
 }

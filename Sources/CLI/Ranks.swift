@@ -1,0 +1,102 @@
+import ArgumentParser
+import Foundation
+import Wideband
+import WidebandCheckedInput
+import WidebandDistributed
+
+/// Options of a process that trains together with others.
+struct WorldOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The number of this process, from 0; see docs/distributed.md.", valueName: "number"))
+  var rank: Int?
+  @Option(help: ArgumentHelp("The number of processes that train together.", valueName: "number"))
+  var worldSize: Int?
+  @Option(help: ArgumentHelp("Where the processes meet: a port of the host of rank 0.", valueName: "host:port"))
+  var master: String?
+
+  /// The processes that flags, or the variables of a launcher, describe.
+  func world() throws -> World {
+    try World(
+      environment: ProcessInfo.processInfo.environment,
+      flags: .init(rank: rank, worldSize: worldSize, master: master))
+  }
+}
+
+/// How `--resume` continues a run.
+enum ResumeMode: String, ExpressibleByArgument, CaseIterable {
+  /// There has to be one.
+  case required
+  /// If there is one; otherwise it is started.
+  case auto
+}
+
+/// The processes that train together: the first one has the terminal and the run folder, the others a log each.
+final class Ranks {
+  /// Nil for one process alone.
+  let group: ProcessGroup?
+  /// Gets the sentence of an error, once there is one.
+  var console: TrainingConsole?
+  private let output: String
+
+  /// Waits for all processes.
+  ///
+  /// - Throws: `DistributedError` if they do not meet.
+  init(_ world: World, output: String) throws {
+    group = world.size > 1 ? try ProcessGroup(world) : nil
+    self.output = output
+  }
+
+  var isFirst: Bool { group?.rank ?? 0 == 0 }
+  var name: String { group.map { $0.name(of: $0.rank) } ?? "" }
+  var count: String { group.map { " in \($0.size) processes" } ?? "" }
+  var logPath: String { "\(output)/log-rank-\(group?.rank ?? 0).txt" }
+
+  /// Runs `body` in every process; an error of one ends all.
+  func together<Value>(_ body: () throws -> Value) throws -> Value {
+    try group.map { try $0.together(body) } ?? body()
+  }
+
+  /// A text of the first process, for all.
+  func fromFirst(_ text: () throws -> String) throws -> String {
+    let own = try together { try isFirst ? text() : "" }
+    return try group.map { try $0.allGather(own)[0] } ?? own
+  }
+
+  /// Checks that all processes compute the same steps and see the same run folder.
+  func requireSameStart(_ trainer: Trainer) throws {
+    guard let group else { return }
+    let own = [("version", WidebandCommand.configuration.version), ("threads", "\(Machine.threadCount)")]
+    try group.requireSame(try trainer.facts + own)
+    let mark = try fromFirst {
+      let path = "\(output)/.shared-\(UUID().uuidString)"
+      try AtomicFile.write(Data(), to: fileURL(path))
+      return path
+    }
+    defer { if isFirst { unlink(mark) } }
+    try together {
+      guard exists(mark) else {
+        throw CommandError("\(printable(path: output)): expected the run folder of rank 0, which all processes share")
+      }
+    }
+  }
+
+  /// Runs `body`. An error is written by the process that has it, that of a lost process by the first that is left.
+  ///
+  /// - Throws: the error; `ExitCode` where another process writes it.
+  func reportingErrors(_ body: () throws -> Void) throws {
+    do { try body() } catch let error as ExitCode { throw error } catch {
+      guard let group else { throw error }
+      let sentence = Failure.sentence(error)
+      console?.note(sentence)
+      guard let error = error as? DistributedError else { throw error }
+      let lost = if case .ranksLost(let ranks, _) = error { ranks } else { [Int]() }
+      let first = (0..<group.size).first { !lost.contains($0) }
+      // The first process's console has written it.
+      if first == group.rank, !isFirst || console == nil { StandardError.line("error: \(sentence)") }
+      // The process group must not be waited for.
+      _exit(lost.isEmpty ? 1 : Self.lostStatus)
+    }
+  }
+
+  /// The exit status where another process was lost: the run goes on in new ones with `--resume`. BSD's EX_TEMPFAIL.
+  static let lostStatus: Int32 = 75
+}

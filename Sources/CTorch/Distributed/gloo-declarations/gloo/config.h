@@ -1,0 +1,2 @@
+// Nothing of it is named: algorithm.h.
+#pragma once

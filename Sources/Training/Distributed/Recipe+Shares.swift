@@ -1,0 +1,38 @@
+import Foundation
+import WidebandData
+import WidebandTorch
+
+extension Trainer {
+  /// What has to be the same in all processes that train together, by names in messages.
+  public var facts: [(name: String, value: String)] {
+    get throws {
+      var recipe = recipe
+      // Hosts may have the folders at different places: their content counts.
+      (recipe.data, recipe.from) = (nil, nil)
+      var sum = Checksum()
+      sum.add(Array(try recipe.yaml().utf8))
+      return [
+        ("recipe", String(format: "%08x", sum.value)), ("data", sources.data ?? ""), ("teacher", sources.teacher ?? ""),
+        ("steps taken", "\(stepsTaken)"),
+      ]
+    }
+  }
+}
+
+extension Recipe {
+  /// Checks that the batches of a step can be shared out to so many processes.
+  ///
+  /// - Throws: `TrainingError.unshared` that names the keys.
+  func requireShares(of processes: Int, on device: Device) throws {
+    guard processes > 1 else { return }
+    guard training.accumulation.isMultiple(of: processes) else {
+      throw TrainingError.unshared(
+        "training: a step has \(training.accumulation) batches of \(training.rowsPerBatch) rows (tokens_per_step, "
+          + "sequence_length, rows_per_batch): expected a multiple of \(processes), the number of processes")
+    }
+    guard device == .cpu else {
+      throw TrainingError.unshared(
+        "the device is \(device): expected cpu, as several processes cannot train on GPUs yet")
+    }
+  }
+}

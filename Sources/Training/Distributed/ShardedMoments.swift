@@ -1,0 +1,95 @@
+import Foundation
+import WidebandCheckedInput
+import WidebandCheckpoint
+import WidebandData
+import WidebandDistributed
+import WidebandTorch
+
+/// The optimizer's moments in a checkpoint of several processes: a file of each process's shard, and `optimizer.json`
+/// with their sizes and checksums, which is written last.
+struct ShardedMoments: Codable {
+  /// The number of floats of a shard.
+  var shardSize: Int
+  /// The number of floats of the array of all weights.
+  var count: Int
+  /// The files, by rank.
+  var files: [File]
+
+  /// A file of a shard.
+  struct File: Codable, Equatable {
+    var name: String
+    var bytes: Int
+    /// The CRC-32 of its content.
+    var checksum: String
+  }
+
+  /// The name of the file with the others' names.
+  static let manifestName = "optimizer.json"
+
+  /// Writes the file of this process into a folder that all of the group can write, and the manifest by the first.
+  ///
+  /// - Throws: the error of any process, on all of them.
+  static func write(_ optimizer: AdamW, _ group: ProcessGroup, into folder: URL) throws {
+    let name = String(format: "optimizer-%05d-of-%05d.safetensors", group.rank, group.size)
+    let url = folder.appending(path: name)
+    let own = try group.together {
+      try Safetensors.write(Array(zip(AdamW.kinds, optimizer.momentArrays)).map { (name: $0, tensor: $1) }, to: url)
+      return try File(contentsOf: url)
+    }
+    let files = try group.allGather(String(decoding: JSONEncoder().encode(own), as: UTF8.self)).map {
+      try JSONDecoder().decode(File.self, from: Data($0.utf8))
+    }
+    try group.together {
+      guard group.rank == 0 else { return }
+      let manifest = ShardedMoments(shardSize: optimizer.shard.count, count: optimizer.layout.count, files: files)
+      try AtomicFile.write(try JSONEncoder.indented.encode(manifest), to: folder.appending(path: manifestName))
+    }
+  }
+
+  /// The moments of a checkpoint's folder; nil if it has none of several processes.
+  ///
+  /// - Throws: `InputError` for a manifest or a file that is not what was written.
+  static func read(_ folder: URL) throws -> StoredMoments? {
+    let url = folder.appending(path: manifestName), name = printable(url.path)
+    guard exists(url.path) else { return nil }
+    let manifest = try ValueDecoder(name).decode(
+      ShardedMoments.self, from: JSONValue(contentsOf: url, limit: 1 << 24))
+    let covered = manifest.shardSize.multipliedReportingOverflow(by: manifest.files.count)
+    guard manifest.shardSize > 0, !covered.overflow, covered.partialValue >= manifest.count else {
+      throw InputError(
+        "\(name): \(manifest.files.count) files of \(manifest.shardSize) floats: expected shards of \(manifest.count)")
+    }
+    return .shards(
+      try manifest.files.enumerated().map { rank, file in
+        let url = folder.appending(path: file.name)
+        guard file.name == url.lastPathComponent, try File(contentsOf: url) == file else {
+          throw InputError(
+            "\(printable(url.path)): is not the file of \(file.bytes) bytes and checksum \(printable(file.checksum)) that "
+              + "\(manifestName) names")
+        }
+        let tensors = try SafetensorsFile(url).tensors()
+        let arrays = try AdamW.kinds.map { kind -> Tensor in
+          guard let tensor = tensors[kind], tensor.shape == [manifest.shardSize] else {
+            throw InputError("\(printable(url.path)): expected \(kind) of \(manifest.shardSize) floats")
+          }
+          return tensor
+        }
+        let start = rank * manifest.shardSize
+        return (start..<(start + manifest.shardSize), arrays)
+      })
+  }
+}
+
+extension ShardedMoments.File {
+  init(contentsOf url: URL) throws {
+    let file = try openRegularFile(url.path)
+    defer { try? file.close() }
+    var sum = Checksum()
+    var count = 0
+    while let part = try file.read(upToCount: 1 << 22), !part.isEmpty {
+      part.withUnsafeBytes { sum.add($0) }
+      count += part.count
+    }
+    self.init(name: url.lastPathComponent, bytes: count, checksum: String(format: "%08x", sum.value))
+  }
+}
