@@ -15,7 +15,8 @@ struct WidebandCommand: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      TokenizerCommand.self, DataCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self,
+      TokenizerCommand.self, DataCommand.self, TrainCommand.self, LaunchCommand.self, PlanCommand.self,
+      EvaluateCommand.self, GenerateCommand.self,
       ChatCommand.self, ServeCommand.self, InfoCommand.self, VerifyCommand.self, InitCommand.self, ConvertCommand.self,
       QuantizeCommand.self, ReportCommand.self, BenchCommand.self,
     ])
@@ -29,6 +30,7 @@ public enum CommandLineTool {
   /// file is opened.
   public static func run() {
     StandardStreams.prepare()
+    LauncherWatch.begin()
     do {
       try StandardStreams.checkArguments()
       Machine.prepare()

@@ -1,17 +1,26 @@
 import WidebandCheckedInput
 
-/// The failure of a collective operation.
+/// The failure of a collective operation, or the end of a rank by an error of its own.
 struct Failure: Equatable {
-  /// Whether time was up, and the connections are there.
-  let isTimeout: Bool
+  enum Kind: Equatable {
+    /// Time was up, and the connections are there.
+    case timeout
+    /// A connection failed.
+    case connection
+    /// A rank said that it ends.
+    case end(rank: Int)
+  }
+
+  let kind: Kind
   /// What happened, such as "connection reset".
   let reason: String
 
   /// Reads a message of libtorch.
   init(message: String, timeout: Duration) {
-    isTimeout = message.contains("Timed out waiting") || message.contains("timeout caused pair closure")
+    kind =
+      message.contains("Timed out waiting") || message.contains("timeout caused pair closure") ? .timeout : .connection
     reason =
-      if isTimeout {
+      if kind == .timeout {
         "no answer for \(timeout.text)"
       } else if message.contains("reset by peer") || message.contains("Broken pipe") {
         "connection reset"
@@ -23,14 +32,24 @@ struct Failure: Equatable {
       }
   }
 
+  /// The end of a rank.
+  init(endOf rank: Int, reason: String) { (kind, self.reason) = (.end(rank: rank), printable(reason, limit: 400)) }
+
   /// A failure as the store has it.
   init(text: String) {
-    isTimeout = text.hasPrefix("timeout ")
-    reason = String(text.drop { $0 != " " }.dropFirst())
+    let parts = text.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
+    kind = parts[0] == "timeout" ? .timeout : Int(parts[0]).map { .end(rank: $0) } ?? .connection
+    reason = parts.count > 1 ? String(parts[1]) : ""
   }
 
-  /// The text for the store.
-  var text: String { "\(isTimeout ? "timeout" : "connection") \(reason)" }
+  /// The text for the store: a word or the rank that ends, and the reason.
+  var text: String {
+    switch kind {
+    case .timeout: "timeout \(reason)"
+    case .connection: "connection \(reason)"
+    case .end(let rank): "\(rank) \(reason)"
+    }
+  }
 }
 
 /// What is known after a failure.
@@ -42,21 +61,24 @@ struct Findings {
 
   /// The error on one of the ranks.
   func error(for rank: Int, hosts: [String], timeout: Duration) -> DistributedError {
-    guard let operations else { return lost([0], hosts) }
+    if case .end(let ended) = failure.kind {
+      return .ranksLost([ended], "\(rankName(ended, hosts)) ended: \(failure.reason)")
+    }
+    guard let operations else { return lost([0], hosts, timeout) }
     let silent = operations.indices.filter { operations[$0] == nil }
-    if !silent.isEmpty { return lost(silent, hosts) }
+    if !silent.isEmpty { return lost(silent, hosts, timeout) }
     let most = operations.compactMap { $0 }.max() ?? 0
     let late = operations.indices.filter { operations[$0] ?? 0 < most }
-    if failure.isTimeout, !late.isEmpty { return lost(late, hosts) }
+    if failure.kind == .timeout, !late.isEmpty { return lost(late, hosts, timeout) }
     return .ranksLost([], "the connection between the ranks failed: \(failure.reason)")
   }
 
-  private func lost(_ ranks: [Int], _ hosts: [String]) -> DistributedError {
+  private func lost(_ ranks: [Int], _ hosts: [String], _ timeout: Duration) -> DistributedError {
     let names = list(ranks.prefix(8).map { rankName($0, hosts) }) + (ranks.count > 8 ? " and others" : "")
     return .ranksLost(
       ranks,
-      failure.isTimeout
-        ? "\(names) did not answer: \(failure.reason)"
+      failure.kind == .timeout
+        ? "\(names) did not answer for \(timeout.text)"
         : "\(names) \(ranks.count == 1 ? "was" : "were") lost: \(failure.reason)")
   }
 }

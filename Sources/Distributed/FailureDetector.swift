@@ -60,16 +60,19 @@ final class FailureDetector: @unchecked Sendable {
 
   /// The error of an operation that failed with a message of libtorch. Takes some seconds.
   func lostRanks(after message: String, hosts: [String]) -> DistributedError {
+    report(Failure(message: message, timeout: timeout)).error(for: rank, hosts: hosts, timeout: timeout)
+  }
+
+  /// What is known of the first failure, which may be the given one. The other ranks know it then.
+  func report(_ failure: Failure) -> Findings {
     condition.lock()
     defer { condition.unlock() }
-    let failure = Failure(message: message, timeout: timeout)
     ownFailure = failure
     condition.broadcast()
     // Twice the time of the answers, and as much again for a store that is slow.
     let deadline = Date(timeIntervalSinceNow: 3 * Self.answerTime)
     while !isFinished, condition.wait(until: deadline) {}
-    let findings = findings ?? Findings(failure: failure, operations: nil)
-    return findings.error(for: rank, hosts: hosts, timeout: timeout)
+    return findings ?? Findings(failure: failure, operations: nil)
   }
 
   /// Waits for a failure and notes which ranks answer.

@@ -36,23 +36,49 @@ struct Meeting {
   ///
   /// - Throws: `DistributedError.notStarted`.
   init(of world: World, at master: World.Master) throws {
+    // libtorch waits forever for a server that accepts a connection and says nothing. The thread is then left alone.
+    let outcome = Outcome()
+    let isDone = DispatchSemaphore(value: 0)
+    Thread {
+      outcome.result = Result { try Meeting(waitingFor: world, at: master) }
+      isDone.signal()
+    }.start()
+    let limit = world.startTimeout + .seconds(5)
+    guard isDone.wait(timeout: .now() + limit.inSeconds) == .success, let result = outcome.result else {
+      throw Self.unreachable(master, isServer: false, after: limit, "it does not answer as the store of a run")
+    }
+    self = try result.get()
+  }
+
+  private final class Outcome: @unchecked Sendable {
+    var result: Result<Meeting, any Error>?
+  }
+
+  private init(waitingFor world: World, at master: World.Master) throws {
     let deadline = ContinuousClock.now + world.startTimeout
     isServer = world.rank == 0 && !master.isServedByLauncher
     store = try Self.connect(to: master, serves: isServer, within: world.startTimeout)
-    let own = Arrival(host: Self.hostName, address: try Self.address(toward: master.host), size: world.size)
-    do { try store.set("arrived/\(world.rank)", own.text) } catch { throw Self.failed(master, error) }
-    let arrivals = try (0..<world.size).map { [store] rank in
-      try Self.arrival(of: rank, in: store, of: world, at: master, until: deadline)
+    do {
+      let own = Arrival(host: Self.hostName, address: try Self.address(toward: master.host), size: world.size)
+      try Self.arrive(own, as: world.rank, in: store, of: master)
+      let arrivals = try (0..<world.size).map { [store] rank in
+        let arrival = try Self.arrival(of: rank, in: store, of: world, at: master, until: deadline)
+        guard arrival.size == world.size else {
+          throw DistributedError.notStarted(
+            "rank \(rank) (\(arrival.host)) belongs to a world of \(arrival.size) ranks, and "
+              + "rank \(world.rank) (\(own.host)) to one of \(world.size)")
+        }
+        return arrival
+      }
+      hosts = arrivals.map(\.host)
+      // A host that is itself the master may know its own name by an address that no other host reaches it at.
+      let remote = Self.isLoopback(own.address) ? arrivals.first { !Self.isLoopback($0.address) } : nil
+      address = try remote.map { try Self.address(toward: $0.address) } ?? own.address
+    } catch {
+      // The others find the same reason in the store, which ends with this process.
+      if isServer { Thread.sleep(forTimeInterval: 1) }
+      throw error
     }
-    hosts = arrivals.map(\.host)
-    if let other = arrivals.firstIndex(where: { $0.size != world.size }) {
-      throw DistributedError.notStarted(
-        "\(rankName(other, hosts)) belongs to a world of \(arrivals[other].size) ranks, and "
-          + "\(rankName(world.rank, hosts)) to one of \(world.size)")
-    }
-    // A host that is itself the master may know its own name by an address that no other host reaches it at.
-    let remote = Self.isLoopback(own.address) ? arrivals.first { !Self.isLoopback($0.address) } : nil
-    address = try remote.map { try Self.address(toward: $0.address) } ?? own.address
   }
 
   /// The name of this host.
@@ -64,12 +90,40 @@ struct Meeting {
 
   private static func connect(to master: World.Master, serves: Bool, within time: Duration) throws -> Store {
     do { return try Store(at: master, serves: serves, within: time) } catch {
-      // libtorch says only that time is up where the name is unknown.
-      let reason = wb_local_address(master.host) == nil ? lastError() : error.reason
-      throw DistributedError.notStarted(
-        "\(serves ? "cannot serve the store of the run at" : "cannot reach rank 0 at") "
-          + "\(master.name) (waited up to \(time.text)): \(reason)")
+      let reason =
+        if error.reason.contains("EADDRINUSE") {
+          "another process uses the port"
+        } else if wb_local_address(master.host) == nil {
+          // libtorch says only that time is up.
+          lastError()
+        } else if error.reason.contains("timed out") {
+          "nothing answers there"
+        } else {
+          error.reason
+        }
+      throw unreachable(master, isServer: serves, after: time, reason)
     }
+  }
+
+  private static func unreachable(
+    _ master: World.Master, isServer: Bool, after time: Duration, _ reason: String
+  ) -> DistributedError {
+    let server = master.isServedByLauncher ? "the launcher's store" : "rank 0"
+    return .notStarted(
+      isServer
+        ? "cannot serve the store of the run at \(master.name): \(reason)"
+        : "cannot reach \(server) at \(master.name) within \(time.text): \(reason)")
+  }
+
+  /// Writes that this rank has arrived.
+  private static func arrive(_ own: Arrival, as rank: Int, in store: Store, of master: World.Master) throws {
+    let key = "arrived/\(rank)"
+    do {
+      if try !store.has(key) { return try store.set(key, own.text) }
+    } catch { throw failed(master, error) }
+    throw DistributedError.notStarted(
+      "rank \(rank) has arrived at \(master.name) already: expected one process for each rank, and all to start together"
+    )
   }
 
   private static func address(toward host: String) throws -> String {

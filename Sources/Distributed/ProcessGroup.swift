@@ -100,6 +100,16 @@ public final class ProcessGroup {
     throw lost(after: lastError())
   }
 
+  /// Tells the other ranks that this one ends by an error of its own, which they then give as the reason. Takes some
+  /// seconds.
+  ///
+  /// - Parameter reason: the sentence of the error.
+  public func end(because reason: String) {
+    guard let connections, lostRanks == nil else { return }
+    let failure = Failure(endOf: rank, reason: reason)
+    lostRanks = connections.detector.report(failure).error(for: rank, hosts: hosts, timeout: .zero)
+  }
+
   /// The error of a collective operation that failed with a message of libtorch.
   func lost(after message: String) -> DistributedError {
     if let lostRanks { return lostRanks }

@@ -6,11 +6,11 @@ import Wideband
 
 /// The choice of commands that end within seconds with any flags, given the small models and texts of the workspace.
 ///
-/// Benchmarks and training of more than a few steps are only parsed and validated.
+/// Benchmarks, training of more than a few steps and `launch`, which starts processes, are only parsed and validated.
 enum Bound {
   static func allows(_ command: any ParsableCommand) -> Bool {
     switch command {
-    case is BenchCommand.Step, is BenchCommand.Connections, is BenchCommand.Decode: false
+    case is BenchCommand.Step, is BenchCommand.Connections, is BenchCommand.Decode, is LaunchCommand: false
     case let command as TrainCommand: allows(command)
     default: true
     }

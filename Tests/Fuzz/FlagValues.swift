@@ -23,7 +23,7 @@ enum FlagValues {
     "int4", "int8", "bfloat16", "float16", "float32", "float64", "select", "sum", "cpu", "cuda", "cuda:-1", "cpu:0",
     "cuda:99999999999999999999", "mps", "composed", "fused", "direct", "prediction", "10KB", "1B", "0B", "-5MB", "KB",
     "1.5GB", "9223372036854775807GB", "99999999999999999999", "1,2,3,4,6", "1,,2", ",", "0,1", "2:3", "3:2", "0:0",
-    "1:1025", ":", "2:3:4", "-1:3", "١:٢",
+    "1:1025", ":", "2:3:4", "-1:3", "١:٢", "100Gb/s", "100GB/s", "1e3Mb/s", "989TFLOP/s", "nanGFLOP/s",
   ]
 
   static let texts = [
@@ -44,7 +44,9 @@ enum FlagValues {
     "--batch", "--max-tokens", "--temperature", "--top-k", "--top-p", "--min-p", "--repetition-penalty", "--stop",
     "--draft", "--stats", "--no-cache", "--key-value-cache", "--dtype", "--system", "--no-thinking", "--machine",
     "--config", "--shard-size", "--scheme", "--steps", "--activation-checkpointing", "--hidden-size", "--widths",
-    "--unaligned", "--runs", "--help", "--version", "--", "-h", "--unknown", "--set=",
+    "--unaligned", "--runs", "--processes", "--master-port", "--grace", "--nodes", "--gpus", "--bandwidth",
+    "--line-efficiency", "--memory", "--peak", "--utilization", "--help", "--version", "--", "-h", "--unknown",
+    "--set=",
     "--x" + String(repeating: "x", count: 5000),
   ]
 

@@ -96,6 +96,8 @@ enum FlagsMutation {
     "init --config config.json --tokenizer tokenizer --output out --dtype float16 --seed 5 --shard-size 20KB",
     "convert wide/best out --dtype float16 --shard-size 10KB", "convert adapters/best out", "convert quantized out",
     "quantize --model shards --output out --scheme int4 --shard-size 1MB",
+    "plan --recipe wide.yaml --nodes 1 --gpus 1 --bandwidth 1Gb/s --device cpu --peak 50GFLOP/s --memory 1GB "
+      + "--utilization 0.3 --line-efficiency 0.9",
     "report plain=plain wide=wide --output out.html --prompt God --tokens 3",
     "bench step --config config.json --batch 2 --length 16 --steps 1 --activation-checkpointing --json",
     "bench connections --hidden-size 16 --tokens 8 --widths 2:3,4:8 --json --kernels fused",

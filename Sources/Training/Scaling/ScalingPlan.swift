@@ -1,0 +1,107 @@
+/// The predicted memory of a rank and the time of a training step on several machines.
+///
+/// The W ranks compute the batches of a step, exchange gradients so that each rank has the sums of its shard, update the
+/// shard, and gather the weights of all shards. A rank's memory is that of its own batch and 1/W of the optimizer's state.
+///
+/// Not counted: the exchange among ranks of one machine, latency, evaluation, checkpoints, the update itself, ranks that
+/// wait for a slower one, and networks whose machines cannot all send at their line rate.
+public struct ScalingPlan: Sendable {
+  /// The work of a training step, whatever the number of ranks.
+  public struct Work: Hashable, Sendable {
+    /// P: the number of trained weights.
+    public var parameters: Double
+    /// Floating-point operations of a token's forward pass.
+    public var forwardOperations: Double
+    /// Floating-point operations of a token's forward and backward pass, with what activation checkpointing repeats.
+    public var stepOperations: Double
+    /// Elements that a token's forward pass keeps for the backward pass, and those of one layer's backward pass.
+    public var activationElements: Double
+    /// The number of tokens of a batch.
+    public var tokensPerBatch: Double
+    /// The number of batches of a step on all ranks together.
+    public var batches: Int
+
+    /// The work of a training step.
+    public init(
+      parameters: Double, forwardOperations: Double, stepOperations: Double, activationElements: Double,
+      tokensPerBatch: Double, batches: Int
+    ) {
+      self.parameters = parameters
+      self.forwardOperations = forwardOperations
+      self.stepOperations = stepOperations
+      self.activationElements = activationElements
+      self.tokensPerBatch = tokensPerBatch
+      self.batches = batches
+    }
+  }
+
+  /// The work of a step.
+  public let work: Work
+  /// The machines.
+  public let cluster: Cluster
+
+  /// A plan for `work` on `cluster`.
+  ///
+  /// Returns nil if the batches of a step cannot be divided equally among the ranks.
+  public init?(_ work: Work, on cluster: Cluster) {
+    guard work.batches.isMultiple(of: cluster.ranks) else { return nil }
+    self.work = work
+    self.cluster = cluster
+  }
+
+  /// m: the number of batches of a rank in a step.
+  public var batchesPerRank: Int { work.batches / cluster.ranks }
+
+  /// Seconds that a rank computes in a step.
+  public var computeSeconds: Double { secondsPerBatch * Double(batchesPerRank) }
+
+  private var secondsPerBatch: Double {
+    work.stepOperations * work.tokensPerBatch / (cluster.utilization * cluster.peakOperations)
+  }
+
+  /// Seconds of the exchange of gradients.
+  public var gradientSeconds: Double {
+    let (k, G) = (Double(cluster.nodes), Double(cluster.ranksPerNode))
+    switch cluster.kind {
+    // Each rank sends every other one its shard: those of the other machines leave the machine, for each of its G ranks.
+    case .cpu: return seconds(ofTraffic: G * (k - 1) / k)
+    case .cuda: return seconds(ofTraffic: ringTraffic)
+    }
+  }
+
+  /// Seconds of the all-gather of weights.
+  public var weightSeconds: Double { seconds(ofTraffic: ringTraffic) }
+
+  /// What a machine sends in a ring of all ranks, as a fraction of an array: each rank sends all shards but one to the
+  /// next one, and one rank's next one is on another machine.
+  private var ringTraffic: Double {
+    let W = Double(cluster.ranks)
+    return cluster.nodes == 1 ? 0 : (W - 1) / W
+  }
+
+  /// - Parameter traffic: the bytes that a machine sends, as a fraction of the array of all weights or gradients.
+  private func seconds(ofTraffic traffic: Double) -> Double {
+    traffic * work.parameters * cluster.kind.elementBytes / (cluster.lineEfficiency * cluster.lineRate)
+  }
+
+  /// Seconds of the exchange in which ranks do not compute.
+  ///
+  /// With overlap gradients are exchanged during the last batch's backward pass, and weights are gathered during the
+  /// first batch's forward pass of the next step.
+  public func exposedSeconds(withOverlap: Bool) -> Double {
+    guard withOverlap else { return gradientSeconds + weightSeconds }
+    let forward = secondsPerBatch * work.forwardOperations / work.stepOperations
+    return max(0, gradientSeconds - (secondsPerBatch - forward)) + max(0, weightSeconds - forward)
+  }
+
+  /// Seconds of a step.
+  public func stepSeconds(withOverlap: Bool) -> Double { computeSeconds + exposedSeconds(withOverlap: withOverlap) }
+
+  /// The fraction of a step in which ranks compute.
+  public func efficiency(withOverlap: Bool) -> Double { computeSeconds / stepSeconds(withOverlap: withOverlap) }
+
+  /// Tokens a second of all ranks together.
+  public func tokensPerSecond(withOverlap: Bool) -> Double {
+    work.tokensPerBatch * Double(work.batches) / stepSeconds(withOverlap: withOverlap)
+  }
+}

@@ -1,0 +1,133 @@
+import Testing
+import WidebandLanguageModel
+
+@testable import WidebandTraining
+
+/// Plans compared with numbers computed by hand.
+@Suite struct ScalingPlanTests {
+  /// A dense model of 1.52e9 weights without the products of attention, in batches of 16,384 tokens.
+  private func plan(
+    nodes: Int, ranksPerNode: Int = 1, gigabits: Double = 100, batchesPerRank: Int = 4, tokens: Double = 16_384
+  ) throws -> ScalingPlan {
+    let P = 1.52e9
+    let work = ScalingPlan.Work(
+      parameters: P, forwardOperations: 2 * P, stepOperations: 6 * P, activationElements: 0, tokensPerBatch: tokens,
+      batches: batchesPerRank * nodes * ranksPerNode)
+    let cluster = Cluster(
+      .cuda, nodes: nodes, ranksPerNode: ranksPerNode, lineRate: gigabits * 1e9 / 8, peakOperations: 989e12,
+      utilization: 0.4)
+    return try #require(ScalingPlan(work, on: cluster))
+  }
+
+  private func isNear(_ value: Double, _ expected: Double, _ tolerance: Double = 5e-4) -> Bool {
+    abs(value - expected) <= tolerance * abs(expected)
+  }
+
+  @Test("time of arithmetic and of an exchange on many machines") func times() throws {
+    let plan = try plan(nodes: 64)
+    // 6 · 1.52e9 · 65,536 / (0.4 · 989e12), and 63/64 · 3.04e9 bytes / 10e9 bytes/s.
+    #expect(isNear(plan.computeSeconds, 1.5108))
+    #expect(isNear(plan.gradientSeconds, 0.29925) && isNear(plan.weightSeconds, 0.29925))
+    #expect(plan.batchesPerRank == 4)
+  }
+
+  @Test(
+    "efficiency without and with overlap, one GPU a machine",
+    arguments: [
+      (2, 100.0, 4, 0.832, 0.983), (4, 100, 4, 0.768, 0.937), (8, 100, 4, 0.740, 0.907), (16, 100, 4, 0.726, 0.887),
+      (2, 400, 4, 0.952, 1), (64, 400, 4, 0.910, 1), (8, 100, 16, 0.919, 0.975), (64, 100, 16, 0.910, 0.965),
+    ])
+  func efficiency(nodes: Int, gigabits: Double, batches: Int, without: Double, with: Double) throws {
+    let plan = try plan(nodes: nodes, gigabits: gigabits, batchesPerRank: batches)
+    #expect(abs(plan.efficiency(withOverlap: false) - without) < 1e-3)
+    #expect(abs(plan.efficiency(withOverlap: true) - with) < 1e-3)
+  }
+
+  @Test("few tokens a GPU: 24 % at 100 Gb/s, 56 % at 400") func strongScaling() throws {
+    for (gigabits, efficiency) in [(100.0, 0.240), (400, 0.558)] {
+      let plan = try plan(nodes: 64, gigabits: gigabits, batchesPerRank: 1, tokens: 8192)
+      #expect(abs(plan.efficiency(withOverlap: false) - efficiency) < 1e-3)
+    }
+  }
+
+  @Test("a ring over all GPUs carries (W-1)/W of the bytes through each machine's network; one machine has none")
+  func ranksOfAMachine() throws {
+    #expect(isNear(try plan(nodes: 2, ranksPerNode: 8).gradientSeconds, 15.0 / 16 * 0.304))
+    let alone = try plan(nodes: 1, ranksPerNode: 8)
+    #expect(alone.exposedSeconds(withOverlap: false) == 0 && alone.efficiency(withOverlap: true) == 1)
+  }
+
+  @Test("processes on processors: all-to-all of each, one ring, float32") func processors() throws {
+    let work = ScalingPlan.Work(
+      parameters: 1e6, forwardOperations: 2e6, stepOperations: 6e6, activationElements: 100, tokensPerBatch: 1000,
+      batches: 8)
+    let cluster = Cluster(
+      .cpu, nodes: 4, ranksPerNode: 2, lineRate: 125e6, peakOperations: 50e9, utilization: 0.5)
+    let plan = try #require(ScalingPlan(work, on: cluster))
+    // 4 MB at 100 MB/s: each of 2 processes sends 3/4 of it to other machines; the ring sends 7/8.
+    #expect(isNear(plan.gradientSeconds, 0.06) && isNear(plan.weightSeconds, 0.035))
+    #expect(isNear(plan.computeSeconds, 0.24) && isNear(plan.tokensPerSecond(withOverlap: false), 8000 / 0.335))
+    // The backward pass of the only batch takes 0.16 s, the forward pass 0.08 s.
+    #expect(plan.exposedSeconds(withOverlap: true) == 0)
+    let memory = Dictionary(uniqueKeysWithValues: plan.memory.map { ($0.name, $0.bytes) })
+    #expect(
+      memory == [
+        "weights": 4e6, "gradients": 4e6, "moments, a shard": 1e6, "sums, a shard": 0.5e6, "buckets": 8e6,
+        "activations": 0.4e6,
+      ])
+  }
+
+  @Test("memory of a rank on GPUs, in bytes a weight") func memoryOfGPUs() throws {
+    let plan = try plan(nodes: 8, ranksPerNode: 8)
+    // bfloat16 weights and gradients, 16 bytes of float32 in 64 shards, four buckets.
+    #expect(isNear(plan.memoryBytes, 1.52e9 * (4 + 16.0 / 64) + 4 * 67_108_864, 1e-9))
+    let alone = try self.plan(nodes: 1)
+    #expect(isNear(alone.memoryBytes, 1.52e9 * 16, 1e-9))
+  }
+
+  @Test("batches that cannot be divided among the ranks have no plan") func indivisible() throws {
+    let work = try plan(nodes: 2).work
+    let cluster = Cluster(.cpu, nodes: 3, ranksPerNode: 1, lineRate: 1, peakOperations: 1, utilization: 1)
+    #expect(ScalingPlan(work, on: cluster) == nil)
+  }
+
+  @Test("a recipe's weights, operations and batches are those of ModelCost") func recipe() throws {
+    let changes = [
+      "model={hidden_size: 2048, num_hidden_layers: 24, num_attention_heads: 16, num_key_value_heads: 8, "
+        + "intermediate_size: 6144, max_position_embeddings: 4096, tie_word_embeddings: true, vocab_size: 151936}",
+      "training={steps: 10, seed: 1, sequence_length: 4096, tokens_per_step: 1048576, rows_per_batch: 4}",
+      "validation.tokens=4096", "schedule.warmup_steps=0",
+    ]
+    let recipe = try Recipe(yaml: RecipeTests.text(), name: "large", changes: changes)
+    let work = try ScalingPlan.Work(recipe, name: "large")
+    #expect(work.parameters == 1_519_230_976)
+    #expect(work.batches == 64 && work.tokensPerBatch == 16_384)
+    // 6 P, and 3 · 4 · 2048 · 2048 · 24 for the products of attention at 4,096 tokens; norms and residuals are small.
+    let expected = 6 * 1.519_230_976e9 + 1.207_959_552e9
+    #expect(isNear(work.stepOperations, expected, 5e-3))
+    let layer = 4.0 * 2048 + 3 * 3072 + 3 * 6144
+    #expect(work.activationElements == 25 * layer + 2 * 2048)
+
+    let recomputing = try Recipe(
+      yaml: RecipeTests.text(), name: "large", changes: changes + ["training.activation_checkpointing=true"])
+    let less = try ScalingPlan.Work(recomputing, name: "large")
+    #expect(less.activationElements == 24 * 2048 + 2 * layer + 2 * 2048)
+    #expect(less.stepOperations > work.stepOperations && less.stepOperations < 4 * work.forwardOperations)
+  }
+
+  @Test("a wide state and experts count in the activations") func activations() {
+    func elements(_ change: (inout ModelConfiguration) -> Void) -> Double {
+      var model = ModelConfiguration(
+        vocabularySize: 100, hiddenSize: 64, layerCount: 2, headCount: 4, intermediateSize: 128)
+      change(&model)
+      return ScalingPlan.Work.activationElements(model, recomputesLayers: false)
+    }
+    // A layer keeps 4 · 64 elements of states and norms, 3 · 128 of heads (4 queries and 4 keys of 16 channels) and
+    // 3 · 128 of the feed-forward sublayer; two layers, another one, and 2 · 64.
+    #expect(elements { _ in } == 3200)
+    // Two sublayers with 256 of state and 3 · 64 each, and 256 + 64.
+    #expect(elements { $0.virtualWidth = .init(fractionRate: 4, slots: 16) } == 5312)
+    // 3 · 2 · 32 of experts.
+    #expect(elements { $0.experts = .init(count: 8, perToken: 2, intermediateSize: 32) } == 2624)
+  }
+}

@@ -1,0 +1,101 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import WidebandCLI
+
+/// `wideband launch` with commands that exist for one process.
+struct LaunchTests {
+  private let workspace: Workspace
+
+  init() throws { workspace = try .shared() }
+
+  @Test("a rank has torchrun's variables, a share of the threads, and none of an outer launcher")
+  func environment() {
+    func variables(_ inherited: [String: String], rank: Int = 2) -> [String: String] {
+      LaunchEnvironment(processes: 3, masterPort: 5000, threads: 8, inherited: inherited).variables(ofRank: rank)
+    }
+    let plain = variables(["HOME": "/home", "SLURM_PROCID": "7", "TORCHELASTIC_USE_AGENT_STORE": "True"])
+    #expect(
+      plain == [
+        "HOME": "/home", "RANK": "2", "WORLD_SIZE": "3", "LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "3",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "5000", "OMP_NUM_THREADS": "2", "WIDEBAND_LAUNCHED": "1",
+      ])
+    #expect(variables(["OMP_NUM_THREADS": "5"])["OMP_NUM_THREADS"] == "5")
+    let many = LaunchEnvironment(processes: 9, masterPort: 1, threads: 8, inherited: [:])
+    #expect(many.variables(ofRank: 0)["OMP_NUM_THREADS"] == "1")
+  }
+
+  @Test("a free port is a port") func port() throws { #expect((1...65_535).contains(try freeLocalPort())) }
+
+  @Test("the output of rank 0 is shown once") func output() throws {
+    let one = try Executable.run("info", workspace("recipe.yaml")).succeeding()
+    let three = try Executable.run("launch", "--processes", "3", "--", "info", workspace("recipe.yaml")).succeeding()
+    #expect(three.output == one.output)
+    #expect(three.errors == "")
+  }
+
+  @Test("the status of the first process that failed is that of launch, and each reason is told once")
+  func failure() throws {
+    let result = try Executable.run("launch", "--processes", "2", "--", "info", workspace("missing"))
+    #expect(result.status == 1 && result.output == "")
+    let sentence = "Error: \(workspace("missing")): there is no such file or folder"
+    #expect(result.errors.contains(sentence))
+    #expect(result.errors.contains("launch: rank "))
+  }
+
+  @Test(
+    "bad input is one error, before anything is started",
+    arguments: [
+      ("launch --processes 0 -- info x", 64, "--processes is 0: expected from 1 to 1024"),
+      (
+        "launch --processes 2", 64,
+        "no command: expected one after --, as in: wideband launch --processes 2 -- train …"
+      ),
+      ("launch --processes 2 --master-port 70000 -- info x", 64, "--master-port is 70000: expected from 1 to 65535"),
+      ("launch --processes 2 --grace=-1 -- info x", 64, "--grace is -1: expected from 0 to 86400"),
+      ("launch --processes 2 -- trane", 64, "Unexpected argument 'trane'"),
+      (
+        "launch --processes 2 -- launch --processes 2 -- info x", 1,
+        "the command is launch: expected one that is not launch itself"
+      ),
+    ])
+  func badInput(line: String, status: Int, sentence: String) throws {
+    let result = try Executable.run(line.split(separator: " ").map(String.init))
+    expectError(result, sentence, status: Int32(status))
+  }
+
+  @Test("a signal to launch ends all processes; none remains after kill -9 either", arguments: [SIGTERM, SIGKILL])
+  func noProcessRemains(signal: Int32) throws {
+    let launch = try Executable.start(
+      "launch", "--processes", "2", "--", "serve", "--model", workspace.model, "--port", "0")
+    let identifier = launch.process.processIdentifier
+    // Rank 0 tells when it listens.
+    let deadline = Date(timeIntervalSinceNow: 60)
+    while !launch.errors.contains("listening"), launch.process.isRunning, Date() < deadline { usleep(20_000) }
+    #expect(launch.errors.contains("listening"))
+    let children = Self.children(of: identifier)
+    #expect(children.count == 2)
+    kill(identifier, signal)
+    let result = try launch.wait()
+    #expect(result.status == (signal == SIGKILL ? -SIGKILL : 0), "\(result.errors)")
+    while children.contains(where: { kill($0, 0) == 0 && !Self.isZombie($0) }), Date() < deadline { usleep(20_000) }
+    #expect(children.allSatisfy { kill($0, 0) != 0 || Self.isZombie($0) })
+  }
+
+  /// The processes whose parent is `identifier`, of /proc.
+  private static func children(of identifier: Int32) -> [Int32] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return names.compactMap { Int32($0) }.filter { status($0)?.parent == identifier }
+  }
+
+  private static func isZombie(_ identifier: Int32) -> Bool { status(identifier)?.state == "Z" }
+
+  /// The state and the parent in "PID (NAME) STATE PARENT …".
+  private static func status(_ identifier: Int32) -> (state: Substring, parent: Int32)? {
+    guard let text = try? String(contentsOfFile: "/proc/\(identifier)/stat", encoding: .utf8),
+      let fields = text.split(separator: ")").last?.split(separator: " "), fields.count > 1
+    else { return nil }
+    return Int32(fields[1]).map { (fields[0], $0) }
+  }
+}
