@@ -12,12 +12,20 @@ struct WorldOptions: ParsableArguments {
   var worldSize: Int?
   @Option(help: ArgumentHelp("Where the processes meet: a port of the host of rank 0.", valueName: "host:port"))
   var master: String?
+  @Option(
+    help: ArgumentHelp(
+      "Seconds that a process may let the others wait, before it counts as lost; by default 100.", valueName: "number"))
+  var timeout: Int?
+
+  func validate() throws { try requireFlag("--timeout", timeout, in: 1...86_400) }
 
   /// The processes that flags, or the variables of a launcher, describe.
   func world() throws -> World {
-    try World(
+    var world = try World(
       environment: ProcessInfo.processInfo.environment,
       flags: .init(rank: rank, worldSize: worldSize, master: master))
+    if let timeout { world.timeout = .seconds(timeout) }
+    return world
   }
 }
 
@@ -87,7 +95,10 @@ final class Ranks {
       guard let group else { throw error }
       let sentence = Failure.sentence(error)
       console?.note(sentence)
-      guard let error = error as? DistributedError else { throw error }
+      guard let error = error as? DistributedError else {
+        group.end(because: sentence)
+        throw error
+      }
       let lost = if case .ranksLost(let ranks, _) = error { ranks } else { [Int]() }
       let first = (0..<group.size).first { !lost.contains($0) }
       // The first process's console has written it.

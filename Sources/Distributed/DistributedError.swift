@@ -28,10 +28,11 @@ func rankName(_ rank: Int, _ hosts: [String]) -> String {
   hosts.indices.contains(rank) ? "rank \(rank) (\(hosts[rank]))" : "rank \(rank)"
 }
 
-/// A list in a message: "a, b and c".
+/// A list in a message: "a, b and c", "a, b, c, d, e, f, g and 20 others".
 func list(_ items: [String]) -> String {
-  guard let last = items.last, items.count > 1 else { return items.first ?? "" }
-  return items.dropLast().joined(separator: ", ") + " and " + last
+  let shown = items.count > 8 ? items.prefix(7) + ["\(items.count - 7) others"] : items
+  guard let last = shown.last, shown.count > 1 else { return shown.first ?? "" }
+  return shown.dropLast().joined(separator: ", ") + " and " + last
 }
 
 extension Duration {

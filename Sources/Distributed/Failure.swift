@@ -59,8 +59,8 @@ struct Findings {
   /// By rank, how many operations it has started; nil for a rank that does not answer. Nil if the store does not answer.
   let operations: [Int?]?
 
-  /// The error on one of the ranks.
-  func error(for rank: Int, hosts: [String], timeout: Duration) -> DistributedError {
+  /// The error, with the names of the hosts of all ranks.
+  func error(hosts: [String], timeout: Duration) -> DistributedError {
     if case .end(let ended) = failure.kind {
       return .ranksLost([ended], "\(rankName(ended, hosts)) ended: \(failure.reason)")
     }
@@ -74,7 +74,7 @@ struct Findings {
   }
 
   private func lost(_ ranks: [Int], _ hosts: [String], _ timeout: Duration) -> DistributedError {
-    let names = list(ranks.prefix(8).map { rankName($0, hosts) }) + (ranks.count > 8 ? " and others" : "")
+    let names = list(ranks.map { rankName($0, hosts) })
     return .ranksLost(
       ranks,
       failure.kind == .timeout

@@ -60,7 +60,7 @@ final class FailureDetector: @unchecked Sendable {
 
   /// The error of an operation that failed with a message of libtorch. Takes some seconds.
   func lostRanks(after message: String, hosts: [String]) -> DistributedError {
-    report(Failure(message: message, timeout: timeout)).error(for: rank, hosts: hosts, timeout: timeout)
+    report(Failure(message: message, timeout: timeout)).error(hosts: hosts, timeout: timeout)
   }
 
   /// What is known of the first failure, which may be the given one. The other ranks know it then.

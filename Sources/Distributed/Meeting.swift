@@ -141,9 +141,8 @@ struct Meeting {
     if let text = try? store.get("arrived/\(rank)", within: time), let arrival = Arrival(text) { return arrival }
     let missing: [Int]
     do { missing = try store.missing("arrived", of: 0..<world.size) } catch { throw failed(master, error) }
-    let names = list(missing.prefix(8).map(String.init)) + (missing.count > 8 ? " and others" : "")
     throw DistributedError.notStarted(
-      "\(missing.count == 1 ? "rank" : "ranks") \(names) of \(world.size) did not arrive within "
+      "\(missing.count == 1 ? "rank" : "ranks") \(list(missing.map(String.init))) of \(world.size) did not arrive within "
         + world.startTimeout.text)
   }
 

@@ -107,7 +107,7 @@ public final class ProcessGroup {
   public func end(because reason: String) {
     guard let connections, lostRanks == nil else { return }
     let failure = Failure(endOf: rank, reason: reason)
-    lostRanks = connections.detector.report(failure).error(for: rank, hosts: hosts, timeout: .zero)
+    lostRanks = connections.detector.report(failure).error(hosts: hosts, timeout: .zero)
   }
 
   /// The error of a collective operation that failed with a message of libtorch.

@@ -79,7 +79,7 @@ import WidebandTorch
     let failure = Failure(message: "Connection reset by peer", timeout: .seconds(100))
     func error(_ operations: [Int?]?) -> DistributedError {
       Findings(failure: failure, operations: operations)
-        .error(for: 1, hosts: ["a", "b", "c", "d"], timeout: .seconds(100))
+        .error(hosts: ["a", "b", "c", "d"], timeout: .seconds(100))
     }
     #expect(error(nil) == .ranksLost([0], "rank 0 (a) was lost: connection reset"))
     #expect(

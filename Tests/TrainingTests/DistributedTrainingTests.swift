@@ -123,6 +123,21 @@ struct DistributedTrainingTests {
         + "multiple of 3, the number of processes")
   }
 
+  @Test("a process with other weights is named") func weights_areCompared() throws {
+    nonisolated(unsafe) let folder = folder
+    _ = try TrainerFixture(in: folder, "plain", Self.batches)
+    let caught = Lock([String]())
+    try ProcessGroup.threads(2) { group in
+      let trainer = try TrainerFixture(in: folder, "plain", Self.batches).trainer(in: group)
+      try trainer.requireSameWeights()
+      if group.rank == 1 { try withTorch { withoutGradients { trainer.optimizer.weights[0].tensor.fill(0) } } }
+      do { try trainer.requireSameWeights() } catch { caught.withValue { $0.append("\(error)") } }
+    }
+    let messages = caught.withValue { $0 }
+    #expect(messages.count == 2 && messages[0] == messages[1])
+    #expect(messages.first?.hasPrefix("the weights' checksum of rank 1 (thread 1) is ") == true)
+  }
+
   @Test("an error in one process ends all") func errors_endAll() throws {
     let caught = Lock([Int: String]())
     try ProcessGroup.threads(3) { group in

@@ -78,7 +78,8 @@ struct LaunchTests {
     #expect(children.count == 2)
     kill(identifier, signal)
     let result = try launch.wait()
-    #expect(result.status == (signal == SIGKILL ? -SIGKILL : 0), "\(result.errors)")
+    // Rank 1 may not listen yet, and is ended by the signal then.
+    #expect((signal == SIGKILL ? [-SIGKILL] : [0, 128 + SIGTERM]).contains(result.status), "\(result.errors)")
     while children.contains(where: { kill($0, 0) == 0 && !Self.isZombie($0) }), Date() < deadline { usleep(20_000) }
     #expect(children.allSatisfy { kill($0, 0) != 0 || Self.isZombie($0) })
   }

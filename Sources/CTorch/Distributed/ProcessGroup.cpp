@@ -34,12 +34,15 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1e3));
 }
 
-/// c10d writes stack traces of expected failures, such as a lost connection, to standard error. The variable has no
-/// effect without the call.
-void silenceLog() {
+/// Settings of c10d, before its first use.
+void prepare() {
   static const bool isDone = [] {
+    // It writes stack traces of expected failures, such as a lost connection, to standard error. The variable has no effect
+    // without the call.
     setenv("TORCH_CPP_LOG_LEVEL", "FATAL", 0);
     c10::initLogging();
+    // Its record of past operations is written without a lock when groups of several threads start.
+    setenv("TORCH_FR_BUFFER_SIZE", "0", 1);
     return true;
   }();
   (void)isDone;
@@ -56,7 +59,7 @@ void checkVector(const at::Tensor &tensor) {
 
 wb_store *wb_store_connect(const char *host, int port, bool isServer, const char *prefix, double seconds) {
   return wideband::guarded<wb_store *>(nullptr, [&] {
-    wideband::silenceLog();
+    wideband::prepare();
     c10d::TCPStoreOptions options;
     options.port = static_cast<std::uint16_t>(port);
     options.isServer = isServer;
@@ -71,7 +74,7 @@ wb_store *wb_store_connect(const char *host, int port, bool isServer, const char
 
 wb_store *wb_store_create(void) {
   return wideband::guarded<wb_store *>(nullptr, [&] {
-    wideband::silenceLog();
+    wideband::prepare();
     return new wb_store{c10::make_intrusive<c10d::HashStore>()};
   });
 }

@@ -23,6 +23,9 @@ public final class TrainingRun {
   private var progress: TrainingCheckpoint.Progress
   private var lastCheckpoint: Int
 
+  /// The number of steps after which processes compare their weights.
+  private static let weightCheckInterval = 100
+
   /// A run in a folder.
   ///
   /// - Parameters:
@@ -83,8 +86,16 @@ public final class TrainingRun {
   /// Takes steps until all are taken or `shouldStop` returns true, and saves a checkpoint after the last one.
   ///
   /// - Throws: `TrainingError.notFinite` if a loss, a gradient, a weight or a measurement is not finite; that state is
-  ///   not saved. The errors of writing files.
+  ///   not saved. `DistributedError.ranksLost` with the step and the last checkpoint. The errors of writing files.
   public func run(shouldStop: () -> Bool = { false }) throws -> Outcome {
+    do { return try takeSteps(shouldStop) } catch DistributedError.ranksLost(let ranks, let sentence) {
+      let last =
+        lastCheckpoint > 0 ? "the last checkpoint is that of step \(lastCheckpoint)" : "there is no checkpoint yet"
+      throw DistributedError.ranksLost(ranks, "\(sentence), after step \(trainer.stepsTaken); \(last)")
+    }
+  }
+
+  private func takeSteps(_ shouldStop: () -> Bool) throws -> Outcome {
     var evaluation: Evaluation?
     let recipe = trainer.recipe
     let steps = recipe.training.steps
@@ -100,6 +111,7 @@ public final class TrainingRun {
       let step = try reportingLastCheckpoint { try trainer.step() }
       console.show(step, seconds: (clock.now - started) / .seconds(1))
       let isLast = step.number == steps
+      if isDue(Self.weightCheckInterval, step.number) { try trainer.requireSameWeights() }
       let isStopping = try isStopping(shouldStop())
       let isMeasured = trainer.hasHeldOutText && (isDue(recipe.validation.interval, step.number) || isLast)
       let isSampled = isDue(recipe.sample.interval, step.number)

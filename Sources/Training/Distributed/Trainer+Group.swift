@@ -19,6 +19,20 @@ extension Trainer {
   }
 }
 
+extension Trainer {
+  /// Checks that all processes that train together have the same weights, by a checksum.
+  ///
+  /// - Throws: `DistributedError` that names a process whose weights differ, or is lost.
+  func requireSameWeights() throws {
+    guard let group else { return }
+    var sum = Checksum()
+    for (_, weight) in optimizer.weights {
+      try withTorch { try weight.elements(Float.self) }.withUnsafeBytes { sum.add($0) }
+    }
+    try group.requireSame([("the weights' checksum", String(format: "%08x", sum.value))])
+  }
+}
+
 extension Recipe {
   /// Checks that the batches of a step can be shared out to so many processes.
   ///
