@@ -4,71 +4,85 @@ import WidebandDecoding
 /// The keys and values of whole chunks of earlier prompts, for prompts that begin alike.
 ///
 /// Chunks begin at multiples of a fixed length, so a prompt that starts from cached ones runs the same passes on the rest
-/// as it would alone, and has the same bits. The chunks that were used least recently go first.
+/// as it would alone, and has the same bits. The chunks of the prompt that was used least recently go first, the last of
+/// them before the others: later chunks are of no use without earlier ones. A prompt never takes the place of its own.
 struct PrefixCache {
+  /// Where a prompt is in the cache.
+  struct Position {
+    /// The chunk that comes before; nil at the start.
+    fileprivate var parent: Int?
+    /// The number of chunks before it.
+    fileprivate var depth = 0
+    /// When the prompt began.
+    fileprivate let use: Int
+  }
+
   /// A chunk is what follows another one, or the start of a prompt.
   private struct Key: Hashable {
-    let parent: Int
+    let parent: Int?
     let tokens: ArraySlice<TokenID>
   }
 
   private struct Entry {
     let id: Int
+    let depth: Int
     let snapshot: KVSnapshot
     var lastUse: Int
   }
 
-  /// The parent of a prompt's first chunk.
-  static let root = 0
-
-  private let chunk: Int
   private let limit: Int
   private var entries: [Key: Entry] = [:]
-  private var nextID = 1
+  private var nextID = 0
   private var clock = 0
   /// Bytes of all entries.
   private(set) var byteCount = 0
 
-  /// - Parameters:
-  ///   - chunk: tokens of a chunk.
-  ///   - limit: the maximum of bytes.
-  init(chunk: Int, limit: Int) { (self.chunk, self.limit) = (chunk, limit) }
+  /// - Parameter limit: the maximum of bytes.
+  init(limit: Int) { self.limit = limit }
 
-  /// The cached chunks at the start of a prompt, without its last token, whose logits have to be computed.
-  mutating func match(_ prompt: [TokenID]) -> (snapshots: [KVSnapshot], last: Int) {
-    var keys: [Key] = []
-    var snapshots: [KVSnapshot] = []
-    var parent = Self.root
-    for start in stride(from: 0, to: prompt.count - chunk, by: chunk) {
-      let key = Key(parent: parent, tokens: prompt[start..<(start + chunk)])
-      guard let entry = entries[key] else { break }
-      keys.append(key)
-      snapshots.append(entry.snapshot)
-      parent = entry.id
-    }
-    // Later chunks are of no use without earlier ones: those are newer.
-    for key in keys.reversed() {
-      clock += 1
-      entries[key]?.lastUse = clock
-    }
-    return (snapshots, parent)
+  /// The start of a prompt, whose chunks are all used at this time.
+  mutating func begin() -> Position {
+    clock += 1
+    return Position(use: clock)
   }
 
-  /// Keeps a chunk, and returns what the next one follows.
-  mutating func insert(_ tokens: [TokenID], after parent: Int, _ snapshot: KVSnapshot) -> Int {
-    let key = Key(parent: parent, tokens: tokens[...])
-    if let entry = entries[key] { return entry.id }
-    guard snapshot.byteCount <= limit else { return -1 }
-    while byteCount + snapshot.byteCount > limit, let oldest = entries.min(by: { $0.value.lastUse < $1.value.lastUse })
-    {
-      byteCount -= oldest.value.snapshot.byteCount
-      entries[oldest.key] = nil
-    }
-    clock += 1
-    let id = nextID
+  /// The chunk at a position, and the position after it.
+  mutating func find(
+    _ tokens: ArraySlice<TokenID>, at position: Position
+  ) -> (snapshot: KVSnapshot, next: Position)? {
+    let key = Key(parent: position.parent, tokens: tokens)
+    guard var entry = entries[key] else { return nil }
+    entry.lastUse = max(entry.lastUse, position.use)
+    entries[key] = entry
+    return (entry.snapshot, after(entry, position))
+  }
+
+  /// Keeps a chunk, and returns the position after it; nil where it has no place.
+  mutating func insert(
+    _ tokens: ArraySlice<TokenID>, at position: Position, _ snapshot: KVSnapshot
+  ) -> Position? {
+    if let found = find(tokens, at: position) { return found.next }
+    guard makeSpace(for: snapshot, usedAt: position.use) else { return nil }
+    let entry = Entry(id: nextID, depth: position.depth, snapshot: snapshot, lastUse: position.use)
     nextID += 1
-    entries[key] = Entry(id: id, snapshot: snapshot, lastUse: clock)
+    // A copy of the tokens alone: a slice holds its whole prompt.
+    entries[Key(parent: position.parent, tokens: Array(tokens)[...])] = entry
     byteCount += snapshot.byteCount
-    return id
+    return after(entry, position)
+  }
+
+  private func after(_ entry: Entry, _ position: Position) -> Position {
+    Position(parent: entry.id, depth: position.depth + 1, use: position.use)
+  }
+
+  private mutating func makeSpace(for snapshot: KVSnapshot, usedAt use: Int) -> Bool {
+    guard snapshot.byteCount <= limit else { return false }
+    while byteCount + snapshot.byteCount > limit {
+      let victim = entries.min { ($0.value.lastUse, -$0.value.depth) < ($1.value.lastUse, -$1.value.depth) }
+      guard let victim, victim.value.lastUse < use else { return false }
+      byteCount -= victim.value.snapshot.byteCount
+      entries[victim.key] = nil
+    }
+    return true
   }
 }

@@ -10,7 +10,8 @@ public struct SequenceRequest: Sendable {
   public var maximumTokens: Int
   /// Temperature, top-k, top-p, min-p and repetition penalty.
   public var sampling = SamplingOptions()
-  /// The same seed gives the same tokens, whatever else the engine computes.
+  /// The same seed gives the same tokens, whatever else the engine computes, with the fused kernels of the CPU and weights
+  /// in float32, bfloat16, int8 or int4; elsewhere rounding depends on what is computed together.
   public var seed: UInt64
   /// Subtracted once from the logits of tokens that were generated before.
   public var presencePenalty = 0.0

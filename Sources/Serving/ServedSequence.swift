@@ -6,13 +6,13 @@ import WidebandTorch
 
 /// A sequence that the engine's thread computes.
 final class ServedSequence {
-  let job: Job
+  let queued: QueuedSequence
   let memory: SequenceMemory
   /// The number of tokens of the prompt that were taken from the prefix cache.
-  let cachedTokens: Int
-  /// The last chunk of the prompt in the prefix cache.
-  var prefix: Int
-  /// Whether it has ended in the step that is computed.
+  var cachedTokens = 0
+  /// Where the prompt is in the prefix cache; nil where its next chunks have no place there.
+  var prefix: PrefixCache.Position?
+  /// Whether it has ended, or failed, in the step that is computed.
   var hasEnded = false
   /// The token sampled last, which the session has not processed yet.
   private(set) var last: TokenID = 0
@@ -35,28 +35,21 @@ final class ServedSequence {
   ///
   /// - Parameter tokens: the vocabulary for a request with a grammar.
   init(
-    _ job: Job, _ memory: SequenceMemory, _ model: LoadedModel, prefix: (count: Int, last: Int),
+    _ queued: QueuedSequence, _ memory: SequenceMemory, _ model: LoadedModel, prefix: PrefixCache.Position,
     tokens: @autoclosure () -> TokenTrie
   ) throws {
-    (self.job, self.memory, self.model) = (job, memory, model)
-    (cachedTokens, self.prefix) = prefix
-    sampler = try Sampler(job.request.sampling, seed: job.request.seed)
+    (self.queued, self.memory, self.model, self.prefix) = (queued, memory, model, prefix)
+    sampler = try Sampler(queued.request.sampling, seed: queued.request.seed)
     decoder = StreamDecoder(model.tokenizer, skipSpecialTokens: true)
-    stops = try StopStrings(job.request.stopStrings)
-    constraint = job.request.grammar.map {
-      TokenConstraint($0, tokens(), model.tokenizer, endTokens: job.request.endTokens)
+    stops = try StopStrings(queued.request.stopStrings)
+    constraint = queued.request.grammar.map {
+      TokenConstraint($0, tokens(), model.tokenizer, endTokens: queued.request.endTokens)
     }
   }
 
   /// All tokens but the last one.
   var session: DecodingSession { memory.session }
-  private var request: SequenceRequest { job.request }
-
-  /// Tokens of the prompt that have not been processed, up to the next multiple of `chunk`.
-  func nextChunk(_ chunk: Int) -> Range<Int> {
-    let start = session.tokens.count
-    return start..<min(request.prompt.count, (start / chunk + 1) * chunk)
-  }
+  private var request: SequenceRequest { queued.request }
 
   /// Keeps the log-probabilities of the prompt's tokens from logits `[T, V]` of a chunk at `range`.
   func report(_ logits: Tensor, of range: Range<Int>) throws {
@@ -70,7 +63,7 @@ final class ServedSequence {
   }
 
   /// Reports that the prompt has been processed.
-  func start() { job.continuation.yield(.started(cachedTokens: cachedTokens, logprobs: promptLogprobs)) }
+  func start() { queued.continuation.yield(.started(cachedTokens: cachedTokens, logprobs: promptLogprobs)) }
 
   /// The most probable next tokens as a drafter sees them, up to `count`, and none that could not be generated.
   func drafts(upTo count: Int) throws -> [TokenID] {
@@ -112,14 +105,14 @@ final class ServedSequence {
     }
     if !unsent.tokens.isEmpty { yield("") }
     let now = ContinuousClock.now
-    job.continuation.yield(
+    queued.continuation.yield(
       .finished(
         FinishedSequence(
           reason: reason, promptTokens: request.prompt.count, generatedTokens: generatedCount,
-          queuedSeconds: began.seconds(since: job.arrival),
-          firstTokenSeconds: (firstToken ?? now).seconds(since: job.arrival),
-          totalSeconds: now.seconds(since: job.arrival))))
-    job.continuation.finish()
+          queuedSeconds: began.seconds(since: queued.arrival),
+          firstTokenSeconds: (firstToken ?? now).seconds(since: queued.arrival),
+          totalSeconds: now.seconds(since: queued.arrival))))
+    queued.continuation.finish()
   }
 
   private func send(_ text: String) {
@@ -127,7 +120,7 @@ final class ServedSequence {
   }
 
   private func yield(_ text: String) {
-    job.continuation.yield(.text(text, tokens: unsent.tokens, logprobs: unsent.logprobs))
+    queued.continuation.yield(.text(text, tokens: unsent.tokens, logprobs: unsent.logprobs))
     unsent = ([], [])
   }
 

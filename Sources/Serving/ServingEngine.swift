@@ -11,34 +11,37 @@ import WidebandTorch
 /// ```
 ///
 /// Requests join and leave between steps. Prompts are processed in chunks between decoding steps, so that a long one
-/// does not stop the others. A sequence has the tokens that it would have alone, bit for bit. With direct decoding all
-/// sequences begin their cycles together.
+/// does not stop the others. With direct decoding all sequences begin their cycles together.
+///
+/// A sequence has the tokens and log-probabilities that it would have alone, bit for bit, with the fused kernels of the
+/// CPU and weights in float32, bfloat16, int8 or int4. With weights in float16, composed kernels and on GPUs the rounding
+/// of a sequence depends on the others.
 public final class ServingEngine: Sendable {
   /// The model.
   public let model: LoadedModel
-  /// The options, with the context resolved.
+  /// The options.
   public let options: ServingOptions
+  /// The number of positions of a sequence.
+  public let context: Int
 
-  private let mailbox: Mailbox
+  private let queue: RequestQueue
 
   /// Starts the engine's thread.
   ///
   /// - Throws: `GenerationError` for options that do not suit the model.
   public init(_ model: LoadedModel, options: ServingOptions) throws {
     let modelContext = model.model.configuration.contextLength
-    var options = options
     let context = options.context ?? min(4096, modelContext)
     guard (1...modelContext).contains(context) else {
       throw GenerationError.invalidOption(
         "context is \(context): expected 1 to \(modelContext), the context of the model")
     }
-    options.context = context
     var generation = GenerationOptions()
     (generation.cycle, generation.draftMethod) = (options.cycle, options.draftMethod)
     try generation.validate()
-    (self.model, self.options) = (model, options)
-    mailbox = Mailbox(queue: options.queue, unreadLimit: options.parallel)
-    let scheduler = try Scheduler(model, options, context: context, mailbox)
+    (self.model, self.options, self.context) = (model, options, context)
+    queue = RequestQueue(limit: options.queue, parallel: options.parallel)
+    let scheduler = try Scheduler(model, options, context: context, queue)
     let kernels = Kernels.selected
     let thread = Thread { Kernels.$selected.withValue(kernels) { scheduler.run() } }
     thread.name = "wideband.serving"
@@ -46,40 +49,37 @@ public final class ServingEngine: Sendable {
     thread.start()
   }
 
-  /// The number of positions of a sequence.
-  public var context: Int { options.context ?? 0 }
-
   /// Puts the sequences of a request into the queue, together. Leaving the stream of a sequence, or cancelling its task,
   /// frees its place within a step.
   ///
   /// - Throws: ``ServingError`` for a sequence that is invalid or does not fit, and where the queue is full.
   public func submit(_ requests: [SequenceRequest]) throws -> SubmittedSequences {
     for request in requests { try validate(request) }
-    var jobs: [Job] = []
+    var sequences: [QueuedSequence] = []
     let events = requests.map { request in
       let (stream, continuation) = AsyncThrowingStream.makeStream(of: SequenceEvent.self)
-      let job = Job(request, continuation)
-      continuation.onTermination = { [mailbox] _ in mailbox.wake { job.isCancelled = true } }
-      jobs.append(job)
+      let queued = QueuedSequence(request, continuation)
+      continuation.onTermination = { [queue] _ in queue.wake { queued.isCancelled = true } }
+      sequences.append(queued)
       return stream
     }
-    let group = JobGroup(jobs)
-    try mailbox.post(group)
-    return SubmittedSequences(events: events) { [mailbox] in mailbox.didRead(group) }
+    let request = QueuedRequest(sequences)
+    try queue.post(request)
+    return SubmittedSequences(events: events) { [queue] in queue.didRead(request) }
   }
 
   /// What the engine does now.
-  public var statistics: ServingStatistics { mailbox.statistics }
+  public var statistics: ServingStatistics { queue.statistics }
 
   /// Whether the engine's thread computes, or waits for requests.
-  public var isAlive: Bool { mailbox.isAlive }
+  public var isAlive: Bool { queue.isAlive }
 
   /// Refuses new requests; those in the queue are still answered. Returns when all are, or at a deadline.
   public func drain(within seconds: Double) async {
-    mailbox.stop()
+    queue.stop()
     let end = ContinuousClock.now + .seconds(seconds)
-    while mailbox.isAlive, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(20)) }
-    mailbox.abort()
+    while queue.isAlive, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(20)) }
+    queue.abort()
   }
 
   private func validate(_ request: SequenceRequest) throws {

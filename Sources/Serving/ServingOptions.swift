@@ -6,7 +6,7 @@ public struct ServingOptions: Sendable {
   public var parallel = 4
   /// Positions of a sequence, prompt and continuation; nil for the model's context, at most 4096.
   public var context: Int?
-  /// Requests that may wait for a place.
+  /// Requests that may wait for a place while there is none. Those of which a sequence has begun do not count.
   public var queue = 64
   /// Tokens of a cycle of direct decoding; nil for ordinary decoding. With direct drafts, one more than the maximum of
   /// a proposal; nil for the cycle that the model was tuned for.
@@ -28,26 +28,50 @@ public struct ServingOptions: Sendable {
 
 /// The engine's counters, and what it does now.
 public struct ServingStatistics: Sendable {
-  /// Sequences that wait for a place, whose prompt is being processed, and that are being decoded.
-  public var waiting = 0, prefilling = 0, running = 0
+  /// Sequences that wait for a place.
+  public var waiting = 0
+  /// Sequences whose prompt is being processed.
+  public var prefilling = 0
+  /// Sequences that are being decoded.
+  public var running = 0
   /// Running sequences at each phase of their cycle; the first entry is the cycle's head.
   public var phases: [Int] = []
-  /// Positions of key/value memory in use, and in all.
-  public var cachePositions = 0, cacheCapacity = 0
+  /// Positions of key/value memory in use.
+  public var cachePositions = 0
+  /// Positions of key/value memory that sequences may use at most.
+  public var cacheCapacity = 0
   /// Bytes of the prefix cache in use.
   public var prefixCacheBytes = 0
-  /// Tokens of prompts looked up in the prefix cache and found there, in all.
-  public var prefixQueriedTokens = 0, prefixHitTokens = 0
-  /// Tokens of prompts processed and tokens generated, in all.
-  public var promptTokens = 0, generatedTokens = 0
-  /// Decoding steps, the sequences in them, and steps that a sequence waited for the others' cycle head, in all.
-  public var decodeSteps = 0, decodedSequences = 0, alignmentSteps = 0
-  /// Tokens that were drafted, and those of them that were accepted, in all.
-  public var draftedTokens = 0, acceptedTokens = 0
-  /// Sequences that ended, by reason, in all.
-  public var stopped = 0, reachedLength = 0, cancelled = 0, failed = 0
-  /// Seconds of computing in prompts and in decoding steps, in all.
-  public var prefillSeconds = 0.0, decodeSeconds = 0.0
+  /// Tokens of prompts looked up in the prefix cache, in all.
+  public var prefixQueriedTokens = 0
+  /// Tokens of prompts found in the prefix cache, in all.
+  public var prefixHitTokens = 0
+  /// Tokens of prompts processed, in all.
+  public var promptTokens = 0
+  /// Tokens generated, in all.
+  public var generatedTokens = 0
+  /// Decoding steps, in all.
+  public var decodeSteps = 0
+  /// Sequences in decoding steps, in all.
+  public var decodedSequences = 0
+  /// Steps that a sequence waited for the others' cycle head, in all.
+  public var alignmentSteps = 0
+  /// Tokens that were drafted, in all.
+  public var draftedTokens = 0
+  /// Drafted tokens that were accepted, in all.
+  public var acceptedTokens = 0
+  /// Sequences that ended with an end token or a stop string, in all.
+  public var stopped = 0
+  /// Sequences that ended with their maximum number of tokens, in all.
+  public var reachedLength = 0
+  /// Sequences that were cancelled, in all.
+  public var cancelled = 0
+  /// Sequences that failed, in all.
+  public var failed = 0
+  /// Seconds of computing in prompts, in all.
+  public var prefillSeconds = 0.0
+  /// Seconds of computing in decoding steps, in all.
+  public var decodeSeconds = 0.0
 
   /// Nothing so far.
   public init() {}

@@ -77,6 +77,28 @@ func sequencesOfDifferentPhasesShareAPass(kind: DirectModel) throws {
   for (index, sequence) in sequences.enumerated() { try sequence.check("sequence \(index)") }
 }
 
+/// The thinking layers of all sequences have more positions together than the kernels of decoding take.
+@Test func sequencesAtTheirHeadsHaveTheLogitsThatTheyHaveAlone() throws {
+  let model = try DirectModel(kind: .wide, encoding: 1, decoding: 2, gate: .add).model()
+  let count = Kernels.maximumStepPositions
+  for cycle in [4, 6] {
+    let alone = try (0..<count).map { _ in try DecodingSession(model, cycle: cycle) }
+    let together = try (0..<count).map { _ in try DecodingSession(model, cycle: cycle) }
+    for (index, session) in (alone + together).enumerated() {
+      _ = try session.prefill(someTokens(1 + index % count, from: 3 * (index % count)))
+    }
+    for step in 0...(2 * cycle) {
+      let tokens = (0..<count).map { TokenID((step * 17 + $0 * 29) % 61) }
+      let logits = try DecodingSession.append(tokens, to: together)
+      for (row, session) in alone.enumerated() {
+        let expected = try session.append(tokens[row]).elements(Float.self)
+        let found = try withTorch { try logits.select(0, row).elements(Float.self) }
+        #expect(found == expected, "cycle \(cycle), step \(step), sequence \(row)")
+      }
+    }
+  }
+}
+
 @Test(arguments: DirectModel.some)
 func aSecondTurnFinishesTheCycleThatTheFirstLeft(kind: DirectModel) throws {
   let model = try kind.model()

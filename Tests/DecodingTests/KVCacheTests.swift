@@ -62,3 +62,16 @@ private func rows(_ count: Int, _ value: Double, _ dtype: DType = .float32) -> T
   #expect(error?.hasPrefix("matmul(float32[2], float32[3])") == true)
   #expect(cache.length == 0)
 }
+
+@Test func aFailedAllocationKeepsWhatIsThere() throws {
+  let cache = SequenceKVCache(layerCount: 1, capacity: 2, maximumLength: 1 << 50)
+  _ = cache.extend(layer: 0, keys: rows(2, 1), values: rows(2, -1))
+  // More than any machine's memory.
+  #expect(throws: TorchError.self) {
+    try withTorch { _ = cache.reservePositions(layer: 0, count: 1 << 49, heads: 2, headSize: 3, like: rows(1, 0)) }
+  }
+  #expect(cache.length == 2 && cache.capacity == 2)
+  let (keys, values) = cache.extend(layer: 0, keys: rows(1, 2), values: rows(1, -2))
+  #expect(try keys.select(1, 0).select(2, 0).elements(Float.self) == [1, 1, 2])
+  #expect(try values.select(1, 0).select(2, 0).elements(Float.self) == [-1, -1, -2])
+}

@@ -22,12 +22,15 @@ struct ServingEngineTests {
     return try ServingEngine(model, options: options)
   }
 
-  @Test("a sequence has the same tokens alone, among sixteen, and from the prefix cache", arguments: [nil, 4])
+  @Test(
+    "a sequence has the same tokens and log-probabilities alone, among sixteen, and from the prefix cache",
+    arguments: [nil, 4])
   func answers_areIndependent(cycle: Int?) async throws {
     let requests = (0..<16).map { number in
       var new = request(number, promptTokens: [3, 40, 128, 129, 300, 385][number % 6], maximumTokens: 9 + number)
       if number % 3 == 0 { new.sampling = .greedy }
       if number % 4 == 0 { new.frequencyPenalty = 0.5 }
+      new.logprobCount = 1
       return new
     }
     var alone: [Collected] = []
@@ -41,10 +44,49 @@ struct ServingEngineTests {
       for (index, expected) in alone.enumerated() {
         let answer = try #require(answers[index])
         #expect(answer.tokens == expected.tokens && answer.text == expected.text, "request \(index), round \(round)")
+        #expect(answer.logprobs == expected.logprobs, "request \(index), round \(round)")
         #expect(answer.generatedTokens == 9 + index)
         let chunks = (requests[index].prompt.count - 1) / Scheduler.chunk
         #expect(answer.cachedTokens == (round == 0 ? 0 : chunks * Scheduler.chunk))
       }
+    }
+  }
+
+  @Test("a prompt that several sequences share is read once, with the same answers", arguments: [nil, 4])
+  func sharedPrompt_isReadOnce(cycle: Int?) async throws {
+    let requests = (0..<3).map { number in
+      var new = request(0, promptTokens: 300)
+      new.seed = UInt64(number)
+      new.logprobCount = 1
+      return new
+    }
+    let shared = try engine(cycle: cycle)
+    for (index, stream) in try shared.submit(requests).events.enumerated() {
+      let answer = try await collect(stream)
+      let alone = try await engine(parallel: 1, cycle: cycle, cache: 0).answer(requests[index])
+      #expect(answer.tokens == alone.tokens && answer.logprobs == alone.logprobs)
+      #expect(answer.cachedTokens == (index == 0 ? 0 : 256) && alone.cachedTokens == 0)
+    }
+    let statistics = shared.statistics
+    #expect(statistics.promptTokens == 300 + 2 * 44)
+    #expect(statistics.prefixQueriedTokens == 900 && statistics.prefixHitTokens == 512)
+  }
+
+  @Test("prompts longer than the prefix cache are found as far as it has them, and shorten others from their ends")
+  func longPrompts_areFound() async throws {
+    let measured = try engine()
+    _ = try await measured.answer(request(0, promptTokens: Scheduler.chunk + 1))
+    let chunk = measured.statistics.prefixCacheBytes
+    #expect(chunk > 0)
+    let small = try engine(cache: 4 * chunk)
+    for cached in [0, 256, 256] {
+      #expect(try await small.answer(request(1, promptTokens: 385)).cachedTokens == cached)
+    }
+    // Prompts of 4, 6 and 4 chunks.
+    let larger = try engine(cache: 8 * chunk)
+    for (number, length, cached) in [(1, 257, 0), (2, 385, 0), (1, 257, 128)] {
+      #expect(try await larger.answer(request(number, promptTokens: length)).cachedTokens == cached)
+      #expect(larger.statistics.prefixCacheBytes <= 8 * chunk)
     }
   }
 
@@ -174,158 +216,5 @@ struct ServingEngineTests {
   func answer_withoutTokens() async throws {
     let answer = try await engine().answer(request(5, promptTokens: 30, maximumTokens: 0))
     #expect(answer == Collected(reason: .length))
-  }
-}
-
-@Suite("The engine's queue")
-struct ServingQueueTests {
-  private func engine(_ change: (inout ServingOptions) -> Void = { _ in }) throws -> ServingEngine {
-    var options = ServingOptions()
-    options.parallel = 1
-    options.context = 700
-    change(&options)
-    return try ServingEngine(smallModel(), options: options)
-  }
-
-  /// A scheduler that computes when the test says so, and requests in its queue.
-  private func queued(
-    _ requests: [SequenceRequest]
-  ) throws -> (Scheduler, Mailbox, [Job], [AsyncThrowingStream<SequenceEvent, any Error>]) {
-    var options = ServingOptions()
-    options.parallel = 1
-    let mailbox = Mailbox(queue: requests.count, unreadLimit: 1)
-    let scheduler = try Scheduler(smallModel(), options, context: 700, mailbox)
-    var jobs: [Job] = []
-    var streams: [AsyncThrowingStream<SequenceEvent, any Error>] = []
-    for request in requests {
-      let (stream, continuation) = AsyncThrowingStream.makeStream(of: SequenceEvent.self)
-      jobs.append(Job(request, continuation))
-      streams.append(stream)
-      try mailbox.post(JobGroup([jobs[jobs.count - 1]]))
-    }
-    return (scheduler, mailbox, jobs, streams)
-  }
-
-  @Test("a request that is cancelled frees its place within a step: in its prompt, while it decodes, and in the queue")
-  func cancelled_isFreed() async throws {
-    let requests = [300, 4, 4, 4].enumerated().map { request($0, promptTokens: $1, maximumTokens: 300) }
-    let (scheduler, mailbox, jobs, streams) = try queued(requests)
-    #expect(scheduler.turn())
-    #expect(mailbox.statistics.prefilling == 1 && mailbox.statistics.waiting == 3)
-    mailbox.wake { jobs[0].isCancelled = true }
-    #expect(scheduler.turn() && scheduler.turn() && scheduler.turn())
-    #expect(mailbox.statistics.promptTokens == Scheduler.chunk + 4 && mailbox.statistics.running == 1)
-    mailbox.wake {
-      jobs[1].isCancelled = true
-      jobs[2].isCancelled = true
-    }
-    mailbox.stop()
-    scheduler.run()
-    #expect(try await collect(streams[3]).generatedTokens == 300)
-    #expect(mailbox.statistics.cancelled == 3 && mailbox.statistics.generatedTokens < 310)
-  }
-
-  @Test("a full queue and a stopping engine refuse requests, and those in it are answered")
-  func queue_isBounded() async throws {
-    let requests = (0..<3).map { request($0, promptTokens: 4) }
-    let (scheduler, mailbox, jobs, streams) = try queued(requests)
-    #expect(throws: ServingError.queueFull(3)) { try mailbox.post(JobGroup([jobs[0]])) }
-    mailbox.stop()
-    #expect(throws: ServingError.stopping) { try mailbox.post(JobGroup([jobs[0]])) }
-    #expect(mailbox.isAlive)
-    scheduler.run()
-    for stream in streams { #expect(try await collect(stream).generatedTokens == 12) }
-    #expect(!mailbox.isAlive)
-  }
-
-  @Test("requests take turns, and one whose events are not read does not begin with more sequences")
-  func requests_takeTurns() throws {
-    func group(_ count: Int) -> JobGroup {
-      JobGroup((0..<count).map { Job(request($0, promptTokens: 1), AsyncThrowingStream.makeStream().continuation) })
-    }
-    let mailbox = Mailbox(queue: 2, unreadLimit: 2)
-    let (large, small) = (group(5), group(1))
-    func take(_ count: Int) -> [Int]? { mailbox.take(count, while: false)?.map { Int($0.request.seed) } }
-    try mailbox.post(large)
-    try mailbox.post(small)
-    #expect(throws: ServingError.queueFull(2)) { try mailbox.post(group(1)) }
-    #expect(take(2) == [0, 0] && take(4) == [1] && take(4) == [])
-    mailbox.didRead(large)
-    mailbox.stop()
-    #expect(take(4) == [2] && take(4) == [])
-    mailbox.didRead(large)
-    mailbox.didRead(large)
-    #expect(mailbox.take(4, while: true)?.count == 2, "a request that was accepted is ended")
-    #expect(mailbox.take(4, while: true) == nil)
-  }
-
-  @Test("the end of a drain ends the sequences with an error")
-  func abort_endsSequences() async throws {
-    let (scheduler, mailbox, _, streams) = try queued((0..<2).map { request($0, promptTokens: 4) })
-    #expect(scheduler.turn())
-    mailbox.abort()
-    scheduler.run()
-    for stream in streams { await #expect(throws: ServingError.stopping) { try await collect(stream) } }
-  }
-
-  @Test("requests that cannot be answered are refused with a sentence")
-  func invalid_isRefused() throws {
-    let engine = try engine()
-    func refusal(_ change: (inout SequenceRequest) -> Void) -> String {
-      var request = request(1, promptTokens: 10)
-      change(&request)
-      do {
-        _ = try engine.submit([request])
-        return ""
-      } catch { return "\(error)" }
-    }
-    #expect(refusal { $0.prompt = [] } == "the prompt is empty: expected at least one token")
-    #expect(refusal { $0.prompt = [-1] }.hasPrefix("token -1: expected the id of a token, from 0 to "))
-    #expect(refusal { $0.logitBias = [1_000_000: 1] }.hasPrefix("token 1000000: expected"))
-    #expect(refusal { $0.sampling.topP = 2 } == "top-p is 2.0: expected from 0 to 1")
-    #expect(
-      refusal { $0.maximumTokens = 691 }
-        == "the prompt has 10 tokens and the request asks for up to 691 more: expected at most 700 in all, the context "
-        + "of this server")
-  }
-
-  @Test("options that do not suit the model are refused")
-  func options_areRefused() {
-    func refusal(_ change: (inout ServingOptions) -> Void) -> String {
-      do {
-        _ = try engine(change)
-        return ""
-      } catch { return "\(error)" }
-    }
-    #expect(refusal { $0.context = 2000 } == "context is 2000: expected 1 to 1024, the context of the model")
-    #expect(refusal { $0.parallel = 17 } == "parallel is 17: expected from 1 to 16")
-    #expect(refusal { $0.cycle = 5 }.hasPrefix("cycle is 5: expected 1 to 4"))
-    #expect(
-      refusal { ($0.cycle, $0.draftMethod) = (2, .prediction) }
-        == "cycle is 2: expected none where multi-token prediction drafts")
-  }
-}
-
-@Suite("The prefix cache")
-struct PrefixCacheTests {
-  @Test("chunks are found in their order, and the least recently used go first")
-  func chunks_areFound() throws {
-    let session = try DecodingSession(smallModel().model)
-    _ = try session.prefill(Array(0..<8))
-    let snapshots = try (0..<4).map { try #require(try session.snapshot(2 * $0..<2 * $0 + 2)) }
-    var cache = PrefixCache(chunk: 2, limit: 3 * snapshots[0].byteCount)
-    let first = cache.insert([1, 2], after: PrefixCache.root, snapshots[0])
-    let second = cache.insert([3, 4], after: first, snapshots[1])
-    _ = cache.insert([3, 4], after: PrefixCache.root, snapshots[2])
-    #expect(cache.match([1, 2, 3, 4, 5]).snapshots.count == 2 && cache.match([1, 2, 3, 4, 5]).last == second)
-    #expect(cache.match([1, 2, 3, 4]).snapshots.count == 1, "the last token's logits have to be computed")
-    #expect(cache.match([3, 4, 9]).snapshots.count == 1 && cache.match([4, 3, 9]).snapshots.isEmpty)
-    _ = cache.match([1, 2, 3, 4, 5])
-    _ = cache.insert([7, 8], after: second, snapshots[3])
-    #expect(cache.match([3, 4, 9]).snapshots.isEmpty && cache.byteCount == 3 * snapshots[0].byteCount)
-    #expect(cache.match([1, 2, 3, 4, 7, 8, 9]).snapshots.count == 3)
-    #expect(cache.insert([9, 9], after: PrefixCache.root, snapshots[0]) > 0)
-    var none = PrefixCache(chunk: 2, limit: 0)
-    #expect(none.insert([1, 2], after: PrefixCache.root, snapshots[0]) == -1 && none.byteCount == 0)
   }
 }

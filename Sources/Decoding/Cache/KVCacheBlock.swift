@@ -31,6 +31,9 @@ struct KVCacheBlock {
     values = Storage(shape, dtype, on: device)
   }
 
+  /// Whether there was enough memory: a failed operator returns a tensor without axes.
+  var isAllocated: Bool { keys.isAllocated && values.isAllocated }
+
   /// Positions that there is memory for.
   var capacity: Int { keys.elements.size(2) }
 
@@ -90,6 +93,8 @@ private struct Storage {
     elements = .zeros(shape, dtype, on: device)
     scales = dtype == .int8 ? .zeros(Array(shape.dropLast()), .float32, on: device) : nil
   }
+
+  var isAllocated: Bool { elements.rank == 4 && (scales?.rank ?? 3) == 3 }
 
   func write(_ new: Tensor, from start: Int) {
     let range = start..<(start + new.size(2))

@@ -125,7 +125,7 @@ public final class SequenceKVCache: KVCache {
   }
 
   /// The layer's block, or a larger one with the same content, with the layer's length set to `length`; `rows` are B, K
-  /// and hd.
+  /// and hd. A block that could not be allocated is not kept.
   private func reserve(
     _ index: Int, _ length: Int, _ rows: [Int], _ dtype: DType, on device: Device
   ) -> KVCacheBlock {
@@ -138,6 +138,8 @@ public final class SequenceKVCache: KVCache {
     let doubled = layer.block.map { 2 * $0.capacity } ?? initialCapacity
     let capacity = max(length, min(doubled, maximumLength))
     let block = KVCacheBlock([rows[0], rows[1], capacity, rows[2]], dtype, on: device)
+    // `withTorch` throws the error; the positions so far stay.
+    guard block.isAllocated else { return block }
     if let old = layer.block { block.copy(old, 0..<layer.length) }
     layers[index] = Layer(block: block, length: length)
     revision += 1

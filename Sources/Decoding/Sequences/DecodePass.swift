@@ -83,20 +83,39 @@ struct DecodePass {
 
   /// The input of the decoding layers for each sequence, `[1, T, n, C]`.
   private func gated(_ encoded: [Tensor], _ layers: Range<Int>) throws -> [Tensor] {
-    let thinking = parts.indices.filter { parts[$0].thinks }
-    guard !thinking.isEmpty else { return encoded }
-    let blocks = thinking.map { Self.withPending(parts[$0], encoded[$0]) }
-    let context = context(thinking.map { (parts[$0], parts[$0].thinkingPositions) })
-    let thought = model.run(layers, from: Self.joined(blocks), in: context).split(blocks.map { $0.size(1) }, axis: 1)
     var gated = encoded
-    for (index, states) in zip(thinking, thought) {
-      // At the pending positions the layers have written keys and values; only the output at new ones is used.
-      let new = states.slice(1, parts[index].session.pendingCount...)
-      let phases = Tensor(parts[index].phases.map(Int64.init), on: new.device).unsqueezed(0)
-      let gate = try CycleGate(phases: phases, model.configuration)
-      gated[index] = gate(encoded: encoded[index], thought: new)
+    for group in thinkingGroups {
+      let blocks = group.map { Self.withPending(parts[$0], encoded[$0]) }
+      let context = context(group.map { (parts[$0], parts[$0].thinkingPositions) })
+      let thought = model.run(layers, from: Self.joined(blocks), in: context).split(blocks.map { $0.size(1) }, axis: 1)
+      for (index, states) in zip(group, thought) {
+        // At the pending positions the layers have written keys and values; only the output at new ones is used.
+        let new = states.slice(1, parts[index].session.pendingCount...)
+        let phases = Tensor(parts[index].phases.map(Int64.init), on: new.device).unsqueezed(0)
+        let gate = try CycleGate(phases: phases, model.configuration)
+        gated[index] = gate(encoded: encoded[index], thought: new)
+      }
     }
     return gated
+  }
+
+  /// The sequences for which the thinking layers run, in groups that run together.
+  ///
+  /// A sequence brings all positions of its cycle. More of them than the kernels of decoding take would run others,
+  /// which round differently: a group has no more, unless a single sequence does, which then has them alone as well.
+  private var thinkingGroups: [[Int]] {
+    var groups: [[Int]] = []
+    var positions = 0
+    for index in parts.indices where parts[index].thinks {
+      let count = parts[index].thinkingPositions.count
+      positions += count
+      if groups.isEmpty || positions > Kernels.maximumStepPositions {
+        groups.append([])
+        positions = count
+      }
+      groups[groups.count - 1].append(index)
+    }
+    return groups
   }
 
   private func context(_ parts: [(part: Part, positions: Range<Int>)]) -> ForwardContext {

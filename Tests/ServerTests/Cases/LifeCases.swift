@@ -39,6 +39,21 @@ struct LifeCases {
     }
   }
 
+  @Test("Case 27: as many requests as there are places, and as the queue holds, are accepted at once")
+  func freePlaces_areUsed() async throws {
+    try await TestServer.with({ _, serving in (serving.parallel, serving.queue) = (4, 1) }) { server in
+      for _ in 0..<10 {
+        let accepted = try await withThrowingTaskGroup(of: Int.self) { group in
+          for _ in 0..<5 {
+            group.addTask { try await server.client.post(path, #"{"prompt": "a", "max_tokens": 2}"#).status }
+          }
+          return try await group.reduce(into: 0) { $0 += $1 == 200 ? 1 : 0 }
+        }
+        #expect(accepted == 5)
+      }
+    }
+  }
+
   // vllm 24885
   @Test("Case 28: a server that stops refuses new requests with 503, and ends what it is writing")
   func stopping_refusesAndDrains() async throws {

@@ -57,9 +57,13 @@ struct SameAnswerCases {
   }
 
   // mlx-lm 965, 983 and 1129
-  @Test("Case 23: sixteen prompts at once have the answers that each has alone")
-  func sixteenAnswers_areThoseAlone() async throws {
-    try await TestServer.with({ _, serving in serving.parallel = ServingOptions.maximumParallel }) { server in
+  @Test(
+    "Case 23: sixteen prompts at once have the answers that each has alone, with cycles as well", arguments: [nil, 4])
+  func sixteenAnswers_areThoseAlone(cycle: Int?) async throws {
+    let model = try cycle.map { try SpecialModels.direct(cycle: $0) }
+    try await TestServer.with(
+      { _, serving in (serving.parallel, serving.cycle) = (ServingOptions.maximumParallel, cycle) }, model: model
+    ) { server in
       let requests = (0..<16).map { number in
         body(1 + 19 * number, start: 50 * number, seed: number, #""max_tokens": 60, "logprobs": 1"#)
       }

@@ -29,6 +29,16 @@ enum SpecialModels {
     return LoadedModel(model: model, tokenizer: base.tokenizer, endOfTextTokens: [])
   }
 
+  /// A model with direct decoding.
+  static func direct(cycle: Int) throws -> LoadedModel {
+    let base = try TestServer.model.get()
+    var configuration = base.model.configuration
+    configuration.layerCount = 3
+    configuration.directDecoding = .init(encodingLayers: 1, decodingLayers: 1, cycle: cycle, gate: .add)
+    let model = try LanguageModel(configuration, weights: WeightStore(seed: 3))
+    return LoadedModel(model: model, tokenizer: base.tokenizer, endOfTextTokens: [])
+  }
+
   private static func change(
     _ name: String, of tensors: inout [String: Tensor], _ body: (inout [Float]) -> Void
   ) throws {
