@@ -112,7 +112,7 @@ def main():
     a.add_argument("--requests", type=int, default=2, help="of each client")
     a.add_argument("--prompt", type=int, default=128, help="tokens")
     a.add_argument("--tokens", type=int, default=128, help="to generate")
-    a.add_argument("--late", type=int, default=0, help="requests beside those of the clients")
+    a.add_argument("--late", type=int, default=0, help="requests in addition to those of the clients")
     a.add_argument("--kind", default="load", help="a name for the result")
     a.add_argument("--vocabulary", type=int, default=150_000)
     a.add_argument("--seed", type=int, default=0)

@@ -32,7 +32,8 @@ struct PlanCommand: ParsableCommand {
   var bandwidth: BitRate
   @Option(help: ArgumentHelp("The fraction of the line rate that is reached.", valueName: "fraction"))
   var lineEfficiency = 0.8
-  @Option(help: ArgumentHelp("The memory of a rank, as in 80GB.", valueName: "size"))
+  @Option(
+    help: ArgumentHelp("The memory of a rank, as in 80GB.", valueName: "size"), transform: ByteCount.init(parsing:))
   var memory: ByteCount?
   @Option(
     help: ArgumentHelp(

@@ -15,6 +15,9 @@ struct ServeCommand: ParsableCommand {
       The model is loaded before the server listens. SIGTERM or Ctrl-C refuses new requests and lets those that are \
       being answered end; a second one ends at once. There is no TLS: put a proxy in front of the server for that.
 
+      Other users of the machine see --api-key in the list of processes. WIDEBAND_API_KEY in the environment is a key \
+      as well, and --api-key-file names a file of keys.
+
       EXAMPLES:
         wideband serve --model Qwen3-0.6B
         wideband serve --model Qwen3-0.6B --quantize int8 --parallel 8 --api-key-file keys.txt --host 0.0.0.0
@@ -28,7 +31,7 @@ struct ServeCommand: ParsableCommand {
   var host = "127.0.0.1"
   @Option(help: ArgumentHelp("The port to listen at; 0 for a free one.", valueName: "number"))
   var port = 8080
-  @Option(help: ArgumentHelp("A key that clients must send; may be repeated.", valueName: "key"))
+  @Option(help: ArgumentHelp("A key that clients must send; may be repeated. Other users see it.", valueName: "key"))
   var apiKey: [String] = []
   @Option(help: ArgumentHelp("A file with keys, one on each line.", valueName: "file"))
   var apiKeyFile: String?
@@ -44,7 +47,11 @@ struct ServeCommand: ParsableCommand {
   var context: Int?
   @Option(help: ArgumentHelp("Requests that may wait for a place.", valueName: "number"))
   var queue = ServingOptions().queue
-  @Option(help: ArgumentHelp("Memory for the beginnings of earlier prompts, as in 500MB or 2GB.", valueName: "size"))
+  @Option(
+    help: ArgumentHelp(
+      "Memory for the beginnings of earlier prompts, as in 500MB; by default \(ByteCount(ServingOptions().prefixCacheBytes)).",
+      valueName: "size"),
+    transform: ByteCount.init(parsing:))
   var prefixCache = ByteCount(ServingOptions().prefixCacheBytes)
   @Option(help: ArgumentHelp("Seconds that answers have to end when the server stops.", valueName: "number"))
   var drainTimeout = 30
@@ -63,20 +70,32 @@ struct ServeCommand: ParsableCommand {
     try requireFlag("--context", context, in: Limits.tokens)
     try requireFlag("--queue", queue, in: 1...100_000)
     try requireFlag("--drain-timeout", drainTimeout, in: 0...86_400)
+    if host.isEmpty { throw ValidationError("--host is empty: expected an address") }
+    if servedModelName?.isEmpty == true { throw ValidationError("--served-model-name is empty: expected a name") }
+    if let corsOrigin, corsOrigin != "*", corsOrigin.wholeMatch(of: /[a-z][a-z0-9+.-]*:\/\/[^\s\/?#@]+/) == nil {
+      throw ValidationError("--cors-origin is \(quoted(corsOrigin)): expected '*' or scheme://host[:port]")
+    }
     for key in apiKey { try Self.requireKey(key, in: "--api-key") { ValidationError($0) } }
   }
 
   func run() throws {
     let options = try serverOptions()
+    // A port that is taken is known before the model is loaded, which can take minutes.
+    try finishing { try await APIServer.requireAddress(of: options) }
     try machine.apply {
       let loaded = try decoding.loadedModel(model, on: machine.device, drafts: draft == .direct)
-      let server = APIServer(try ServingEngine(loaded, options: servingOptions), options: options) {
-        StandardError.line($0)
-      }
+      let engine = try ServingEngine(loaded, options: servingOptions)
+      let server = APIServer(engine, options: options) { StandardError.line($0) }
       try finishing {
         let signals = Task { await Self.stop(server, on: UnixSignalsSequence(trapping: .sigterm, .sigint)) }
         defer { signals.cancel() }
-        try await server.run { StandardError.line("listening on http://\(options.host):\($0)") }
+        let summary = ServeSummary(name: options.modelName, engine).text
+        // Brackets tell an address of IPv6 from the port.
+        let host = options.host.contains(":") ? "[\(options.host)]" : options.host
+        try await server.run {
+          StandardError.line("listening on http://\(host):\($0)")
+          StandardError.line(summary)
+        }
       }
     }
   }
@@ -97,11 +116,18 @@ struct ServeCommand: ParsableCommand {
     var options = ServerOptions()
     options.host = host
     options.port = port
-    options.keys = try apiKey + fileKeys()
+    options.keys = try apiKey + environmentKeys() + fileKeys()
     options.allowedOrigin = corsOrigin
     options.modelName = servedModelName ?? fileURL(model).standardizedFileURL.lastPathComponent
     options.drainSeconds = Double(drainTimeout)
     return options
+  }
+
+  private func environmentKeys() throws -> [String] {
+    let name = "WIDEBAND_API_KEY"
+    guard let key = ProcessInfo.processInfo.environment[name] else { return [] }
+    try Self.requireKey(key, in: name) { CommandError($0) }
+    return [key]
   }
 
   private func fileKeys() throws -> [String] {

@@ -17,7 +17,7 @@ public struct ServingOptions: Sendable {
   /// How keys and values are stored; nil for the format that suits the model's weights.
   public var cacheFormat: KVCacheFormat?
   /// Bytes of keys and values of earlier prompts that are kept for prompts which begin alike.
-  public var prefixCacheBytes = 1 << 30
+  public var prefixCacheBytes = 1_000_000_000
 
   /// More sequences than this would take a kernel call each.
   public static let maximumParallel = 16

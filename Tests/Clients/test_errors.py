@@ -28,6 +28,9 @@ def client_of(server, key="none", path="/v1"):
         ({"logit_bias": {"x": 1}}, "logit_bias", None),
         ({"top_logprobs": 2}, "top_logprobs", None),
         ({"extra_body": {"seed": "one"}}, "seed", None),
+        ({"extra_body": {"min_tokens": 2}}, "min_tokens", "unsupported"),
+        ({"extra_body": {"add_generation_prompt": False}}, "add_generation_prompt", "unsupported"),
+        ({"functions": [{"name": "f"}]}, "functions", "unsupported"),
     ],
 )
 def test_bad_request(plain, options, parameter, code):
@@ -43,6 +46,13 @@ def test_not_found(plain):
         client_of(plain, path="/v2").chat.completions.create(model="m", messages=QUESTION)
     with pytest.raises(openai.NotFoundError):
         client_of(plain).embeddings.create(model="m", input="x")
+
+
+def test_name_that_is_not_this_machine(plain):
+    client = OpenAI(base_url=plain.url + "/v1", api_key="none", default_headers={"Host": "a.example"}, max_retries=0)
+    with pytest.raises(openai.PermissionDeniedError) as caught:
+        client.models.list()
+    assert caught.value.code == "host_not_allowed"
 
 
 def test_too_large(plain):

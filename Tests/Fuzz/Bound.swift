@@ -28,7 +28,8 @@ enum Bound {
 
   private static func recipe(of command: TrainCommand) throws -> Recipe {
     let own = command.output + "/recipe.yaml"
-    let isResumed = command.resume == .required || command.resume == .auto && FileManager.default.fileExists(atPath: own)
+    let hasRun = FileManager.default.fileExists(atPath: own)
+    let isResumed = command.resume == .required || command.resume == .auto && hasRun
     let path = isResumed ? own : command.recipe ?? ""
     let yaml = try Recipe.text(of: path)
     let from = try command.from ?? Recipe.folders(yaml: yaml, name: path, changes: command.set).from

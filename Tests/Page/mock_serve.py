@@ -88,19 +88,21 @@ class Engine:
     """Invented counters that move as those of a busy engine."""
 
     start = time.monotonic()
+    cycle = 4
+    drafted_tokens = 0
 
     @classmethod
     def statistics(cls):
         seconds = time.monotonic() - cls.start
         rng = random.Random(int(seconds))
-        phases = [rng.randint(0, 2) for _ in range(4)]
+        phases = [rng.randint(0, 2) for _ in range(cls.cycle or 1)]
         aligning = rng.randint(0, 1)
         generated = int(220 * seconds + 90 * math.sin(seconds))
         return {
             "model": "qwen3-1.7b-wide-int4",
             "parallel": 8,
             "queue": 64,
-            "cycle": 4,
+            "cycle": cls.cycle,
             "waiting": rng.randint(0, 5),
             "prefilling": rng.randint(0, 1),
             "running": sum(phases) + aligning,
@@ -115,6 +117,8 @@ class Engine:
             "decode_steps": 40000 + int(60 * seconds),
             "decoded_sequences": 120000 + generated,
             "alignment_steps": 9000,
+            "drafted_tokens": cls.drafted_tokens,
+            "accepted_tokens": cls.drafted_tokens * 3 // 4,
             "stopped": 312,
             "reached_length": 21,
             "cancelled": 4,
@@ -152,6 +156,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(200, Handler.requests)
         if self.path in ("/mock/key/on", "/mock/key/off"):
             Handler.needs_key = self.path.endswith("on")
+            return self.reply(200, {})
+        if self.path in ("/mock/drafts/on", "/mock/drafts/off"):
+            drafts = self.path.endswith("on")
+            Engine.cycle, Engine.drafted_tokens = (None, 800) if drafts else (4, 0)
             return self.reply(200, {})
         name = "index.html" if self.path == "/" else self.path.removeprefix("/page/")
         if name in {file.name for file in PAGE.iterdir()}:

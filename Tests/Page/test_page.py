@@ -34,6 +34,7 @@ class PageTests(browser.PageTests):
     def tearDown(self):
         if MOCK:
             get("/mock/key/off")
+            get("/mock/drafts/off")
         super().tearDown()
 
     def ask(self, question, wait=True):
@@ -389,6 +390,17 @@ class EngineTests(PageTests):
         before = self.polls()
         self.page.wait_for_timeout(1500)
         self.assertEqual(self.polls(), before)
+
+    @mock_only
+    def test_drafts_are_shown_without_a_cycle(self):
+        drafts = self.page.locator("#totals dt", has_text="Drafted tokens accepted")
+        self.page.click("#engine-toggle")
+        expect(self.page.locator("#phases li").first.locator("b")).to_have_text(re.compile(r"^\d+$"))
+        expect(self.page.locator("#totals")).to_contain_text("Tokens in a cycle")
+        expect(drafts).to_have_count(0)
+        get("/mock/drafts/on")
+        expect(drafts.locator("xpath=following-sibling::dd[1]")).to_have_text("600 of 800")
+        expect(self.page.locator("#totals")).not_to_contain_text("Tokens in a cycle")
 
     @mock_only
     def test_engine_that_does_not_answer(self):

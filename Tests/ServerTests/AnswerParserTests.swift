@@ -63,4 +63,27 @@ import WidebandTokenization
     check("<tool_call>no JSON</tool_call>", Parts(content: "<tool_call>no JSON</tool_call>"))
     check("<tool_call>{", Parts(content: "<tool_call>{"))
   }
+
+  @Test func tagsInStringsOfACall_areText() {
+    let call = #"<tool_call>{"name": "f", "arguments": {"x": "\\\"</tool_call>", "y": "<tool_call>"}}</tool_call>"#
+    let parsed = #"f {"x": "\\\"</tool_call>", "y": "<tool_call>"}"#
+    check(call, Parts(calls: [parsed]))
+    check("\(call)\n\(call)", Parts(calls: [parsed, parsed]))
+    // The string of a broken call has no end, and the call after it is one.
+    let broken = #"<tool_call>{"name": "f}</tool_call>"#
+    check("\(broken)\n\(call)", Parts(content: broken, calls: [parsed]))
+  }
+
+  @Test func answerAfterTheBeginOfACall_isACallOrNothing() {
+    let call = #"{"name": "f", "arguments": {"x": "</tool_call>"}}"#
+    for length in 0...call.count {
+      var parser = AnswerParser.afterBeginOfCall
+      let pieces = parser.append(String(call.prefix(length))) + parser.finish()
+      guard length == call.count, case .toolCall(let parsed)? = pieces.first else {
+        #expect(pieces.isEmpty && length < call.count, "\(pieces)")
+        continue
+      }
+      #expect(parsed.name == "f" && parsed.arguments == ["x": "</tool_call>"])
+    }
+  }
 }

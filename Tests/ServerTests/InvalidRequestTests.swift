@@ -23,6 +23,12 @@ import WidebandCheckedInput
     (#""chat_template_kwargs": {"enable_thinking": 1}"#, "chat_template_kwargs"),
   ]
 
+  /// Members that would change the answer, and are not supported.
+  static let unsupported = [
+    #""stop_token_ids": [1]"#, #""min_tokens": 2"#, #""best_of": 2"#, #""functions": []"#, #""function_call": "auto""#,
+    #""continue_final_message": true"#, #""add_generation_prompt": false"#,
+  ]
+
   /// Bodies for completions.
   static let completions: [(body: String, parameter: String?)] = [
     (#"{"prompt": []}"#, "prompt"), (#"{"prompt": [[1], "a"]}"#, "prompt"), (#"{"prompt": {}}"#, "prompt"),
@@ -37,6 +43,16 @@ import WidebandCheckedInput
         let body = #"{"messages": [{"role": "user", "content": "a"}], \#(members)}"#
         expectInvalid(try await server.client.post("/v1/chat/completions", body), parameter, "", body)
       }
+      for member in Self.unsupported {
+        let body = #"{"messages": [{"role": "user", "content": "a"}], \#(member)}"#
+        let name = member.split(separator: "\"").first.map(String.init)
+        expectInvalid(try await server.client.post("/v1/chat/completions", body), name, "is not supported", body)
+      }
+      let harmless = #"""
+        {"messages": [{"role": "user", "content": "a"}], "max_tokens": 1, "stop_token_ids": null, "min_tokens": 0,
+         "best_of": 1, "continue_final_message": false, "add_generation_prompt": true, "parallel_tool_calls": false}
+        """#
+      #expect(try await server.client.post("/v1/chat/completions", harmless).status == 200)
       for (body, parameter) in Self.completions {
         expectInvalid(try await server.client.post("/v1/completions", body), parameter, "", body)
       }
@@ -48,10 +64,11 @@ import WidebandCheckedInput
   @Test func largeBodies_are413() async throws {
     try await TestServer.with { server in
       let announced =
-        "POST /v1/completions HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 999999999\r\n\r\n"
+        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 999999999\r\n\r\n"
       let response = try await server.client.send(Array(announced.utf8))
       #expect(response.status == 413 && response.json["error"]["code"] == "too_large")
-      let head = "POST /v1/completions HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+      let head =
+        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
       let size = (16 << 20) + 1
       let chunk = Array((head + String(size, radix: 16) + "\r\n").utf8) + [UInt8](repeating: 0x20, count: size)
       #expect(try await server.client.send(chunk + Array("\r\n0\r\n\r\n".utf8)).status == 413)

@@ -7,6 +7,12 @@ extension JSONValue {
     return members[key] ?? .null
   }
 
+  /// Whether an object has a member, which may be null.
+  func has(_ key: String) -> Bool {
+    guard case .object(let members) = self else { return false }
+    return members[key] != nil
+  }
+
   /// The element of a list; null if there is none.
   subscript(index: Int) -> JSONValue {
     guard case .array(let elements) = self, elements.indices.contains(index) else { return .null }

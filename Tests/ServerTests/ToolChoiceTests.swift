@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 import WidebandCheckedInput
+import WidebandStructuredOutput
 
 @testable import WidebandServer
 
@@ -23,7 +24,8 @@ import WidebandCheckedInput
   /// The name and the arguments of the only call of an answer.
   private func call(_ response: TestClient.Response) throws -> (name: String?, arguments: JSONValue) {
     let choice = response.json["choices"][0]
-    #expect(choice["finish_reason"] == "tool_calls" && choice["message"]["content"] == .null, "\(response.text)")
+    #expect(choice["finish_reason"] == "tool_calls", "\(response.text)")
+    #expect(choice["message"].has("content") && choice["message"]["content"] == .null, "\(response.text)")
     #expect(choice["message"]["tool_calls"].count == 1)
     let function = choice["message"]["tool_calls"][0]["function"]
     let arguments = try #require(function["arguments"].string)
@@ -45,6 +47,96 @@ import WidebandCheckedInput
     case "weather": #expect(["Oslo", "Rome"].contains(arguments["place"].string))
     case "time": #expect((-12...12).contains(try #require(arguments["zone"].integer)))
     default: Issue.record("\(name ?? "no name")")
+    }
+  }
+
+  @Test("arguments are an object whatever the parameters", arguments: ["{}", "true", #"{"anyOf": [{}]}"#])
+  func anyParameters_giveObjects(parameters: String) async throws {
+    let tools = #""tools": [{"type": "function", "function": {"name": "f", "parameters": \#(parameters)}}]"#
+    for seed in 0..<3 {
+      // What is cut off is no call.
+      let answer = try await ask("\"required\"", #", "max_tokens": 300, "seed": \#(seed)"#, tools).json["choices"][0]
+      guard answer["finish_reason"] == "tool_calls" else { continue }
+      let text = answer["message"]["tool_calls"][0]["function"]["arguments"].string
+      #expect(text?.hasPrefix("{") == true, "\(text ?? "no arguments")")
+    }
+  }
+
+  @Test("parameters that are no schema of an object are refused by name")
+  func parameters_areRefused() async throws {
+    func message(_ choice: String, _ parameters: String) async throws -> String? {
+      let tools = #""tools": [{"type": "function", "function": {"name": "f", "parameters": \#(parameters)}}]"#
+      let answer = try await ask(choice, #", "max_tokens": 1"#, tools)
+      guard answer.status != 200 else { return nil }
+      #expect(answer.status == 400 && answer.json["error"]["param"] == "tools")
+      return answer.json["error"]["message"].string
+    }
+    for choice in ["\"none\"", "\"auto\"", "\"required\""] {
+      #expect(
+        try await message(choice, "\"x\"")
+          == "request body: tools[0].function.parameters is 'x': expected a JSON schema, an object or true")
+    }
+    #expect(try await message("\"auto\"", #"{"type": "string"}"#) == nil)
+    #expect(
+      try await message("\"required\"", #"{"type": "string"}"#)
+        == "request body: parameters of the function 'f': type is 'string': expected 'object'")
+    #expect(try await message("\"required\"", #"{"type": ["object", "null"]}"#) == nil)
+    #expect(try await message("\"required\"", #"{"const": 1}"#) != nil)
+  }
+
+  @Test("references are those of schemas alone", arguments: ["const", "enum"])
+  func values_areNoReferences(keyword: String) throws {
+    let value = keyword == "const" ? ##"{"$ref": "#/x"}"## : ##"[{"$ref": "#/x"}]"##
+    // A property with the name of a keyword is a schema, and has references.
+    let parameters = ##"""
+      {"type": "object", "required": ["a", "const"], "additionalProperties": false,
+       "properties": {"a": {"\##(keyword)": \##(value)}, "const": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"const": 7}}}
+      """##
+    let tool = ##"[{"type": "function", "function": {"name": "f", "parameters": \##(parameters)}}]"##
+    let tools = try Tool.list(JSONNode(try JSONValue(parsing: tool.utf8, file: "test"), file: "test"))
+    let grammar = try #require(try ToolChoice.required.grammar(tools))
+    let call = ##"{"name": "f", "arguments": {"a": {"$ref": "#/x"}, "const": 7}}"##
+    func accepts(_ text: String) -> Bool {
+      var state = grammar.start()
+      return state.accept(text.utf8) && state.isComplete
+    }
+    #expect(accepts(call))
+    #expect(!accepts(call.replacing("#/x", with: "#/anyOf/0/properties/arguments/x")))
+  }
+
+  @Test("a document is no call, whatever it has in its strings")
+  func document_isNoCall() async throws {
+    // Space before a tag would be held back, and a call taken out.
+    let text = #""a <tool_call>{}</tool_call>""#
+    let format = #", "response_format": {"type": "json_schema", "json_schema": {"schema": {"const": \#(text)}}}"#
+    let choice = try await ask("\"auto\"", format + #", "max_tokens": 200"#).json["choices"][0]
+    #expect(choice["message"] == ["role": "assistant", "content": .string(text)] && choice["finish_reason"] == "stop")
+  }
+
+  @Test("a call that the token limit or a stop string cuts off is no content")
+  func cutCall_isNoContent() async throws {
+    let whole = try await ask("\"required\"", #", "max_tokens": 4"#).json["choices"][0]
+    #expect(whole["message"] == ["role": "assistant", "content": .null] && whole["finish_reason"] == "length")
+    let stream = try await ask("\"required\"", #", "max_tokens": 4, "stream": true"#).objects.map { $0["choices"][0] }
+    #expect(stream.map { $0["delta"] } == [["role": "assistant", "content": ""], [:]])
+    #expect(stream.last?["finish_reason"] == "length")
+    let stopped = try await ask("\"required\"", #", "max_tokens": 400, "stop": "}""#).json["choices"][0]
+    #expect(stopped["message"] == whole["message"] && stopped["finish_reason"] == "stop")
+  }
+
+  @Test("a stream whose call is held back has comments")
+  func heldCall_hasComments() async throws {
+    let parameters =
+      #"{"type": "object", "required": ["x"], "properties": {"x": {"type": "string", "minLength": 6000}}}"#
+    let body = #"""
+      {"messages": [{"role": "user", "content": "x"}], "tool_choice": "required", "max_tokens": 300, "stream": true,
+       "tools": [{"type": "function", "function": {"name": "f", "parameters": \#(parameters)}}]}
+      """#
+    try await TestServer.with({ options, _ in options.keepAlive = .milliseconds(20) }) { server in
+      let answer = try await server.client.post("/v1/chat/completions", body)
+      #expect(server.engine.statistics.generatedTokens == 300)
+      #expect(answer.text.components(separatedBy: ": keep-alive\n\n").count > 2, "\(answer.text)")
+      #expect(answer.objects.count == 2 && answer.events.last == "[DONE]")
     }
   }
 

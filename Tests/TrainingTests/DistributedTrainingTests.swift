@@ -142,12 +142,12 @@ struct DistributedTrainingTests {
     let caught = Lock([Int: String]())
     try ProcessGroup.threads(3) { group in
       do {
-        try group.together { if group.rank == 1 { throw TrainingError.notFinite("no room") } }
+        try group.together { if group.rank == 1 { throw TrainingError.notFinite("disk full") } }
       } catch { caught.withValue { $0[group.rank] = "\(error)" } }
     }
     let messages = caught.withValue { $0 }
-    #expect(messages.count == 3 && messages[1] == "no room")
-    #expect(messages[0]?.hasSuffix("no room") == true && messages[0]?.hasPrefix("rank 1") == true)
+    #expect(messages.count == 3 && messages[1] == "disk full")
+    #expect(messages[0]?.hasSuffix("disk full") == true && messages[0]?.hasPrefix("rank 1") == true)
     #expect(messages[0] == messages[2])
   }
 }

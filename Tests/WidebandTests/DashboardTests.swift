@@ -29,7 +29,7 @@ final class DashboardTests: WorkspaceTests {
     #expect(answer.contains(#""name":"run","steps":1000000,"tokens_per_step":128"#), "\(answer)")
     #expect(answer.contains(#"{\"step\":1,\"train/total\":"#), "\(answer)")
 
-    // Another run cannot have the port, and leaves nothing behind.
+    // Another run cannot have the port, and leaves no files.
     expectError(
       try folder.run(arguments("other", "--dashboard", "\(port)")),
       "127.0.0.1:\(port): cannot listen: Address already in use")

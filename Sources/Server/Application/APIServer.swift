@@ -33,13 +33,21 @@ public final class APIServer: Sendable {
   /// Whether requests are accepted.
   var isReady: Bool { engine.isAlive && !life.isStopping }
 
+  /// Fails where a server with these options could not listen, as at a port that another program has.
+  ///
+  /// - Throws: `InputError` if the address cannot be used.
+  public static func requireAddress(of options: ServerOptions) async throws {
+    try await Listener.requireAddress(options.host, options.port)
+  }
+
   /// Listens until ``stop()``.
   ///
   /// - Parameter onListening: called with the port once clients can connect.
   /// - Throws: `InputError` if the address cannot be used.
   public func run(onListening: @escaping @Sendable (Int) -> Void = { _ in }) async throws {
     try await listener.run(
-      router(), host: options.host, port: options.port, grace: .seconds(5), logger: logger, onListening: onListening)
+      router(), host: options.host, port: options.port, grace: .seconds(5),
+      writeTimeout: options.writeTimeout, logger: logger, onListening: onListening)
   }
 
   /// Refuses new requests with status 503, gives those in the engine their time to end, and stops listening.

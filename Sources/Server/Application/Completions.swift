@@ -28,8 +28,8 @@ extension APIServer {
       let parser =
         chat.beginsWithCall
         ? AnswerParser.afterBeginOfCall
-        : AnswerParser(beginsInThought: beginsInThought, parsesTools: chat.callsTools)
-      return ChatChoice(index: index, parser: parser, logprobs: logprobs)
+        : AnswerParser(beginsInThought: beginsInThought, parsesTools: chat.callsTools && chat.grammar == nil)
+      return ChatChoice(index: index, parser: parser, isCall: chat.beginsWithCall, logprobs: logprobs)
     }
     let object = (whole: "chat.completion", part: "chat.completion.chunk")
     return try await answer(

@@ -104,6 +104,9 @@ enum Description {
                 {"type": ["string", "null"], "minLength": 1, "maxLength": 256},
                 {"type": "array", "maxItems": 16, "items": {"type": "string", "minLength": 1, "maxLength": 256}}]},
               "ignore_eos": {"type": ["boolean", "null"]},
+              "stop_token_ids": {"type": ["array", "null"], "maxItems": 0},
+              "min_tokens": {"enum": [0, null]},
+              "best_of": {"enum": [1, null]},
               "stream": {"type": ["boolean", "null"]},
               "stream_options": {
                 "type": ["object", "null"], "properties": {"include_usage": {"type": ["boolean", "null"]}}},
@@ -138,7 +141,13 @@ enum Description {
                 "type": "object", "required": ["type", "function"],
                 "properties": {
                   "type": {"enum": ["function"]},
-                  "function": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}}}},
+                  "function": {"type": "object", "required": ["name"], "properties": {
+                    "name": {"type": "string"},
+                    "parameters": {"anyOf": [{"type": ["object", "null"]}, {"const": true}]}}}}}},
+              "functions": {"type": "null"},
+              "function_call": {"type": "null"},
+              "continue_final_message": {"enum": [false, null]},
+              "add_generation_prompt": {"enum": [true, null]},
               "tool_choice": {"anyOf": [
                 {"enum": ["none", "auto", "required", null]},
                 {"type": "object", "required": ["type", "function"], "properties": {

@@ -16,8 +16,7 @@ struct RecordMiddleware: RouterMiddleware {
       response = Response(status: .init(code: 499, reasonPhrase: "Client Closed Request"))
     } catch {
       let failure = APIError(error)
-      // The error itself may have text of the request: the log has its kind alone.
-      if failure.status.code >= 500 { context.record.fail("\(failure.code ?? "error") \(type(of: error))") }
+      if failure.status.code >= 500 { context.record.fail(error) }
       response = .error(failure)
     }
     response.headers[.requestID] = context.record.id

@@ -32,8 +32,14 @@ final class RequestRecord: @unchecked Sendable {
     }
   }
 
-  /// Notes why a response that has begun was not finished.
+  /// Notes why a request was not answered, or not to the end.
   func fail(_ reason: String) { lock.withLock { failure = reason } }
+
+  /// Notes an error of the server. Sentences of the engine have no text of the request; of others the line has the kind.
+  func fail(_ error: any Error) {
+    let kind = "\(APIError(error).code ?? "error") \(type(of: error))"
+    if case ServingError.failed(let sentence) = error { fail("\(kind): \(sentence)") } else { fail(kind) }
+  }
 
   /// Writes the line, which has nothing of the request's text.
   func log(_ request: Request, status: Int, to logger: Logger) {

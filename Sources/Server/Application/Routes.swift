@@ -9,6 +9,9 @@ extension APIServer {
     let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
     router.add(middleware: OriginMiddleware(allowed: options.allowedOrigin))
     router.add(middleware: RecordMiddleware(metrics: metrics, logger: logger))
+    router.add(
+      middleware: BrowserMiddleware(
+        host: options.host, needsKey: !options.keys.isEmpty, allowedOrigin: options.allowedOrigin))
     let open = Page.files.map(\.path) + ["/health", "/openapi.json"]
     router.add(middleware: KeyMiddleware(keys: options.keys, open: Set(open)))
     for file in Page.files { router.get(.init(file.path)) { _, _ in Response.file(file) } }

@@ -15,6 +15,9 @@ public struct ServerOptions: Sendable {
   /// How long a stream is silent before a comment is sent.
   public var keepAlive = Duration.seconds(5)
 
+  /// How long a client may take nothing of an answer that is ready for it; then its connection is closed.
+  public var writeTimeout = Duration.seconds(60)
+
   /// The defaults.
   public init() {}
 }

@@ -1,4 +1,4 @@
-/// What the page of a training run shows beside its curves.
+/// What the page of a training run shows next to its curves.
 public struct DashboardRun: Sendable {
   /// The name of the run.
   public let name: String

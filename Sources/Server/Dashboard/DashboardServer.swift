@@ -41,7 +41,9 @@ public final class DashboardServer: @unchecked Sendable {
       defer { continuation.finish() }
       let logger = Logger(label: "wideband.dashboard") { _ in SwiftLogNoOpLogHandler() }
       // A page that does not read its answer must not keep the run from ending.
-      try await listener.run(router, host: Self.host, port: port, grace: .seconds(2), logger: logger) {
+      try await listener.run(
+        router, host: Self.host, port: port, grace: .seconds(2), writeTimeout: .seconds(60), logger: logger
+      ) {
         continuation.yield($0)
       }
     }
@@ -65,6 +67,7 @@ public final class DashboardServer: @unchecked Sendable {
     let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
     let logger = Logger(label: "wideband.dashboard") { _ in SwiftLogNoOpLogHandler() }
     router.add(middleware: RecordMiddleware(metrics: ServerMetrics(), logger: logger))
+    router.add(middleware: BrowserMiddleware(host: Self.host, needsKey: false, allowedOrigin: nil))
     for file in Page.dashboard { router.get(.init(file.path)) { _, _ in Response.file(file) } }
     router.get("/run") { [self] request, _ in
       let metrics = try Self.offset("metrics", of: request), log = try Self.offset("log", of: request)
@@ -104,7 +107,7 @@ public final class DashboardServer: @unchecked Sendable {
   }
 
   private func json(_ state: DashboardRun.State, _ metrics: LineTail, _ log: LineTail) -> JSONValue {
-    let seconds = Int((ContinuousClock.now - start) / .seconds(1))
+    let seconds = Int(clamping: (ContinuousClock.now - start) / .seconds(1))
     return [
       "id": .string(id), "name": .string(run.name), "steps": JSONValue(run.steps),
       "tokens_per_step": JSONValue(run.tokensPerStep), "seconds": JSONValue(seconds),

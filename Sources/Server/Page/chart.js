@@ -35,7 +35,7 @@ export function short(value) {
  * - `series`: `[{ name, points: [[x, y]…], color }]`; x ascends, a y of null interrupts the line, and color is one of
  *   run0 to run5 of the style sheet.
  * - `x`, `y`: `{ from, to, label }`. What is missing follows from the points; label turns a value, and the distance of
- *   two labels, into text, and an axis without one has no labels. A vertical line is drawn at `x.mark`.
+ *   two labels, into text, and an axis without one has no labels. A vertical line is at `x.mark`.
  * - `description`: what a screen reader says.
  *
  * Returns `{ xAt }`, which turns a distance from the left edge in pixels into an x.

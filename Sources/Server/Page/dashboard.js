@@ -8,7 +8,7 @@ const element = (id) => document.getElementById(id);
 const cursor = element('cursor');
 const states = { running: 'Running', finished: 'Finished', stopped: 'Stopped', failed: 'Failed' };
 const longestLog = 500;  // lines
-const mostSamples = 20;
+const maximumSamples = 20;
 
 let run = null;  // the last answer, without the lines
 let offsets = { metrics: 0, log: 0 };  // of the lines that come next
@@ -64,7 +64,7 @@ function take({ metrics, log, ...answer }) {
   lines = [...lines, ...added].slice(-longestLog);
   for (const line of added) {
     const match = /^\S+ step (\d+) writes: (.*)$/.exec(line);
-    if (match) samples = [{ step: Number(match[1]), text: match[2] }, ...samples].slice(0, mostSamples);
+    if (match) samples = [{ step: Number(match[1]), text: match[2] }, ...samples].slice(0, maximumSamples);
   }
 }
 

@@ -84,7 +84,7 @@ function take(state) {
 function showPhases(state) {
   const phases = state.phases.length ? state.phases : Array(state.cycle ?? 1).fill(0);
   const rows = [
-    ['Waiting', state.waiting, 'waiting', `of ${state.queue}`],
+    ['Waiting', state.waiting, 'waiting'],
     ['Prompt', state.prefilling, 'prefilling'],
   ];
   if (phases.length > 1) {
@@ -154,8 +154,10 @@ function showTotals(state) {
   ];
   if (state.cycle) {
     rows.push(['Tokens in a cycle', String(state.cycle)],
-      ['Waiting for a cycle head, a step', short(quotient(state.alignment_steps, state.decode_steps))],
-      ['Drafted tokens accepted', `${state.accepted_tokens} of ${state.drafted_tokens}`]);
+      ['Waiting for a cycle head, a step', short(quotient(state.alignment_steps, state.decode_steps))]);
+  }
+  if (state.drafted_tokens) {
+    rows.push(['Drafted tokens accepted', `${short(state.accepted_tokens)} of ${short(state.drafted_tokens)}`]);
   }
   rows.push(['Finished', short(state.stopped)], ['Ended at the token limit', short(state.reached_length)],
     ['Cancelled', short(state.cancelled)], ['Failed', short(state.failed)]);

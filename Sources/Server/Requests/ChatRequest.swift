@@ -20,6 +20,10 @@ struct ChatRequest: Sendable {
   init(_ fields: RequestFields) throws {
     generation = try GenerationFields(fields)
     try fields.refuse("chat_template", "expected the template of the model's folder")
+    try fields.refuse("functions", "expected tools")
+    try fields.refuse("function_call", "expected tool_choice")
+    try fields.refuse("continue_final_message", "expected false") { $0 != false }
+    try fields.refuse("add_generation_prompt", "expected true") { $0 != true }
     let choice = try fields.read("tool_choice", ToolChoice.init) ?? .automatic
     let tools = try fields.read("tools", Tool.list) ?? []
     let call = try choice.grammar(tools)

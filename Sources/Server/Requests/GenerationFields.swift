@@ -21,6 +21,9 @@ struct GenerationFields: Sendable {
   let grammar: JSONGrammar?
 
   init(_ fields: RequestFields) throws {
+    try fields.refuse("stop_token_ids", "expected stop, a text or a list of texts") { $0 != .array([]) }
+    try fields.refuse("min_tokens", "expected none") { $0.number?.integer != 0 }
+    try fields.refuse("best_of", "expected n, or 1") { $0.number?.integer != 1 }
     model = try fields.read("model") { node in
       let name = try node.string()
       guard name.utf8.count <= Limit.modelNameBytes else {

@@ -47,8 +47,10 @@ struct RequestFields {
   }
 
   /// Refuses a field that would change the answer, and that this server does not have.
-  func refuse(_ name: String, _ reason: String) throws {
-    if try root.member(name) != nil {
+  ///
+  /// - Parameter changes: whether a value would; any does unless told otherwise.
+  func refuse(_ name: String, _ reason: String, if changes: (JSONValue) -> Bool = { _ in true }) throws {
+    if let value = try root.member(name)?.value, changes(value) {
       throw APIError.unsupported("\(name) is not supported: \(reason)", parameter: name)
     }
   }

@@ -38,23 +38,24 @@ enum ToolChoice: Equatable {
         "request body: tool_choice is \(value): expected a function of tools", parameter: "tool_choice")
     }
     for tool in callable {
-      do { _ = try JSONGrammar(schema: tool.parameters) } catch {
+      do { _ = try JSONGrammar(schema: try tool.objectSchema()) } catch let error as JSONGrammarError {
         throw APIError.unsupported(
           "request body: parameters of the function \(quoted(tool.name)): \(error)", parameter: "tools")
       }
     }
-    do { return try JSONGrammar(schema: ["anyOf": .array(callable.enumerated().map(Self.schema))]) } catch {
+    let schemas = try callable.enumerated().map(Self.schema)
+    do { return try JSONGrammar(schema: ["anyOf": .array(schemas)]) } catch {
       throw APIError.unsupported("request body: tools: \(error)", parameter: "tools")
     }
   }
 
   /// The schema of a call, the `index`-th alternative.
-  private static func schema(_ index: Int, _ tool: Tool) -> JSONValue {
+  private static func schema(_ index: Int, _ tool: Tool) throws -> JSONValue {
     [
       "type": "object", "additionalProperties": false, "required": ["name", "arguments"],
       "properties": [
         "name": ["const": .string(tool.name)],
-        "arguments": relocated(tool.parameters, to: "#/anyOf/\(index)/properties/arguments"),
+        "arguments": relocated(try tool.objectSchema(), to: "#/anyOf/\(index)/properties/arguments"),
       ],
     ]
   }
@@ -66,10 +67,17 @@ enum ToolChoice: Equatable {
     case .object(let members):
       var result = JSONObject()
       for (key, value) in members {
-        if key == "$ref", case .string(let target) = value, target.hasPrefix("#") {
+        switch (key, value) {
+        case ("$ref", .string(let target)) where target.hasPrefix("#"):
           result[key] = .string(pointer + target.dropFirst())
-        } else {
-          result[key] = relocated(value, to: pointer)
+        case ("const", _), ("enum", _), ("default", _), ("example", _), ("examples", _): result[key] = value
+        case ("properties", .object(let schemas)), ("$defs", .object(let schemas)),
+          ("definitions", .object(let schemas)):
+          // The keys are names, which may be those of keywords.
+          var named = JSONObject()
+          for (name, schema) in schemas { named[name] = relocated(schema, to: pointer) }
+          result[key] = .object(named)
+        default: result[key] = relocated(value, to: pointer)
         }
       }
       return .object(result)
@@ -83,7 +91,7 @@ struct Tool {
   /// The tool as the template shows it to the model.
   let value: JSONValue
   let name: String
-  /// The schema of the arguments: any object where the client gives none.
+  /// The schema of the arguments as the client gives it: any object where it gives none.
   let parameters: JSONValue
 
   init(_ node: JSONNode) throws {
@@ -92,7 +100,31 @@ struct Tool {
     let function = try node.required("function")
     value = node.value
     name = try function.required("name").string()
-    parameters = try function.member("parameters")?.value ?? ["type": "object"]
+    parameters = try function.member("parameters").map(Self.schema) ?? ["type": "object"]
+  }
+
+  private static func schema(_ node: JSONNode) throws -> JSONValue {
+    switch node.value {
+    case .object, .boolean(true): return node.value
+    default: throw node.failure(expected: "a JSON schema, an object or true")
+    }
+  }
+
+  /// The schema of those arguments that are objects, which arguments have to be.
+  ///
+  /// - Throws: ``APIError`` for a schema of a type that is none.
+  func objectSchema() throws -> JSONValue {
+    guard case .object(var members) = parameters else { return ["type": "object"] }
+    switch members["type"] {
+    case nil, "object": break
+    case .array(let types)? where types.contains("object"): break
+    case let type?:
+      throw APIError.unsupported(
+        "request body: parameters of the function \(quoted(name)): type is \(type.summary): expected 'object'",
+        parameter: "tools")
+    }
+    members["type"] = "object"
+    return .object(members)
   }
 
   /// The field `tools`.

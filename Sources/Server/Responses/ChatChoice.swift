@@ -6,6 +6,8 @@ import WidebandTokenization
 struct ChatChoice: ChoiceWriter {
   private let index: Int
   private let logprobs: ChatLogprobs?
+  /// Whether the answer is a call of a tool, or the beginning of one.
+  private let isCall: Bool
   private var parser: AnswerParser
   private var content = "", reasoning = ""
   private var toolCalls: [JSONValue] = []
@@ -14,9 +16,10 @@ struct ChatChoice: ChoiceWriter {
 
   /// - Parameters:
   ///   - parser: tells thoughts and calls of tools from the content.
+  ///   - isCall: whether the answer has to be a call of a tool.
   ///   - logprobs: nil for an answer without log-probabilities.
-  init(index: Int, parser: AnswerParser, logprobs: ChatLogprobs?) {
-    (self.index, self.parser, self.logprobs) = (index, parser, logprobs)
+  init(index: Int, parser: AnswerParser, isCall: Bool = false, logprobs: ChatLogprobs?) {
+    (self.index, self.parser, self.isCall, self.logprobs) = (index, parser, isCall, logprobs)
   }
 
   mutating func append(_ event: SequenceEvent) throws -> [JSONValue] {
@@ -66,7 +69,7 @@ struct ChatChoice: ChoiceWriter {
   var whole: JSONValue {
     var message = JSONObject()
     message["role"] = "assistant"
-    message["content"] = content.isEmpty && !toolCalls.isEmpty ? .null : .string(content)
+    message["content"] = content.isEmpty && (isCall || !toolCalls.isEmpty) ? .null : .string(content)
     if !reasoning.isEmpty { message["reasoning_content"] = .string(reasoning) }
     if !toolCalls.isEmpty { message["tool_calls"] = .array(toolCalls) }
     return choice("message", .object(message), tokens)

@@ -38,7 +38,7 @@ struct APIError: Error, Equatable, Sendable {
       let known = error.status == .notFound
       self.init(error.status, known ? "there is nothing at this address" : error.status.reasonPhrase, code: "not_found")
     case is InputError, is TokenizationError, is GenerationError: self = .invalid("\(error)")
-    default: self.init(.internalServerError, "the server failed to answer", code: "internal_error")
+    default: self = .internalError
     }
   }
 
@@ -49,9 +49,13 @@ struct APIError: Error, Equatable, Sendable {
     case .stopping: self.init(.serviceUnavailable, message, code: "stopping")
     case .contextExceeded: self.init(.badRequest, message, code: "context_length_exceeded")
     case .invalid: self.init(.badRequest, message)
-    case .failed: self.init(.internalServerError, message, code: "internal_error")
+    // What failed is for the log.
+    case .failed: self = .internalError
     }
   }
+
+  private static let internalError = APIError(
+    .internalServerError, "the server failed to answer: its log says why", code: "internal_error")
 
   static let tooLarge = APIError(
     .contentTooLarge, "the request's body is too large: expected at most \(Limit.bodyBytes) bytes", code: "too_large")

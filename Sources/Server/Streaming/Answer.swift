@@ -36,9 +36,8 @@ struct Answer: Sendable {
       do {
         try await request.body.consumeWithCancellationOnInboundClose { _ in
           do { try await write(to: &writer) } catch let error where !(error is CancellationError) {
-            let failure = APIError(error)
-            record.fail("\(failure.code ?? "error") \(type(of: error))")
-            try await writer.write(ServerSentEvent.data(failure.json))
+            record.fail(error)
+            try await writer.write(ServerSentEvent.data(APIError(error).json))
           }
         }
       } catch {
@@ -52,12 +51,19 @@ struct Answer: Sendable {
 
   private func write(to writer: inout any ResponseBodyWriter) async throws {
     var progress = progress
-    try await generation.run(silence: server.options.keepAlive) { update in
+    let keepAlive = server.options.keepAlive
+    // Text of a call is held back, so that events do not always write anything.
+    var lastWrite = ContinuousClock.now
+    try await generation.run(tick: keepAlive / 2) { update in
       switch update {
-      case .silence: try await writer.write(ServerSentEvent.comment)
+      case .tick:
+        guard ContinuousClock.now - lastWrite >= keepAlive else { return }
+        try await writer.write(ServerSentEvent.comment)
+        lastWrite = .now
       case .event(let index, let event):
         for choice in try progress.append(event, of: index) {
           try await writer.write(ServerSentEvent.data(envelope.part(choice)))
+          lastWrite = .now
         }
       }
     }

@@ -13,7 +13,7 @@ struct AnswerParser: Sendable {
     case toolCall(ToolCall)
   }
 
-  private enum State { case start, thought, answer, toolCall }
+  private enum State { case start, thought, answer, toolCall, onlyCall }
 
   private let parsesTools: Bool
   private var state: State
@@ -27,10 +27,11 @@ struct AnswerParser: Sendable {
 
   /// The text before a call.
   static let beginOfCall = "<tool_call>\n"
-  /// A parser of an answer to a prompt that ends with ``beginOfCall``.
+  /// A parser of an answer to a prompt that ends with ``beginOfCall``. A grammar makes the answer a call without its end
+  /// tag. One that was cut off is no text for a reader: it has no pieces.
   static var afterBeginOfCall: AnswerParser {
     var parser = AnswerParser(beginsInThought: false, parsesTools: true)
-    parser.state = .toolCall
+    parser.state = .onlyCall
     return parser
   }
 
@@ -63,7 +64,9 @@ struct AnswerParser: Sendable {
     case .thought: return reasoning(held[...])
     case .toolCall:
       if let call = parsedCall(held[...]) { return [.toolCall(call)] }
-      return content((Self.call.begin + held)[...])
+      guard let broken = brokenCall() else { return content((Self.call.begin + held)[...]) }
+      return broken + append("") + finish()
+    case .onlyCall: return parsedCall(held[...]).map { [.toolCall($0)] } ?? []
     }
   }
 
@@ -102,13 +105,40 @@ struct AnswerParser: Sendable {
       state = .toolCall
       return (content(answer), false)
     case .toolCall:
-      guard let end = held.firstRange(of: Self.call.end) else { return ([], true) }
-      let text = held[..<end.lowerBound]
+      guard let end = endOfCall() else { return ([], true) }
+      guard let call = parsedCall(held[..<end.lowerBound]) else { return (brokenCall() ?? [], false) }
       held.removeFirst(end.upperBound)
       state = .answer
-      if let call = parsedCall(text) { return ([.toolCall(call)], false) }
-      return (content((Self.call.begin + text + Self.call.end)[...]), false)
+      return ([.toolCall(call)], false)
+    case .onlyCall: return ([], true)
     }
+  }
+
+  /// The first end tag that is not a part of a JSON string.
+  private func endOfCall() -> Range<Int>? {
+    var isInString = false, isEscaped = false
+    for (index, byte) in held.enumerated() {
+      if isEscaped {
+        isEscaped = false
+      } else if isInString, byte == UInt8(ascii: "\\") {
+        isEscaped = true
+      } else if byte == UInt8(ascii: "\"") {
+        isInString.toggle()
+      } else if !isInString, byte == UInt8(ascii: "<"), held[index...].starts(with: Self.call.end) {
+        return index..<index + Self.call.end.count
+      }
+    }
+    return nil
+  }
+
+  /// Removes and returns a call that is no JSON, up to the first end tag; nil where there is none. What seems to be a
+  /// string may be none: the text after the tag can have further calls.
+  private mutating func brokenCall() -> [Piece]? {
+    guard let end = held.firstRange(of: Self.call.end) else { return nil }
+    let text = content((Self.call.begin + held[..<end.upperBound])[...])
+    held.removeFirst(end.upperBound)
+    state = .answer
+    return text
   }
 
   private mutating func skipLineBreaks() {

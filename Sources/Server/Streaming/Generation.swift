@@ -9,8 +9,8 @@ struct Generation: Sendable {
   enum Update: Sendable {
     /// An event of the sequence with this index.
     case event(Int, SequenceEvent)
-    /// Nothing happened for a while.
-    case silence
+    /// Some time has passed.
+    case tick
   }
 
   /// - Parameter requests: at least one.
@@ -19,9 +19,9 @@ struct Generation: Sendable {
 
   /// Calls `body` with every update, in this task. Updates wait until `body` has returned from those before.
   ///
-  /// - Parameter silence: how long nothing happens before an update says so; nil for no such updates.
+  /// - Parameter tick: the time between two ticks; nil for none.
   /// - Throws: `CancellationError`; the first error of a sequence; what `body` throws.
-  func run(silence: Duration? = nil, _ body: (Update) async throws -> Void) async throws {
+  func run(tick: Duration? = nil, _ body: (Update) async throws -> Void) async throws {
     let updates = AsyncThrowingChannel<Update, any Error>()
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
@@ -30,17 +30,12 @@ struct Generation: Sendable {
           updates.finish()
         } catch { updates.fail(error) }
       }
-      if let silence {
+      if let tick {
         group.addTask {
-          while (try? await Task.sleep(for: silence)) != nil { await updates.send(.silence) }
+          while (try? await Task.sleep(for: tick)) != nil { await updates.send(.tick) }
         }
       }
-      var last = ContinuousClock.now
-      for try await update in updates {
-        if case .silence = update, let silence, ContinuousClock.now - last < silence { continue }
-        last = .now
-        try await body(update)
-      }
+      for try await update in updates { try await body(update) }
       group.cancelAll()
     }
     try Task.checkCancellation()

@@ -37,7 +37,8 @@ struct ShardedMoments: Codable {
       return try File(contentsOf: url)
     }
     let files = try group.allGather(String(decoding: JSONEncoder().encode(own), as: UTF8.self)).map {
-      try JSONDecoder().decode(File.self, from: Data($0.utf8))
+      try ValueDecoder("a file of a shard").decode(
+        File.self, from: JSONValue(parsing: $0.utf8, file: "a file of a shard"))
     }
     try group.together {
       guard group.rank == 0 else { return }

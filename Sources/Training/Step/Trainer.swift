@@ -145,7 +145,7 @@ public final class Trainer {
       number: stepsTaken, losses: result.losses, gradientNorm: result.gradientNorm, learningRate: learningRate)
   }
 
-  /// This process's batches of a step: the others' lie between them, so that an exchange after each batch adds the
+  /// This process's batches of a step: the others' are between them, so that an exchange after each batch adds the
   /// gradients in the order of the batches.
   private var batchIndices: StrideTo<Int> {
     stride(from: firstIndex, to: recipe.training.accumulation, by: group?.size ?? 1)

@@ -95,6 +95,28 @@ struct CancellationCases {
     }
   }
 
+  @Test("a client that reads nothing loses its connection, and its place is free", arguments: [true, false])
+  func stalledReader_losesItsConnection(isStream: Bool) async throws {
+    try await TestServer.with({ options, serving in
+      options.writeTimeout = .milliseconds(300)
+      (serving.parallel, serving.context) = (1, TestServer.longContext)
+    }) { server in
+      // Some megabytes, more than the system keeps for a client: of tokens to come, or of a prompt's.
+      let prompt = Array(repeating: "5", count: isStream ? 1 : 8000).joined(separator: ",")
+      let body = #"""
+        {"prompt": [\#(prompt)], "max_tokens": \#(isStream ? 60_000 : 0), "ignore_eos": true, "logprobs": 20,
+         "echo": true, "stream": \#(isStream)}
+        """#
+      try await server.client.open(request(server, body), receiveBuffer: 4096) { answer in
+        #expect(try await server.wait { $0.cancelled + $0.reachedLength == 1 })
+        try await Task.sleep(for: .seconds(2))
+        let received = try await answer.readAll()
+        #expect(isStream ? received.events.last != "[DONE]" : received.json == .null)
+      }
+      #expect(server.engine.statistics.cancelled == (isStream ? 1 : 0))
+    }
+  }
+
   @Test("Case 33: a client that does not read gets its whole answer later, and does not stop others")
   func slowReader_stopsNobody() async throws {
     try await withServer { server in
