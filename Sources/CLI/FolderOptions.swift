@@ -11,7 +11,11 @@ struct FolderOptions: ParsableArguments {
     transform: ByteCount.init(parsing:))
   var shardSize = ByteCount(ModelFolder.defaultShardBytes)
 
-  func validate() throws { try requireFlag("--shard-size", shardSize.bytes, in: 1...Int.max) }
+  func validate() throws {
+    guard shardSize.bytes > 0 else {
+      throw ValidationError("--shard-size is \(shardSize): expected a size as in 500MB")
+    }
+  }
 }
 
 /// A number of bytes with an optional unit: 1000000, 500MB, 5GB.

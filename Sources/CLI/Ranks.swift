@@ -54,6 +54,7 @@ final class Ranks {
   }
 
   var isFirst: Bool { group?.rank ?? 0 == 0 }
+  var size: Int { group?.size ?? 1 }
   var name: String { group.map { $0.name(of: $0.rank) } ?? "" }
   var count: String { group.map { " in \($0.size) processes" } ?? "" }
   var logPath: String { "\(output)/log-rank-\(group?.rank ?? 0).txt" }

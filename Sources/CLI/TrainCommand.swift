@@ -108,7 +108,7 @@ struct TrainCommand: ParsableCommand {
         guard let directory else { return }
         try AtomicFile.write(Data(try recipe.yaml().utf8), to: fileURL(directory.recipePath))
       }
-      try work(trainer, tokenizer, in: directory, progress: nil, on: device, ranks)
+      try work(trainer, tokenizer, in: directory, from: nil, on: device, ranks)
     } catch {
       directory?.discardUnbegunRun()
       throw error
@@ -128,7 +128,7 @@ struct TrainCommand: ParsableCommand {
       try makeTrainer(
         recipe, try TokenDataset(folder: folder, split: .train), tokenizer, on: device, from: checkpoint, ranks)
     }
-    try work(trainer, tokenizer, in: directory, progress: checkpoint?.progress, on: device, ranks)
+    try work(trainer, tokenizer, in: directory, from: checkpoint, on: device, ranks)
   }
 
   private func makeTrainer(
@@ -149,9 +149,9 @@ struct TrainCommand: ParsableCommand {
 
   private func work(
     _ trainer: Trainer, _ tokenizer: Tokenizer, in directory: RunDirectory?,
-    progress: TrainingCheckpoint.Progress?, on device: Device, _ ranks: Ranks
+    from checkpoint: TrainingCheckpoint?, on device: Device, _ ranks: Ranks
   ) throws {
-    let recipe = trainer.recipe
+    let (recipe, progress) = (trainer.recipe, checkpoint?.progress)
     try ranks.requireSameStart(trainer)
     let cost = ModelCost(recipe.model, contextLength: recipe.training.sequenceLength)
     let console = try TrainingConsole(
@@ -160,6 +160,11 @@ struct TrainCommand: ParsableCommand {
       operationsPerToken: (recipe.lora == nil ? 3 : 2) * cost.operations,
       peakOperations: try ArithmeticPeak.measure(on: device, dtype: device.computeDType))
     ranks.console = console
+    if let checkpoint, recipe.distributed?.exchange != .everyMicroBatch, try checkpoint.processes != ranks.size {
+      console.note(
+        "the checkpoint is of \(try checkpoint.processes) processes, now there are \(ranks.size): further steps are equal but "
+          + "for rounding")
+    }
     let interrupt = Interrupt(isQuiet: !ranks.isFirst)
     guard let directory else {
       console.note("\(ranks.name): from step \(trainer.stepsTaken)")

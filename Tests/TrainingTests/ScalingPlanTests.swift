@@ -72,15 +72,15 @@ import WidebandLanguageModel
     let memory = Dictionary(uniqueKeysWithValues: plan.memory.map { ($0.name, $0.bytes) })
     #expect(
       memory == [
-        "weights": 4e6, "gradients": 4e6, "moments, a shard": 1e6, "sums, a shard": 0.5e6, "buckets": 8e6,
+        "weights": 4e6, "gradients": 4e6, "moments, a shard": 1e6, "sums, a shard": 0.5e6, "exchange": 8e6,
         "activations": 0.4e6,
       ])
   }
 
   @Test("memory of a rank on GPUs, in bytes a weight") func memoryOfGPUs() throws {
     let plan = try plan(nodes: 8, ranksPerNode: 8)
-    // bfloat16 weights and gradients, 16 bytes of float32 in 64 shards, four buckets.
-    #expect(isNear(plan.memoryBytes, 1.52e9 * (4 + 16.0 / 64) + 4 * 67_108_864, 1e-9))
+    // bfloat16 weights and gradients, 16 bytes of float32 in 64 shards, the exchange.
+    #expect(isNear(plan.memoryBytes, 1.52e9 * (4 + 16.0 / 64 + 4), 1e-9))
     let alone = try self.plan(nodes: 1)
     #expect(isNear(alone.memoryBytes, 1.52e9 * 16, 1e-9))
   }

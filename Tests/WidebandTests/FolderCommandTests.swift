@@ -104,7 +104,7 @@ struct FolderCommandTests {
       "The value 'int8' is invalid for '--dtype <type>'. Please provide one of 'float32', 'bfloat16' or 'float16'.",
       status: 64)
     expectError(
-      try folder.initializeModel("x", "--shard-size", "0GB"), "The value '0GB' is invalid for '--shard-size <size>'",
+      try folder.initializeModel("x", "--shard-size", "0GB"), "--shard-size is 0: expected a size as in 500MB",
       status: 64)
     expectError(try folder.run("convert", "nowhere", "x"), "\(folder("nowhere")): there is no such model folder")
     #expect(!folder.exists("x"))

@@ -47,14 +47,20 @@ struct ShardedMoments: Codable {
     }
   }
 
+  /// What the moments of several processes are in; nil for a checkpoint of one.
+  static func manifest(_ folder: URL) throws -> ShardedMoments? {
+    let url = folder.appending(path: manifestName)
+    guard exists(url.path) else { return nil }
+    return try ValueDecoder(printable(url.path)).decode(
+      ShardedMoments.self, from: JSONValue(contentsOf: url, limit: 1 << 24))
+  }
+
   /// The moments of a checkpoint's folder; nil if it has none of several processes.
   ///
   /// - Throws: `InputError` for a manifest or a file that is not what was written.
   static func read(_ folder: URL) throws -> StoredMoments? {
-    let url = folder.appending(path: manifestName), name = printable(url.path)
-    guard exists(url.path) else { return nil }
-    let manifest = try ValueDecoder(name).decode(
-      ShardedMoments.self, from: JSONValue(contentsOf: url, limit: 1 << 24))
+    guard let manifest = try manifest(folder) else { return nil }
+    let name = printable(folder.appending(path: manifestName).path)
     let covered = manifest.shardSize.multipliedReportingOverflow(by: manifest.files.count)
     guard manifest.shardSize > 0, !covered.overflow, covered.partialValue >= manifest.count else {
       throw InputError(

@@ -58,6 +58,9 @@ public struct TrainingCheckpoint {
     }
   }
 
+  /// The number of processes that wrote it.
+  public var processes: Int { get throws { try ShardedMoments.manifest(url)?.files.count ?? 1 } }
+
   /// The model's weights.
   func weights() throws -> [String: Tensor] { try ModelFolder(url).readTensors() }
 

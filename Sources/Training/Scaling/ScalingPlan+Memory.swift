@@ -7,9 +7,6 @@ extension ScalingPlan {
     public let bytes: Double
   }
 
-  /// The size of a bucket of gradients in an exchange, in bytes.
-  public static let bucketBytes = Double(64 << 20)
-
   /// The parts of a rank's memory. Memory of the program, of libraries and of the allocator is not counted.
   public var memory: [MemoryPart] {
     let (P, W) = (work.parameters, Double(cluster.ranks))
@@ -22,8 +19,8 @@ extension ScalingPlan {
     if cluster.ranks > 1 {
       parts += [
         MemoryPart(name: "sums, a shard", bytes: 4 * P / W),
-        // Two buckets on their way, each with what is sent and what is received.
-        MemoryPart(name: "buckets", bytes: min(4 * Self.bucketBytes, 2 * P * element)),
+        // The array of all gradients that is sent, and what is received.
+        MemoryPart(name: "exchange", bytes: 2 * P * element),
       ]
     }
     parts.append(
