@@ -17,23 +17,27 @@ extension ProcessGroup {
       throw DistributedError.wrongUse(
         "allToAll: a vector of \(source.count) elements: expected a multiple of \(size), the number of ranks")
     }
-    guard size > 1 else { return PendingExchange(of: self, result: try withTorch { source.cloned() }) }
-    return PendingExchange(
-      of: self,
-      exchange: try perform { group in
-        source.pointer.flatMap { wb_process_group_start_all_to_all(group, $0) }
-      })
+    return try start(source, wb_process_group_start_all_to_all)
   }
 
   /// Collects a vector of every rank.
   ///
   /// - Parameter input: `[n]`, with the same n on all ranks.
   /// - Returns: `[size n]`, in the order of ranks.
-  public func allGather(_ input: Tensor) throws -> Tensor {
-    let source = try vector(input, for: "allGather")
-    guard size > 1 else { return try withTorch { source.cloned() } }
-    return Tensor(
-      owning: try perform { group in source.pointer.flatMap { wb_process_group_all_gather(group, $0) } })
+  public func allGather(_ input: Tensor) throws -> Tensor { try startAllGather(input).wait() }
+
+  /// The same as `allGather`, while this rank continues.
+  public func startAllGather(_ input: Tensor) throws -> PendingExchange {
+    try start(try vector(input, for: "allGather"), wb_process_group_start_all_gather)
+  }
+
+  /// Starts a collective operation of the C interface; a rank alone gets what it sends.
+  private func start(
+    _ source: Tensor, _ operation: (OpaquePointer, OpaquePointer) -> OpaquePointer?
+  ) throws -> PendingExchange {
+    guard size > 1 else { return PendingExchange(of: self, result: try withTorch { source.cloned() }) }
+    return PendingExchange(
+      of: self, exchange: try perform { group in source.pointer.flatMap { operation(group, $0) } })
   }
 
   /// Overwrites a contiguous tensor with that of rank `root`.

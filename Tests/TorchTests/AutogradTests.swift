@@ -105,4 +105,29 @@ import WidebandTorch
       integers(1, 2).requiringGradient()
     }
   }
+
+  @Test("a function is called once for each backward pass, when the gradient is whole")
+  func afterGradient_isCalled() throws {
+    let (x, other) = try withTorch { (vector(2).requiringGradient(), vector(5).requiringGradient()) }
+    var seen: [Float] = []
+    try x.afterGradient { seen += (try? x.gradient?.elements(Float.self)) ?? [] }
+    for _ in 0..<2 { try withTorch { (x * x + x * other).sum().backward() } }
+    #expect(seen == [9, 18])
+    // A function may take the gradient away, and replaces the one before it.
+    try x.afterGradient {
+      seen.append(0)
+      x.clearGradient()
+    }
+    try withTorch { x.recomputing { [$0 * x] }[0].sum().backward() }
+    #expect(seen == [9, 18, 0, 0])
+    #expect(x.gradient == nil)
+    x.removeGradientHook()
+    try withTorch { x.sum().backward() }
+    #expect(seen.count == 4)
+  }
+
+  @Test("only leaves that require a gradient have a function after it") func afterGradient_isRefused() throws {
+    let x = vector(2).requiringGradient()
+    #expect(throws: TorchError.self) { try (x * 2.0).afterGradient {} }
+  }
 }

@@ -94,10 +94,10 @@ struct DistributedTrainingTests {
       var changes = Self.batches
       changes.append("training.tokens_per_step=192")
       let trainer = try TrainerFixture(in: folder, "wide", changes).trainer(in: group)
-      let pieces = (trainer.optimizer.layout.count + GradientExchange.piece - 1) / GradientExchange.piece
+      let pieces = (trainer.optimizer.layout.count + ShardLayout.piece - 1) / ShardLayout.piece
       #expect(
         trainer.optimizer.momentArrays.map(\.count)
-          == Array(repeating: (pieces + 2) / 3 * GradientExchange.piece, count: 2))
+          == Array(repeating: (pieces + 2) / 3 * ShardLayout.piece, count: 2))
     }
   }
 

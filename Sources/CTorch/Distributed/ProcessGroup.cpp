@@ -135,13 +135,13 @@ wb_tensor *wb_exchange_wait(wb_exchange *exchange) {
 
 void wb_exchange_release(wb_exchange *exchange) { delete exchange; }
 
-wb_tensor *wb_process_group_all_gather(wb_process_group *group, const wb_tensor *input) {
-  return wideband::guardedTensor([&] {
+wb_exchange *wb_process_group_start_all_gather(wb_process_group *group, const wb_tensor *input) {
+  return wideband::guarded<wb_exchange *>(nullptr, [&] {
     auto source = input->value.detach();
     wideband::checkVector(source);
     auto result = at::empty({source.numel() * group->value->getSize()}, source.options());
-    group->value->_allgather_base(result, source)->wait();
-    return result;
+    auto work = group->value->_allgather_base(result, source);
+    return new wb_exchange{std::move(work), std::move(result)};
   });
 }
 

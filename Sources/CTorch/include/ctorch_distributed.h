@@ -43,12 +43,12 @@ void wb_process_group_release(wb_process_group *group);
 /// Starts to send the r-th of `size` equal parts of a vector to rank r; the result has the parts of all ranks in their
 /// order.
 wb_exchange *wb_process_group_start_all_to_all(wb_process_group *group, const wb_tensor *input);
+/// Starts to collect the vectors of all ranks, of equal lengths; the result has them in the order of ranks.
+wb_exchange *wb_process_group_start_all_gather(wb_process_group *group, const wb_tensor *input);
 /// Waits for the result. NULL after a failure.
 wb_tensor *wb_exchange_wait(wb_exchange *exchange);
 void wb_exchange_release(wb_exchange *exchange);
 
-/// The vectors of all ranks, of equal lengths, in the order of ranks.
-wb_tensor *wb_process_group_all_gather(wb_process_group *group, const wb_tensor *input);
 /// Overwrites a tensor with that of rank `root`.
 bool wb_process_group_broadcast(wb_process_group *group, const wb_tensor *tensor, int root);
 /// Returns when all ranks have called it.

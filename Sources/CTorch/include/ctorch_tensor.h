@@ -74,6 +74,10 @@ wb_tensor *wb_tensor_gradient(const wb_tensor *tensor);
 void wb_tensor_clear_gradient(wb_tensor *tensor);
 /// `upstream` is the gradient of the tensor; NULL for 1, that of a scalar.
 bool wb_tensor_backward(const wb_tensor *tensor, const wb_tensor *upstream);
+/// Calls `function` in backward passes each time this leaf tensor's gradient has been added to, on the thread of the
+/// backward pass; `release` when it is no longer called. NULL removes the function.
+bool wb_tensor_set_gradient_hook(
+    wb_tensor *tensor, void (*function)(void *context), void *context, void (*release)(void *context));
 
 /// A part of the forward pass: writes at most `capacity` results, to be owned by the caller, and returns their number; -1 if
 /// it failed. The input remains the caller's.

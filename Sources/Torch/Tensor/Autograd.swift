@@ -35,6 +35,27 @@ extension Tensor {
     if let pointer { wb_tensor_clear_gradient(pointer) }
   }
 
+  /// Calls `body` in every backward pass after this leaf's gradient has been added to, as PyTorch's
+  /// `register_post_accumulate_grad_hook`: on the thread of the backward pass, with autograd off. Replaces the function
+  /// that was set before.
+  ///
+  /// - Throws: `TorchError` if this tensor is no leaf that requires a gradient.
+  public func afterGradient(_ body: @escaping () -> Void) throws {
+    let run: @convention(c) (UnsafeMutableRawPointer?) -> Void = { context in
+      context.map { Unmanaged<Box<() -> Void>>.fromOpaque($0).takeUnretainedValue().value() }
+    }
+    guard let pointer,
+      wb_tensor_set_gradient_hook(
+        pointer, run, Unmanaged.passRetained(Box(body)).toOpaque(),
+        { context in context.map { Unmanaged<AnyObject>.fromOpaque($0).release() } })
+    else { throw TorchError.last(of: "after_gradient(\(dtype)\(shape))") }
+  }
+
+  /// Removes the function that `afterGradient` set.
+  public func removeGradientHook() {
+    if let pointer { _ = wb_tensor_set_gradient_hook(pointer, nil, nil, nil) }
+  }
+
   /// Adds Σ upstream ∘ d(self)/d(leaf) to the gradient of every leaf that this tensor was computed from.
   ///
   /// - Parameter upstream: the gradient of this tensor, of its shape; nil for a scalar, whose gradient is 1.

@@ -8,8 +8,8 @@ import WidebandTorch
 /// The optimizer's moments in a checkpoint of several processes: a file of each process's shard, and `optimizer.json`
 /// with their sizes and checksums, which is written last.
 struct ShardedMoments: Codable {
-  /// The number of floats of a shard.
-  var shardSize: Int
+  /// The number of floats of a bucket of the array of all weights, of which each process has an equal part.
+  var bucketSize: Int
   /// The number of floats of the array of all weights.
   var count: Int
   /// The files, by rank.
@@ -42,7 +42,8 @@ struct ShardedMoments: Codable {
     }
     try group.together {
       guard group.rank == 0 else { return }
-      let manifest = ShardedMoments(shardSize: optimizer.shard.count, count: optimizer.layout.count, files: files)
+      let manifest = ShardedMoments(
+        bucketSize: ShardLayout.bucketSize, count: optimizer.layout.count, files: files)
       try AtomicFile.write(try JSONEncoder.indented.encode(manifest), to: folder.appending(path: manifestName))
     }
   }
@@ -61,14 +62,20 @@ struct ShardedMoments: Codable {
   static func read(_ folder: URL) throws -> StoredMoments? {
     guard let manifest = try manifest(folder) else { return nil }
     let name = printable(folder.appending(path: manifestName).path)
-    let covered = manifest.shardSize.multipliedReportingOverflow(by: manifest.files.count)
-    guard manifest.shardSize > 0, !covered.overflow, covered.partialValue >= manifest.count else {
+    // Both moments of a float are eight bytes.
+    let floats = manifest.files.reduce(0) { $0 + max(0, min($1.bytes, 1 << 50)) / 8 }
+    guard (ShardLayout.piece...1 << 40).contains(manifest.bucketSize), (1...max(1, floats)).contains(manifest.count)
+    else {
       throw InputError(
-        "\(name): \(manifest.files.count) files of \(manifest.shardSize) floats: expected shards of \(manifest.count)")
+        "\(name): \(manifest.files.count) files with the moments of \(manifest.count) floats in buckets of "
+          + "\(manifest.bucketSize): expected files of as many floats")
     }
+    let layout = ShardLayout(
+      count: manifest.count, processes: manifest.files.count, bucketSize: manifest.bucketSize)
     return .shards(
+      of: manifest.count,
       try manifest.files.enumerated().map { rank, file in
-        let url = folder.appending(path: file.name)
+        let (url, shard) = (folder.appending(path: file.name), layout.shard(of: rank))
         guard file.name == url.lastPathComponent, try File(contentsOf: url) == file else {
           throw InputError(
             "\(printable(url.path)): is not the file of \(file.bytes) bytes and checksum \(printable(file.checksum)) that "
@@ -76,13 +83,12 @@ struct ShardedMoments: Codable {
         }
         let tensors = try SafetensorsFile(url).tensors()
         let arrays = try AdamW.kinds.map { kind -> Tensor in
-          guard let tensor = tensors[kind], tensor.shape == [manifest.shardSize] else {
-            throw InputError("\(printable(url.path)): expected \(kind) of \(manifest.shardSize) floats")
+          guard let tensor = tensors[kind], tensor.shape == [shard.count] else {
+            throw InputError("\(printable(url.path)): expected \(kind) of \(shard.count) floats")
           }
           return tensor
         }
-        let start = rank * manifest.shardSize
-        return (start..<(start + manifest.shardSize), arrays)
+        return (shard, arrays)
       })
   }
 }

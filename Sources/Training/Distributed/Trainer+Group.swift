@@ -38,7 +38,7 @@ extension Recipe {
   ///
   /// - Throws: `TrainingError.unshared` that names the keys.
   func requireShares(of processes: Int, on device: Device) throws {
-    guard processes > 1 else { return }
+    guard processes > 1 || distributed != nil else { return }
     guard training.accumulation.isMultiple(of: processes) else {
       throw TrainingError.unshared(
         "training: a step has \(training.accumulation) batches of \(training.rowsPerBatch) rows (tokens_per_step, "
@@ -46,7 +46,8 @@ extension Recipe {
     }
     guard device == .cpu else {
       throw TrainingError.unshared(
-        "the device is \(device): expected cpu, as several processes cannot train on GPUs yet")
+        "the device is \(device): expected cpu, as the exchange of gradients (several processes, the key distributed) "
+          + "does not work on GPUs yet")
     }
   }
 }

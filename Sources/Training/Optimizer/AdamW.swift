@@ -4,7 +4,7 @@ import WidebandTorch
 /// The AdamW optimizer: gradient moments with bias correction, and decoupled weight decay.
 ///
 /// All first moments share one array in memory, and all second moments another one. Of several processes that train
-/// together each has the moments of one part of the array, its shard, and updates the weights there.
+/// together each has the moments of a part of the array, its shard, and updates the weights there.
 ///
 /// Source: Decoupled Weight Decay Regularization, arXiv 1711.05101, algorithm 2.
 public final class AdamW {
@@ -15,8 +15,8 @@ public final class AdamW {
   let momentArrays: [Tensor]
   /// The places of the weights in the array.
   let layout: FlatLayout
-  /// The part of the array.
-  let shard: Range<Int>
+  /// The part of the array that this optimizer updates.
+  let shard: Shard
 
   private let settings: Recipe.Optimizer
   private let groups: ParameterGroups
@@ -46,23 +46,24 @@ public final class AdamW {
   ///
   /// - Parameter shard: the part of the weights' array that this optimizer has; nil for all of it.
   init(
-    _ weights: OrderedDictionary<String, Tensor>, _ settings: Recipe.Optimizer, step: Int, shard: Range<Int>?
+    _ weights: OrderedDictionary<String, Tensor>, _ settings: Recipe.Optimizer, step: Int, shard: Shard?
   ) throws {
     self.settings = settings
     groups = ParameterGroups(weights)
     stepsTaken = step
     layout = FlatLayout(weights)
-    self.shard = shard ?? 0..<layout.count
+    let (layout, own) = (layout, shard ?? Shard(ranges: [0..<layout.count]))
+    self.shard = own
     let device = weights.values.first?.device ?? .cpu
-    let (layout, range) = (layout, self.shard)
     (stepAndRate, momentArrays, moments) = try withTorch {
-      let arrays = Self.kinds.map { _ in Tensor.zeros([range.count], on: device) }
+      let arrays = Self.kinds.map { _ in Tensor.zeros([own.count], on: device) }
       var moments: OrderedDictionary<String, Tensor> = [:]
       for (name, weight) in weights {
-        guard let piece = layout.piece(of: name, in: range) else { continue }
+        let pieces = layout.pieces(of: name, in: own)
+        guard let first = pieces.first, let last = pieces.last else { continue }
         for (kind, array) in zip(Self.kinds, arrays) {
-          let part = array.slice(0, piece.ofRange)
-          moments["\(kind).\(name)"] = piece.ofWeight.count == weight.count ? part.reshaped(weight.shape) : part
+          let part = array.slice(0, first.ofShard.lowerBound..<last.ofShard.upperBound)
+          moments["\(kind).\(name)"] = part.count == weight.count ? part.reshaped(weight.shape) : part
         }
       }
       return (.zeros([2], on: device), arrays, moments)
@@ -125,17 +126,17 @@ public final class AdamW {
   /// device has it.
   private func optimized(rateFactor: Double, gradient: Tensor? = nil) -> [OptimizedWeight] {
     groups.groups.flatMap { group in
-      group.weights.compactMap { name, weight in
-        guard let first = moments["first_moment.\(name)"], let second = moments["second_moment.\(name)"],
-          let piece = layout.piece(of: name, in: shard)
-        else { return nil }
-        let isWhole = piece.ofWeight.count == weight.count
-        return OptimizedWeight(
-          isWhole ? weight : weight.flattened().slice(0, piece.ofWeight),
-          gradient: gradient.map { $0.slice(0, piece.ofRange).reshaped(first.shape) }, firstMoment: first,
-          secondMoment: second,
-          learningRate: rateFactor * (group.isConnection ? settings.connectionRate : 1),
-          weightDecay: group.isDecayed ? settings.weightDecay : 0)
+      group.weights.flatMap { name, weight in
+        layout.pieces(of: name, in: shard).map { piece in
+          let isWhole = piece.ofWeight.count == weight.count
+          let (first, second) = (momentArrays[0].slice(0, piece.ofShard), momentArrays[1].slice(0, piece.ofShard))
+          let part = isWhole ? weight : weight.flattened().slice(0, piece.ofWeight)
+          return OptimizedWeight(
+            part, gradient: gradient.map { $0.slice(0, piece.ofShard).reshaped(part.shape) },
+            firstMoment: first.reshaped(part.shape), secondMoment: second.reshaped(part.shape),
+            learningRate: rateFactor * (group.isConnection ? settings.connectionRate : 1),
+            weightDecay: group.isDecayed ? settings.weightDecay : 0)
+        }
       }
     }
   }

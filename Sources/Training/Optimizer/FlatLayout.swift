@@ -21,21 +21,19 @@ struct FlatLayout: Sendable {
     (self.places, count) = (places, end)
   }
 
-  /// A part of a weight, and where it is in a range of the array.
+  /// A part of a weight, and where it is in a shard of the array.
   struct Piece {
     /// The part of the weight.
     let ofWeight: Range<Int>
-    /// The part of the range.
-    let ofRange: Range<Int>
+    /// The part of the shard.
+    let ofShard: Range<Int>
   }
 
-  /// The part of a weight within a range of the array; nil for none.
-  func piece(of name: String, in range: Range<Int>) -> Piece? {
-    guard let place = places[name] else { return nil }
-    let part = place.clamped(to: range)
-    guard !part.isEmpty else { return nil }
-    return Piece(
-      ofWeight: (part.lowerBound - place.lowerBound)..<(part.upperBound - place.lowerBound),
-      ofRange: (part.lowerBound - range.lowerBound)..<(part.upperBound - range.lowerBound))
+  /// The parts of a weight that a shard has. Together they are one range of the shard.
+  func pieces(of name: String, in shard: Shard) -> [Piece] {
+    guard let place = places[name] else { return [] }
+    return shard.pieces(in: place).map {
+      Piece(ofWeight: $0.ofArray.moved(by: -place.lowerBound), ofShard: $0.ofShard)
+    }
   }
 }

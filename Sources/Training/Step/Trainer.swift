@@ -82,10 +82,10 @@ public final class Trainer {
     for tensor in trained.values { tensor.requiringGradient() }
     stepsTaken = checkpoint?.progress.step ?? 0
     let isShared = group != nil || recipe.distributed != nil
-    let layout = FlatLayout(trained)
-    exchange = isShared ? try GradientExchange(layout, group) : nil
-    optimizer = try AdamW(
-      trained, recipe.optimizer, step: stepsTaken, shard: isShared ? GradientExchange.shard(layout, group) : nil)
+    exchange =
+      try isShared
+      ? GradientExchange(trained.map { (name: $0, tensor: $1) }, FlatLayout(trained), group) : nil
+    optimizer = try AdamW(trained, recipe.optimizer, step: stepsTaken, shard: exchange?.shard)
     if let checkpoint { try optimizer.load(checkpoint.moments()) }
     trainingStep = TrainingStep(
       model, optimizer, tuning: tuning, recomputesLayers: recipe.training.activationCheckpointing ?? false)
@@ -188,10 +188,11 @@ public final class Trainer {
       let gate = try tuning?.gate(
         over: part, step: stepsTaken, firstRow: rows(index).lowerBound, of: settings.rowsPerStep)
       let fractions = try counts.map { try LossFractions(of: .init(part.targets, recipe.model), in: $0) }
-      own.append(try accumulate(part, gate, fractions))
-      if recipe.distributed?.exchange == .everyMicroBatch { try exchange?.add(optimizer.weights) }
+      let isLast = index + (group?.size ?? 1) >= settings.accumulation
+      let exchange = isLast || recipe.distributed?.exchange == .everyMicroBatch ? exchange : nil
+      own.append(
+        try exchange?.add { try accumulate(part, gate, fractions) } ?? accumulate(part, gate, fractions))
     }
-    if recipe.distributed?.exchange != .everyMicroBatch { try exchange?.add(optimizer.weights) }
     let losses = try losses(
       of: MicroBatchLosses.gathered(own, in: group), divisor: isUneven ? 1 : settings.accumulation)
     guard let exchange else { return try trainingStep.finish(losses, learningRate: learningRate) }

@@ -97,7 +97,7 @@ public struct TrainingStep {
     let result = Result(losses: losses, gradientNorm: try exchange.norm())
     if result.isFinite {
       try update(result, learningRate: learningRate, gradient: exchange.sum)
-      try exchange.gather(optimizer.weights)
+      try exchange.gather()
     }
     exchange.begin()
     return result
