@@ -9,9 +9,6 @@ set -euo pipefail
 processes=${PROCESSES:-1}
 threads=${THREADS:-$(($(nproc) / processes))}
 
-# Not --rdzv-backend c10d: it can restart a machine's processes before they have failed themselves, without counting it, and
-# then TORCHELASTIC_RESTART_COUNT, by which the processes of an attempt find each other, differs between machines. A lost rank
-# ends the processes of all machines, so each torchrun counts the same.
 exec torchrun --no-python \
   --nnodes "${NODES:?the number of machines}" --node-rank "${NODE:?the number of this machine, from 0}" \
   --nproc-per-node "$processes" --master-addr "${HEAD:?machine 0}" --master-port "${PORT:-29500}" --max-restarts 3 \

@@ -56,8 +56,8 @@ struct Failure: Equatable {
 struct Findings {
   /// The failure that a rank met first.
   let failure: Failure
-  /// By rank, how many operations it has started; nil for a rank that does not answer. Nil if the store does not answer.
-  let operations: [Int?]?
+  /// By rank, the operations it has started; nil for a rank that does not answer. Nil if the store does not answer.
+  let operations: [Operations?]?
 
   /// The error, with the names of the hosts of all ranks.
   func error(hosts: [String], timeout: Duration) -> DistributedError {
@@ -67,8 +67,10 @@ struct Findings {
     guard let operations else { return lost([0], hosts, timeout) }
     let silent = operations.indices.filter { operations[$0] == nil }
     if !silent.isEmpty { return lost(silent, hosts, timeout) }
-    let most = operations.compactMap { $0 }.max() ?? 0
-    let late = operations.indices.filter { operations[$0] ?? 0 < most }
+    let answers = operations.compactMap(\.self)
+    if let sentence = Operations.difference(in: answers, hosts: hosts) { return .ranksDiffer(sentence) }
+    let most = answers.map(\.count).max() ?? 0
+    let late = answers.indices.filter { answers[$0].count < most }
     if failure.kind == .timeout, !late.isEmpty { return lost(late, hosts, timeout) }
     return .ranksLost([], "the connection between the ranks failed: \(failure.reason)")
   }

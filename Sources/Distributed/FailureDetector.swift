@@ -4,7 +4,7 @@ import Foundation
 ///
 /// libtorch's message of a failure names an address and not a rank, and a rank that computes does not notice a failure at
 /// once. So each rank has a thread that looks into the store for a failure: the rank that meets one writes it there, all
-/// answer with the number of operations that they have started, and those without an answer are lost.
+/// answer with the operations that they have started, and those without an answer are lost.
 final class FailureDetector: @unchecked Sendable {
   /// How often the thread looks.
   private static let interval: TimeInterval = 0.5
@@ -19,7 +19,7 @@ final class FailureDetector: @unchecked Sendable {
 
   /// Guards what follows.
   private let condition = NSCondition()
-  private var operations = 0
+  private var operations = Operations()
   private var ownFailure: Failure?
   private var isStopped = false
   private var isFinished = false
@@ -45,8 +45,8 @@ final class FailureDetector: @unchecked Sendable {
     }.start()
   }
 
-  /// Counts an operation that this rank starts.
-  func operationStarts() { condition.withLock { operations += 1 } }
+  /// Notes an operation that this rank starts. Returns its tag.
+  func operationStarts(_ name: String) -> UInt32 { condition.withLock { operations.start(name) } }
 
   /// Ends the thread. Does not wait for a store that does not answer.
   func stop() {
@@ -94,13 +94,13 @@ final class FailureDetector: @unchecked Sendable {
   }
 
   private func answer() throws(StoreError) {
-    try store.set("answer/\(rank)", "\(condition.withLock { operations })")
+    try store.set("answer/\(rank)", condition.withLock { operations.text })
     let patience = Duration.seconds(Self.answerTime)
     let failure = Failure(text: try store.get("failure", within: patience))
     try wait(for: Array(0..<size), toWrite: "answer")
-    var answers = [Int?](repeating: nil, count: size)
+    var answers = [Operations?](repeating: nil, count: size)
     for other in 0..<size where try store.has("answer/\(other)") {
-      answers[other] = Int(try store.get("answer/\(other)", within: patience))
+      answers[other] = Operations(text: try store.get("answer/\(other)", within: patience))
     }
     condition.withLock { findings = Findings(failure: failure, operations: answers) }
     try store.set("read/\(rank)", "")

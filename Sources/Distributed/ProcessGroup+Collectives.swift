@@ -1,7 +1,8 @@
 import WidebandCTorch
 import WidebandTorch
 
-/// Collective operations. All of them throw `DistributedError.ranksLost` when a rank is lost.
+/// Collective operations. All of them throw `DistributedError.ranksLost` when a rank is lost, and
+/// `DistributedError.ranksDiffer` when the ranks do not call the same with tensors of the same shape and dtype.
 extension ProcessGroup {
   /// Sends each rank its part of a vector, and returns the parts that this rank was sent.
   ///
@@ -17,7 +18,7 @@ extension ProcessGroup {
       throw DistributedError.wrongUse(
         "allToAll: a vector of \(source.count) elements: expected a multiple of \(size), the number of ranks")
     }
-    return try start(source, wb_process_group_start_all_to_all)
+    return try start("allToAll", of: source, wb_process_group_start_all_to_all)
   }
 
   /// Collects a vector of every rank.
@@ -28,16 +29,19 @@ extension ProcessGroup {
 
   /// The same as `allGather`, while this rank continues.
   public func startAllGather(_ input: Tensor) throws -> PendingExchange {
-    try start(try vector(input, for: "allGather"), wb_process_group_start_all_gather)
+    try start("allGather", of: try vector(input, for: "allGather"), wb_process_group_start_all_gather)
   }
 
   /// Starts a collective operation of the C interface; a rank alone gets what it sends.
   private func start(
-    _ source: Tensor, _ operation: (OpaquePointer, OpaquePointer) -> OpaquePointer?
+    _ name: String, of source: Tensor, _ operation: (OpaquePointer, OpaquePointer) -> OpaquePointer?
   ) throws -> PendingExchange {
     guard size > 1 else { return PendingExchange(of: self, result: try withTorch { source.cloned() }) }
     return PendingExchange(
-      of: self, exchange: try perform { group in source.pointer.flatMap { operation(group, $0) } })
+      of: self,
+      exchange: try perform("\(name) of \(source.dtype)\(source.shape)") { group in
+        source.pointer.flatMap { operation(group, $0) }
+      })
   }
 
   /// Overwrites a contiguous tensor with that of rank `root`.
@@ -50,13 +54,15 @@ extension ProcessGroup {
         "broadcast: \(tensor.dtype)\(tensor.shape): expected contiguous elements in the processor's memory")
     }
     guard size > 1, tensor.count > 0 else { return }
-    try perform { wb_process_group_broadcast($0, pointer, Int32(clamping: root)) ? () : nil }
+    try perform("broadcast of \(tensor.dtype)\(tensor.shape) from rank \(root)") {
+      wb_process_group_broadcast($0, pointer, Int32(clamping: root)) ? () : nil
+    }
   }
 
   /// Returns when all ranks have called it.
   public func barrier() throws {
     guard size > 1 else { return }
-    try perform { wb_process_group_barrier($0) ? () : nil }
+    try perform("barrier") { wb_process_group_barrier($0) ? () : nil }
   }
 
   /// Collects numbers of every rank, any number of them, in the order of ranks.

@@ -4,8 +4,10 @@ import WidebandTorch
 /// The ranks of a distributed run, which exchange tensors.
 ///
 /// All ranks call the same methods in the same order, with tensors of the same shape and dtype in the processor's memory;
-/// each calls them from one thread. After `DistributedError.ranksLost` the group is of no use, and every further call
-/// throws the same error: the process should end, and the run continue from its last checkpoint in new processes.
+/// each calls them from one thread. A rank that calls another method, or with another shape or dtype, is named in
+/// `DistributedError.ranksDiffer` when the time for an operation is up. After that or `DistributedError.ranksLost` the
+/// group is of no use, and every further call throws the same error: the process should end, and the run continue from
+/// its last checkpoint in new processes.
 public final class ProcessGroup {
   /// The number of this rank, from 0.
   public let rank: Int
@@ -16,7 +18,8 @@ public final class ProcessGroup {
 
   /// Nil for one rank, which has nobody to connect to.
   private let connections: Connections?
-  private var lostRanks: DistributedError?
+  /// The error of a failure, after which the group is of no use.
+  private var failure: DistributedError?
 
   /// The connections to the other ranks.
   private struct Connections {
@@ -29,7 +32,7 @@ public final class ProcessGroup {
   /// - Throws: `DistributedError.notStarted` if the master is not reached or a rank does not arrive in time.
   public convenience init(_ world: World) throws {
     guard let master = world.master else {
-      self.init(host: Meeting.hostName)
+      self.init()
       return
     }
     let meeting = try Meeting(of: world, at: master)
@@ -38,7 +41,9 @@ public final class ProcessGroup {
       isServer: meeting.isServer)
   }
 
-  /// A group of one rank.
+  /// A group of one rank, which communicates with nobody.
+  public convenience init() { self.init(host: Meeting.hostName) }
+
   private init(host: String) {
     (rank, size, hosts) = (0, 1, [host])
     connections = nil
@@ -83,7 +88,7 @@ public final class ProcessGroup {
   deinit {
     connections?.detector.stop()
     // The release of a group waits for operations that will never end. After a failure it is left to the process's end.
-    if let connections, lostRanks == nil { wb_process_group_release(connections.group) }
+    if let connections, failure == nil { wb_process_group_release(connections.group) }
   }
 
   /// A rank in a message: "rank 2 (node-b)".
@@ -91,11 +96,12 @@ public final class ProcessGroup {
 
   /// Runs a collective operation of the C interface, which returns nil after a failure.
   ///
-  /// - Throws: `DistributedError.ranksLost`.
-  func perform<Result>(_ operation: (OpaquePointer) -> Result?) throws -> Result {
-    if let lostRanks { throw lostRanks }
+  /// - Parameter name: what the operation has to be on all ranks.
+  /// - Throws: `DistributedError.ranksLost`; `DistributedError.ranksDiffer` for another operation on another rank.
+  func perform<Result>(_ name: String, _ operation: (OpaquePointer) -> Result?) throws -> Result {
+    if let failure { throw failure }
     guard let connections else { throw DistributedError.wrongUse("a group of one rank has no operations") }
-    connections.detector.operationStarts()
+    wb_process_group_set_tag(connections.group, connections.detector.operationStarts(name))
     if let result = operation(connections.group) { return result }
     throw lost(after: lastError())
   }
@@ -105,17 +111,17 @@ public final class ProcessGroup {
   ///
   /// - Parameter reason: the sentence of the error.
   public func end(because reason: String) {
-    guard let connections, lostRanks == nil else { return }
-    let failure = Failure(endOf: rank, reason: reason)
-    lostRanks = connections.detector.report(failure).error(hosts: hosts, timeout: .zero)
+    guard let connections, failure == nil else { return }
+    let end = Failure(endOf: rank, reason: reason)
+    failure = connections.detector.report(end).error(hosts: hosts, timeout: .zero)
   }
 
   /// The error of a collective operation that failed with a message of libtorch.
   func lost(after message: String) -> DistributedError {
-    if let lostRanks { return lostRanks }
+    if let failure { return failure }
     guard let connections else { return .wrongUse(message) }
     let error = connections.detector.lostRanks(after: message, hosts: hosts)
-    lostRanks = error
+    failure = error
     return error
   }
 }

@@ -16,7 +16,7 @@ final class Store: @unchecked Sendable {
   /// The store at the master, which this process serves or connects to.
   convenience init(at master: World.Master, serves: Bool, within time: Duration) throws(StoreError) {
     try self.init(
-      wb_store_connect(master.host, Int32(clamping: master.port), serves, master.prefix, time.inSeconds))
+      wb_store_connect(master.host, Int32(clamping: master.port), serves, time.inSeconds))
   }
 
   /// A store within this process.
@@ -24,6 +24,9 @@ final class Store: @unchecked Sendable {
 
   /// The same store by a further connection.
   func clone() throws(StoreError) -> Store { try Store(wb_store_clone(pointer)) }
+
+  /// The part of the store whose keys have a prefix.
+  func under(_ prefix: String) throws(StoreError) -> Store { try Store(wb_store_under(pointer, prefix)) }
 
   func set(_ key: String, _ text: String) throws(StoreError) {
     guard wb_store_set(pointer, key, text) else { throw StoreError() }

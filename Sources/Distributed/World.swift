@@ -10,14 +10,11 @@ public struct World: Sendable, Equatable {
     public let port: Int
     /// Whether the launcher serves the store. Otherwise rank 0 does.
     public let isServedByLauncher: Bool
-    /// What the keys of this attempt to run start with: a launcher's store remains after an attempt that failed.
-    public let prefix: String
 
-    init(host: String, port: Int, isServedByLauncher: Bool = false, prefix: String = "wideband") {
+    init(host: String, port: Int, isServedByLauncher: Bool = false) {
       self.host = host
       self.port = port
       self.isServedByLauncher = isServedByLauncher
-      self.prefix = prefix
     }
   }
 
@@ -124,14 +121,12 @@ public struct World: Sendable, Equatable {
       self = .single
       return
     }
-    let attempt = try variables.integer("TORCHELASTIC_RESTART_COUNT", in: 0...Int(Int32.max)) ?? 0
     self.init(
       rank: rank, size: size, localRank: localRank, localSize: localSize,
       master: Master(
         host: try variables.text("MASTER_ADDR", with: "WORLD_SIZE"),
         port: try variables.required("MASTER_PORT", in: Self.ports, with: "WORLD_SIZE"),
-        isServedByLauncher: variables["TORCHELASTIC_USE_AGENT_STORE"] == "True",
-        prefix: "/worker/attempt_\(attempt)/wideband"))
+        isServedByLauncher: variables["TORCHELASTIC_USE_AGENT_STORE"] == "True"))
   }
 
   /// How many ranks there may be.

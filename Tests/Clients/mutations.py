@@ -67,7 +67,7 @@ HEADERS = [
     f"X-{MARK}: " + "y" * 7000, "Connection: close", "Upgrade: h2c", "Accept: " + MARK, "X-Request-Id: " + MARK,
     "Origin: http://" + MARK, "Cookie: " + MARK, "Host: " + MARK, f"{MARK} : 1", "Range: bytes=0-1",
 ]  # fmt: skip
-# What is no valid HTTP may have an answer without a body, or none.
+# What is no valid HTTP may have no answer.
 PROTOCOL = {"bytes", "head", "length", "header"}
 
 

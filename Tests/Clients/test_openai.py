@@ -214,6 +214,17 @@ def test_required_tool(client, choice):
     (call,) = answer.choices[0].message.tool_calls
     assert call.function.name == "weather"
     assert isinstance(json.loads(call.function.arguments)["place"], str)
+    chunks = list(chat(client, tools=[WEATHER], tool_choice=choice, seed=1, max_tokens=600, stream=True))
+    first, *rest = [part for chunk in chunks for part in chunk.choices[0].delta.tool_calls or []]
+    assert (first.index, first.type, first.function.name, first.function.arguments) == (0, "function", "weather", "")
+    assert first.id and len(rest) > 1 and not any(part.id or part.function.name for part in rest)
+    assert "".join(part.function.arguments for part in rest) == call.function.arguments
+    assert chunks[-1].choices[0].finish_reason == "tool_calls"
+    with client.chat.completions.stream(
+        model="m", messages=QUESTION, tools=[WEATHER], tool_choice=choice, seed=1, max_tokens=600
+    ) as stream:
+        (gathered,) = stream.get_final_completion().choices[0].message.tool_calls
+    assert gathered.function.name == "weather" and gathered.function.arguments == call.function.arguments
 
 
 def test_many_at_once(server):

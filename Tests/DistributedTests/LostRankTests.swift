@@ -77,8 +77,15 @@ import WidebandTorch
   @Test("without the store rank 0 is lost; without a rank that differs only the reason is known")
   func findings_sentences() {
     let failure = Failure(message: "Connection reset by peer", timeout: .seconds(100))
-    func error(_ operations: [Int?]?) -> DistributedError {
-      Findings(failure: failure, operations: operations)
+    func error(_ counts: [Int?]?) -> DistributedError {
+      let operations = counts?.map { count in
+        count.map { count in
+          var operations = Operations()
+          for _ in 0..<count { _ = operations.start("barrier") }
+          return operations
+        }
+      }
+      return Findings(failure: failure, operations: operations)
         .error(hosts: ["a", "b", "c", "d"], timeout: .seconds(100))
     }
     #expect(error(nil) == .ranksLost([0], "rank 0 (a) was lost: connection reset"))

@@ -26,12 +26,9 @@ import Testing
   func environment_torchrun() throws {
     let world = try World(environment: torchrun)
     #expect((world.rank, world.size, world.localRank, world.localSize) == (3, 4, 1, 2))
-    #expect(world.master == World.Master(host: "node-a", port: 29500, prefix: "/worker/attempt_0/wideband"))
-    let served = try World(
-      environment: torchrun.merging(["TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "2"]) { $1 })
-    #expect(
-      served.master
-        == World.Master(host: "node-a", port: 29500, isServedByLauncher: true, prefix: "/worker/attempt_2/wideband"))
+    #expect(world.master == World.Master(host: "node-a", port: 29500))
+    let served = try World(environment: torchrun.merging(["TORCHELASTIC_USE_AGENT_STORE": "True"]) { $1 })
+    #expect(served.master == World.Master(host: "node-a", port: 29500, isServedByLauncher: true))
     let plain = try World(environment: ["RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"])
     #expect((plain.localRank, plain.localSize) == (0, 1))
   }
@@ -113,10 +110,6 @@ import Testing
       (["MASTER_ADDR": nil], "WORLD_SIZE is '4': expected MASTER_ADDR to be set with it"),
       (["MASTER_PORT": nil], "WORLD_SIZE is '4': expected MASTER_PORT to be set with it"),
       (["MASTER_PORT": "0"], "MASTER_PORT is '0': expected an integer from 1 to 65535"),
-      (
-        ["TORCHELASTIC_RESTART_COUNT": "x"],
-        "TORCHELASTIC_RESTART_COUNT is 'x': expected an integer from 0 to 2147483647"
-      ),
     ] as [([String: String?], String)])
   func torchrun_wrong(changes: [String: String?], sentence: String) {
     expectError("the environment variable " + sentence, of: torchrun, with: changes)

@@ -1,6 +1,5 @@
 import Testing
 import WidebandCheckedInput
-import WidebandTokenization
 
 @testable import WidebandServer
 
@@ -11,30 +10,43 @@ import WidebandTokenization
     var calls: [String] = []
   }
 
-  private func parts(_ pieces: [String], inThought: Bool = false, tools: Bool = true) -> Parts {
-    var parser = AnswerParser(beginsInThought: inThought, parsesTools: tools)
-    var parts = Parts()
-    for piece in pieces.flatMap({ parser.append($0) }) + parser.finish() {
+  private func parts(_ pieces: [String], inThought: Bool, tools: Bool, streams: Bool) -> Parts {
+    var parser = AnswerParser(beginsInThought: inThought, parsesTools: tools, streamsCalls: streams)
+    return joined(pieces.flatMap { parser.append($0) } + parser.finish())
+  }
+
+  private func joined(_ pieces: [AnswerParser.Piece]) -> Parts {
+    pieces.reduce(into: Parts()) { parts, piece in
       switch piece {
       case .reasoning(let text): parts.reasoning += text
       case .content(let text): parts.content += text
-      case .toolCall(let call): parts.calls.append("\(call.name) \(call.arguments.text(spaced: true))")
+      case .call(let name): parts.calls.append(name + " ")
+      case .arguments(let text): parts.calls[parts.calls.count - 1] += text
       }
     }
-    return parts
   }
 
-  /// The text in two pieces, split everywhere, and in single characters.
-  private func check(_ text: String, inThought: Bool = false, tools: Bool = true, _ expected: Parts) {
+  /// The text in two pieces, split everywhere, and in single characters, with calls that are whole and in parts.
+  ///
+  /// - Parameter streamed: what is expected of calls in parts; nil for the same.
+  private func check(
+    _ text: String, inThought: Bool = false, tools: Bool = true, _ whole: Parts, streamed: Parts? = nil
+  ) {
+    check(text, inThought, tools, streams: false, whole)
+    check(text, inThought, tools, streams: true, streamed ?? whole)
+  }
+
+  private func check(_ text: String, _ inThought: Bool, _ tools: Bool, streams: Bool, _ expected: Parts) {
     let scalars = Array(text.unicodeScalars)
     func string(_ part: some Sequence<Unicode.Scalar>) -> String {
       part.reduce(into: "") { $0.unicodeScalars.append($1) }
     }
     for split in scalars.indices {
       let pieces = [string(scalars[..<split]), string(scalars[split...])]
-      #expect(parts(pieces, inThought: inThought, tools: tools) == expected, "\(pieces)")
+      #expect(parts(pieces, inThought: inThought, tools: tools, streams: streams) == expected, "\(pieces)")
     }
-    #expect(parts(scalars.map { String($0) }, inThought: inThought, tools: tools) == expected, "\(text)")
+    let characters = scalars.map { String($0) }
+    #expect(parts(characters, inThought: inThought, tools: tools, streams: streams) == expected, "\(text)")
   }
 
   @Test func plainText_isContent() {
@@ -72,18 +84,62 @@ import WidebandTokenization
     // The string of a broken call has no end, and the call after it is one.
     let broken = #"<tool_call>{"name": "f}</tool_call>"#
     check("\(broken)\n\(call)", Parts(content: broken, calls: [parsed]))
+    // Another one begins with its arguments: they end at the first tag.
+    let begun = #"<tool_call>{"name": "g", "arguments": {"x": "y}}</tool_call>"#
+    let whole = Parts(content: begun, calls: [parsed]), streamed = Parts(calls: [#"g {"x": "y}}"#, parsed])
+    check("\(begun)\n\(call)", whole, streamed: streamed)
+    check(begun, Parts(content: begun), streamed: Parts(calls: [#"g {"x": "y}}"#]))
+  }
+
+  @Test func argumentsThatAreNoJSON_areThoseOfAStream() {
+    let call = #"{"name": "f", "arguments": {"x": y}}"#
+    let whole = Parts(content: "<tool_call>\(call)</tool_call>.")
+    check("<tool_call>\(call)</tool_call>.", whole, streamed: Parts(content: ".", calls: [#"f {"x": y}"#]))
+    let text = #"<tool_call>{"name": "f", "arguments": {}} and more</tool_call>"#
+    check(text, Parts(content: text), streamed: Parts(content: "} and more", calls: ["f {}"]))
+    for text in [#"{"name": f, "arguments": {"x": 1}}"#, #"{"arguments": {"x": y}, "name": "f"}"#, #"[{"name": "f"}]"#]
+    {
+      check("<tool_call>\(text)</tool_call>", Parts(content: "<tool_call>\(text)</tool_call>"))
+    }
+  }
+
+  @Test func argumentsInParts_beginOnceTheNameIsKnown() {
+    func pieces(_ text: String) -> [AnswerParser.Piece] {
+      var parser = AnswerParser(beginsInThought: false, parsesTools: true, streamsCalls: true)
+      return text.flatMap { parser.append(String($0)) }
+    }
+    #expect(pieces(#"<tool_call>{"name": "f", "arguments": "#).isEmpty)
+    let begun: [AnswerParser.Piece] = [.call(name: "f"), .arguments("{"), .arguments("\""), .arguments("x")]
+    #expect(pieces(#"<tool_call>{"name": "f", "arguments": {"x"#) == begun)
+    // What may be the end of a call waits, and so does an end within a string.
+    #expect(pieces(#"<tool_call>{"name": "f", "arguments": {"x</tool_cal"#) == begun)
+    #expect(pieces(#"<tool_call>{"name": "f", "arguments": {"x</tool_call>y"#) == begun)
+    #expect(pieces(#"<tool_call>{"name": "f", "arguments": {"x</tool_cally"#).count > begun.count)
+    #expect(pieces(#"<tool_call>{"arguments": {"x": 1}, "name": "f"}"#).isEmpty)
+    check(#"<tool_call>{"arguments": {"x": 1}, "name": "f"}</tool_call>"#, Parts(calls: [#"f {"x": 1}"#]))
+  }
+
+  @Test func callThatIsCutOff_isKnown() {
+    for (text, isCut) in [
+      (#"{"name": "f", "arguments": {"x": 1"#, true), (#"{"name": "f", "arguments": {"x": 1}"#, false),
+      (#"{"name": "f""#, false), (#"{"name": "f", "arguments": {"x": y}}</tool_call>"#, false),
+    ] {
+      var parser = AnswerParser(beginsInThought: false, parsesTools: true, streamsCalls: true)
+      _ = parser.append("<tool_call>" + text) + parser.finish()
+      #expect(parser.hasCutCall == isCut, "\(text)")
+    }
   }
 
   @Test func answerAfterTheBeginOfACall_isACallOrNothing() {
     let call = #"{"name": "f", "arguments": {"x": "</tool_call>"}}"#
     for length in 0...call.count {
-      var parser = AnswerParser.afterBeginOfCall
+      var parser = AnswerParser.afterBeginOfCall(streamsCalls: false)
       let pieces = parser.append(String(call.prefix(length))) + parser.finish()
-      guard length == call.count, case .toolCall(let parsed)? = pieces.first else {
-        #expect(pieces.isEmpty && length < call.count, "\(pieces)")
-        continue
-      }
-      #expect(parsed.name == "f" && parsed.arguments == ["x": "</tool_call>"])
+      let expected: [AnswerParser.Piece] = [.call(name: "f"), .arguments(#"{"x": "</tool_call>"}"#)]
+      #expect(pieces == (length == call.count ? expected : []))
     }
+    var parser = AnswerParser.afterBeginOfCall(streamsCalls: true)
+    let parts = joined(call.flatMap { parser.append(String($0)) } + parser.finish())
+    #expect(parts == Parts(calls: [#"f {"x": "</tool_call>"}"#]) && !parser.hasCutCall)
   }
 }

@@ -10,7 +10,7 @@ import WidebandCheckedInput
     reason: .stop(nil), promptTokens: 3, generatedTokens: 5, queuedSeconds: 0, firstTokenSeconds: 0, totalSeconds: 1)
 
   @Test func toolCalls_haveShape() throws {
-    let parser = AnswerParser(beginsInThought: false, parsesTools: true)
+    let parser = AnswerParser(beginsInThought: false, parsesTools: true, streamsCalls: true)
     var choice = ChatChoice(index: 2, parser: parser, logprobs: nil)
     var parts = try choice.append(.started(cachedTokens: 0, logprobs: []))
     for text in [
@@ -22,15 +22,17 @@ import WidebandCheckedInput
     #expect(parts.allSatisfy { $0["index"] == 2 })
     let deltas = parts.map { $0["delta"] }
     let call = deltas[2]["tool_calls"][0]
-    #expect(deltas.count == 4)
+    #expect(deltas.count == 5)
     #expect(deltas[0] == ["role": "assistant", "content": ""])
     #expect(deltas[1] == ["reasoning_content": "Hm"])
     #expect(call["index"] == 0 && call["type"] == "function" && call["id"].string?.hasPrefix("call_") == true)
-    #expect(call["function"] == ["name": "f", "arguments": #"{"x": 1}"#])
-    #expect(deltas[3] == [:] && parts[3]["finish_reason"] == "tool_calls")
+    #expect(call["function"] == ["name": "f", "arguments": ""])
+    #expect(deltas[3] == ["tool_calls": [["index": 0, "function": ["arguments": #"{"x": 1}"#]]]])
+    #expect(deltas[4] == [:] && parts[4]["finish_reason"] == "tool_calls")
     let message = choice.whole["message"]
     #expect(message.has("content") && message["content"] == .null && message["reasoning_content"] == "Hm")
     #expect(message["tool_calls"][0]["id"] == call["id"] && message["tool_calls"].count == 1)
+    #expect(message["tool_calls"][0]["function"] == ["name": "f", "arguments": #"{"x": 1}"#])
     #expect(choice.whole["finish_reason"] == "tool_calls")
   }
 

@@ -14,6 +14,10 @@ import WidebandStructuredOutput
         "properties": {"zone": {"type": "integer", "minimum": -12, "maximum": 12}}}}}]
     """#
 
+  /// The schema of arguments that are longer than any answer here.
+  private static let longText =
+    #"{"type": "object", "required": ["x"], "properties": {"x": {"type": "string", "minLength": 6000}}}"#
+
   private func ask(_ choice: String, _ more: String = "", _ tools: String = tools) async throws -> TestClient.Response {
     let body = #"{"messages": [{"role": "user", "content": "x"}], \#(tools), "tool_choice": \#(choice)\#(more)}"#
     var response: TestClient.Response?
@@ -113,6 +117,22 @@ import WidebandStructuredOutput
     #expect(choice["message"] == ["role": "assistant", "content": .string(text)] && choice["finish_reason"] == "stop")
   }
 
+  @Test("a stream has the arguments in parts, which are those of the whole answer", arguments: 0..<3)
+  func streamedArguments_areTheWhole(seed: Int) async throws {
+    let more = #", "max_tokens": 400, "seed": \#(seed)"#
+    let whole = try await ask("\"required\"", more).json["choices"][0]["message"]["tool_calls"][0]["function"]
+    let stream = try await ask("\"required\"", more + #", "stream": true"#).objects.map { $0["choices"][0] }
+    let calls = stream.map { $0["delta"]["tool_calls"][0] }.filter { $0 != .null }
+    let first = try #require(calls.first)
+    #expect(first["index"] == 0 && first["type"] == "function" && first["id"].string?.hasPrefix("call_") == true)
+    #expect(first["function"] == ["name": whole["name"], "arguments": ""])
+    #expect(
+      calls.count > 2
+        && calls.dropFirst().allSatisfy { $0["index"] == 0 && !$0.has("id") && !$0["function"].has("name") })
+    #expect(calls.map { $0["function"]["arguments"].string ?? "" }.joined() == whole["arguments"].string)
+    #expect(stream.last?["delta"] == [:] && stream.last?["finish_reason"] == "tool_calls")
+  }
+
   @Test("a call that the token limit or a stop string cuts off is no content")
   func cutCall_isNoContent() async throws {
     let whole = try await ask("\"required\"", #", "max_tokens": 4"#).json["choices"][0]
@@ -120,17 +140,24 @@ import WidebandStructuredOutput
     let stream = try await ask("\"required\"", #", "max_tokens": 4, "stream": true"#).objects.map { $0["choices"][0] }
     #expect(stream.map { $0["delta"] } == [["role": "assistant", "content": ""], [:]])
     #expect(stream.last?["finish_reason"] == "length")
+    // Once the arguments have begun, a stream has had their beginning.
+    let long = #""tools": [{"type": "function", "function": {"name": "f", "parameters": \#(Self.longText)}}]"#
+    let begun = try await ask("\"required\"", #", "max_tokens": 100, "stream": true"#, long).objects.map {
+      $0["choices"][0]
+    }
+    let calls = begun.map { $0["delta"]["tool_calls"][0] }.filter { $0 != .null }
+    #expect(calls.first?["function"]["name"] == "f" && begun.last?["finish_reason"] == "length")
     let stopped = try await ask("\"required\"", #", "max_tokens": 400, "stop": "}""#).json["choices"][0]
     #expect(stopped["message"] == whole["message"] && stopped["finish_reason"] == "stop")
   }
 
   @Test("a stream whose call is held back has comments")
   func heldCall_hasComments() async throws {
-    let parameters =
-      #"{"type": "object", "required": ["x"], "properties": {"x": {"type": "string", "minLength": 6000}}}"#
+    // The name is known when it is whole.
+    let name = String(repeating: "f", count: 6000)
     let body = #"""
       {"messages": [{"role": "user", "content": "x"}], "tool_choice": "required", "max_tokens": 300, "stream": true,
-       "tools": [{"type": "function", "function": {"name": "f", "parameters": \#(parameters)}}]}
+       "tools": [{"type": "function", "function": {"name": "\#(name)"}}]}
       """#
     try await TestServer.with({ options, _ in options.keepAlive = .milliseconds(20) }) { server in
       let answer = try await server.client.post("/v1/chat/completions", body)

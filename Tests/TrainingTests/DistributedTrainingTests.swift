@@ -4,6 +4,7 @@ import Testing
 import WidebandDistributed
 import WidebandTorch
 
+@testable import WidebandData
 @testable import WidebandTraining
 
 /// Several processes that train together, here as threads of one.
@@ -18,17 +19,20 @@ struct DistributedTrainingTests {
   init() throws { folder = try TemporaryFolder() }
 
   /// Runs or resumes a run of `processes`; stops after a step.
+  ///
+  /// - Parameter data: the name of the data's folder; nil for plain text.
   private func run(
-    _ name: String, _ recipe: String, _ changes: [String], processes: Int, until last: Int = .max
+    _ name: String, _ recipe: String, _ changes: [String], processes: Int, until last: Int = .max, data: String? = nil
   ) throws {
     nonisolated(unsafe) let folder = folder
     _ = try TrainerFixture(in: folder, recipe, changes)
-    if processes == 1 {
-      return try TrainerFixture(in: folder, recipe, changes).run(name, shouldStop: { $0 >= last })
+    @Sendable func run(in group: ProcessGroup?) throws {
+      let fixture = try TrainerFixture(in: folder, recipe, changes)
+      try (data.map { try fixture.trained(on: folder($0)) } ?? fixture)
+        .run(name, in: group, shouldStop: { $0 >= last })
     }
-    try ProcessGroup.threads(processes) { group in
-      try TrainerFixture(in: folder, recipe, changes).run(name, in: group, shouldStop: { $0 >= last })
-    }
+    if processes == 1 { return try run(in: nil) }
+    try ProcessGroup.threads(processes) { try run(in: $0) }
   }
 
   private func bytes(_ name: String) throws -> Data { try Data(contentsOf: URL(filePath: folder(name))) }
@@ -49,6 +53,56 @@ struct DistributedTrainingTests {
         #expect(try bytes("\(count)/\(file)") == bytes("one/\(file)"), "\(count) processes, step \(step)")
       }
       #expect(try metrics("\(count)", recipe) == metrics("one", recipe), "\(count) processes")
+    }
+  }
+
+  @Test(
+    "packed conversations with uneven numbers of targets give the weights of one process", arguments: ["plain", "wide"])
+  func everyMicroBatch_conversations(recipe: String) throws {
+    let lines = try (0..<40).map { number in
+      let messages = ["q\(number)", "a" + String(repeating: "!", count: number % 4 == 0 ? 27 : number % 3)]
+      return String(decoding: try JSONEncoder().encode(["messages": messages]), as: UTF8.self)
+    }
+    try folder.write("chat.jsonl", text: lines.joined(separator: "\n\n"))
+    var options = DataPreparation.Options()
+    options.validationFraction = 0.2
+    _ = try DataPreparation([folder("chat.jsonl")], encoder: ByteEncoder(), options: options).run(into: folder("chat"))
+    let train = try TokenDataset(folder: folder("chat"), split: .train)
+    let counts = try (0..<4).map { row in
+      try train.batch(step: 0, rows: 4, part: row..<(row + 1), length: 32, seed: 1).targets.elements(Int64.self)
+        .count { $0 >= 0 }
+    }
+    #expect(Set(counts).count > 1)
+
+    try run("one", recipe, Self.exact, processes: 1, data: "chat")
+    for count in [2, 4] {
+      try run("\(count)", recipe, Self.exact, processes: count, data: "chat")
+      let file = "checkpoints/step-00000006/model.safetensors"
+      #expect(try bytes("\(count)/\(file)") == bytes("one/\(file)"), "\(count) processes")
+      #expect(try metrics("\(count)", recipe) == metrics("one", recipe), "\(count) processes")
+    }
+  }
+
+  @Test(
+    "every process has the evaluation of one process alone, by phase too",
+    arguments: [
+      ("plain", nil), ("wide", nil), ("mixture", nil),
+      (
+        "wide",
+        "direct_decoding={encoding_layers: 0, decoding_layers: 1, gate: select, cycles: [2], objective: cross_entropy, "
+          + "frozen: []}"
+      ),
+    ] as [(String, String?)])
+  func evaluation_equalsOneProcess(recipe: String, change: String?) throws {
+    nonisolated(unsafe) let folder = folder
+    let changes = ["training.rows_per_batch=1", "training.tokens_per_step=384"] + (change.map { [$0] } ?? [])
+    let one = try TrainerFixture(in: folder, recipe, changes).trainer().evaluate()
+    #expect((one.phaseLosses == nil) == (change == nil) && one.tokenCount > 200)
+    for count in 1...3 {
+      try ProcessGroup.threads(count) { group in
+        let evaluation = try TrainerFixture(in: folder, recipe, changes).trainer(in: group).evaluate()
+        #expect(evaluation == one, "\(count) processes")
+      }
     }
   }
 
@@ -87,17 +141,24 @@ struct DistributedTrainingTests {
     #expect(try bytes("parts/\(file)") == bytes("whole/\(file)"))
   }
 
-  @Test("each process has the moments of its share") func moments_areShared() throws {
+  @Test("a process has the moments of its share to the byte, as the plan says", arguments: ["plain", "wide"], 2...4)
+  func moments_areShared(recipe: String, count: Int) throws {
     nonisolated(unsafe) let folder = folder
-    _ = try TrainerFixture(in: folder, "wide", Self.batches)
-    try ProcessGroup.threads(3) { group in
-      var changes = Self.batches
-      changes.append("training.tokens_per_step=192")
-      let trainer = try TrainerFixture(in: folder, "wide", changes).trainer(in: group)
-      let pieces = (trainer.optimizer.layout.count + ShardLayout.piece - 1) / ShardLayout.piece
-      #expect(
-        trainer.optimizer.momentArrays.map(\.count)
-          == Array(repeating: (pieces + 2) / 3 * ShardLayout.piece, count: 2))
+    let changes = [
+      "training.rows_per_batch=1", "training.tokens_per_step=384", "model.hidden_size=64",
+      "model.intermediate_size=256",
+    ]
+    let fixture = try TrainerFixture(in: folder, recipe, changes)
+    let cluster = Cluster(.cpu, nodes: count, ranksPerNode: 1, lineRate: 1, peakOperations: 1, utilization: 1)
+    let plan = try #require(ScalingPlan(ScalingPlan.Work(fixture.recipe, name: recipe), on: cluster))
+    let planned = try #require(plan.memory.first { $0.name == "moments, a shard" }).bytes
+    try ProcessGroup.threads(count) { group in
+      let optimizer = try TrainerFixture(in: folder, recipe, changes).trainer(in: group).optimizer
+      let pieces = (optimizer.layout.count + ShardLayout.piece - 1) / ShardLayout.piece
+      #expect(pieces > count)
+      let share = (pieces + count - 1) / count * ShardLayout.piece
+      #expect(optimizer.momentArrays.map { $0.count * $0.dtype.size } == [4 * share, 4 * share])
+      #expect(planned == Double(8 * share))
     }
   }
 

@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import WidebandDistributed
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -67,6 +68,23 @@ struct EvaluationTests {
     #expect(evaluation.mtpLosses.count == 2)
     for (k, loss) in evaluation.mtpLosses.enumerated() {
       #expect(abs(loss - (3 * parts[0][k] + parts[1][k]) / 4) < 1e-6)
+    }
+  }
+
+  @Test("each rank evaluates every W-th batch, and all have the same result", arguments: 1...4)
+  func batches_sharedOut(size: Int) throws {
+    nonisolated(unsafe) let test = self
+    @Sendable func batches() -> [Batch] { (0..<5).map { test.batch(rows: 1 + $0 % 3, offset: $0) } }
+    let alone = try Evaluation(model, on: batches(), byteLengths: Tensor(byteLengths))
+    try ProcessGroup.threads(size) { group in
+      var seen: [Int] = []
+      let evaluation = try Evaluation(test.model, on: batches(), byteLengths: Tensor(test.byteLengths), in: group) {
+        number, _ in
+        seen.append(number)
+        return nil
+      }
+      #expect(seen == (0..<5).filter { $0 % size == group.rank })
+      #expect(evaluation == alone)
     }
   }
 

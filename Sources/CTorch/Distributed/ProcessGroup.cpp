@@ -18,8 +18,24 @@ struct wb_store {
   c10::intrusive_ptr<c10d::Store> value;
 };
 
+namespace wideband {
+namespace {
+
+/// A process group whose operations have tags of the caller's. Gloo gives a message to the operation of the same tag, so
+/// operations of different tags wait for each other, where those of different sizes would end the process or leave
+/// part of the result unwritten.
+class TaggedGroup : public c10d::ProcessGroupGloo {
+ public:
+  using c10d::ProcessGroupGloo::ProcessGroupGloo;
+
+  void setTag(uint32_t tag) { collectiveCounter_ = tag; }
+};
+
+}  // namespace
+}  // namespace wideband
+
 struct wb_process_group {
-  c10::intrusive_ptr<c10d::Backend> value;
+  c10::intrusive_ptr<wideband::TaggedGroup> value;
 };
 
 struct wb_exchange {
@@ -57,7 +73,7 @@ void checkVector(const at::Tensor &tensor) {
 }  // namespace
 }  // namespace wideband
 
-wb_store *wb_store_connect(const char *host, int port, bool isServer, const char *prefix, double seconds) {
+wb_store *wb_store_connect(const char *host, int port, bool isServer, double seconds) {
   return wideband::guarded<wb_store *>(nullptr, [&] {
     wideband::prepare();
     c10d::TCPStoreOptions options;
@@ -68,7 +84,8 @@ wb_store *wb_store_connect(const char *host, int port, bool isServer, const char
     // A client tries for twice its timeout.
     options.timeout = wideband::milliseconds(seconds / 2);
     auto store = c10::make_intrusive<c10d::TCPStore>(host, options);
-    return new wb_store{c10::make_intrusive<c10d::PrefixStore>(prefix, std::move(store))};
+    // A launcher may have keys of its own.
+    return new wb_store{c10::make_intrusive<c10d::PrefixStore>("wideband", std::move(store))};
   });
 }
 
@@ -77,6 +94,11 @@ wb_store *wb_store_create(void) {
     wideband::prepare();
     return new wb_store{c10::make_intrusive<c10d::HashStore>()};
   });
+}
+
+wb_store *wb_store_under(const wb_store *store, const char *prefix) {
+  return wideband::guarded<wb_store *>(
+      nullptr, [&] { return new wb_store{c10::make_intrusive<c10d::PrefixStore>(prefix, store->value)}; });
 }
 
 wb_store *wb_store_clone(const wb_store *store) {
@@ -108,11 +130,13 @@ wb_process_group *wb_process_group_create(
     auto options = c10d::ProcessGroupGloo::Options::create(wideband::milliseconds(seconds));
     options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(address));
     return new wb_process_group{
-        c10::make_intrusive<c10d::ProcessGroupGloo>(store->value, rank, size, std::move(options))};
+        c10::make_intrusive<wideband::TaggedGroup>(store->value, rank, size, std::move(options))};
   });
 }
 
 void wb_process_group_release(wb_process_group *group) { delete group; }
+
+void wb_process_group_set_tag(wb_process_group *group, uint32_t tag) { group->value->setTag(tag); }
 
 wb_exchange *wb_process_group_start_all_to_all(wb_process_group *group, const wb_tensor *input) {
   return wideband::guarded<wb_exchange *>(nullptr, [&] {

@@ -16,11 +16,13 @@ typedef struct wb_process_group wb_process_group;
 /// A collective operation that has been started.
 typedef struct wb_exchange wb_exchange;
 
-/// Connects to the store of a run at `host`:`port`, which this process serves if `is_server`; all keys get the prefix.
-/// A client tries for `seconds` until there is a server.
-wb_store *wb_store_connect(const char *host, int port, bool is_server, const char *prefix, double seconds);
+/// Connects to the store of a run at `host`:`port`, which this process serves if `is_server`. A client tries for `seconds`
+/// until there is a server.
+wb_store *wb_store_connect(const char *host, int port, bool is_server, double seconds);
 /// A store for ranks that are threads of one process.
 wb_store *wb_store_create(void);
+/// The part of a store whose keys have a prefix, by the same connection.
+wb_store *wb_store_under(const wb_store *store, const char *prefix);
 /// The same store by a further connection, for another thread.
 wb_store *wb_store_clone(const wb_store *store);
 bool wb_store_set(const wb_store *store, const char *key, const char *text);
@@ -39,6 +41,8 @@ wb_process_group *wb_process_group_create(
     const wb_store *store, int rank, int size, const char *address, double seconds);
 /// Waits for operations that have not ended. Not to be called after a failure, when that may take long.
 void wb_process_group_release(wb_process_group *group);
+/// Gives the next operation a tag. Ranks whose operations have different tags wait for each other until time is up.
+void wb_process_group_set_tag(wb_process_group *group, uint32_t tag);
 
 /// Starts to send the r-th of `size` equal parts of a vector to rank r; the result has the parts of all ranks in their
 /// order.

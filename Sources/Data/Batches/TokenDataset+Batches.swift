@@ -34,17 +34,20 @@ extension TokenDataset {
   }
 
   /// All windows in order, `rows` at a time; the last batch may have fewer rows. A last window that is not full is
-  /// padded with end-of-text tokens, which are not targets.
+  /// padded with end-of-text tokens, which are not targets. A batch is made when it is asked for.
   ///
   /// - Parameter limit: the maximum number of tokens, but at least one window is returned.
   /// - Throws: `DataError` if there are no targets, or a token is not in the vocabulary.
-  public func validationBatches(rows: Int, length: Int, limit: Int = .max) throws -> some Sequence<Batch> {
+  public func validationBatches(rows: Int, length: Int, limit: Int = .max) throws
+    -> some RandomAccessCollection<Batch>
+  {
     guard rows >= 1 else { throw DataError.invalidArgument("batches of \(rows) rows: expected at least 1") }
     let all = try evaluationRowCount(length: length)
     let windows = min(all, max(1, limit / length))
     try check(Array(0..<windows), length)
-    return stride(from: 0, to: windows, by: rows).lazy.map { first in
-      batch(of: Array(first..<(first + min(rows, windows - first))), length: length)
+    return (0..<(1 + (windows - 1) / rows)).lazy.map { number in
+      let first = number * rows
+      return batch(of: Array(first..<(first + min(rows, windows - first))), length: length)
     }
   }
 

@@ -24,11 +24,14 @@ extension APIServer {
       sequence.grammar = chat.grammar
       return sequence
     }
+    let streamsCalls = chat.generation.isStreaming
     let writers = sequences.indices.map { index in
       let parser =
         chat.beginsWithCall
-        ? AnswerParser.afterBeginOfCall
-        : AnswerParser(beginsInThought: beginsInThought, parsesTools: chat.callsTools && chat.grammar == nil)
+        ? AnswerParser.afterBeginOfCall(streamsCalls: streamsCalls)
+        : AnswerParser(
+          beginsInThought: beginsInThought, parsesTools: chat.callsTools && chat.grammar == nil,
+          streamsCalls: streamsCalls)
       return ChatChoice(index: index, parser: parser, isCall: chat.beginsWithCall, logprobs: logprobs)
     }
     let object = (whole: "chat.completion", part: "chat.completion.chunk")

@@ -30,7 +30,8 @@ final class Listener: @unchecked Sendable {
       router: router,
       server: .http1(
         configuration: .init(
-          additionalChannelHandlers: [StalledWriteHandler(limit: writeTimeout)], idleTimeout: .seconds(120))),
+          additionalChannelHandlers: [StalledWriteHandler(limit: writeTimeout), MalformedRequestHandler()],
+          idleTimeout: .seconds(120))),
       configuration: .init(address: .hostname(host, port: port), backlog: 1024),
       onServerRunning: { onListening($0.localAddress?.port ?? port) }, logger: quiet)
     var configuration = ServiceGroupConfiguration(services: [application], logger: quiet)

@@ -108,7 +108,7 @@ extension APIServer {
         // Many clients read no answer before they have sent everything.
         if count > Limit.discardedBytes { break }
       }
-    } catch  where !(error is CancellationError) { throw APIError.invalid("the request's body cannot be read") }
+    } catch  where !(error is CancellationError) { throw APIError.malformedRequest(error) }
     guard count <= Limit.bodyBytes else { throw APIError.tooLarge }
     // The connection is still known to it, and tells when the client goes away.
     request.body = RequestBody(buffer: body)

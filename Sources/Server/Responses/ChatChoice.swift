@@ -1,6 +1,5 @@
 import WidebandCheckedInput
 import WidebandServing
-import WidebandTokenization
 
 /// A choice of a chat completion.
 struct ChatChoice: ChoiceWriter {
@@ -10,7 +9,7 @@ struct ChatChoice: ChoiceWriter {
   private let isCall: Bool
   private var parser: AnswerParser
   private var content = "", reasoning = ""
-  private var toolCalls: [JSONValue] = []
+  private var toolCalls: [ToolCall] = []
   private var tokens: [JSONValue] = []
   private var finishReason = JSONValue.null
 
@@ -35,7 +34,7 @@ struct ChatChoice: ChoiceWriter {
       return deltas.enumerated().map { part($1, logprobs: $0 == 0 ? reports : []) }
     case .finished(let end):
       let deltas = take(parser.finish()).map { part($0) }
-      finishReason = toolCalls.isEmpty ? end.reason.json : "tool_calls"
+      finishReason = toolCalls.isEmpty || parser.hasCutCall ? end.reason.json : "tool_calls"
       return deltas + [part([:])]
     }
   }
@@ -50,14 +49,14 @@ struct ChatChoice: ChoiceWriter {
       case .reasoning(let text):
         reasoning += text
         return ["reasoning_content": .string(text)]
-      case .toolCall(let call):
-        let position = toolCalls.count
-        let members: JSONObject = call.members
-        toolCalls.append(.object(members))
-        var delta = JSONObject()
-        delta["index"] = JSONValue(position)
-        for (key, value) in members { delta[key] = value }
-        return ["tool_calls": [.object(delta)]]
+      case .call(let name):
+        let call = ToolCall(name: name)
+        toolCalls.append(call)
+        return ["tool_calls": [call.json(index: toolCalls.count - 1)]]
+      case .arguments(let text):
+        let index = toolCalls.count - 1
+        toolCalls[index].arguments += text
+        return ["tool_calls": [["index": JSONValue(index), "function": ["arguments": .string(text)]]]]
       }
     }
   }
@@ -71,7 +70,7 @@ struct ChatChoice: ChoiceWriter {
     message["role"] = "assistant"
     message["content"] = content.isEmpty && (isCall || !toolCalls.isEmpty) ? .null : .string(content)
     if !reasoning.isEmpty { message["reasoning_content"] = .string(reasoning) }
-    if !toolCalls.isEmpty { message["tool_calls"] = .array(toolCalls) }
+    if !toolCalls.isEmpty { message["tool_calls"] = .array(toolCalls.map { $0.json() }) }
     return choice("message", .object(message), tokens)
   }
 
@@ -85,13 +84,22 @@ struct ChatChoice: ChoiceWriter {
   }
 }
 
-extension ToolCall {
-  /// The call as a member of `tool_calls`.
-  fileprivate var members: JSONObject {
+/// A call of a tool, whose arguments may still arrive.
+private struct ToolCall: Sendable {
+  let id = "call_" + randomID()
+  let name: String
+  /// Their text, as the model writes it.
+  var arguments = ""
+
+  init(name: String) { self.name = name }
+
+  /// The call as an element of `tool_calls`, with its index in a stream.
+  func json(index: Int? = nil) -> JSONValue {
     var members = JSONObject()
-    members["id"] = JSONValue(id)
+    if let index { members["index"] = JSONValue(index) }
+    members["id"] = .string(id)
     members["type"] = "function"
-    members["function"] = ["name": .string(name), "arguments": .string(arguments.text(spaced: true))]
-    return members
+    members["function"] = ["name": .string(name), "arguments": .string(arguments)]
+    return .object(members)
   }
 }

@@ -60,6 +60,13 @@ struct APIError: Error, Equatable, Sendable {
   static let tooLarge = APIError(
     .contentTooLarge, "the request's body is too large: expected at most \(Limit.bodyBytes) bytes", code: "too_large")
 
+  /// Bytes that are not HTTP. The parser's error has a sentence of its own, and none of the bytes.
+  static func malformedRequest(_ error: any Error) -> APIError {
+    APIError(.badRequest, "the request is not valid HTTP/1.1: \(error)", code: malformedCode)
+  }
+
+  fileprivate static let malformedCode = "invalid_http"
+
   /// The kind of error, by status as OpenAI has it.
   private var type: String {
     switch status.code {
@@ -96,6 +103,8 @@ extension Response {
     case 429, 503: response.headers[.retryAfter] = "1"
     default: break
     }
+    // The parser finds no further request after bytes that it does not understand.
+    if error.code == APIError.malformedCode { response.headers[.connection] = "close" }
     return response
   }
 

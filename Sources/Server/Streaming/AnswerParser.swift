@@ -1,6 +1,3 @@
-import WidebandCheckedInput
-import WidebandTokenization
-
 /// Tells thoughts and calls of tools from the rest of an answer that arrives in pieces.
 ///
 /// A thought stands between `<think>` and `</think>` at the beginning, a call between `<tool_call>` and `</tool_call>`.
@@ -10,36 +7,41 @@ struct AnswerParser: Sendable {
   enum Piece: Equatable {
     case reasoning(String)
     case content(String)
-    case toolCall(ToolCall)
+    /// The beginning of a call.
+    case call(name: String)
+    /// A part of the arguments of the last call, in JSON.
+    case arguments(String)
   }
 
-  private enum State { case start, thought, answer, toolCall, onlyCall }
+  private enum State { case start, thought, answer, toolCall }
 
-  private let parsesTools: Bool
+  private let parsesTools, streamsCalls: Bool
   private var state: State
   private var held: [UInt8] = []
   /// Whether line breaks at the beginning of what follows are left out.
   private var skipsLineBreaks = false
-  private var calls = 0
+  private var hasCall = false
+  private var call: CallParser
 
   private static let thought = (begin: Array("<think>".utf8), end: Array("</think>".utf8))
-  private static let call = (begin: Array("<tool_call>".utf8), end: Array("</tool_call>".utf8))
 
   /// The text before a call.
   static let beginOfCall = "<tool_call>\n"
   /// A parser of an answer to a prompt that ends with ``beginOfCall``. A grammar makes the answer a call without its end
-  /// tag. One that was cut off is no text for a reader: it has no pieces.
-  static var afterBeginOfCall: AnswerParser {
-    var parser = AnswerParser(beginsInThought: false, parsesTools: true)
-    parser.state = .onlyCall
+  /// tag. What a call that was cut off has before its arguments is no text for a reader: it has no pieces.
+  static func afterBeginOfCall(streamsCalls: Bool) -> AnswerParser {
+    var parser = AnswerParser(beginsInThought: false, parsesTools: true, streamsCalls: streamsCalls)
+    (parser.state, parser.call) = (.toolCall, CallParser(streams: streamsCalls, isWholeAnswer: true))
     return parser
   }
 
   /// - Parameters:
   ///   - beginsInThought: whether the prompt ends with the beginning of a thought.
   ///   - parsesTools: whether calls of tools are recognized.
-  init(beginsInThought: Bool, parsesTools: Bool) {
-    self.parsesTools = parsesTools
+  ///   - streamsCalls: whether their arguments are returned in parts, as they arrive.
+  init(beginsInThought: Bool, parsesTools: Bool, streamsCalls: Bool) {
+    (self.parsesTools, self.streamsCalls) = (parsesTools, streamsCalls)
+    call = CallParser(streams: streamsCalls, isWholeAnswer: false)
     state = beginsInThought ? .thought : .start
     skipsLineBreaks = beginsInThought
   }
@@ -60,15 +62,16 @@ struct AnswerParser: Sendable {
     defer { held = [] }
     switch state {
     case .start: return content(held[...])
-    case .answer: return calls > 0 && held.allSatisfy(Self.isSpace) ? [] : content(held[...])
+    case .answer: return hasCall && held.allSatisfy(Self.isSpace) ? [] : content(held[...])
     case .thought: return reasoning(held[...])
     case .toolCall:
-      if let call = parsedCall(held[...]) { return [.toolCall(call)] }
-      guard let broken = brokenCall() else { return content((Self.call.begin + held)[...]) }
-      return broken + append("") + finish()
-    case .onlyCall: return parsedCall(held[...]).map { [.toolCall($0)] } ?? []
+      let pieces = leaveCall(call.finish())
+      return held.isEmpty ? pieces : pieces + append("") + finish()
     }
   }
+
+  /// Whether the answer ended within the arguments of its last call.
+  var hasCutCall: Bool { call.isCut }
 
   /// Decides on a part of the held text; `isDone` where the rest must wait.
   private mutating func step() -> (pieces: [Piece], isDone: Bool) {
@@ -96,49 +99,26 @@ struct AnswerParser: Sendable {
     case .answer:
       skipLineBreaks()
       guard parsesTools else { return (content(release(before: [], Self.isSpace)), true) }
-      guard let begin = held.firstRange(of: Self.call.begin) else {
-        return (content(release(before: Self.call.begin, Self.isSpace)), true)
+      guard let begin = held.firstRange(of: CallParser.beginTag) else {
+        return (content(release(before: CallParser.beginTag, Self.isSpace)), true)
       }
       let text = held[..<begin.lowerBound]
       let answer = text.dropLast(text.reversed().prefix(while: Self.isSpace).count)
       held.removeFirst(begin.upperBound)
-      state = .toolCall
+      (state, call) = (.toolCall, CallParser(streams: streamsCalls, isWholeAnswer: false))
       return (content(answer), false)
     case .toolCall:
-      guard let end = endOfCall() else { return ([], true) }
-      guard let call = parsedCall(held[..<end.lowerBound]) else { return (brokenCall() ?? [], false) }
-      held.removeFirst(end.upperBound)
-      state = .answer
-      return ([.toolCall(call)], false)
-    case .onlyCall: return ([], true)
+      let step = call.append(held)
+      return (leaveCall(step), step.rest == nil)
     }
   }
 
-  /// The first end tag that is not a part of a JSON string.
-  private func endOfCall() -> Range<Int>? {
-    var isInString = false, isEscaped = false
-    for (index, byte) in held.enumerated() {
-      if isEscaped {
-        isEscaped = false
-      } else if isInString, byte == UInt8(ascii: "\\") {
-        isEscaped = true
-      } else if byte == UInt8(ascii: "\"") {
-        isInString.toggle()
-      } else if !isInString, byte == UInt8(ascii: "<"), held[index...].starts(with: Self.call.end) {
-        return index..<index + Self.call.end.count
-      }
-    }
-    return nil
-  }
-
-  /// Removes and returns a call that is no JSON, up to the first end tag; nil where there is none. What seems to be a
-  /// string may be none: the text after the tag can have further calls.
-  private mutating func brokenCall() -> [Piece]? {
-    guard let end = held.firstRange(of: Self.call.end) else { return nil }
-    let text = content((Self.call.begin + held[..<end.upperBound])[...])
-    held.removeFirst(end.upperBound)
-    state = .answer
-    return text
+  /// Goes on after a call, if it is over.
+  private mutating func leaveCall(_ step: CallParser.Step) -> [Piece] {
+    held = step.rest ?? []
+    if step.rest != nil { state = .answer }
+    hasCall = hasCall || step.pieces.contains { if case .call = $0 { true } else { false } }
+    return step.pieces
   }
 
   private mutating func skipLineBreaks() {
@@ -159,15 +139,6 @@ struct AnswerParser: Sendable {
     let free = before.count - before.reversed().prefix(while: isSpace).count
     defer { held.removeFirst(free) }
     return held[..<free]
-  }
-
-  /// Reads `{"name": …, "arguments": {…}}`; nil for anything else.
-  private mutating func parsedCall(_ text: ArraySlice<UInt8>) -> ToolCall? {
-    guard let value = try? JSONValue(parsing: text, file: "tool call"), case .object(let members) = value,
-      case .string(let name)? = members["name"]
-    else { return nil }
-    calls += 1
-    return ToolCall(id: "call_" + randomID(), name: name, arguments: members["arguments"] ?? .object(JSONObject()))
   }
 
   private func content(_ bytes: ArraySlice<UInt8>) -> [Piece] {

@@ -7,26 +7,15 @@ struct MicroBatchLosses {
   /// Next-token losses by phase.
   var phases: PhaseLosses
 
-  /// The losses of the batches of all processes in the order of the step: batch i·W + r is number i of process r of W.
+  /// The losses of the batches of all processes in the order of the step.
   ///
   /// - Throws: `DistributedError` if another process is lost.
   static func gathered(_ own: [MicroBatchLosses], in group: ProcessGroup?) throws -> [MicroBatchLosses] {
     guard let group else { return own }
     let names = own.first?.losses.map(\.name) ?? []
-    let all = try group.allGather(own.flatMap(\.values)).map { values in
-      var rest = values[...]
-      return own.map { _ in
-        let phases = PhaseLosses(values: take(Int(rest.popFirst() ?? 0), from: &rest))
-        return MicroBatchLosses(losses: Array(zip(names, take(names.count, from: &rest))), phases: phases)
-      }
+    return try group.gatherByBatch(own.map { $0.losses.map(\.value) + $0.phases.values }).map { values in
+      MicroBatchLosses(
+        losses: Array(zip(names, values)), phases: PhaseLosses(values: Array(values.dropFirst(names.count))))
     }
-    return own.indices.flatMap { index in all.map { $0[index] } }
-  }
-
-  private var values: [Double] { [Double(phases.values.count)] + phases.values + losses.map(\.value) }
-
-  private static func take(_ count: Int, from values: inout ArraySlice<Double>) -> [Double] {
-    defer { values = values.dropFirst(count) }
-    return Array(values.prefix(count))
   }
 }

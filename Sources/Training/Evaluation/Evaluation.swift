@@ -1,5 +1,6 @@
 import Foundation
 import WidebandData
+import WidebandDistributed
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -18,24 +19,30 @@ public struct Evaluation: Codable, Hashable, Sendable {
   /// The number of predicted tokens.
   public let tokenCount: Int
 
-  /// Evaluates a model.
+  /// Evaluates a model. Each rank of a group evaluates its share of the batches, and all have the same result: sums of
+  /// each batch are added in the order of the batches, so that it does not depend on the number of ranks.
   ///
   /// - Parameters:
   ///   - model: the model.
   ///   - batches: the data; targets of -100 are left out.
   ///   - byteLengths: the number of bytes of each token's text, `[V]`; tokens of zero bytes, such as the end of a text,
   ///     are left out of the bits per byte.
+  ///   - group: the ranks that evaluate the same model together.
   ///   - gate: the gate of direct decoding over the batch of a number, from 0; nil for the ordinary model.
-  /// - Throws: `NotFiniteError` if a loss is not finite; the first error of an operator.
+  /// - Throws: `NotFiniteError` if a loss is not finite; the first error of an operator; `DistributedError` if a rank is
+  ///   lost.
   public init(
-    _ model: LanguageModel, on batches: some Sequence<Batch>, byteLengths: Tensor,
+    _ model: LanguageModel, on batches: some RandomAccessCollection<Batch>, byteLengths: Tensor,
+    in group: ProcessGroup = ProcessGroup(),
     gate: (_ number: Int, _ batch: Batch) throws -> CycleGate? = { _, _ in nil }
   ) throws {
-    var sums = Sums()
-    for (number, batch) in batches.enumerated() {
+    let own = try group.share(ofBatches: batches.count).map { number in
+      let batch = batches[batches.index(batches.startIndex, offsetBy: number)]
       let gate = try gate(number, batch)
-      try withTorch { try withoutGradients { try sums.add(model, batch, byteLengths, gate) } }
+      return try withTorch { try withoutGradients { try Sums(of: batch, model, byteLengths, gate) } }
     }
+    var sums = Sums()
+    for values in try group.gatherByBatch(own.map(\.values)) { sums += Sums(values: values) }
     let phases = sums.phases.named
     let count = Double(max(1, sums.tokens))
     tokenCount = sums.tokens
@@ -62,19 +69,42 @@ private struct Sums {
   var mtpNats: [Double] = []
   var phases = PhaseLosses()
 
-  mutating func add(_ model: LanguageModel, _ batch: Batch, _ byteLengths: Tensor, _ gate: CycleGate?) throws {
+  /// Of no batch.
+  init() {}
+
+  init(of batch: Batch, _ model: LanguageModel, _ byteLengths: Tensor, _ gate: CycleGate?) throws {
     let context = batch.context(model.configuration, gate: gate)
     let state = model.trunk(batch.tokens, in: context)
     let positions = TargetLosses(logits: model.logits(of: state), targets: batch.targets, byteLengths: byteLengths)
     if let gate { try phases.add(positions.losses, phases: gate.phases, targets: batch.targets) }
-    let count = Int(try positions.isIgnored.not().sum().item())
-    nats += try positions.losses.sum().item()
-    natsOfText += try (positions.losses * positions.hasBytes).sum().item()
-    bytes += try positions.bytes.sum().item()
-    tokens += count
-    let losses = try model.mtpLosses(from: state, tokens: batch.tokens, targets: batch.targets, in: context).map {
-      try $0.item() * Double(count)
+    tokens = Int(try positions.isIgnored.not().sum().item())
+    nats = try positions.losses.sum().item()
+    natsOfText = try (positions.losses * positions.hasBytes).sum().item()
+    bytes = try positions.bytes.sum().item()
+    for loss in model.mtpLosses(from: state, tokens: batch.tokens, targets: batch.targets, in: context) {
+      mtpNats.append(try loss.item() * Double(tokens))
     }
-    mtpNats = mtpNats.isEmpty ? losses : zip(mtpNats, losses).map(+)
+  }
+
+  /// The sums with these `values`.
+  init(values: [Double]) {
+    (nats, natsOfText, bytes, tokens) = (values[0], values[1], values[2], Int(values[3]))
+    let phasesStart = 5 + Int(values[4])
+    mtpNats = Array(values[5..<phasesStart])
+    phases = PhaseLosses(values: Array(values[phasesStart...]))
+  }
+
+  /// The sums as numbers, for other ranks.
+  var values: [Double] {
+    [nats, natsOfText, bytes, Double(tokens), Double(mtpNats.count)] + mtpNats + phases.values
+  }
+
+  static func += (sums: inout Sums, other: Sums) {
+    sums.nats += other.nats
+    sums.natsOfText += other.natsOfText
+    sums.bytes += other.bytes
+    sums.tokens += other.tokens
+    sums.mtpNats = sums.mtpNats.isEmpty ? other.mtpNats : zip(sums.mtpNats, other.mtpNats).map(+)
+    sums.phases.add(other.phases)
   }
 }

@@ -1,4 +1,5 @@
 import WidebandData
+import WidebandDistributed
 import WidebandLanguageModel
 import WidebandTorch
 
@@ -18,16 +19,18 @@ extension Trainer {
   public var hasHeldOutText: Bool { !validation.isEmpty }
 
   /// Evaluates the model on held-out data: the same rows every time, and when tuning for direct decoding with the same
-  /// gates.
+  /// gates. Of several processes each evaluates its share of the batches, and all have the same result.
   ///
-  /// - Throws: `DataError` without held-out data; `NotFiniteError` if a loss is not finite.
+  /// - Throws: `DataError` without held-out data; `NotFiniteError` if a loss is not finite; `DistributedError` if another
+  ///   process is lost.
   public func evaluate() throws -> Evaluation {
     let settings = recipe.training
     let rows = max(1, min(settings.rowsPerBatch, recipe.validation.tokens / settings.sequenceLength))
     let batches = try validation.validationBatches(
       rows: rows, length: settings.sequenceLength, limit: recipe.validation.tokens)
-    return try Evaluation(model, on: batches.lazy.map { $0.to(self.device) }, byteLengths: byteLengths) {
-      [tuning] number, batch in
+    return try Evaluation(
+      model, on: batches.lazy.map { $0.to(self.device) }, byteLengths: byteLengths, in: group ?? ProcessGroup()
+    ) { [tuning] number, batch in
       try tuning?.gate(over: batch, step: number, firstRow: 0, of: batch.tokens.size(0))
     }
   }
