@@ -25,8 +25,11 @@ public struct SequenceRequest: Sendable {
   public var logprobCount: Int?
   /// Whether log-probabilities of the prompt's tokens are reported as well.
   public var reportsPrompt = false
-  /// Tokens that end the sequence.
+  /// Tokens that end the sequence. The text of one is not part of it.
   public var endTokens: Set<TokenID> = []
+  /// The number of tokens before which no end token is sampled. A document of a grammar that nothing can follow, and a
+  /// stop string, end the sequence before.
+  public var minimumTokens = 0
   /// Texts that end the sequence, and are not part of it.
   public var stopStrings: [String] = []
 

@@ -124,7 +124,8 @@ final class ServedSequence {
     unsent = ([], [])
   }
 
-  /// Logits with the request's bias and penalties, which are per token, and without tokens that its grammar excludes.
+  /// Logits with the request's bias and penalties, which are per token, and without tokens that its grammar or
+  /// its minimum of tokens excludes.
   /// Nil where the grammar's document is whole and nothing may follow it.
   private func adjusted(_ logits: Tensor) throws -> Tensor? {
     var bias = request.logitBias
@@ -133,17 +134,24 @@ final class ServedSequence {
         bias[token, default: 0] -= request.presencePenalty + request.frequencyPenalty * Double(count)
       }
     }
+    if !allowsEnd { for token in request.endTokens { bias[token] = Double(Self.excluded) } }
     guard !bias.isEmpty else { return try constrained(logits) }
     var row = [Float](repeating: 0, count: logits.count)
-    for (token, value) in bias { row[Int(token)] = Float(value) }
+    for (token, value) in bias where Int(token) < row.count { row[Int(token)] = Float(value) }
     return try constrained(logits.to(.cpu) + Tensor(row))
   }
 
   private func constrained(_ logits: Tensor) throws -> Tensor? {
     guard let constraint else { return logits }
-    guard let mask = try constraint.allowed(of: logits.count) else { return nil }
-    return Tensor.where(Tensor(mask), logits.to(.cpu), Tensor([-1e30]))
+    guard let mask = try constraint.allowed(of: logits.count, orEnd: allowsEnd) else { return nil }
+    return Tensor.where(Tensor(mask), logits.to(.cpu), Tensor([Self.excluded]))
   }
+
+  /// The logit of a token that must not be sampled.
+  private static let excluded: Float = -1e30
+
+  /// Whether an end token may be sampled.
+  private var allowsEnd: Bool { generatedCount >= request.minimumTokens }
 
   private func logprob(of token: TokenID, in logits: Tensor) throws -> TokenLogprob {
     let row = logits.to(.cpu).to(.float64).logSoftmax(-1)

@@ -23,12 +23,13 @@ struct TokenConstraint {
 
   /// Which of `count` tokens may follow; nil if the document is whole and nothing may.
   ///
+  /// - Parameter orEnd: whether an end token may follow a whole document.
   /// - Throws: ``ServingError/failed(_:)`` if the vocabulary has no token for what the grammar asks for.
-  func allowed(of count: Int) throws -> [Bool]? {
+  func allowed(of count: Int, orEnd: Bool) throws -> [Bool]? {
     var mask: [Bool] = []
     tokens.allowed(by: state, into: &mask)
     mask = Array(mask.prefix(count)) + Array(repeating: false, count: max(0, count - mask.count))
-    if state.isComplete {
+    if orEnd, state.isComplete {
       for token in endTokens where Int(token) < count { mask[Int(token)] = true }
     }
     if mask.contains(true) { return mask }

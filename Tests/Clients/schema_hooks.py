@@ -14,6 +14,8 @@ def before_call(context, case, kwargs):
     for name in ("max_tokens", "max_completion_tokens"):
         limit = case.body.get(name)
         case.body[name] = 8 if limit is None else min(limit, 8)
+    if case.body.get("min_tokens"):
+        case.body["min_tokens"] = min(case.body["min_tokens"], case.body["max_completion_tokens"])
     if case.body.get("logit_bias"):
         case.body["logit_bias"] = dict(zip("0123456789", case.body["logit_bias"].values()))
     if case.body.get("tool_choice") not in ("none", None):

@@ -28,7 +28,7 @@ def client_of(server, key="none", path="/v1"):
         ({"logit_bias": {"x": 1}}, "logit_bias", None),
         ({"top_logprobs": 2}, "top_logprobs", None),
         ({"extra_body": {"seed": "one"}}, "seed", None),
-        ({"extra_body": {"min_tokens": 2}}, "min_tokens", "unsupported"),
+        ({"extra_body": {"min_tokens": -1}}, "min_tokens", None),
         ({"extra_body": {"add_generation_prompt": False}}, "add_generation_prompt", "unsupported"),
         ({"functions": [{"name": "f"}]}, "functions", "unsupported"),
     ],

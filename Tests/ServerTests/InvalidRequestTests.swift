@@ -14,6 +14,12 @@ import WidebandCheckedInput
     (#""frequency_penalty": NaN"#, "frequency_penalty"), (#""logit_bias": []"#, "logit_bias"),
     (#""stop": """#, "stop"), (#""stop": [1]"#, "stop"), (#""stop": 1"#, "stop"),
     (#""stop": ["a","b","c","d","e","f","g","h","i","j","k","l","m","n","o","p","q"]"#, "stop"),
+    (#""stop_token_ids": 1"#, "stop_token_ids"), (#""stop_token_ids": ["a"]"#, "stop_token_ids"),
+    (#""stop_token_ids": [-1]"#, "stop_token_ids"), (#""stop_token_ids": [1.5]"#, "stop_token_ids"),
+    (#""stop_token_ids": [2147483647]"#, "stop_token_ids"), (#""stop_token_ids": [2147483648]"#, "stop_token_ids"),
+    ("\"stop_token_ids\": \(Array(repeating: 1, count: 65))", "stop_token_ids"),
+    (#""min_tokens": -1"#, "min_tokens"), (#""min_tokens": "two""#, "min_tokens"),
+    (#""min_tokens": 1.5"#, "min_tokens"), (#""max_tokens": 2, "min_tokens": 3"#, "min_tokens"),
     (#""logprobs": 1"#, "logprobs"), (#""logprobs": true, "top_logprobs": 21"#, "top_logprobs"),
     (#""top_logprobs": 2"#, "top_logprobs"), (#""ignore_eos": 1"#, "ignore_eos"), (#""model": 1"#, "model"),
     (#""tools": {}"#, "tools"), (#""tools": [{"type": "web"}]"#, "tools"),
@@ -25,7 +31,7 @@ import WidebandCheckedInput
 
   /// Members that would change the answer, and are not supported.
   static let unsupported = [
-    #""stop_token_ids": [1]"#, #""min_tokens": 2"#, #""best_of": 2"#, #""functions": []"#, #""function_call": "auto""#,
+    #""best_of": 2"#, #""functions": []"#, #""function_call": "auto""#,
     #""continue_final_message": true"#, #""add_generation_prompt": false"#,
   ]
 

@@ -162,6 +162,29 @@ struct ServingEngineTests {
     #expect(stopped.text == String(free.text[..<range.lowerBound]) && stopped.reason == .stop(stop))
   }
 
+  @Test("no end token is sampled before the minimum of tokens, token by token, in cycles and with drafts")
+  func minimum_delaysTheEnd() async throws {
+    var request = request(2, promptTokens: 10, maximumTokens: 40)
+    (request.sampling, request.endTokens, request.logitBias) = (.greedy, [77], [77: 1000])
+    var drafting = ServingOptions()
+    (drafting.context, drafting.draftMethod) = (700, .prediction)
+    let plain = try engine()
+    for engine in [plain, try engine(cycle: 4), try ServingEngine(model, options: drafting)] {
+      request.minimumTokens = 0
+      #expect(try await engine.answer(request).tokens == [77])
+      request.minimumTokens = 8
+      let answer = try await engine.answer(request)
+      #expect(answer.tokens.count == 9 && answer.tokens.firstIndex(of: 77) == 8 && answer.reason == .stop(nil))
+      #expect(answer.text == (try model.tokenizer.decode(answer.tokens.dropLast(), skipSpecialTokens: true)))
+      if engine.options.cycle == nil { #expect(try await plain.answer(request).tokens == answer.tokens) }
+    }
+    // A document that nothing can follow has its end.
+    request.logitBias = [:]
+    request.grammar = try JSONGrammar(schema: JSONValue(parsing: Data(#"{"const": true}"#.utf8), file: "schema"))
+    let document = try await plain.answer(request)
+    #expect(document.text.hasPrefix("true") && !document.tokens.prefix(8).contains(77))
+  }
+
   @Test("a bias on a token's logit decides, and a presence penalty forbids what was generated")
   func logits_areAdjusted() async throws {
     var request = request(3, promptTokens: 5, maximumTokens: 6)

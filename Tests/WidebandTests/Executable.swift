@@ -97,8 +97,13 @@ struct Executable {
 
   /// Runs a shell command in which `$w` is `wideband` with its arguments.
   static func run(shell line: String, _ arguments: [String], in folder: URL? = nil) throws -> Result {
+    try start(shell: line, arguments, in: folder).wait()
+  }
+
+  /// Starts a shell command in which `$w` is `wideband` with its arguments.
+  static func start(shell line: String, _ arguments: [String], in folder: URL? = nil) throws -> Running {
     let script = line.replacingOccurrences(of: "$w", with: "\"$0\" \"$@\"")
-    return try Running(URL(filePath: "/bin/sh"), ["-c", script, url.path] + arguments, "", in: folder).wait()
+    return try Running(URL(filePath: "/bin/sh"), ["-c", script, url.path] + arguments, "", in: folder)
   }
 
   /// Runs `wideband` with a limit on file sizes, in blocks of 512 bytes, which simulates a full disk.

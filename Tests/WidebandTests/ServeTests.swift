@@ -45,7 +45,7 @@ struct ServeTests {
       "--api-key: a key is empty or has characters that a header cannot: expected ASCII without spaces", status: 64)
   }
 
-  @Test func keyOfTheEnvironment_isRead() throws {
+  @Test func keyOfTheEnvironment_isRead() async throws {
     for key in ["", "a b"] {
       let result = try Executable.run(
         shell: "WIDEBAND_API_KEY='\(key)' exec $w", ["serve", "--port", "0", "--model", "none"], in: folder.url)
@@ -53,6 +53,27 @@ struct ServeTests {
         result, "WIDEBAND_API_KEY: a key is empty or has characters that a header cannot: expected ASCII without spaces"
       )
     }
+    let running = try Executable.start(
+      shell: "WIDEBAND_API_KEY=secret exec $w", ["serve", "--port", "0", "--model", "model"], in: folder.url)
+    defer { running.process.terminate() }
+    while running.process.isRunning, !running.errors.contains("\n") { usleep(10_000) }
+    let port = try #require(running.errors.split(separator: "\n").first?.split(separator: ":").last.flatMap { Int($0) })
+    let client = TestClient(port: port)
+    #expect(try await client.get("/v1/models").status == 401)
+    #expect(try await client.get("/v1/models", ["Authorization": "Bearer other"]).status == 401)
+    #expect(try await client.get("/v1/models", ["Authorization": "Bearer secret"]).status == 200)
+  }
+
+  @Test(
+    "an address of IPv6 has brackets in the URL",
+    .enabled(if: FileManager.default.fileExists(atPath: "/proc/net/if_inet6")))
+  func addressOfIPv6_hasBrackets() throws {
+    let running = try Executable.start(
+      "serve", "--port", "0", "--host", "::1", "--model", "model", input: "", in: folder.url)
+    while running.process.isRunning, !running.errors.contains("\n") { usleep(10_000) }
+    kill(running.process.processIdentifier, SIGTERM)
+    let result = try running.wait()
+    #expect(result.status == 0 && result.errors.hasPrefix("listening on http://[::1]:"), "\(result.errors)")
   }
 
   @Test func sizes_areReadable() throws {

@@ -60,6 +60,9 @@ bool wb_tensor_set_gradient_hook(
     wb_tensor *tensor, void (*function)(void *context), void *context, void (*release)(void *context)) {
   std::unique_ptr<torch::autograd::PostAccumulateGradHook> hook;
   if (function) hook = std::make_unique<wideband::GradientHook>(function, context, release);
-  return wideband::guardedAction(
-      [&] { torch::autograd::impl::set_post_acc_grad_hooks(tensor->value, std::move(hook)); });
+  return wideband::guardedAction([&] {
+    // Of a tensor that is computed, libtorch would never call it.
+    TORCH_CHECK(tensor->value.is_leaf() && tensor->value.requires_grad(), "expected a leaf that requires a gradient");
+    torch::autograd::impl::set_post_acc_grad_hooks(tensor->value, std::move(hook));
+  });
 }

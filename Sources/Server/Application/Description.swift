@@ -104,8 +104,8 @@ enum Description {
                 {"type": ["string", "null"], "minLength": 1, "maxLength": 256},
                 {"type": "array", "maxItems": 16, "items": {"type": "string", "minLength": 1, "maxLength": 256}}]},
               "ignore_eos": {"type": ["boolean", "null"]},
-              "stop_token_ids": {"type": ["array", "null"], "maxItems": 0},
-              "min_tokens": {"enum": [0, null]},
+              "stop_token_ids": {"allOf": [{"type": ["array", "null"], "maxItems": 64}, {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/Tokens"}]}]},
+              "min_tokens": {"type": ["integer", "null"], "minimum": 0, "maximum": 2147483647},
               "best_of": {"enum": [1, null]},
               "stream": {"type": ["boolean", "null"]},
               "stream_options": {

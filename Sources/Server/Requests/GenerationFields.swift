@@ -10,19 +10,21 @@ struct GenerationFields: Sendable {
   /// Choices of each prompt.
   let choices: Int
   let maximumTokens: Int?
+  /// The number of tokens before which neither an end token nor one of `stopTokens` is sampled.
+  let minimumTokens: Int
   let sampling: SamplingOverrides
   let seed: UInt64
   let presencePenalty, frequencyPenalty: Double
   let logitBias: [TokenID: Double]
   let stopStrings: [String]
+  /// Tokens that end an answer, in addition to the end tokens.
+  let stopTokens: [TokenID]
   let ignoresEndTokens: Bool
   let isStreaming, includesUsage: Bool
   /// What an answer has to be; nil for any text.
   let grammar: JSONGrammar?
 
   init(_ fields: RequestFields) throws {
-    try fields.refuse("stop_token_ids", "expected stop, a text or a list of texts") { $0 != .array([]) }
-    try fields.refuse("min_tokens", "expected none") { $0.number?.integer != 0 }
     try fields.refuse("best_of", "expected n, or 1") { $0.number?.integer != 1 }
     model = try fields.read("model") { node in
       let name = try node.string()
@@ -36,12 +38,14 @@ struct GenerationFields: Sendable {
       try fields.integer($0, "a number of tokens", in: 0...Int(Int32.max))
     }
     maximumTokens = tokenCounts[0] ?? tokenCounts[1]
+    minimumTokens = try fields.integer("min_tokens", "a number of tokens", in: 0...Int(Int32.max)) ?? 0
     sampling = try Self.sampling(fields)
     seed = try fields.read("seed", Self.seed) ?? .random(in: 0 ... .max)
     presencePenalty = try fields.number("presence_penalty", in: -2...2) ?? 0
     frequencyPenalty = try fields.number("frequency_penalty", in: -2...2) ?? 0
     logitBias = try fields.read("logit_bias", Self.logitBias) ?? [:]
     stopStrings = try fields.read("stop", Self.stopStrings) ?? []
+    stopTokens = try fields.read("stop_token_ids", Self.stopTokens) ?? []
     ignoresEndTokens = try fields.flag("ignore_eos")
     grammar = try fields.read("response_format", ResponseFormat.grammar) ?? nil
     isStreaming = try fields.flag("stream")
@@ -89,6 +93,15 @@ struct GenerationFields: Sendable {
     return bias
   }
 
+  private static func stopTokens(_ node: JSONNode) throws -> [TokenID] {
+    let nodes = try node.elements()
+    guard nodes.count <= Limit.stopTokens else {
+      throw InputError(
+        "\(node.file): stop_token_ids has \(nodes.count) elements: expected at most \(Limit.stopTokens)")
+    }
+    return try nodes.map { TokenID(try $0.integer("the id of a token,", in: 0...Int(TokenID.max))) }
+  }
+
   private static func stopStrings(_ node: JSONNode) throws -> [String] {
     let nodes: [JSONNode] = if case .string = node.value { [node] } else { try node.elements() }
     guard nodes.count <= Limit.stopStrings else {
@@ -116,14 +129,19 @@ extension GenerationFields {
     _ prompt: [TokenID], choice: Int, endTokens: Set<TokenID>, defaultMaximum: Int?, on engine: ServingEngine
   ) throws -> SequenceRequest {
     let known = engine.model.knownTokens
-    if let unknown = logitBias.keys.first(where: { !known.contains(Int($0)) }) {
+    for (name, tokens) in [("logit_bias", Array(logitBias.keys)), ("stop_token_ids", stopTokens)] {
+      guard let unknown = tokens.first(where: { !known.contains(Int($0)) }) else { continue }
       throw APIError.invalid(
-        "request body: logit_bias has token \(unknown): expected the id of a token, \(describe(known))",
-        parameter: "logit_bias")
+        "request body: \(name) has token \(unknown): expected the id of a token, \(describe(known))", parameter: name)
     }
     // A prompt that leaves no position for a token is refused as too long.
     let rest = max(1, engine.context - prompt.count)
     let maximum = maximumTokens ?? min(defaultMaximum ?? rest, rest)
+    guard minimumTokens <= maximum else {
+      throw APIError.invalid(
+        "request body: min_tokens is \(minimumTokens): expected at most \(maximum), the maximum of tokens",
+        parameter: "min_tokens")
+    }
     var request = SequenceRequest(prompt: prompt, maximumTokens: maximum, seed: seed &+ UInt64(choice))
     request.sampling = try engine.model.generation.sampling(sampling)
     request.presencePenalty = presencePenalty
@@ -131,7 +149,8 @@ extension GenerationFields {
     request.logitBias = logitBias
     request.stopStrings = stopStrings
     request.grammar = grammar
-    request.endTokens = ignoresEndTokens ? [] : endTokens
+    request.endTokens = (ignoresEndTokens ? [] : endTokens).union(stopTokens)
+    request.minimumTokens = minimumTokens
     return request
   }
 }

@@ -66,6 +66,7 @@ enum Limit {
   /// Choices of all prompts.
   static let sequences = 1024
   static let stopStrings = 16
+  static let stopTokens = 64
   static let stopStringBytes = 1024
   static let logprobs = 0...20
   static let tools = 128

@@ -29,6 +29,25 @@ struct TokenCases {
     }
   }
 
+  @Test("stop_token_ids end an answer as its end token does, and not before min_tokens")
+  func stopIDs_endTheAnswer() async throws {
+    try await TestServer.with { server in
+      func answer(_ members: String) async throws -> JSONValue {
+        try await server.client.post(
+          path,
+          #"{"prompt": "a", "temperature": 0, "max_tokens": 9, "logit_bias": {"77": 100}, "ignore_eos": true\#(members)}"#
+        ).json
+      }
+      let free = try await answer("")
+      #expect(free["choices"][0]["finish_reason"] == "length" && free["usage"]["completion_tokens"] == 9)
+      let stopped = try await answer(#", "stop_token_ids": [5, 77]"#)
+      #expect(stopped["choices"][0]["finish_reason"] == "stop" && stopped["choices"][0]["text"] == "")
+      #expect(stopped["usage"]["completion_tokens"] == 1)
+      let later = try await answer(#", "stop_token_ids": [77], "min_tokens": 3"#)
+      #expect(later["choices"][0]["finish_reason"] == "stop" && later["usage"]["completion_tokens"] == 4)
+    }
+  }
+
   // vllm 5963, 16529 and 1045
   @Test("Case 10: logit_bias with a word or an id that the model does not have is 400; an empty one changes nothing")
   func biasIDs_areChecked() async throws {
