@@ -47,9 +47,13 @@ final class Ranks {
 
   /// Waits for all processes.
   ///
-  /// - Throws: `DistributedError` if they do not meet.
+  /// - Throws: `ExitCode` if they do not meet, after the sentence.
   init(_ world: World, output: String) throws {
-    group = world.size > 1 ? try ProcessGroup(world) : nil
+    do { group = world.size > 1 ? try ProcessGroup(world) : nil } catch let error as DistributedError {
+      StandardError.line("error: \(error)")
+      // The next attempt may find a host that was still starting, or a port that was still in use.
+      throw ExitCode(Self.lostStatus)
+    }
     self.output = output
   }
 
@@ -76,14 +80,18 @@ final class Ranks {
     let own = [("version", WidebandCommand.configuration.version), ("threads", "\(Machine.threadCount)")]
     try group.requireSame(try trainer.facts + own)
     let mark = try fromFirst {
-      let path = "\(output)/.shared-\(UUID().uuidString)"
-      try AtomicFile.write(Data(), to: fileURL(path))
-      return path
+      let url = fileURL("\(output)/.shared-\(UUID().uuidString)")
+      try AtomicFile.write(Data(), to: url)
+      return url.path
     }
     defer { if isFirst { unlink(mark) } }
     try together {
-      guard exists(mark) else {
-        throw CommandError("\(printable(path: output)): expected the run folder of rank 0, which all processes share")
+      // Checkpoints are written by rank 0's path, and read by this process's.
+      let url = fileURL(mark)
+      guard exists(mark), exists("\(output)/\(url.lastPathComponent)") else {
+        throw CommandError(
+          "\(printable(path: output)): expected the run folder of rank 0, which all processes share, by the same path: "
+            + printable(path: url.deletingLastPathComponent().path))
       }
     }
   }
@@ -100,15 +108,17 @@ final class Ranks {
         group.end(because: sentence)
         throw error
       }
-      let lost = if case .ranksLost(let ranks, _) = error { ranks } else { [Int]() }
+      let (lost, status): ([Int], Int32) =
+        if case .ranksLost(let ranks, _) = error { (ranks, Self.lostStatus) } else { ([], 1) }
       let first = (0..<group.size).first { !lost.contains($0) }
       // The first process's console has written it.
       if first == group.rank, !isFirst || console == nil { StandardError.line("error: \(sentence)") }
       // The process group must not be waited for.
-      _exit(lost.isEmpty ? 1 : Self.lostStatus)
+      _exit(status)
     }
   }
 
-  /// The exit status where another process was lost: the run goes on in new ones with `--resume`. BSD's EX_TEMPFAIL.
+  /// The exit status where another process, or the connection to it, was lost: the run goes on in new ones with
+  /// `--resume`. BSD's EX_TEMPFAIL.
   static let lostStatus: Int32 = 75
 }

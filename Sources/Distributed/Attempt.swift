@@ -2,7 +2,7 @@ import Foundation
 
 /// What a rank says of itself when it arrives.
 struct Arrival: Equatable {
-  /// Different for every process: a rank that is started again arrives anew.
+  /// Different for every process: so that a rank that is started again is a new arrival.
   let token: String
   let host: String
   let address: String

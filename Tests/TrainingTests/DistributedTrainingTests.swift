@@ -24,7 +24,7 @@ struct DistributedTrainingTests {
   private func run(
     _ name: String, _ recipe: String, _ changes: [String], processes: Int, until last: Int = .max, data: String? = nil
   ) throws {
-    nonisolated(unsafe) let folder = folder
+    let folder = folder
     _ = try TrainerFixture(in: folder, recipe, changes)
     @Sendable func run(in group: ProcessGroup?) throws {
       let fixture = try TrainerFixture(in: folder, recipe, changes)
@@ -94,7 +94,7 @@ struct DistributedTrainingTests {
       ),
     ] as [(String, String?)])
   func evaluation_equalsOneProcess(recipe: String, change: String?) throws {
-    nonisolated(unsafe) let folder = folder
+    let folder = folder
     let changes = ["training.rows_per_batch=1", "training.tokens_per_step=384"] + (change.map { [$0] } ?? [])
     let one = try TrainerFixture(in: folder, recipe, changes).trainer().evaluate()
     #expect((one.phaseLosses == nil) == (change == nil) && one.tokenCount > 200)
@@ -143,7 +143,7 @@ struct DistributedTrainingTests {
 
   @Test("a process has the moments of its share to the byte, as the plan says", arguments: ["plain", "wide"], 2...4)
   func moments_areShared(recipe: String, count: Int) throws {
-    nonisolated(unsafe) let folder = folder
+    let folder = folder
     let changes = [
       "training.rows_per_batch=1", "training.tokens_per_step=384", "model.hidden_size=64",
       "model.intermediate_size=256",
@@ -185,7 +185,7 @@ struct DistributedTrainingTests {
   }
 
   @Test("a process with other weights is named") func weights_areCompared() throws {
-    nonisolated(unsafe) let folder = folder
+    let folder = folder
     _ = try TrainerFixture(in: folder, "plain", Self.batches)
     let caught = Lock([String]())
     try ProcessGroup.threads(2) { group in
