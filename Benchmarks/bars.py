@@ -67,7 +67,7 @@ def chart(title, note, series, groups, left, mark=None):
         f"{name} {detail}: " + ", ".join(f"{label} {bar[1]}" for (_, label), bar in zip(series, bars) if bar)
         for name, detail, bars in groups)
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
-            f'aria-labeledby="title description">\n<title id="title">{escape(title)}</title>\n'
+            f'aria-labelledby="title description">\n<title id="title">{escape(title)}</title>\n'
             f'<desc id="description">{escape(spoken)}</desc>\n<style>{STYLE}</style>\n'
             f'<rect class="ground" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="10"/>\n'
             + "\n".join(out) + "\n</svg>\n")

@@ -107,7 +107,7 @@ def draw(path, runs):
     with open(path, "w") as file:
         file.write(
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
-            f'aria-labeledby="title description">\n<title id="title">One run in 1, 2 and 4 processes</title>\n'
+            f'aria-labelledby="title description">\n<title id="title">One run in 1, 2 and 4 processes</title>\n'
             f'<desc id="description">{escape(spoken)}</desc>\n<style>{STYLE}</style>\n'
             f'<rect class="ground" x="0.5" y="0.5" width="{WIDTH - 1}" height="{HEIGHT - 1}" rx="10"/>\n' + "\n".join(out) + "\n</svg>\n")
 

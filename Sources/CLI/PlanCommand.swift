@@ -9,7 +9,7 @@ struct PlanCommand: ParsableCommand {
     abstract: "Predict the memory of a rank and the time of a training step on several machines.",
     discussion: """
       A prediction from the model's own counts of weights and operations, not a measurement. Not counted: the exchange \
-      inside a machine, latency, evaluation, checkpoints, and machines that wait for each other or share a slower link. \
+      among GPUs of a machine, latency, evaluation, checkpoints, and machines that wait for each other or share a slower link. \
       docs/distributed.md has the formulas.
 
       EXAMPLES:
@@ -30,8 +30,11 @@ struct PlanCommand: ParsableCommand {
   var device = Cluster.Kind.cuda
   @Option(help: ArgumentHelp("The line rate of a machine's network, as in 100Gb/s.", valueName: "rate"))
   var bandwidth: BitRate
-  @Option(help: ArgumentHelp("The fraction of the line rate that is reached.", valueName: "fraction"))
-  var lineEfficiency = 0.8
+  @Option(
+    help: ArgumentHelp(
+      "The fraction of the line rate that is reached: 0.8, with --device cpu 0.6, unless given.", valueName: "fraction")
+  )
+  var lineEfficiency: Double?
   @Option(
     help: ArgumentHelp("The memory of a rank, as in 80GB.", valueName: "size"), transform: ByteCount.init(parsing:))
   var memory: ByteCount?
@@ -45,7 +48,7 @@ struct PlanCommand: ParsableCommand {
   func validate() throws {
     try requireFlag("--nodes", nodes, in: 1...65_536)
     try requireFlag("--gpus", gpus, in: 1...1024)
-    for (flag, value) in [("--line-efficiency", lineEfficiency), ("--utilization", utilization)]
+    for (flag, value) in [("--line-efficiency", lineEfficiency ?? 1), ("--utilization", utilization)]
     where !(value > 0 && value <= 1) {
       throw ValidationError("\(flag) is \(value): expected more than 0, at most 1")
     }

@@ -47,14 +47,14 @@ struct PlanReport {
 
   private var times: [String] {
     [
-      row("seconds of a step", "no overlap", "overlap"),
-      row("compute", both { _ in number(plan.computeSeconds, 4) }),
-      row("gradients", both { _ in number(plan.gradientSeconds, 4) }),
-      row("weights", both { _ in number(plan.weightSeconds, 4) }),
-      row("exposed exchange", both { number(plan.exposedSeconds(withOverlap: $0), 4) }),
-      row("step", both { number(plan.stepSeconds(withOverlap: $0), 4) }),
-      row("efficiency", both { percent(plan.efficiency(withOverlap: $0)) }),
-      row("tokens/s", both { number(plan.tokensPerSecond(withOverlap: $0), 0) }),
+      row("a step", "s"),
+      row("compute", number(plan.computeSeconds, 4)),
+      row("gradients", number(plan.gradientSeconds, 4)),
+      row("weights", number(plan.weightSeconds, 4)),
+      row("exposed exchange", number(plan.exposedSeconds, 4)),
+      row("step", number(plan.stepSeconds, 4)),
+      row("efficiency", percent(plan.efficiency)),
+      row("tokens/s", number(plan.tokensPerSecond, 0)),
     ]
   }
 
@@ -65,7 +65,7 @@ struct PlanReport {
       counts.append(count)
     }
     counts.append(plan.cluster.nodes)
-    var lines = [row("the same step on", ["ranks", "MB a rank", "step s", "efficiency", "overlap s", "efficiency"])]
+    var lines = [row("the same step on", ["ranks", "MB a rank", "step s", "efficiency"])]
     for count in counts {
       var cluster = plan.cluster
       cluster.nodes = count
@@ -74,16 +74,13 @@ struct PlanReport {
         lines.append(row(name, "\(cluster.ranks)", "\(plan.work.batches) batches are no multiple of the ranks"))
         continue
       }
-      let results = [false, true].flatMap {
-        [number(other.stepSeconds(withOverlap: $0), 4), percent(other.efficiency(withOverlap: $0))]
-      }
-      lines.append(row(name, ["\(cluster.ranks)", number(other.memoryBytes / 1e6, 1)] + results))
+      lines.append(
+        row(
+          name, "\(cluster.ranks)", number(other.memoryBytes / 1e6, 1), number(other.stepSeconds, 4),
+          percent(other.efficiency)))
     }
     return lines
   }
-
-  /// Values without and with overlap.
-  private func both(_ value: (Bool) -> String) -> [String] { [value(false), value(true)] }
 
   private func number(_ value: Double, _ decimals: Int) -> String { String(format: "%.\(decimals)f", value) }
 

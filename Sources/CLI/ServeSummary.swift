@@ -26,15 +26,8 @@ struct ServeSummary {
   private static func bytesPerPosition(_ engine: ServingEngine) -> Int {
     let (model, options) = (engine.model.model, engine.options)
     let configuration = model.configuration
-    let channels = configuration.headSize
-    let weights = model.weights.tensors["model.embed_tokens.weight"]?.dtype ?? .float32
-    let isSmall = !weights.isFloatingPoint || weights.size < 4
-    let head =
-      switch options.cacheFormat ?? (isSmall ? .bfloat16 : .float32) {
-      case .float32: 4 * channels
-      case .bfloat16: 2 * channels
-      case .int8: channels + 4
-      }
+    let format = options.cacheFormat ?? KVCacheFormat(for: model)
+    let head = format.bytes(channels: configuration.headSize)
     let drafter = options.draftMethod == .prediction ? configuration.multiTokenPrediction?.depth ?? 0 : 0
     return 2 * configuration.keyValueHeadCount * head * (configuration.layerCount + drafter)
   }

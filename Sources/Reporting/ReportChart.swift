@@ -62,7 +62,7 @@ struct ReportChart {
     return """
       <figure>
       <figcaption><h2>\(title)</h2><ul class="legend">\(legend)</ul></figcaption>
-      <svg class="chart" viewBox="0 0 \(Int(Self.width)) \(Int(Self.height))" role="img" aria-labeledby="\(name)">
+      <svg class="chart" viewBox="0 0 \(Int(Self.width)) \(Int(Self.height))" role="img" aria-labelledby="\(name)">
       <title id="\(name)">\(title): \(valueLabel), against steps. \(escaped(sentence))</title>
       <clipPath id="\(name)-plot"><rect x="\(p(Self.plot.left))" y="\(p(Self.plot.top - 4))" \
       width="\(p(Self.plot.right - Self.plot.left + 6))" height="\(p(Self.plot.bottom - Self.plot.top + 8))"/></clipPath>

@@ -1,3 +1,4 @@
+import WidebandLanguageModel
 import WidebandTorch
 
 /// How a cache stores keys and values.
@@ -8,6 +9,23 @@ public enum KVCacheFormat: String, Sendable, CaseIterable {
   case bfloat16
   /// Integers from -127 to 127, with one float32 scale for a head's channels at one position.
   case int8
+
+  /// The default for a model: float32 for weights of float32, and bfloat16 for smaller ones.
+  public init(for model: LanguageModel) {
+    let weights = model.weights.tensors["model.embed_tokens.weight"]?.dtype ?? .float32
+    self = weights.isFloatingPoint && weights.size >= 4 ? .float32 : .bfloat16
+  }
+
+  /// The bytes of the keys or the values of a head at one position, in a model that computes in float32.
+  ///
+  /// - Parameter channels: hd, the channels of a head.
+  public func bytes(channels: Int) -> Int {
+    switch self {
+    case .float32: 4 * channels
+    case .bfloat16: 2 * channels
+    case .int8: channels + 4
+    }
+  }
 
   /// The dtype in which keys and values are stored.
   func dtype(of activations: DType) -> DType {

@@ -32,16 +32,13 @@ public final class SequenceKVCache: KVCache {
     self.maximumLength = maximumLength
   }
 
-  /// An empty cache for a model's layers and `extraLayers` others. The default format is float32 for weights of float32
-  /// and bfloat16 for smaller ones.
+  /// An empty cache for a model's layers and `extraLayers` others, in the model's default format unless one is given.
   convenience init(
     _ model: LanguageModel, extraLayers: Int = 0, format: KVCacheFormat? = nil, capacity: Int = 64
   ) {
-    let embedding = model.weights.tensors["model.embed_tokens.weight"]?.dtype ?? .float32
-    let isSmall = !embedding.isFloatingPoint || embedding.size < 4
     self.init(
       layerCount: model.configuration.layerCount + extraLayers, capacity: capacity,
-      maximumLength: model.configuration.contextLength, format: format ?? (isSmall ? .bfloat16 : .float32))
+      maximumLength: model.configuration.contextLength, format: format ?? KVCacheFormat(for: model))
   }
 
   /// S: positions that every layer holds.

@@ -9,6 +9,14 @@ public struct Cluster: Hashable, Sendable {
 
     /// The bytes of an element of weights, gradients and activations.
     public var elementBytes: Double { self == .cpu ? 4 : 2 }
+
+    /// The fraction of the line rate that an exchange reaches: Gloo's as docs/results/distributed.md measured it with two
+    /// machines, NCCL's as its users report it.
+    public var lineEfficiency: Double { self == .cpu ? 0.6 : 0.8 }
+
+    /// The bytes a second that a rank copies, adds, sends and receives on a network without limit: on processors, as
+    /// measured there; what GPUs need for it is not counted.
+    public var exchangeRate: Double { self == .cpu ? 325e6 : .infinity }
   }
 
   /// What the ranks compute on.
@@ -28,14 +36,14 @@ public struct Cluster: Hashable, Sendable {
 
   /// Equal machines.
   public init(
-    _ kind: Kind, nodes: Int, ranksPerNode: Int, lineRate: Double, lineEfficiency: Double = 0.8,
+    _ kind: Kind, nodes: Int, ranksPerNode: Int, lineRate: Double, lineEfficiency: Double? = nil,
     peakOperations: Double, utilization: Double
   ) {
     self.kind = kind
     self.nodes = nodes
     self.ranksPerNode = ranksPerNode
     self.lineRate = lineRate
-    self.lineEfficiency = lineEfficiency
+    self.lineEfficiency = lineEfficiency ?? kind.lineEfficiency
     self.peakOperations = peakOperations
     self.utilization = utilization
   }

@@ -3,7 +3,7 @@
 /// The W ranks compute the batches of a step, exchange gradients so that each rank has the sums of its shard, update the
 /// shard, and gather the weights of all shards. A rank's memory is that of its own batch and 1/W of the optimizer's state.
 ///
-/// Not counted: the exchange among ranks of one machine, latency, evaluation, checkpoints, the update itself, ranks that
+/// Not counted: the exchange among GPUs of one machine, latency, evaluation, checkpoints, the update itself, ranks that
 /// wait for a slower one, and networks whose machines cannot all send at their line rate.
 public struct ScalingPlan: Sendable {
   /// The work of a training step, whatever the number of ranks.
@@ -60,48 +60,51 @@ public struct ScalingPlan: Sendable {
   }
 
   /// Seconds of the exchange of gradients.
-  public var gradientSeconds: Double {
+  public var gradientSeconds: Double { gradientLineSeconds + processingSeconds }
+
+  /// Seconds of the all-gather of weights.
+  public var weightSeconds: Double { lineSeconds(ofTraffic: ringTraffic) + processingSeconds }
+
+  private var gradientLineSeconds: Double {
     let (k, G) = (Double(cluster.nodes), Double(cluster.ranksPerNode))
     switch cluster.kind {
     // Each rank sends every other one its shard: those of the other machines leave the machine, for each of its G ranks.
-    case .cpu: return seconds(ofTraffic: G * (k - 1) / k)
-    case .cuda: return seconds(ofTraffic: ringTraffic)
+    case .cpu: return lineSeconds(ofTraffic: G * (k - 1) / k)
+    case .cuda: return lineSeconds(ofTraffic: ringTraffic)
     }
   }
 
-  /// Seconds of the all-gather of weights.
-  public var weightSeconds: Double { seconds(ofTraffic: ringTraffic) }
-
   /// What a machine sends in a ring of all ranks, as a fraction of an array: each rank sends all shards but one to the
   /// next one, and one rank's next one is on another machine.
-  private var ringTraffic: Double {
-    let W = Double(cluster.ranks)
-    return cluster.nodes == 1 ? 0 : (W - 1) / W
-  }
+  private var ringTraffic: Double { cluster.nodes == 1 ? 0 : otherShards }
+
+  /// The shards of the other ranks as a fraction of an array, which a rank sends and receives.
+  private var otherShards: Double { Double(cluster.ranks - 1) / Double(cluster.ranks) }
+
+  /// The bytes of the array of all weights or gradients.
+  private var arrayBytes: Double { work.parameters * cluster.kind.elementBytes }
 
   /// - Parameter traffic: the bytes that a machine sends, as a fraction of the array of all weights or gradients.
-  private func seconds(ofTraffic traffic: Double) -> Double {
-    traffic * work.parameters * cluster.kind.elementBytes / (cluster.lineEfficiency * cluster.lineRate)
+  private func lineSeconds(ofTraffic traffic: Double) -> Double {
+    traffic * arrayBytes / (cluster.lineEfficiency * cluster.lineRate)
   }
 
-  /// Seconds of the exchange in which ranks do not compute.
-  ///
-  /// With overlap gradients are exchanged during the last batch's backward pass, and weights are gathered during the
-  /// first batch's forward pass of the next step.
-  public func exposedSeconds(withOverlap: Bool) -> Double {
-    guard withOverlap else { return gradientSeconds + weightSeconds }
+  /// Seconds of a rank's own work in an exchange of gradients or weights.
+  private var processingSeconds: Double { otherShards * arrayBytes / cluster.kind.exchangeRate }
+
+  /// Seconds of the exchange in which ranks do not compute: gradients are on the network during the last batch's backward
+  /// pass, weights are gathered after it.
+  public var exposedSeconds: Double {
     let forward = secondsPerBatch * work.forwardOperations / work.stepOperations
-    return max(0, gradientSeconds - (secondsPerBatch - forward)) + max(0, weightSeconds - forward)
+    return max(0, gradientLineSeconds - (secondsPerBatch - forward)) + processingSeconds + weightSeconds
   }
 
   /// Seconds of a step.
-  public func stepSeconds(withOverlap: Bool) -> Double { computeSeconds + exposedSeconds(withOverlap: withOverlap) }
+  public var stepSeconds: Double { computeSeconds + exposedSeconds }
 
   /// The fraction of a step in which ranks compute.
-  public func efficiency(withOverlap: Bool) -> Double { computeSeconds / stepSeconds(withOverlap: withOverlap) }
+  public var efficiency: Double { computeSeconds / stepSeconds }
 
   /// Tokens a second of all ranks together.
-  public func tokensPerSecond(withOverlap: Bool) -> Double {
-    work.tokensPerBatch * Double(work.batches) / stepSeconds(withOverlap: withOverlap)
-  }
+  public var tokensPerSecond: Double { work.tokensPerBatch * Double(work.batches) / stepSeconds }
 }
