@@ -11,9 +11,9 @@ struct RecordMiddleware: RouterMiddleware {
   ) async throws -> Response {
     var response: Response
     do { response = try await next(request, context) } catch is CancellationError {
-      // Nobody reads it; the status is nginx's for a client that has gone.
       context.record.fail("the client has gone")
-      response = Response(status: .init(code: 499, reasonPhrase: "Client Closed Request"))
+      // The client of a half-closed connection reads it.
+      response = .error(.clientClosed)
     } catch {
       let failure = APIError(error)
       if failure.status.code >= 500 { context.record.fail(error) }

@@ -57,6 +57,11 @@ struct APIError: Error, Equatable, Sendable {
   private static let internalError = APIError(
     .internalServerError, "the server failed to answer: its log says why", code: "internal_error")
 
+  /// A client that has closed its connection, or half-closed it. The status is nginx's.
+  static let clientClosed = APIError(
+    .init(code: 499, reasonPhrase: "Client Closed Request"), "the client closed the connection before its answer",
+    code: "client_closed")
+
   static let tooLarge = APIError(
     .contentTooLarge, "the request's body is too large: expected at most \(Limit.bodyBytes) bytes", code: "too_large")
 
