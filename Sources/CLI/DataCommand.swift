@@ -30,6 +30,7 @@ struct DataCommand: ParsableCommand {
         EXAMPLES:
           wideband data prepare --tokenizer data/tokenizer.json --output data/tokens text.txt
           wideband data prepare --tokenizer Qwen3-0.6B --output data/chat chat.jsonl
+          wideband data prepare --tokenizer data --output data/tokens --validation held-out/ train/
         """)
 
     @Argument(help: ArgumentHelp("Files or folders of text.", valueName: "text"))
@@ -38,17 +39,27 @@ struct DataCommand: ParsableCommand {
     var tokenizer: String
     @Option(help: ArgumentHelp("The folder to make.", valueName: "folder"))
     var output: String
-    @Option(help: ArgumentHelp("The part of the text that is held out.", valueName: "fraction"))
-    var validationFraction = DataPreparation.Options().validationFraction
+    @Option(
+      name: .customLong("validation"),
+      help: ArgumentHelp(
+        "A file or folder of text that is held out as a whole; may be given several times.", valueName: "text"))
+    var heldOut: [String] = []
+    @Option(
+      help: ArgumentHelp(
+        "The part of the text that is held out: \(DataPreparation.Options().validationFraction), or none with "
+          + "--validation.", valueName: "fraction"))
+    var validationFraction: Double?
     @Option(help: ArgumentHelp("Which part is held out.", valueName: "number"))
     var seed: UInt64 = 0
 
     func run() throws {
       let loaded = try loadTokenizer(tokenizer)
       var options = DataPreparation.Options()
-      options.validationFraction = validationFraction
+      options.validationFraction =
+        validationFraction ?? (heldOut.isEmpty ? options.validationFraction : 0)
       options.seed = seed
-      let preparation = try DataPreparation(ManyArguments.separated(paths), encoder: loaded, options: options)
+      let preparation = try DataPreparation(
+        ManyArguments.separated(paths), heldOut: heldOut, encoder: loaded, options: options)
       let outcome = try preparation.run(into: output) { progress in
         let share = 100 * progress.bytesRead / max(1, progress.bytesToRead)
         StandardError.line("\(share)%  \(progress.tokens) tokens")

@@ -99,6 +99,30 @@ import WidebandTokenization
     #expect(zip(train, held + [""]).map { $0 + $1 }.joined() == text)
   }
 
+  @Test("held-out files are the validation part, whole, and count when data are up to date") func split_heldOutFiles()
+    throws
+  {
+    try folder.write("a.txt", text: "one\n")
+    try folder.write("b.jsonl", text: lines(3))
+    try folder.write("held/c.txt", text: "three\n")
+    var options = DataPreparation.Options()
+    func preparation(heldOut: [String], _ paths: [String]) throws -> DataPreparation {
+      try DataPreparation(paths.map { folder($0) }, heldOut: heldOut, encoder: ByteEncoder(), options: options)
+    }
+    #expect(
+      message { _ = try preparation(heldOut: [folder("held")], ["a.txt"]) }
+        == "validation fraction 0.05: expected 0 with files that are held out as a whole")
+    options.validationFraction = 0
+    let outcome = try preparation(heldOut: [folder("held")], ["a.txt", "b.jsonl"]).run(into: folder("data"))
+    #expect(outcome.notes.isEmpty)
+    #expect(try documents(.train) == ["one\n"] + (0..<3).map { "document number \($0)" })
+    #expect(try documents(.validation) == ["three\n"])
+    #expect(try preparation(heldOut: [folder("held")], ["a.txt", "b.jsonl"]).run(into: folder("data")).wasUpToDate)
+    // The same files, all to train on.
+    #expect(
+      message { _ = try preparation(heldOut: [], ["a.txt", "b.jsonl", "held"]).run(into: folder("data")) } != nil)
+  }
+
   @Test func split_fractionZero() throws {
     try folder.write("a.txt", text: "one\n")
     try folder.write("b.txt", text: "two\n")

@@ -40,6 +40,13 @@ public struct DataDescription: Codable, Hashable, Sendable {
     public var size: Int
     /// The checksum (CRC-32) of its bytes.
     public var checksum: UInt32
+    /// Whether all of it is held out; nil where a fraction is.
+    public var isHeldOut: Bool?
+
+    enum CodingKeys: String, CodingKey {
+      case name, size, checksum
+      case isHeldOut = "held_out"
+    }
   }
 
   /// One part of the data.

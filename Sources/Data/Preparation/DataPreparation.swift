@@ -53,6 +53,8 @@ public struct DataPreparation {
   }
 
   let files: [TextFile]
+  /// The files that are held out as a whole.
+  let heldOutFiles: [TextFile]
   private let notes: [String]
   let documentKind: DataDescription.DocumentKind?
   let encoder: any TextEncoder
@@ -62,10 +64,21 @@ public struct DataPreparation {
 
   /// A preparation of the text in files and folders.
   ///
+  /// - Parameters:
+  ///   - paths: files and folders of text.
+  ///   - heldOutPaths: files and folders whose text is held out as a whole; the fraction of the options is then 0.
+  ///   - encoder: the tokenizer.
+  ///   - options: how the text is divided.
   /// - Throws: `DataError` for a path without text and for options out of range, and the encoder's error if it has no
   ///   end of text.
-  public init(_ paths: [String], encoder: any TextEncoder, options: Options = Options()) throws {
+  public init(
+    _ paths: [String], heldOut heldOutPaths: [String] = [], encoder: any TextEncoder, options: Options = Options()
+  ) throws {
     endOfText = try encoder.endOfText
+    guard heldOutPaths.isEmpty || options.validationFraction == 0 else {
+      throw DataError.invalidArgument(
+        "validation fraction \(options.validationFraction): expected 0 with files that are held out as a whole")
+    }
     guard DataSplit.fractions.contains(options.validationFraction) else {
       throw DataError.invalidArgument(
         "validation fraction \(options.validationFraction): expected \(describe(DataSplit.fractions))")
@@ -73,8 +86,10 @@ public struct DataPreparation {
     guard options.tokensPerShard >= 1 else {
       throw DataError.invalidArgument("tokens per shard \(options.tokensPerShard): expected at least 1")
     }
-    (files, notes) = try TextFile.find(paths)
-    documentKind = try Self.documentKind(of: files, encoder)
+    let (files, notes) = try TextFile.find(paths)
+    let heldOut = try heldOutPaths.isEmpty ? (files: [], notes: []) : TextFile.find(heldOutPaths)
+    (self.files, heldOutFiles, self.notes) = (files, heldOut.files, notes + heldOut.notes)
+    documentKind = try Self.documentKind(of: files + heldOut.files, encoder)
     self.encoder = encoder
     self.options = options
   }
@@ -129,10 +144,12 @@ public struct DataPreparation {
   }
 
   private func describeInputs() throws -> DataDescription {
-    let inputs = try files.map { file in
+    func input(_ file: TextFile, isHeldOut: Bool?) throws -> DataDescription.Input {
       let name = fileURL(file.path).lastPathComponent
-      return DataDescription.Input(name: name, size: file.size, checksum: try file.checksum())
+      return .init(name: name, size: file.size, checksum: try file.checksum(), isHeldOut: isHeldOut)
     }
+    let inputs =
+      try files.map { try input($0, isHeldOut: nil) } + heldOutFiles.map { try input($0, isHeldOut: true) }
     return DataDescription(
       fingerprint: encoder.fingerprint, vocabularySize: encoder.vocabularySize,
       endOfText: (documentKind == nil ? nil : encoder.endOfAnswer) ?? endOfText, documentKind: documentKind,

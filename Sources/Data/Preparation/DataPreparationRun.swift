@@ -5,7 +5,7 @@ import WidebandCheckedInput
 struct DataPreparationRun {
   private let preparation: DataPreparation
   private let folder: String
-  private let split: DataSplit
+  private var split: DataSplit
   private let blockSize: Int?
   private var train: TokenShardWriter
   private var validation: TokenShardWriter
@@ -73,10 +73,12 @@ struct DataPreparationRun {
   mutating func writeTokens(
     _ progress: (DataPreparation.Progress) -> Void
   ) throws -> (train: DataDescription.Split, validation: DataDescription.Split) {
-    let total = preparation.files.reduce(0) { $0 + $1.size }
+    let files = preparation.files + preparation.heldOutFiles
+    let total = files.reduce(0) { $0 + $1.size }
     var before = 0
     var index = 0
-    for file in preparation.files {
+    for (number, file) in files.enumerated() {
+      if number == preparation.files.count { split = .allHeldOut }
       let report = { progress(.init(bytesRead: before + $0, bytesToRead: total, tokens: $1)) }
       switch preparation.documentKind {
       case .conversations: try addConversations(of: file, &index, report)
@@ -90,7 +92,7 @@ struct DataPreparationRun {
     progress(.init(bytesRead: total, bytesToRead: total, tokens: tokenCount))
     guard tokenCount > 0 else {
       throw DataError.insufficientText(
-        preparation.files.map(\.path).joined(separator: ", "), "the corpus is empty: there is no text in it")
+        files.map(\.path).joined(separator: ", "), "the corpus is empty: there is no text in it")
     }
     return (train.summary, validation.summary)
   }

@@ -25,6 +25,13 @@ struct DataSplit {
     self.seed = seed
   }
 
+  /// The split that holds out everything.
+  static let allHeldOut = DataSplit(numerator: 1, denominator: 1, seed: 0)
+
+  private init(numerator: Int, denominator: Int, seed: UInt64) {
+    (self.numerator, self.denominator, self.seed) = (numerator, denominator, seed)
+  }
+
   /// The split of document or block number `index`.
   func callAsFunction(_ index: Int) -> TokenDataset.Split {
     guard numerator > 0 else { return .train }
