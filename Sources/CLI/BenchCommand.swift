@@ -94,7 +94,8 @@ private struct StepBenchmark {
     let optimizer = try AdamW(
       weights.tensors,
       .init(
-        learningRate: 1e-3, connectionRate: 1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, clip: 1))
+        learningRate: 1e-3, connectionRates: .init(all: 1), beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01,
+        clip: 1))
     let generator = try Generator(seed: 0)
     self.batch = try withTorch {
       let all = Tensor.integers([2, batch, length], in: 0..<configuration.vocabularySize, from: generator).to(device)

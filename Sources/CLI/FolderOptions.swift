@@ -22,7 +22,9 @@ struct FolderOptions: ParsableArguments {
 struct ByteCount: CustomStringConvertible {
   let bytes: Int
 
-  private static let units = [("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1000), ("B", 1), ("", 1)]
+  private static let units = [
+    ("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1000), ("B", 1), ("", 1),
+  ]
 
   init(_ bytes: Int) { self.bytes = bytes }
 

@@ -97,7 +97,11 @@ final class Launcher: @unchecked Sendable {
   private func report(_ rank: Int, _ code: Int32, _ lines: String) {
     // What launch or the user ended is no failure of its own; 130 is the status of a run that was stopped.
     if isInterrupted || (isEnding && [128 + SIGINT, 128 + SIGTERM, 128 + SIGKILL].contains(code)) { return }
-    let reason = code > 128 ? "was ended by signal \(code - 128)" : "ended with status \(code)"
+    // A run that SIGINT or SIGTERM has stopped, and that has saved a checkpoint, ends with 130.
+    let reason =
+      code == 128 + SIGINT
+      ? "was stopped, with status \(code)"
+      : code > 128 ? "was ended by signal \(code - 128)" : "ended with status \(code)"
     let isNew = !lines.isEmpty && shown.insert(lines).inserted
     StandardError.line("launch: rank \(rank) \(reason)" + (isNew ? "; the end of its output:\n\(lines)" : ""))
   }

@@ -28,7 +28,9 @@ struct PlanCommand: ParsableCommand {
   var gpus = 1
   @Option(help: "What a rank computes on.")
   var device = Cluster.Kind.cuda
-  @Option(help: ArgumentHelp("The line rate of a machine's network, as in 100Gb/s.", valueName: "rate"))
+  @Option(
+    help: ArgumentHelp("The line rate of a machine's network, as in 100Gb/s.", valueName: "rate"),
+    transform: BitRate.init(parsing:))
   var bandwidth: BitRate
   @Option(
     help: ArgumentHelp(
@@ -40,7 +42,8 @@ struct PlanCommand: ParsableCommand {
   var memory: ByteCount?
   @Option(
     help: ArgumentHelp(
-      "The peak of a rank's device, as in 989TFLOP/s; with --device cpu measured here by default.", valueName: "rate"))
+      "The peak of a rank's device, as in 989TFLOP/s; with --device cpu measured here by default.", valueName: "rate"),
+    transform: OperationRate.init(parsing:))
   var peak: OperationRate?
   @Option(help: ArgumentHelp("The fraction of the peak that one rank alone reaches.", valueName: "fraction"))
   var utilization = 0.4
@@ -52,6 +55,9 @@ struct PlanCommand: ParsableCommand {
     where !(value > 0 && value <= 1) {
       throw ValidationError("\(flag) is \(value): expected more than 0, at most 1")
     }
+    if let memory, memory.bytes < 1_000_000 {
+      throw ValidationError("--memory is \(memory): expected at least 1MB, as in 80GB")
+    }
     if device == .cuda, peak == nil {
       throw ValidationError("--peak is missing: expected the peak of a GPU, as in 989TFLOP/s, or --device cpu")
     }
@@ -60,7 +66,7 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     let name = printable(path: recipe)
     let recipe = try loadRecipe()
-    let work = try ScalingPlan.Work(recipe, name: name)
+    let work = ScalingPlan.Work(recipe)
     let measured = try peak?.perSecond ?? ArithmeticPeak.measure(on: .cpu, dtype: .float32)
     let cluster = Cluster(
       device, nodes: nodes, ranksPerNode: gpus, lineRate: bandwidth.bytesPerSecond, lineEfficiency: lineEfficiency,
@@ -75,11 +81,15 @@ struct PlanCommand: ParsableCommand {
 
   private func loadRecipe() throws -> Recipe {
     let yaml = try Recipe.text(of: recipe)
-    let from = try Recipe.folders(yaml: yaml, name: recipe, changes: set).from
+    let folders = try Recipe.folders(yaml: yaml, name: recipe, changes: set)
+    for (key, isGiven) in [("lora", folders.adapts), ("direct_decoding", folders.decodesDirectly)] where isGiven {
+      throw CommandError(
+        "\(printable(recipe)): has the key '\(key)': expected none, as only the training of all weights is predicted")
+    }
     // A recipe's vocabulary size is the tokenizer's; without one, that of the quickstart is assumed, as in `info`.
     return try Recipe(
       yaml: yaml, name: recipe, changes: set, vocabularySize: 4096,
-      startingFrom: from.map { try ModelConfiguration(ModelFolder(fileURL($0))) })
+      startingFrom: folders.from.map { try ModelConfiguration(ModelFolder(fileURL($0))) })
   }
 }
 

@@ -50,9 +50,10 @@ final class Ranks {
   /// - Throws: `ExitCode` if they do not meet, after the sentence.
   init(_ world: World, output: String) throws {
     do { group = world.size > 1 ? try ProcessGroup(world) : nil } catch let error as DistributedError {
-      StandardError.line("error: \(error)")
+      StandardError.line("Error: \(error)")
       // The next attempt may find a host that was still starting, or a port that was still in use.
-      throw ExitCode(Self.lostStatus)
+      if case .notStarted = error { throw ExitCode(Self.lostStatus) }
+      throw ExitCode(1)
     }
     self.output = output
   }
@@ -77,7 +78,10 @@ final class Ranks {
   /// Checks that all processes compute the same steps and see the same run folder.
   func requireSameStart(_ trainer: Trainer) throws {
     guard let group else { return }
-    let own = [("version", WidebandCommand.configuration.version), ("threads", "\(Machine.threadCount)")]
+    let own = [
+      ("version", WidebandCommand.configuration.version), ("threads", "\(Machine.threadCount)"),
+      ("kernels", "\(Kernels.selected)"),
+    ]
     try group.requireSame(try trainer.facts + own)
     let mark = try fromFirst {
       let url = fileURL("\(output)/.shared-\(UUID().uuidString)")
@@ -105,14 +109,16 @@ final class Ranks {
       let sentence = Failure.sentence(error)
       console?.note(sentence)
       guard let error = error as? DistributedError else {
+        // Before the others know, and a launcher that sees one of them end ends this process.
+        StandardError.line("Error: \(sentence)")
         group.end(because: sentence)
-        throw error
+        throw ExitCode(1)
       }
       let (lost, status): ([Int], Int32) =
         if case .ranksLost(let ranks, _) = error { (ranks, Self.lostStatus) } else { ([], 1) }
       let first = (0..<group.size).first { !lost.contains($0) }
       // The first process's console has written it.
-      if first == group.rank, !isFirst || console == nil { StandardError.line("error: \(sentence)") }
+      if first == group.rank, !isFirst || console == nil { StandardError.line("Error: \(sentence)") }
       // The process group must not be waited for.
       _exit(status)
     }

@@ -73,6 +73,26 @@ struct TrainCommand: ParsableCommand {
   }
 
   private func started(on device: Device, _ ranks: Ranks) throws {
+    let (recipe, training) = try newRecipe()
+    let path = self.recipe ?? ""
+    let tokenizer = try loadTokenizer(recipe.data ?? "")
+    try Self.checkSample(recipe, tokenizer, path)
+    let trainer = try ranks.together { try makeTrainer(recipe, training, tokenizer, on: device, ranks) }
+    let directory = try ranks.together { try ranks.isFirst ? RunDirectory(creating: output) : nil }
+    do {
+      try ranks.together {
+        guard let directory else { return }
+        try AtomicFile.write(Data(try recipe.yaml().utf8), to: fileURL(directory.recipePath))
+      }
+      try work(trainer, tokenizer, in: directory, from: nil, on: device, ranks)
+    } catch {
+      directory?.discardUnbegunRun()
+      throw error
+    }
+  }
+
+  /// The recipe of the flags, with absolute paths, so that the run can be resumed from any folder; and its data.
+  private func newRecipe() throws -> (recipe: Recipe, training: TokenDataset) {
     let path = recipe ?? ""
     let yaml = try Recipe.text(of: path)
     var changes = set
@@ -96,23 +116,9 @@ struct TrainCommand: ParsableCommand {
     if recipe.model.endOfTextTokens.isEmpty {
       recipe.model.endOfTextTokens = [training.description.endOfText]
     }
-    // Absolute paths, so that the run can be resumed from any folder.
     recipe.data = fileURL(folder).standardizedFileURL.path
     recipe.from = recipe.from.map { fileURL($0).standardizedFileURL.path }
-    let tokenizer = try loadTokenizer(folder)
-    try Self.checkSample(recipe, tokenizer, path)
-    let trainer = try ranks.together { try makeTrainer(recipe, training, tokenizer, on: device, ranks) }
-    let directory = try ranks.together { try ranks.isFirst ? RunDirectory(creating: output) : nil }
-    do {
-      try ranks.together {
-        guard let directory else { return }
-        try AtomicFile.write(Data(try recipe.yaml().utf8), to: fileURL(directory.recipePath))
-      }
-      try work(trainer, tokenizer, in: directory, from: nil, on: device, ranks)
-    } catch {
-      directory?.discardUnbegunRun()
-      throw error
-    }
+    return (recipe, training)
   }
 
   private func continued(on device: Device, _ ranks: Ranks) throws {
@@ -120,6 +126,11 @@ struct TrainCommand: ParsableCommand {
     let path = "\(output)/recipe.yaml"
     let recipe = try Recipe(yaml: Recipe.text(of: path), name: path)
     guard let folder = recipe.data else { throw CommandError("\(path): the key 'data' is missing") }
+    if self.recipe != nil, let other = try newRecipe().recipe.difference(from: recipe) {
+      throw CommandError(
+        "\(printable(path: path)): \(other.key) is \(other.old), and \(other.new) in the recipe that the run is to go on "
+          + "with: expected the same")
+    }
     let step = try ranks.fromFirst { try directory?.checkpoints().first.map { "\($0.step)" } ?? "" }
     let checkpoint = try Int(step).map { try TrainingCheckpoint(.init(step: $0, in: output)) }
     let tokenizer = try loadTokenizer(folder)
@@ -183,7 +194,8 @@ struct TrainCommand: ParsableCommand {
       return try run.run(shouldStop: { interrupt.wasRequested }).isFinished
     }
     guard !isFinished else { return }
-    try StandardOutput.line("stopped; continue with: wideband train --resume --output \(printable(path: output))")
+    try StandardOutput.line(
+      "stopped; continue\(ranks.count) with: wideband train --resume --output \(printable(path: output))")
     throw ExitCode(130)
   }
 

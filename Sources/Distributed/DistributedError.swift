@@ -10,6 +10,8 @@ public enum DistributedError: Error, CustomStringConvertible, Sendable, Equatabl
   case wrongUse(String)
   /// Another rank has failed in what all do together.
   case rankFailed(String)
+  /// A rank has ended with an error of its own, which it has written: it would have it again. The group is of no use.
+  case rankEnded(String)
   /// Ranks were lost, and the group is of no use. A run continues from its last checkpoint in new processes.
   case ranksLost([Int], String)
 
@@ -17,7 +19,7 @@ public enum DistributedError: Error, CustomStringConvertible, Sendable, Equatabl
   public var description: String {
     switch self {
     case .wrongWorld(let sentence), .notStarted(let sentence), .ranksDiffer(let sentence), .wrongUse(let sentence),
-      .rankFailed(let sentence), .ranksLost(_, let sentence):
+      .rankFailed(let sentence), .rankEnded(let sentence), .ranksLost(_, let sentence):
       sentence
     }
   }

@@ -62,7 +62,7 @@ struct Findings {
   /// The error, with the names of the hosts of all ranks.
   func error(hosts: [String], timeout: Duration) -> DistributedError {
     if case .end(let ended) = failure.kind {
-      return .ranksLost([ended], "\(rankName(ended, hosts)) ended: \(failure.reason)")
+      return .rankEnded("\(rankName(ended, hosts)) ended: \(failure.reason)")
     }
     guard let operations else { return lost([0], hosts, timeout) }
     let silent = operations.indices.filter { operations[$0] == nil }

@@ -39,7 +39,10 @@ extension ProcessGroup {
     var cause: (any Error)? {
       let found = lock.withLock { errors.compactMap { $0 } }
       let own = found.first { error in
-        if case .ranksLost? = error as? DistributedError { false } else { true }
+        switch error as? DistributedError {
+        case .ranksLost, .rankEnded: false
+        default: true
+        }
       }
       return own ?? found.first
     }

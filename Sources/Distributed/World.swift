@@ -70,6 +70,11 @@ public struct World: Sendable, Equatable {
     let variables = Variables(environment)
     self =
       try World(flags: flags) ?? World(torchrun: variables) ?? World(slurm: variables) ?? .single
+    for (flag, value, variable) in [("--rank", flags.rank, "RANK"), ("--world-size", flags.worldSize, "WORLD_SIZE")] {
+      guard let value, let other = environment[variable], other != "\(value)" else { continue }
+      throw DistributedError.wrongWorld(
+        "\(flag) is \(value), and the variable \(variable) \(quoted(other)): expected the same, or one of them")
+    }
   }
 
   /// Nil without flags.

@@ -6,6 +6,13 @@ import WidebandVirtualWidth
 public final class ForwardContext {
   /// cos and sin of the rotary angles, `[1 or B, T, 1, hd]` each.
   let rotary: (cos: Tensor, sin: Tensor)
+  /// Integer positions `[T]` or `[B, T]`.
+  let positions: Tensor
+  /// The tokens before each token, `[B, T, reach]`, the last one first and -1 where there is none, for tables of
+  /// n-grams; nil when the pass contains all positions.
+  public var previousTokens: Tensor?
+  /// The rows `[B, T, K, D]` of the tokens' n-grams, once they are looked up.
+  var memory: Tensor?
   /// The KV cache of earlier positions; nil when the pass contains all positions.
   let cache: (any KVCache)?
   /// `[B or 1, 1, T, T]`, true where a query attends to a key; nil for causal attention.
@@ -65,6 +72,7 @@ public final class ForwardContext {
   /// A context of the same tokens that has collected nothing yet.
   init(like other: ForwardContext) {
     rotary = other.rotary
+    positions = other.positions
     cache = other.cache
     mask = other.mask
     padding = other.padding
@@ -76,6 +84,7 @@ public final class ForwardContext {
     padding: Tensor?, gate: CycleGate?
   ) {
     rotary = Rotary.tables(positions, headSize: configuration.headSize, theta: configuration.ropeTheta)
+    self.positions = positions
     self.cache = cache
     self.mask = mask
     self.padding = padding

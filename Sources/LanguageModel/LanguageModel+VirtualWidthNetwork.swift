@@ -2,10 +2,10 @@ import WidebandTorch
 import WidebandVirtualWidth
 
 extension LanguageModel {
-  /// The model's embedding, connections and reduce, as in Algorithm 1; nil for a model without a virtual width or with a
-  /// connection of another kind.
+  /// The model's embedding, connections and reduce, as in Algorithm 1; nil for a model without a virtual width, with a
+  /// connection of another kind, or with n-gram memory.
   public var virtualWidthNetwork: VirtualWidthNetwork? {
-    guard let reduce = readout.reduce else { return nil }
+    guard let reduce = readout.reduce, memory == nil else { return nil }
     let all = layers.flatMap(\.sublayers).map(\.connection)
     let connections = all.compactMap { $0 as? GeneralizedHyperConnection }
     guard connections.count == all.count else { return nil }

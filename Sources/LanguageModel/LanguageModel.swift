@@ -16,6 +16,7 @@ public struct LanguageModel {
   public let weights: WeightStore
 
   let embedding: OverWidthEmbedding
+  let memory: NGramTables?
   let layers: [Layer]
   let readout: Readout
   let head: WeightMatrix
@@ -42,6 +43,9 @@ public struct LanguageModel {
     embedding = try OverWidthEmbedding(
       vocabularySize: configuration.vocabularySize, hiddenSize: D, width: configuration.virtualWidth, start: start,
       computingIn: dtype, in: model)
+    memory = try configuration.ngramMemory.map {
+      try NGramTables($0, configuration, start: start, computingIn: dtype, in: model)
+    }
     layers = try (0..<configuration.layerCount).map {
       try Layer(configuration, index: $0, cacheIndex: $0, start: start, in: model["layers"][$0])
     }
@@ -63,22 +67,49 @@ public struct LanguageModel {
   }
 
   /// The state `[B, T, n, C]` that enters the first layer, for integer tokens `[B, T]`.
-  public func embedded(_ tokens: Tensor) -> Tensor { embedding(tokens) }
+  ///
+  /// - Parameter context: the context of the pass, which has its tokens' n-grams afterwards.
+  public func embedded(_ tokens: Tensor, in context: ForwardContext) -> Tensor {
+    let state = embedding(tokens)
+    guard let memory else { return state }
+    return memory.added(lookUp(tokens, with: memory, in: context), to: state)
+  }
+
+  /// The n-grams' rows of a pass over integer tokens `[B, T]`, which are looked up once.
+  private func lookUp(_ tokens: Tensor, with memory: NGramTables, in context: ForwardContext) -> Tensor {
+    if let rows = context.memory { return rows }
+    let previous = context.previousTokens ?? memory.previous(of: tokens, positions: context.positions)
+    let rows = memory(tokens, previous: previous)
+    context.memory = rows
+    return rows
+  }
+
+  /// Looks up the n-grams of tokens `[B, T]` for a pass that does not begin with the first layer.
+  public func lookUpMemory(_ tokens: Tensor, in context: ForwardContext) {
+    if let memory { _ = lookUp(tokens, with: memory, in: context) }
+  }
 
   /// The state `[B, T, n, C]` after consecutive layers, from the state that enters them.
+  ///
+  /// The context has the tokens' n-grams from `embedded` or `lookUpMemory`, if the model has tables of them.
   public func run(_ range: Range<Int>, from state: consuming Tensor, in context: ForwardContext) -> Tensor {
     // Consumed by each layer: a wide state may be the largest tensor after the weights.
     var state = State(state)
-    for layer in layers[range] { state = layer(consume state, in: context) }
+    for index in range {
+      if let memory, let rows = context.memory { state = State(memory.added(rows, to: state.tensor, layer: index)) }
+      state = layers[index](consume state, in: context)
+    }
     return state.tensor
   }
 
   /// The state `[B, T, n, C]` after the last layer, for integer tokens `[B, T]`; with the gate of direct decoding if
   /// the context has one.
   public func trunk(_ tokens: Tensor, in context: ForwardContext) -> Tensor {
-    guard let gate = context.gate else { return run(0..<layers.count, from: embedded(tokens), in: context) }
+    guard let gate = context.gate else {
+      return run(0..<layers.count, from: embedded(tokens, in: context), in: context)
+    }
     let groups = gate.split.groups(layerCount: layers.count)
-    let encoded = run(groups.encoding, from: embedded(tokens), in: context)
+    let encoded = run(groups.encoding, from: embedded(tokens, in: context), in: context)
     let thought = run(groups.thinking, from: encoded, in: context)
     return run(groups.decoding, from: gate(encoded: encoded, thought: thought), in: context)
   }

@@ -22,14 +22,26 @@ public struct GeneralizedHyperConnection: HyperConnection {
 
   /// The connection with its weights in `scope`, for slots of C = `slotWidth` channels.
   ///
+  /// - Parameters:
+  ///   - width: the state's width, and the kind of coefficients.
+  ///   - slotWidth: C.
+  ///   - epsilon: ε of the norm before the dynamic maps.
+  ///   - start: the initial values, which say which slots are read at first.
+  ///   - layer: the index of the layer.
+  ///   - scope: the scope of the weights.
   /// - Throws: `TorchError` for a weight that a checkpoint lacks or has in another shape.
-  public init(_ width: VirtualWidth, slotWidth: Int, epsilon: Double, in scope: Scope) throws {
+  public init(
+    _ width: VirtualWidth, slotWidth: Int, epsilon: Double, start: InitialValues = .standard, layer: Int = 0,
+    in scope: Scope
+  )
+    throws
+  {
     let (m, n) = (width.fractionRate, width.slots)
     fractionRate = m
     self.epsilon = epsilon
     staticReadCarry = try scope.float32Tensor(
       "static_alpha", [n, m + n],
-      .computed { _ in .concatenate([.identity(n, m), .identity(n, n)], axis: 1) })
+      .computed { _ in .concatenate([start.read(width, layer: layer), .identity(n, n)], axis: 1) })
     staticWrite = try scope.float32Tensor("static_beta", [n, m], .computed { _ in Self.cyclicWrite(m, n) })
     dynamic =
       width.connections == .dynamic

@@ -58,10 +58,26 @@ import Testing
     ] as [(String, String?)])
   func firstHost(list: String, host: String?) { #expect(World.firstHost(ofNodes: list) == host) }
 
+  @Test("a flag and a variable that contradict each other are an error") func contradiction() throws {
+    let environment = ["RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"]
+    func world(_ rank: Int, of size: Int) throws -> World {
+      try World(environment: environment, flags: .init(rank: rank, worldSize: size, master: "b:2"))
+    }
+    #expect(try world(1, of: 2).master == World.Master(host: "b", port: 2))
+    #expect(
+      throws: DistributedError.wrongWorld(
+        "--rank is 0, and the variable RANK '1': expected the same, or one of them")
+    ) { try world(0, of: 2) }
+    #expect(
+      throws: DistributedError.wrongWorld(
+        "--world-size is 4, and the variable WORLD_SIZE '2': expected the same, or one of them")
+    ) { try world(1, of: 4) }
+  }
+
   @Test("flags come before variables")
   func flags() throws {
-    let world = try World(environment: torchrun, flags: World.Flags(rank: 0, worldSize: 2, master: "[::1]:7"))
-    #expect((world.rank, world.size, world.localRank, world.localSize) == (0, 2, 0, 1))
+    let world = try World(environment: torchrun, flags: World.Flags(rank: 3, worldSize: 4, master: "[::1]:7"))
+    #expect((world.rank, world.size, world.localRank, world.localSize) == (3, 4, 0, 1))
     #expect(world.master == World.Master(host: "::1", port: 7))
   }
 

@@ -53,7 +53,9 @@ enum FlagValues {
   private static let keys = [
     "training", "training.steps", "training.sequence_length", "training.tokens_per_step", "training.rows_per_batch",
     "training.seed", "training.activation_checkpointing", "initial_values.embedding", "initial_values.linear",
-    "initial_values.reduce", "initial_values.expand", "optimizer.learning_rate", "optimizer.connection_rate",
+    "initial_values.reduce", "initial_values.expand", "optimizer.learning_rate", "optimizer.connection_rate.carry",
+    "optimizer.memory_rate", "optimizer.embedding_rate", "model.ngram_memory.rows", "model.ngram_memory.orders",
+    "initial_values.read", "initial_values.memory",
     "optimizer.beta1", "optimizer.beta2", "optimizer.epsilon", "optimizer.weight_decay", "optimizer.clip",
     "schedule.kind", "schedule.warmup_steps", "schedule.floor", "schedule.decay_fraction", "validation.interval",
     "validation.tokens", "checkpoint.interval", "checkpoint.keep", "sample.interval", "sample.prompt", "sample.tokens",

@@ -81,7 +81,7 @@ struct Workspace: Sendable {
     initial_values: {embedding: 1, linear: 0.5, reduce: random, expand: identity_and_random}
     optimizer:
       learning_rate: 5.0e-3
-      connection_rate: 0.1
+      connection_rate: {read: 0.1, write: 0.1, carry: 0.1}
       beta1: 0.9
       beta2: 0.95
       epsilon: 1.0e-8

@@ -182,7 +182,7 @@ class Cases:
 
     def other_recipe(self):
         """A rank has another recipe."""
-        sentence = r"recipe of rank 1 \(node-b\) is '\w+': expected '\w+', as on rank 0 \(node-a\)"
+        sentence = r"training.seed of rank 1 \(node-b\) is '5': expected '\w+', as on rank 0 \(node-a\)"
         self.refused("other recipe", sentence, {"changes": {"training.seed": 5}})
 
     def other_data(self):

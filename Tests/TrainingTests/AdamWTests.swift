@@ -7,7 +7,8 @@ import WidebandTorch
 
 struct AdamWTests {
   private static let settings = Recipe.Optimizer(
-    learningRate: 1, connectionRate: 0.25, beta1: 0.9, beta2: 0.95, epsilon: 1e-4, weightDecay: 0.3, clip: 1)
+    learningRate: 1, connectionRates: .init(all: 0.25), beta1: 0.9, beta2: 0.95, epsilon: 1e-4, weightDecay: 0.3,
+    clip: 1)
 
   private static let start: OrderedDictionary<String, [Double]> = [
     "layer.weight": [0.5, -1.25, 2, 0.125], "layer.norm.weight": [1, -0.75],
@@ -43,7 +44,7 @@ struct AdamWTests {
   private func expected(_ name: String, rates: [Double], scales: [Double]) -> [Double] {
     let settings = Self.settings
     let isDecayed = name == "layer.weight" || name.hasSuffix("dynamic_alpha")
-    let factor = name.contains("_connection.") ? settings.connectionRate : 1
+    let factor = name.contains("_connection.") ? settings.connectionRates.read : 1
     var weight = Self.start[name] ?? []
     var (first, second) = (weight.map { _ in 0.0 }, weight.map { _ in 0.0 })
     for step in 1...rates.count {

@@ -32,6 +32,28 @@ struct ConnectionStatisticsTests {
     #expect(statistics.dynamicShare == 0)
   }
 
+  @Test("reads of the slots after the first m: the norm of the constants, the deviation over tokens")
+  func extraReads() throws {
+    let model = try model()
+    let start = try #require(try ConnectionStatistics(model, tokens: tokens))
+    #expect(start.extraReadNorm == 0 && start.extraReadDeviation == 0)
+    // Rows 2 and 3 of [A° | Â] are the extra slots, columns 0 and 1 their reads: 4 elements of 0.5 have the norm 1.
+    try change(model, "static_alpha") { old in
+      let reads = Tensor([0, 0, 0, 0, 0.5, 0.5, 0.5, 0.5], shape: [4, 2])
+      return old + .concatenate([reads, .zeros([4, 4])], axis: 1)
+    }
+    let changed = try #require(try ConnectionStatistics(model, tokens: tokens))
+    #expect(abs((changed.extraReadNorm ?? 0) - 1) < 1e-6)
+    #expect(changed.extraReadDeviation == 0)
+    try change(model, "dynamic_alpha") { old in old + 0.3 }
+    let dynamic = try #require(try ConnectionStatistics(model, tokens: tokens))
+    #expect((dynamic.extraReadDeviation ?? 0) > 1e-3)
+    let narrow = ModelConfiguration.small { $0.virtualWidth = VirtualWidth(fractionRate: 2, slots: 2) }
+    let none = try #require(
+      try ConnectionStatistics(LanguageModel(narrow, weights: WeightStore(seed: 2)), tokens: tokens))
+    #expect(none.extraReadNorm == nil && none.extraReadDeviation == nil)
+  }
+
   @Test func aPlainModelHasNone() throws {
     let plain = try LanguageModel(.small(), weights: WeightStore(seed: 2))
     #expect(try ConnectionStatistics(plain, tokens: tokens) == nil)

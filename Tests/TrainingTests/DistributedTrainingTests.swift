@@ -150,7 +150,7 @@ struct DistributedTrainingTests {
     ]
     let fixture = try TrainerFixture(in: folder, recipe, changes)
     let cluster = Cluster(.cpu, nodes: count, ranksPerNode: 1, lineRate: 1, peakOperations: 1, utilization: 1)
-    let plan = try #require(ScalingPlan(ScalingPlan.Work(fixture.recipe, name: recipe), on: cluster))
+    let plan = try #require(ScalingPlan(ScalingPlan.Work(fixture.recipe), on: cluster))
     let planned = try #require(plan.memory.first { $0.name == "moments, a shard" }).bytes
     try ProcessGroup.threads(count) { group in
       let optimizer = try TrainerFixture(in: folder, recipe, changes).trainer(in: group).optimizer

@@ -27,7 +27,8 @@ struct GradientExchangeTests {
       exchange = try GradientExchange(
         weights.map { (name: $0, tensor: $1) }, FlatLayout(weights), group, bucketSize: bucketSize)
       let settings = Recipe.Optimizer(
-        learningRate: 0.01, connectionRate: 1, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, clip: 1)
+        learningRate: 0.01, connectionRates: .init(all: 1), beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1,
+        clip: 1)
       optimizer = try AdamW(weights, settings, step: 0, shard: exchange.shard)
     }
 

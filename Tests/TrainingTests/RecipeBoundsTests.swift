@@ -27,8 +27,9 @@ struct RecipeBoundsTests {
   }
 
   @Test(arguments: [
-    "optimizer.learning_rate", "optimizer.connection_rate", "optimizer.epsilon", "optimizer.weight_decay",
-    "optimizer.clip", "initial_values.embedding", "initial_values.linear",
+    "optimizer.learning_rate", "optimizer.embedding_rate", "optimizer.memory_rate", "optimizer.connection_rate.read",
+    "optimizer.connection_rate.write", "optimizer.connection_rate.carry", "optimizer.epsilon", "optimizer.weight_decay",
+    "optimizer.clip", "initial_values.embedding", "initial_values.linear", "initial_values.memory",
   ])
   func everyNumberIsOneOfFloat32(_ key: String) {
     for value in ["1e39", "1e300", "-1e-3"] {
@@ -49,8 +50,9 @@ struct RecipeBoundsTests {
 
   @Test func productsAreBounded() {
     #expect(
-      error(["optimizer.learning_rate=1e30", "optimizer.connection_rate=1e30"])
-        == "r.yaml: optimizer.learning_rate is 1e+30 and connection_rate 1e+30: expected a product of at most 3.4e+38")
+      error(["optimizer.learning_rate=1e30", "optimizer.connection_rate.read=1e30"])
+        == "r.yaml: optimizer.learning_rate is 1e+30 and connection_rate.read 1e+30: expected a product of at most "
+        + "3.4e+38")
     #expect(
       error(["training.steps=1000000000000", "training.tokens_per_step=1099511627776"])
         == "r.yaml: training.steps is 1000000000000 and tokens_per_step 1099511627776: expected fewer than 2^63 tokens "

@@ -114,7 +114,25 @@ struct RecipeErrorTests {
     ("training.rows_per_batch=0", "training.rows_per_batch is 0: expected an integer from 1 to 1048576"),
     ("optimizer.learning_rate=0", "optimizer.learning_rate is 0.0: expected a number from 1.2e-38 to 3.4e+38"),
     ("optimizer.learning_rate=.inf", "optimizer.learning_rate is Infinity: expected a number"),
-    ("optimizer.connection_rate=-1", "optimizer.connection_rate is -1.0: expected a number from 0 to 3.4e+38"),
+    ("optimizer.connection_rate=1", "optimizer.connection_rate is 1: expected an object"),
+    (
+      "optimizer.connection_rate.carry=-1",
+      "optimizer.connection_rate.carry is -1.0: expected a number from 0 to 3.4e+38"
+    ),
+    ("optimizer.memory_rate=-1", "optimizer.memory_rate is -1.0: expected a number from 0 to 3.4e+38"),
+    (
+      "model.ngram_memory={orders: [3, 2], rows: 7}",
+      "model.ngram_memory.orders is [3, 2]: expected ascending lengths of n-grams, such as [2, 3]"
+    ),
+    (
+      "model.ngram_memory={orders: [2], row: 7}",
+      "there is no key 'model.ngram_memory.row'; the nearest is 'model.ngram_memory.rows'"
+    ),
+    (
+      "model.ngram_memory={orders: [2], rows: 7, norm: true}",
+      "initial_values.memory is 0.0: expected more than 0 with model.ngram_memory.norm, as a norm of zeros changes "
+        + "abruptly at the first step"
+    ),
     ("optimizer.beta1=1", "optimizer.beta1 is 1.0: expected at least 0 and less than 1"),
     ("optimizer.beta2=-0.1", "optimizer.beta2 is -0.1: expected at least 0 and less than 1"),
     ("optimizer.epsilon=0", "optimizer.epsilon is 0.0: expected a number from 1.2e-38 to 3.4e+38"),

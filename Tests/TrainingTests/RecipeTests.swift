@@ -104,10 +104,10 @@ struct RecipeTests {
 
   @Test func theDataFolderIsKnownBeforeTheVocabulary() throws {
     let text = try Self.text()
-    #expect(try Recipe.folders(yaml: text, name: "r", changes: []) == (nil, nil, false))
+    #expect(try Recipe.folders(yaml: text, name: "r", changes: []) == (nil, nil, false, false))
     #expect(
       try Recipe.folders(yaml: text, name: "r", changes: ["data=here", "from=there", "lora.rank=2"])
-        == ("here", "there", true))
+        == ("here", "there", true, false))
   }
 
   @Test(arguments: ["plain", "wide", "mixture"]) func yamlReadsBackEqual(_ name: String) throws {
@@ -122,7 +122,7 @@ struct RecipeTests {
     recipe.optimizer.clip = 123_456_789.123456789
     recipe.schedule.floor = 5e-324
     recipe.optimizer.beta1 = 0
-    recipe.optimizer.connectionRate = 1e30
+    recipe.optimizer.connectionRates = .init(read: 1e30, write: 0, carry: 1.0 / 3)
     let read = try Recipe(yaml: recipe.yaml(), name: "again")
     #expect(read == recipe)
   }

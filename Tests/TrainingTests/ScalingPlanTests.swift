@@ -101,7 +101,7 @@ import WidebandLanguageModel
       "validation.tokens=4096", "schedule.warmup_steps=0",
     ]
     let recipe = try Recipe(yaml: RecipeTests.text(), name: "large", changes: changes)
-    let work = try ScalingPlan.Work(recipe, name: "large")
+    let work = ScalingPlan.Work(recipe)
     #expect(work.parameters == 1_519_230_976)
     #expect(work.batches == 64 && work.tokensPerBatch == 16_384)
     // 6 P, and 3 · 4 · 2048 · 2048 · 24 for the products of attention at 4,096 tokens; norms and residuals are small.
@@ -112,9 +112,25 @@ import WidebandLanguageModel
 
     let recomputing = try Recipe(
       yaml: RecipeTests.text(), name: "large", changes: changes + ["training.activation_checkpointing=true"])
-    let less = try ScalingPlan.Work(recomputing, name: "large")
+    let less = ScalingPlan.Work(recomputing)
     #expect(less.activationElements == 24 * 2048 + 2 * layer + 2 * 2048)
     #expect(less.stepOperations > work.stepOperations && less.stepOperations < 4 * work.forwardOperations)
+  }
+
+  @Test("an exchange after every batch is exposed as often as a rank has batches") func exchangesOfEveryBatch() throws {
+    func plan(_ exchangesEveryBatch: Bool, batches: Int) throws -> ScalingPlan {
+      let work = ScalingPlan.Work(
+        parameters: 1e6, forwardOperations: 2e6, stepOperations: 6e6, activationElements: 1, tokensPerBatch: 1000,
+        batches: batches, exchangesEveryBatch: exchangesEveryBatch)
+      let cluster = Cluster(
+        .cpu, nodes: 2, ranksPerNode: 1, lineRate: 1e6, lineEfficiency: nil, peakOperations: 1e12, utilization: 0.5)
+      return try #require(ScalingPlan(work, on: cluster))
+    }
+    let (once, every) = (try plan(false, batches: 8), try plan(true, batches: 8))
+    #expect(every.gradientSeconds == 4 * once.gradientSeconds)
+    let exchange = once.exposedSeconds - once.weightSeconds
+    #expect(abs(every.exposedSeconds - every.weightSeconds - 4 * exchange) < 1e-9 * exchange)
+    #expect(try plan(true, batches: 2).exposedSeconds == plan(false, batches: 2).exposedSeconds)
   }
 
   @Test("a wide state and experts count in the activations") func activations() {

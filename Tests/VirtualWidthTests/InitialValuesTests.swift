@@ -40,6 +40,20 @@ import WidebandTorch
     }
   }
 
+  @Test("rotating reads: layer l reads group l mod r, without its fraction", arguments: [0, 1, 2, 3, 4])
+  func rotatingReads(_ layer: Int) throws {
+    var start = InitialValues.standard
+    start.read = .rotating
+    let store = WeightStore(seed: 1)
+    _ = try GeneralizedHyperConnection(
+      VirtualWidth(fractionRate: 2, slots: 7), slotWidth: 4, epsilon: 1e-6, start: start, layer: layer, in: store.root)
+    let values: [Float] = try #require(store.tensors["static_alpha"]).elements()
+    for row in 0..<7 {
+      for column in 0..<2 { #expect(values[row * 9 + column] == (row == layer % 3 * 2 + column ? 1 : 0)) }
+      for column in 0..<7 { #expect(values[row * 9 + 2 + column] == (row == column ? 1 : 0)) }
+    }
+  }
+
   @Test func staticConnectionsHaveNoMaps() throws {
     let store = WeightStore(seed: 1)
     _ = try GeneralizedHyperConnection(

@@ -44,6 +44,15 @@ struct LaunchTests {
     #expect(result.errors.contains("launch: rank "))
   }
 
+  @Test("an error of rank 0 alone is shown, and nothing else counts as lost") func errorOfRankZero() throws {
+    let result = try Executable.run(
+      "launch", "--processes", "2", "--", "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"),
+      "--output", workspace("run"), "--set", "training.rows_per_batch=1")
+    #expect(result.status == 1, "\(result.errors)")
+    #expect(result.errors.contains("Error: \(workspace("run")): holds a run already; continue it with --resume"))
+    #expect(!result.errors.contains("lost"))
+  }
+
   @Test(
     "bad input is one error, before anything is started",
     arguments: [

@@ -28,6 +28,26 @@ final class RunFolderTests: WorkspaceTests {
     expectError(try train(run), "\(run): holds a run already; continue it with --resume, or choose another folder")
   }
 
+  @Test("--resume auto goes on with the recipe of the run, and refuses another one") func resume_auto() throws {
+    func train(_ changes: String...) throws -> Executable.Result {
+      try folder.run(
+        [
+          "train", "--recipe", workspace("recipe.yaml"), "--data", workspace("tokens"), "--output", "run", "--resume",
+          "auto",
+        ]
+          + (["training.steps=2", "schedule.warmup_steps=1"] + changes).flatMap { ["--set", $0] })
+    }
+    try train().succeeding()
+    let again = try train().succeeding()
+    #expect(again.errors.contains("2 steps are taken, training.steps is 2: nothing is left to do"))
+    expectError(
+      try train("training.seed=77"),
+      "run/recipe.yaml: training.seed is 1, and 77 in the recipe that the run is to go on with: expected the same")
+    expectError(
+      try train("training.steps=3"),
+      "run/recipe.yaml: training.steps is 2, and 3 in the recipe that the run is to go on with: expected the same")
+  }
+
   @Test("a run is resumed from any folder, and one that is complete ends at once")
   func resume_fromOtherFolder() throws {
     try FileManager.default.copyItem(atPath: workspace("tokens"), toPath: folder("tokens"))

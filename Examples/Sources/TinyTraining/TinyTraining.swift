@@ -18,7 +18,8 @@ struct TinyTraining {
     let optimizer = try AdamW(
       model.weights.tensors,
       Recipe.Optimizer(
-        learningRate: 3e-3, connectionRate: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clip: 1))
+        learningRate: 3e-3, connectionRates: .init(all: 0.1), beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1,
+        clip: 1))
     let length = sentence.count - 1
     let tokens = Tensor(sentence.dropLast().map(Int64.init), shape: [1, length])
     let targets = Tensor(sentence.dropFirst().map(Int64.init), shape: [1, length])

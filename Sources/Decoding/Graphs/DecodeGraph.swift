@@ -51,14 +51,15 @@ final class DecodeGraph {
   /// Encoder states of the tokens after the last heads, `[R, cycle-1, n, C]`; nil before the first.
   private var pending: Tensor?
 
-  /// Steps for sequences of one model with cycles of one length; nil where they have no cache, or are more than the
-  /// kernels take.
+  /// Steps for sequences of one model with cycles of one length; nil where they have no cache, are more than the
+  /// kernels take, or the model has n-gram memory, whose hashes are of tokens on the host.
   init?(
     _ sessions: [DecodingSession], sampling options: SamplingOptions, among allowedTokens: AllowedTokens?,
     capture: @escaping CUDAGraph.Capturer
   ) throws {
     caches = sessions.compactMap(\.cache)
     guard let first = sessions.first, caches.count == sessions.count, sessions.count <= Kernels.maximumStepPositions,
+      first.model.configuration.ngramMemory == nil,
       sessions.allSatisfy({ $0.cycle == first.cycle && ($0.groups == nil) == (first.groups == nil) })
     else { return nil }
     (model, groups, cycle, self.capture) = (first.model, first.groups, first.cycle, capture)
@@ -158,7 +159,7 @@ final class DecodeGraph {
       finish(model.trunk(tokens, in: context))
       return !cache.isUnsupported
     }
-    let encoded = model.run(groups.encoding, from: model.embedded(tokens), in: context)
+    let encoded = model.run(groups.encoding, from: model.embedded(tokens, in: context), in: context)
     var gated = encoded
     if kind == .head {
       guard let thought = thought(encoded.transposed(0, 1), groups.thinking),

@@ -25,6 +25,11 @@ struct DecodePass {
     var positions: Range<Int> { session.tokens.count..<(session.tokens.count + tokens.count) }
     /// The positions that the thinking layers process if they run.
     var thinkingPositions: Range<Int> { (session.tokens.count - session.pendingCount)..<positions.upperBound }
+
+    /// The token at a position of the sequence, with the new ones.
+    func token(at position: Int) -> TokenID {
+      position < session.tokens.count ? session.tokens[position] : tokens[position - session.tokens.count]
+    }
   }
 
   /// States `[1, T, n, C]` after the last layer, and each sequence's pending encoder states `[1, P, n, C]`.
@@ -68,13 +73,11 @@ struct DecodePass {
       }
       return (Self.joined(outputs.map(\.states)), outputs.flatMap(\.pending))
     }
-    let context = context(parts.map { ($0, $0.positions) })
-    let tokens = parts.flatMap(\.tokens).map(Int64.init)
-    let row = Tensor(tokens, shape: [1, tokens.count], on: model.weights.device)
+    let (row, context) = input(parts.map { ($0, $0.positions) })
     guard let groups = parts[0].session.groups else {
       return (model.trunk(row, in: context), parts.map { _ in nil })
     }
-    let encoded = model.run(groups.encoding, from: model.embedded(row), in: context)
+    let encoded = model.run(groups.encoding, from: model.embedded(row, in: context), in: context)
       .split(parts.map(\.tokens.count), axis: 1)
     let gated = try gated(encoded, groups.thinking)
     let decoded = model.run(groups.decoding, from: Self.joined(gated), in: context)
@@ -86,7 +89,8 @@ struct DecodePass {
     var gated = encoded
     for group in thinkingGroups {
       let blocks = group.map { Self.withPending(parts[$0], encoded[$0]) }
-      let context = context(group.map { (parts[$0], parts[$0].thinkingPositions) })
+      let (row, context) = input(group.map { (parts[$0], parts[$0].thinkingPositions) })
+      model.lookUpMemory(row, in: context)
       let thought = model.run(layers, from: Self.joined(blocks), in: context).split(blocks.map { $0.size(1) }, axis: 1)
       for (index, states) in zip(group, thought) {
         // At the pending positions the layers have written keys and values; only the output at new ones is used.
@@ -118,10 +122,21 @@ struct DecodePass {
     return groups
   }
 
-  private func context(_ parts: [(part: Part, positions: Range<Int>)]) -> ForwardContext {
-    let positions = Tensor(parts.flatMap(\.positions).map(Int64.init), on: model.weights.device)
+  /// The tokens `[1, T]` at some positions of each sequence, the last ones, and the context of a pass over them.
+  private func input(_ parts: [(part: Part, positions: Range<Int>)]) -> (tokens: Tensor, context: ForwardContext) {
+    let device = model.weights.device
     let segments = parts.compactMap { part, positions in part.session.cache.map { ($0, positions.count) } }
-    return ForwardContext(positions: positions, configuration: model.configuration, cache: BatchedKVCache(segments))
+    let positions = parts.flatMap(\.positions).map(Int64.init)
+    let context = ForwardContext(
+      positions: Tensor(positions, on: device), configuration: model.configuration, cache: BatchedKVCache(segments))
+    let tokens = parts.flatMap { part, positions in positions.map { Int64(part.token(at: $0)) } }
+    if let reach = model.configuration.ngramMemory?.reach {
+      let previous = parts.flatMap { part, positions in
+        positions.flatMap { at in (1...reach).map { $0 > at ? -1 : Int64(part.token(at: at - $0)) } }
+      }
+      context.previousTokens = Tensor(previous, shape: [1, tokens.count, reach], on: device)
+    }
+    return (Tensor(tokens, shape: [1, tokens.count], on: device), context)
   }
 
   /// The output for one sequence without a cache: the whole sequence is recomputed.

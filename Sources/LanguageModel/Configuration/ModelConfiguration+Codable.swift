@@ -38,6 +38,7 @@ extension ModelConfiguration: Codable {
     case expertLayerStep = "decoder_sparse_step"
     case denseLayers = "mlp_only_layers"
     case virtualWidth = "virtual_width"
+    case ngramMemory = "ngram_memory"
     case multiTokenPrediction = "multi_token_prediction"
     case directDecoding = "direct_decoding"
   }
@@ -70,6 +71,7 @@ extension ModelConfiguration: Codable {
     }
     experts = try Self.experts(values, isRenormalized: support.isRenormalized)
     virtualWidth = try values.decodeIfPresent(VirtualWidth.self, forKey: .virtualWidth)
+    ngramMemory = try values.decodeIfPresent(NGramMemory.self, forKey: .ngramMemory)
     multiTokenPrediction = try values.decodeIfPresent(MultiTokenPrediction.self, forKey: .multiTokenPrediction)
     directDecoding = try values.decodeIfPresent(DirectDecoding.self, forKey: .directDecoding)
     quantization = try values.decodeIfPresent(QuantizationDescription.self, forKey: .quantization)?.scheme
@@ -89,6 +91,7 @@ extension ModelConfiguration: Codable {
     if !endOfTextTokens.isEmpty { try values.encode(OneOrMany(values: endOfTextTokens), forKey: .endOfTextTokens) }
     if let experts { try Self.encode(experts, in: &values) }
     try values.encodeIfPresent(virtualWidth, forKey: .virtualWidth)
+    try values.encodeIfPresent(ngramMemory, forKey: .ngramMemory)
     try values.encodeIfPresent(multiTokenPrediction, forKey: .multiTokenPrediction)
     try values.encodeIfPresent(directDecoding, forKey: .directDecoding)
     try values.encodeIfPresent(quantization.map(QuantizationDescription.init), forKey: .quantization)

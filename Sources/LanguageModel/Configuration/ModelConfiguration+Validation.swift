@@ -42,6 +42,9 @@ extension ModelConfiguration {
     try checkSizes()
     if let experts { try check(experts) }
     if let problem = virtualWidth?.problem(hiddenSize: hiddenSize) { throw ConfigurationError.invalid(problem) }
+    if let problem = ngramMemory?.problem(vocabularySize: vocabularySize, width: virtualWidth) {
+      throw ConfigurationError.invalid(problem)
+    }
     if isHeadTied, let width = virtualWidth, width.embedding == .wide {
       try require(
         width.slots == width.fractionRate,

@@ -87,6 +87,8 @@ public struct ModelConfiguration: Hashable, Sendable {
   public var experts: Experts?
   /// The over-width state; nil for plain residual connections.
   public var virtualWidth: VirtualWidth?
+  /// Tables of n-grams; nil without them.
+  public var ngramMemory: NGramMemory?
   /// Multi-token prediction; nil for next-token prediction alone.
   public var multiTokenPrediction: MultiTokenPrediction?
   /// The layer split for direct decoding; nil for a model without one.
@@ -115,7 +117,7 @@ public struct ModelConfiguration: Hashable, Sendable {
 
   /// The value of `model_type`: "qwen3" or "qwen3_moe" for models of that architecture, "wideband" for others.
   public var modelType: String {
-    if virtualWidth != nil || multiTokenPrediction != nil { return "wideband" }
+    if virtualWidth != nil || multiTokenPrediction != nil || ngramMemory != nil { return "wideband" }
     return experts == nil ? "qwen3" : "qwen3_moe"
   }
 

@@ -80,7 +80,7 @@ private struct Counter {
   var wide: Double { slots * C }
 
   var parts: [ModelCost.Part] {
-    [embedding, attention, feedForward, connections, mixes, reduces, norms, head]
+    [embedding, memory, attention, feedForward, connections, mixes, reduces, norms, head]
   }
 
   /// - Parameter vectors: the number of active parameters outside of matrices, which are never quantized.
@@ -104,6 +104,18 @@ private struct Counter {
       "embedding", Double(configuration.vocabularySize) * columns + expand,
       active: (configuration.isHeadTied ? 0 : columns) + expand,
       operations: 2 * expand * (1 + depths), traffic: wide * (1 + depths))
+  }
+
+  /// One row of each table; in a plain model each layer adds all of them to the state.
+  private var memory: ModelCost.Part {
+    guard let memory = configuration.ngramMemory else { return part("n-gram memory", 0, operations: 0) }
+    let orders = Double(memory.orders.count)
+    let factors = width == nil ? Double(configuration.layerCount) * orders : 0
+    let norms = memory.isNormalized ? orders * D : 0
+    let additions = width == nil ? 2 * factors * D + Double(configuration.layerCount) * D : orders * D
+    return part(
+      "n-gram memory", orders * Double(memory.rows) * D + norms + factors, active: orders * D + norms + factors,
+      vectors: norms + factors, operations: additions, traffic: width == nil ? additions : 2 * wide)
   }
 
   private var attention: ModelCost.Part {

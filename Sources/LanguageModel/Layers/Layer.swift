@@ -9,17 +9,24 @@ struct Layer {
   /// The layer with its weights in `scope`.
   ///
   /// - Parameters:
-  ///   - index: the layer's index in the model, which decides whether it has experts.
+  ///   - index: the layer's index in the model, which decides whether it has experts and which slots it reads at first.
   ///   - cacheIndex: the index of its keys and values in a KV cache.
   init(
     _ configuration: ModelConfiguration, index: Int, cacheIndex: Int, start: InitialValues, in scope: Scope
   ) throws {
     let D = configuration.hiddenSize
-    let attentionConnection = try Self.connection(configuration, in: scope["attention_connection"])
+    func connection(_ name: String) throws -> any HyperConnection {
+      guard let width = configuration.virtualWidth else { return Residual() }
+      return try GeneralizedHyperConnection(
+        width, slotWidth: width.slotWidth(hiddenSize: D), epsilon: configuration.normEpsilon, start: start,
+        layer: index,
+        in: scope[name])
+    }
+    let attentionConnection = try connection("attention_connection")
     let attention = try Attention(
       configuration, norm: scope["input_layernorm"].float32Tensor("weight", [D], .ones), layer: cacheIndex,
       start: start, in: scope["self_attn"])
-    let feedForwardConnection = try Self.connection(configuration, in: scope["mlp_connection"])
+    let feedForwardConnection = try connection("mlp_connection")
     let norm = try scope["post_attention_layernorm"].float32Tensor("weight", [D], .ones)
     let feedForward: any Sublayer
     if let experts = configuration.experts, configuration.hasExperts(layer: index) {
@@ -29,13 +36,6 @@ struct Layer {
       feedForward = try DenseFeedForward(configuration, norm: norm, start: start, in: scope["mlp"])
     }
     sublayers = [(attentionConnection, attention), (feedForwardConnection, feedForward)]
-  }
-
-  private static func connection(_ configuration: ModelConfiguration, in scope: Scope) throws -> any HyperConnection {
-    guard let width = configuration.virtualWidth else { return Residual() }
-    return try GeneralizedHyperConnection(
-      width, slotWidth: width.slotWidth(hiddenSize: configuration.hiddenSize), epsilon: configuration.normEpsilon,
-      in: scope)
   }
 
   /// The state `[B, T, n, C]` after this layer.

@@ -12,6 +12,8 @@ public struct OptimizedWeight {
   public let secondMoment: Tensor
   /// The learning rate.
   public let learningRate: Double
+  /// Factors of the learning rate for each element, of the weight's shape; nil if it is the same for all.
+  public let rateFactors: Tensor?
   /// The decoupled weight decay: a step subtracts learning rate · weight decay · weight.
   public let weightDecay: Double
 
@@ -20,13 +22,14 @@ public struct OptimizedWeight {
   /// - Parameter gradient: a gradient of the weight's shape; nil for the one that the backward pass has given the weight.
   public init(
     _ weight: Tensor, gradient: Tensor? = nil, firstMoment: Tensor, secondMoment: Tensor, learningRate: Double,
-    weightDecay: Double
+    rateFactors: Tensor? = nil, weightDecay: Double
   ) {
     self.weight = weight
     ownGradient = gradient
     self.firstMoment = firstMoment
     self.secondMoment = secondMoment
     self.learningRate = learningRate
+    self.rateFactors = rateFactors
     self.weightDecay = weightDecay
   }
 
@@ -73,8 +76,10 @@ extension [OptimizedWeight] {
   ///   - step: the number of this step, from 1.
   ///   - divisor: the number that all gradients are divided by first.
   public func takeAdamWStep(_ step: Int, beta1: Double, beta2: Double, epsilon: Double, divisor: Double) {
-    let isDone = runKernel("adamw") {
-      wb_adamw($0.baseAddress, Int32($0.count), beta1, beta2, epsilon, divisor, Int64(step))
+    let isDone = scalingChanges {
+      runKernel("adamw") {
+        wb_adamw($0.baseAddress, Int32($0.count), beta1, beta2, epsilon, divisor, Int64(step))
+      }
     }
     guard !isDone, let device = first?.weight.device else { return }
     func scalar(_ value: Double) -> Tensor { .full([], value, on: device) }
@@ -94,7 +99,7 @@ extension [OptimizedWeight] {
   public func takeAdamWStep(
     _ step: Tensor, rate: Tensor, beta1: Double, beta2: Double, epsilon: Double, divisor: Tensor, isFinite: Tensor
   ) {
-    withoutGradients {
+    scalingChanges {
       let skips = isFinite.not().to(.float32)
       for (settings, group) in Dictionary(grouping: self, by: { [$0.learningRate, $0.weightDecay] }) {
         Self.adamWOperator.perform(
@@ -103,6 +108,18 @@ extension [OptimizedWeight] {
           .tensor(rate * settings[0]), .double(beta1), .double(beta2), .double(settings[1]),
           .double(epsilon), .bool(false), .bool(false), .tensor(divisor), .tensor(skips))
       }
+    }
+  }
+
+  /// Takes a step, and multiplies its changes of weights by their factors: a step is linear in the learning rate.
+  private func scalingChanges<Result>(_ step: () -> Result) -> Result {
+    withoutGradients {
+      let scaled = compactMap { weight in
+        weight.rateFactors.map { (weight: weight.weight, factors: $0, before: weight.weight.cloned()) }
+      }
+      let result = step()
+      for (weight, factors, before) in scaled { weight.copy(from: before.addcmul(factors, weight - before)) }
+      return result
     }
   }
 

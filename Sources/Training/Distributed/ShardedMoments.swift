@@ -3,10 +3,11 @@ import WidebandCheckedInput
 import WidebandCheckpoint
 import WidebandData
 import WidebandDistributed
+import WidebandLanguageModel
 import WidebandTorch
 
 /// The optimizer's moments in a checkpoint of several processes: a file of each process's shard, and `optimizer.json`
-/// with their sizes and checksums, which is written last.
+/// with the sizes and checksums of these files and of the weights, which is written last.
 struct ShardedMoments: Codable {
   /// The number of floats of a bucket of the array of all weights, of which each process has an equal part.
   var bucketSize: Int
@@ -14,8 +15,10 @@ struct ShardedMoments: Codable {
   var count: Int
   /// The files, by rank.
   var files: [File]
+  /// The file of the weights or adapters; nil in checkpoints of earlier versions.
+  var weights: File?
 
-  /// A file of a shard.
+  /// A file.
   struct File: Codable, Equatable {
     var name: String
     var bytes: Int
@@ -42,8 +45,10 @@ struct ShardedMoments: Codable {
     }
     try group.together {
       guard group.rank == 0 else { return }
+      let weights = [ModelSource.adapterFileName, TrainingCheckpoint.weightsName].map { folder.appending(path: $0) }
       let manifest = ShardedMoments(
-        bucketSize: ShardLayout.bucketSize, count: optimizer.layout.count, files: files)
+        bucketSize: ShardLayout.bucketSize, count: optimizer.layout.count, files: files,
+        weights: try weights.first { exists($0.path) }.map(File.init(contentsOf:)))
       try AtomicFile.write(try JSONEncoder.indented.encode(manifest), to: folder.appending(path: manifestName))
     }
   }
@@ -70,17 +75,14 @@ struct ShardedMoments: Codable {
         "\(name): \(manifest.files.count) files with the moments of \(manifest.count) floats in buckets of "
           + "\(manifest.bucketSize): expected files of as many floats")
     }
+    try manifest.weights?.check(in: folder)
     let layout = ShardLayout(
       count: manifest.count, processes: manifest.files.count, bucketSize: manifest.bucketSize)
     return .shards(
       of: manifest.count,
       try manifest.files.enumerated().map { rank, file in
         let (url, shard) = (folder.appending(path: file.name), layout.shard(of: rank))
-        guard file.name == url.lastPathComponent, try File(contentsOf: url) == file else {
-          throw InputError(
-            "\(printable(url.path)): is not the file of \(file.bytes) bytes and checksum \(printable(file.checksum)) that "
-              + "\(manifestName) names")
-        }
+        try file.check(in: folder)
         let tensors = try SafetensorsFile(url).tensors()
         let arrays = try AdamW.kinds.map { kind -> Tensor in
           guard let tensor = tensors[kind], tensor.shape == [shard.count] else {
@@ -104,5 +106,15 @@ extension ShardedMoments.File {
       count += part.count
     }
     self.init(name: url.lastPathComponent, bytes: count, checksum: String(format: "%08x", sum.value))
+  }
+
+  /// - Throws: `InputError` if the file in the folder is another one.
+  func check(in folder: URL) throws {
+    let url = folder.appending(path: name)
+    guard name == url.lastPathComponent, try Self(contentsOf: url) == self else {
+      throw InputError(
+        "\(printable(url.path)): is not the file of \(bytes) bytes and checksum \(printable(checksum)) that "
+          + "\(ShardedMoments.manifestName) names")
+    }
   }
 }

@@ -9,17 +9,13 @@ extension Trainer {
       var recipe = recipe
       // Hosts may have the folders at different places: their content counts.
       (recipe.data, recipe.from) = (nil, nil)
-      var sum = Checksum()
-      sum.add(Array(try recipe.yaml().utf8))
-      return [
-        ("recipe", String(format: "%08x", sum.value)), ("data", sources.data ?? ""), ("teacher", sources.teacher ?? ""),
-        ("steps taken", "\(stepsTaken)"),
+      let settings = try recipe.leaves().sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
+      return settings + [
+        ("data", sources.data ?? ""), ("teacher", sources.teacher ?? ""), ("steps taken", "\(stepsTaken)"),
       ]
     }
   }
-}
 
-extension Trainer {
   /// Checks that all processes that train together have the same weights, by a checksum.
   ///
   /// - Throws: `DistributedError` that names a process whose weights differ, or is lost.

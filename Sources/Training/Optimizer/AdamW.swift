@@ -20,6 +20,7 @@ public final class AdamW {
 
   private let settings: Recipe.Optimizer
   private let groups: ParameterGroups
+  private let rates: LearningRates
   private var stepsTaken: Int
   /// The number of the next step and its learning rate, `[2]` in float32 on the weights' device.
   private let stepAndRate: Tensor
@@ -50,6 +51,7 @@ public final class AdamW {
   ) throws {
     self.settings = settings
     groups = ParameterGroups(weights)
+    rates = try LearningRates(weights, settings)
     stepsTaken = step
     layout = FlatLayout(weights)
     let (layout, own) = (layout, shard ?? Shard(ranges: [0..<layout.count]))
@@ -131,10 +133,12 @@ public final class AdamW {
           let isWhole = piece.ofWeight.count == weight.count
           let (first, second) = (momentArrays[0].slice(0, piece.ofShard), momentArrays[1].slice(0, piece.ofShard))
           let part = isWhole ? weight : weight.flattened().slice(0, piece.ofWeight)
+          let factors = rates.elementFactors(of: name)
           return OptimizedWeight(
             part, gradient: gradient.map { $0.slice(0, piece.ofShard).reshaped(part.shape) },
             firstMoment: first.reshaped(part.shape), secondMoment: second.reshaped(part.shape),
-            learningRate: rateFactor * (group.isConnection ? settings.connectionRate : 1),
+            learningRate: rateFactor * rates.factor(of: name),
+            rateFactors: factors.map { isWhole ? $0 : $0.flattened().slice(0, piece.ofWeight) },
             weightDecay: group.isDecayed ? settings.weightDecay : 0)
         }
       }

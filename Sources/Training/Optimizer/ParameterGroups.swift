@@ -1,11 +1,12 @@
 import OrderedCollections
 import WidebandTorch
 
-/// Parameter groups: whether a weight has weight decay, and whether it has the learning rate of connections.
+/// Parameter groups: whether a weight has weight decay, and whether it belongs to a connection.
 ///
-/// Matrices and tables have weight decay, including the dynamic maps and scales of connections. Gains and biases have
-/// none, nor have the static coefficients of connections: decay would remove the connections between slots. The weights
-/// of connections have a learning rate of their own, as the effects of their changes are multiplied over depth.
+/// Matrices and the token table have weight decay, including the dynamic maps and scales of connections. Gains and
+/// biases have none, nor have the static coefficients of connections: decay would remove the connections between slots.
+/// Nor have the tables of n-grams: decay would shrink a row at every step, though its n-gram is rare. Learning rates
+/// are those of `LearningRates`.
 ///
 /// Source of the weight decay of connections: arXiv 2511.11238.
 public struct ParameterGroups {
@@ -27,7 +28,7 @@ public struct ParameterGroups {
     var groups: [Group] = []
     for (name, tensor) in weights {
       let isDecayed = Self.isDecayed(name, rank: tensor.rank)
-      let isConnection = name.contains("_connection.")
+      let isConnection = LearningRates.connection(of: name) != nil
       if let known = groups.firstIndex(where: { $0.isDecayed == isDecayed && $0.isConnection == isConnection }) {
         groups[known].weights.append((name, tensor))
       } else {
@@ -40,5 +41,6 @@ public struct ParameterGroups {
   /// Whether a weight has weight decay.
   static func isDecayed(_ name: String, rank: Int) -> Bool {
     rank > 1 && !name.hasSuffix(".static_alpha") && !name.hasSuffix(".static_beta")
+      && !name.hasPrefix("model.ngram_memory.")
   }
 }

@@ -10,7 +10,27 @@ extension Recipe {
 
   /// The first key, in alphabetical order, whose value differs from an earlier recipe's, apart from the keys that may
   /// change; nil if there is none.
-  func change(from old: Recipe) throws -> (key: String, old: String, new: String)? {
+  func change(from old: Recipe) throws -> Change? { try change(from: old, except: Self.changeable) }
+
+  /// The first key, in alphabetical order, whose value differs from another recipe's, apart from the paths of folders;
+  /// nil if there is none.
+  public func difference(from other: Recipe) throws -> Change? { try change(from: other, except: ["data", "from"]) }
+
+  /// A key with its values in an earlier and in this recipe.
+  public typealias Change = (key: String, old: String, new: String)
+
+  private func change(from old: Recipe, except excluded: [String]) throws -> Change? {
+    let (before, after) = (try old.leaves(), try leaves())
+    let keys = Set(before.keys).union(after.keys).filter { key in
+      !excluded.contains { key == $0 || key.hasPrefix($0 + ".") }
+    }
+    return keys.sorted().first { before[$0] != after[$0] }.map { key in
+      (key, before[key] ?? "not there", after[key] ?? "not there")
+    }
+  }
+
+  /// The values by the paths of their keys.
+  func leaves() throws -> [String: String] {
     func leaves(_ value: JSONValue, _ path: [String]) -> [String: String] {
       switch value {
       case .object(let members):
@@ -20,13 +40,6 @@ extension Recipe {
       default: [path.joined(separator: "."): value.summary]
       }
     }
-    let before = leaves(try JSONValue(parsing: old.json(), file: "recipe"), [])
-    let after = leaves(try JSONValue(parsing: json(), file: "recipe"), [])
-    let keys = Set(before.keys).union(after.keys).filter { key in
-      !Self.changeable.contains { key == $0 || key.hasPrefix($0 + ".") }
-    }
-    return keys.sorted().first { before[$0] != after[$0] }.map { key in
-      (key, before[key] ?? "not there", after[key] ?? "not there")
-    }
+    return leaves(try JSONValue(parsing: json(), file: "recipe"), [])
   }
 }

@@ -49,18 +49,18 @@ extension Recipe {
     return text
   }
 
-  /// The data folder and the model folder that a recipe with its changes names, and whether it trains adapters. They
-  /// are read before the rest of the recipe, since they provide the defaults of the vocabulary size and of the model.
+  /// The data folder and the model folder that a recipe with its changes names, and whether it trains adapters or
+  /// for direct decoding. They are read before the rest of the recipe, since they provide the defaults of the vocabulary size and of the model.
   ///
   /// - Throws: `InputError` for malformed YAML, an unknown key and a value of the wrong type.
   public static func folders(
     yaml text: String, name: String, changes: [String]
-  ) throws -> (data: String?, from: String?, adapts: Bool) {
+  ) throws -> (data: String?, from: String?, adapts: Bool, decodesDirectly: Bool) {
     struct Folders: Decodable { let data, from: String? }
     let name = printable(name)
     let root = try tree(yaml: text, name: name, changes: changes)
     let folders = try ValueDecoder(name).decode(Folders.self, from: .object(root))
-    return (folders.data, folders.from, root["lora"] != nil)
+    return (folders.data, folders.from, root["lora"] != nil, root["direct_decoding"] != nil)
   }
 
   /// Adds the keys of a model folder's configuration that a recipe omits.
@@ -110,10 +110,12 @@ extension Recipe {
         [
           "virtual_width": .section(VirtualWidth.CodingKeys.self),
           "multi_token_prediction": .section(ModelConfiguration.MultiTokenPrediction.CodingKeys.self),
+          "ngram_memory": .section(ModelConfiguration.NGramMemory.CodingKeys.self),
         ]),
       "initial_values": .section(InitialValues.CodingKeys.self),
       "training": .section(Training.CodingKeys.self),
-      "optimizer": .section(Optimizer.CodingKeys.self),
+      "optimizer": .section(
+        Optimizer.CodingKeys.self, ["connection_rate": .section(ConnectionRates.CodingKeys.self)]),
       "schedule": .section(Schedule.CodingKeys.self),
       "validation": .section(Validation.CodingKeys.self),
       "checkpoint": .section(Checkpoints.CodingKeys.self),

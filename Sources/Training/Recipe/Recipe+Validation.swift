@@ -18,6 +18,11 @@ extension Recipe {
     // Initial values are several standard deviations from zero, and sums of products of them must not overflow.
     try check.number("initial_values.embedding", initialValues.embedding, in: 0...1e12)
     try check.number("initial_values.linear", initialValues.linear, in: 0...1e12)
+    try check.number("initial_values.memory", initialValues.memory, in: 0...1e12)
+    try check.require(
+      model.ngramMemory?.isNormalized != true || initialValues.memory > 0,
+      "initial_values.memory is \(initialValues.memory): expected more than 0 with model.ngram_memory.norm, as a norm "
+        + "of zeros changes abruptly at the first step")
     try check.number("schedule.floor", schedule.floor, in: 0...1)
     try check.number("schedule.decay_fraction", schedule.decayFraction, in: 0...1)
     try check.require(
@@ -65,9 +70,9 @@ extension Recipe {
 
   private func validateOptimizer(_ check: RecipeCheck) throws {
     try check.number("optimizer.learning_rate", optimizer.learningRate, in: Limits.positiveFloats)
-    try check.number("optimizer.connection_rate", optimizer.connectionRate, in: Limits.floats)
+    for (key, factor) in optimizer.rates { try check.number("optimizer.\(key)", factor, in: Limits.floats) }
     try check.number("optimizer.weight_decay", optimizer.weightDecay, in: Limits.floats)
-    for (key, factor) in [("connection_rate", optimizer.connectionRate), ("weight_decay", optimizer.weightDecay)] {
+    for (key, factor) in optimizer.rates + [("weight_decay", optimizer.weightDecay)] {
       try check.require(
         Limits.floats.contains(optimizer.learningRate * factor),
         "optimizer.learning_rate is \(optimizer.learningRate) and \(key) \(factor): expected a product of at most "

@@ -65,61 +65,6 @@ public struct Recipe: Codable, Hashable, Sendable {
     public var accumulation: Int { rowsPerStep / rowsPerBatch }
   }
 
-  /// AdamW with decoupled weight decay.
-  public struct Optimizer: Codable, Hashable, Sendable {
-    /// The maximum learning rate.
-    public var learningRate: Double
-    /// The learning rate of connections, as a factor of the learning rate.
-    public var connectionRate: Double
-    /// β₁: the decay of the mean of gradients.
-    public var beta1: Double
-    /// β₂: the decay of the mean of squared gradients.
-    public var beta2: Double
-    /// ε, which is added to the root of the mean square.
-    public var epsilon: Double
-    /// The decoupled weight decay: a step subtracts learning rate · weight decay · weight.
-    public var weightDecay: Double
-    /// The maximum norm of all gradients together, to which larger ones are scaled; infinite for no clipping.
-    public var clip: Double
-
-    /// An optimizer with the given settings.
-    public init(
-      learningRate: Double, connectionRate: Double, beta1: Double, beta2: Double, epsilon: Double,
-      weightDecay: Double, clip: Double
-    ) {
-      self.learningRate = learningRate
-      self.connectionRate = connectionRate
-      self.beta1 = beta1
-      self.beta2 = beta2
-      self.epsilon = epsilon
-      self.weightDecay = weightDecay
-      self.clip = clip
-    }
-
-    /// Reads the keys of a recipe. Of the numbers only the clip may be infinite.
-    public init(from decoder: any Decoder) throws {
-      let values = try decoder.container(keyedBy: CodingKeys.self)
-      func number(_ key: CodingKeys) throws -> Double { try values.decode(Double.self, forKey: key) }
-      learningRate = try number(.learningRate)
-      connectionRate = try number(.connectionRate)
-      beta1 = try number(.beta1)
-      beta2 = try number(.beta2)
-      epsilon = try number(.epsilon)
-      weightDecay = try number(.weightDecay)
-      let isUnbounded = try values.decode(JSONValue.self, forKey: .clip) == .number(JSONNumber("Infinity"))
-      clip = isUnbounded ? .infinity : try number(.clip)
-    }
-
-    /// The keys in a recipe.
-    public enum CodingKeys: String, CodingKey, CaseIterable {
-      case learningRate = "learning_rate"
-      case connectionRate = "connection_rate"
-      case beta1, beta2, epsilon
-      case weightDecay = "weight_decay"
-      case clip
-    }
-  }
-
   /// Evaluation on held-out data.
   public struct Validation: Codable, Hashable, Sendable {
     /// The number of steps between evaluations.

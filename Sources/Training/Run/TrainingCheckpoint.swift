@@ -37,6 +37,7 @@ public struct TrainingCheckpoint {
 
   /// The name of the file of the progress, which other model folders do not contain.
   static let progressName = "training.json"
+  static let weightsName = "model.safetensors"
   private static let momentsName = "optimizer.safetensors"
   private static let recipeName = "recipe.yaml"
 

@@ -86,13 +86,19 @@ public final class TrainingRun {
   /// Takes steps until all are taken or `shouldStop` returns true, and saves a checkpoint after the last one.
   ///
   /// - Throws: `TrainingError.notFinite` if a loss, a gradient, a weight or a measurement is not finite; that state is
-  ///   not saved. `DistributedError.ranksLost` with the step and the last checkpoint. The errors of writing files.
+  ///   not saved. `DistributedError.ranksLost` and `rankEnded` with the step and the last checkpoint. The errors of writing files.
   public func run(shouldStop: () -> Bool = { false }) throws -> Outcome {
     do { return try takeSteps(shouldStop) } catch DistributedError.ranksLost(let ranks, let sentence) {
-      let last =
-        lastCheckpoint > 0 ? "the last checkpoint is that of step \(lastCheckpoint)" : "there is no checkpoint yet"
-      throw DistributedError.ranksLost(ranks, "\(sentence), after step \(trainer.stepsTaken); \(last)")
+      throw DistributedError.ranksLost(ranks, withProgress(sentence))
+    } catch DistributedError.rankEnded(let sentence) {
+      throw DistributedError.rankEnded(withProgress(sentence))
     }
+  }
+
+  private func withProgress(_ sentence: String) -> String {
+    let last =
+      lastCheckpoint > 0 ? "the last checkpoint is that of step \(lastCheckpoint)" : "there is no checkpoint yet"
+    return "\(sentence), after step \(trainer.stepsTaken); \(last)"
   }
 
   private func takeSteps(_ shouldStop: () -> Bool) throws -> Outcome {
@@ -195,6 +201,10 @@ public final class TrainingRun {
       if let statistics = try trainer.connectionStatistics() {
         values.append(("connection/largest_carry_gain", statistics.largestCarryGain))
         values.append(("connection/dynamic_share", statistics.dynamicShare))
+        if let norm = statistics.extraReadNorm { values.append(("connection/extra_read_norm", norm)) }
+        if let deviation = statistics.extraReadDeviation {
+          values.append(("connection/extra_read_deviation", deviation))
+        }
       }
       for (layer, loads) in try trainer.expertLoads().enumerated() {
         for (expert, load) in loads.enumerated() { values.append(("expert_load/\(layer)/\(expert)", load)) }

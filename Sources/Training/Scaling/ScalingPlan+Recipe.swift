@@ -4,13 +4,8 @@ import WidebandLanguageModel
 extension ScalingPlan.Work {
   /// The work of a step of a recipe.
   ///
-  /// - Parameter name: the name of the recipe in errors.
-  /// - Throws: `InputError` for a recipe that does not train all weights on plain text losses.
-  public init(_ recipe: Recipe, name: String) throws {
-    for (key, isGiven) in [("lora", recipe.lora != nil), ("direct_decoding", recipe.directDecoding != nil)]
-    where isGiven {
-      throw InputError("\(name): has the key '\(key)': expected none, as only the training of all weights is predicted")
-    }
+  /// - Parameter recipe: a recipe that trains all weights, with ordinary losses.
+  public init(_ recipe: Recipe) {
     let training = recipe.training, model = recipe.model
     let cost = ModelCost(model, contextLength: training.sequenceLength)
     let recomputes = training.activationCheckpointing == true
@@ -20,7 +15,8 @@ extension ScalingPlan.Work {
       parameters: Double(cost.parameters), forwardOperations: cost.operations,
       stepOperations: 3 * cost.operations + repeated,
       activationElements: Self.activationElements(model, recomputesLayers: recomputes),
-      tokensPerBatch: Double(training.rowsPerBatch) * Double(training.sequenceLength), batches: training.accumulation)
+      tokensPerBatch: Double(training.rowsPerBatch) * Double(training.sequenceLength), batches: training.accumulation,
+      exchangesEveryBatch: recipe.distributed?.exchange == .everyMicroBatch)
   }
 
   /// An estimate of the elements that a token's forward pass keeps for the backward pass: inputs of norms, linear maps,

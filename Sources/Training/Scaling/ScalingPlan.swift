@@ -20,11 +20,13 @@ public struct ScalingPlan: Sendable {
     public var tokensPerBatch: Double
     /// The number of batches of a step on all ranks together.
     public var batches: Int
+    /// Whether gradients are exchanged after each batch and not once a step.
+    public var exchangesEveryBatch: Bool
 
     /// The work of a training step.
     public init(
       parameters: Double, forwardOperations: Double, stepOperations: Double, activationElements: Double,
-      tokensPerBatch: Double, batches: Int
+      tokensPerBatch: Double, batches: Int, exchangesEveryBatch: Bool = false
     ) {
       self.parameters = parameters
       self.forwardOperations = forwardOperations
@@ -32,6 +34,7 @@ public struct ScalingPlan: Sendable {
       self.activationElements = activationElements
       self.tokensPerBatch = tokensPerBatch
       self.batches = batches
+      self.exchangesEveryBatch = exchangesEveryBatch
     }
   }
 
@@ -59,8 +62,10 @@ public struct ScalingPlan: Sendable {
     work.stepOperations * work.tokensPerBatch / (cluster.utilization * cluster.peakOperations)
   }
 
-  /// Seconds of the exchange of gradients.
-  public var gradientSeconds: Double { gradientLineSeconds + processingSeconds }
+  /// Seconds of the exchanges of gradients in a step.
+  public var gradientSeconds: Double {
+    (gradientLineSeconds + processingSeconds) * Double(work.exchangesEveryBatch ? batchesPerRank : 1)
+  }
 
   /// Seconds of the all-gather of weights.
   public var weightSeconds: Double { lineSeconds(ofTraffic: ringTraffic) + processingSeconds }
@@ -92,11 +97,12 @@ public struct ScalingPlan: Sendable {
   /// Seconds of a rank's own work in an exchange of gradients or weights.
   private var processingSeconds: Double { otherShards * arrayBytes / cluster.kind.exchangeRate }
 
-  /// Seconds of the exchange in which ranks do not compute: gradients are on the network during the last batch's backward
-  /// pass, weights are gathered after it.
+  /// Seconds of the exchange in which ranks do not compute: gradients are on the network during the backward pass of the
+  /// last batch, or of every batch; weights are gathered after it.
   public var exposedSeconds: Double {
     let forward = secondsPerBatch * work.forwardOperations / work.stepOperations
-    return max(0, gradientLineSeconds - (secondsPerBatch - forward)) + processingSeconds + weightSeconds
+    let exchange = max(0, gradientLineSeconds - (secondsPerBatch - forward)) + processingSeconds
+    return exchange * Double(work.exchangesEveryBatch ? batchesPerRank : 1) + weightSeconds
   }
 
   /// Seconds of a step.

@@ -12,17 +12,25 @@ public struct ConnectionStatistics: Sendable {
   /// The mean magnitude of the token-dependent part of the coefficients, as a fraction of the sum of that and the mean
   /// magnitude of the static part: 0 to 1.
   public let dynamicShare: Double
+  /// The mean over connections of the Frobenius norm of the static read coefficients of the slots after the first m; nil
+  /// without such slots. It is 0 at the published initial values: no layer reads these slots then.
+  public let extraReadNorm: Double?
+  /// The root of the mean variance over tokens of the read coefficients of these slots; nil without such slots.
+  public let extraReadDeviation: Double?
 
   /// Measures a forward pass over integer tokens `[B, T]`; nil for a model without virtual width.
   ///
   /// - Throws: the first error of an operator.
   public init?(_ model: LanguageModel, tokens: Tensor) throws {
-    guard model.configuration.virtualWidth != nil else { return nil }
+    guard let width = model.configuration.virtualWidth else { return nil }
+    let hasExtraSlots = width.slots > width.fractionRate
     var composite: Tensor?
     var gains: [Tensor] = []
     var dynamic: [Tensor] = []
     var constant: [Tensor] = []
-    let (gain, share) = try withTorch {
+    var extraNorms: [Tensor] = []
+    var extraVariances: [Tensor] = []
+    (largestCarryGain, dynamicShare, extraReadNorm, extraReadDeviation) = try withTorch {
       try withoutGradients {
         let context = ForwardContext(length: tokens.size(1), configuration: model.configuration, on: tokens.device)
         context.observer = { connection, state in
@@ -35,6 +43,12 @@ public struct ConnectionStatistics: Sendable {
             gains.append(composite.abs().sum(-2).max())
           }
           let constants = connection.constants
+          if hasExtraSlots {
+            extraNorms.append(constants.read.slice(-2, width.fractionRate...).norm())
+            let read = coefficients.read.to(.float32).slice(-2, width.fractionRate...)
+            let tokens = read.reshaped([-1, read.size(-2) * read.size(-1)])
+            extraVariances.append((tokens - tokens.mean(0)).power(2).mean())
+          }
           for (sum, fixed) in [
             (coefficients.readCarry, constants.readCarry), (coefficients.writeTransposed, constants.writeTransposed),
           ] {
@@ -45,10 +59,12 @@ public struct ConnectionStatistics: Sendable {
         _ = model.trunk(tokens, in: context)
         let dynamicMean = Tensor.stack(dynamic).mean()
         let share = dynamicMean / (dynamicMean + Tensor.stack(constant).mean())
-        return (try Tensor.stack(gains).max().item(), try share.item())
+        return (
+          try Tensor.stack(gains).max().item(), try share.item(),
+          hasExtraSlots ? try Tensor.stack(extraNorms).mean().item() : nil,
+          hasExtraSlots ? try Tensor.stack(extraVariances).mean().squareRoot().item() : nil
+        )
       }
     }
-    largestCarryGain = gain
-    dynamicShare = share
   }
 }

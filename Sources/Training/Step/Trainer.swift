@@ -115,7 +115,7 @@ public final class Trainer {
   func writeWeights(into folder: URL) throws {
     if let adaptation { return try adaptation.write(into: folder) }
     let weights = model.weights.tensors.map { (name: $0.key, tensor: $0.value) }
-    try Safetensors.write(weights, to: folder.appending(path: "model.safetensors"))
+    try Safetensors.write(weights, to: folder.appending(path: TrainingCheckpoint.weightsName))
   }
 
   /// The measurements of one step.
