@@ -28,7 +28,9 @@ struct Workspace: Sendable {
     try write("text.txt", text)
     try write("chat.jsonl", chat)
     try write(
-      "wide.yaml", recipe + "  virtual_width: {fraction_rate: 2, slots: 4, embedding: wide, connections: dynamic}\n")
+      "wide.yaml",
+      recipe + "  virtual_width: {fraction_rate: 2, slots: 4, embedding: wide, connections: dynamic}\n"
+        + "  ngram_memory: {orders: [2], rows: 1009}\n")
     try write("plain.yaml", recipe)
     for arguments in commands {
       let process = Process()

@@ -72,6 +72,9 @@ private struct LayerWeights {
         if name.contains(".mlp.experts.") { experts[layer] += bytes } else { dense[layer] += bytes }
       } else if [head, "model.embed_expand", "model.reduce", "model.norm."].contains(where: name.hasPrefix) {
         readout += bytes
+      } else if name.hasPrefix("model.ngram_memory.") {
+        // One row of a table, or a gain.
+        readout += tensor.rank == 2 ? bytes / Double(tensor.size(0)) : bytes
       }
     }
     self.readout = readout
