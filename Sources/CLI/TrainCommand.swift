@@ -74,32 +74,14 @@ struct TrainCommand: ParsableCommand {
 
   private func started(on device: Device, _ ranks: Ranks) throws {
     let path = recipe ?? ""
-    let yaml = try Recipe.text(of: path)
-    var changes = set
-    for (key, folder) in [("data", data), ("from", from)] {
-      guard let folder else { continue }
-      // In YAML's single quotes, only the quote itself must be escaped.
-      changes.append("\(key)='\(folder.replacing("'", with: "''"))'")
+    let folders = [("data", data), ("from", from)].compactMap { key, folder in
+      folder.map { ResolvedRecipe.change(key, to: $0) }
     }
-    let folders = try Recipe.folders(yaml: yaml, name: path, changes: changes)
-    guard let folder = folders.data else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
-    let training = try TokenDataset(folder: folder, split: .train)
-    let start = try folders.from.map { try ModelConfiguration(ModelFolder(fileURL($0))) }
-    if !folders.adapts, let folder = folders.from, let scheme = start?.quantization {
-      throw CommandError(
-        "\(folder): the weights are quantized (\(scheme)): expected floats, which `wideband convert --dtype` makes of "
-          + "them, or a recipe with 'lora'")
+    let resolved = try ResolvedRecipe(file: path, changes: set + folders) {
+      try ModelConfiguration(ModelFolder(fileURL($0)))
     }
-    var recipe = try Recipe(
-      yaml: yaml, name: path, changes: changes, vocabularySize: training.description.vocabularySize,
-      startingFrom: start)
-    if recipe.model.endOfTextTokens.isEmpty {
-      recipe.model.endOfTextTokens = [training.description.endOfText]
-    }
-    // Absolute paths, so that the run can be resumed from any folder.
-    recipe.data = fileURL(folder).standardizedFileURL.path
-    recipe.from = recipe.from.map { fileURL($0).standardizedFileURL.path }
-    let tokenizer = try loadTokenizer(folder)
+    let (recipe, training) = (resolved.recipe, resolved.training)
+    let tokenizer = try loadTokenizer(recipe.data ?? "")
     try Self.checkSample(recipe, tokenizer, path)
     let trainer = try ranks.together { try makeTrainer(recipe, training, tokenizer, on: device, ranks) }
     let directory = try ranks.together { try ranks.isFirst ? RunDirectory(creating: output) : nil }

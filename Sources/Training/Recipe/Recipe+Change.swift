@@ -11,6 +11,15 @@ extension Recipe {
   /// The first key, in alphabetical order, whose value differs from an earlier recipe's, apart from the keys that may
   /// change; nil if there is none.
   func change(from old: Recipe) throws -> (key: String, old: String, new: String)? {
+    try difference(from: old) { key in Self.changeable.contains { key == $0 || key.hasPrefix($0 + ".") } }
+  }
+
+  /// The first key, in alphabetical order, whose value differs from an earlier recipe's; nil if there is none.
+  ///
+  /// - Parameter isIgnored: whether a key may differ.
+  package func difference(
+    from old: Recipe, ignoring isIgnored: (String) -> Bool = { _ in false }
+  ) throws -> (key: String, old: String, new: String)? {
     func leaves(_ value: JSONValue, _ path: [String]) -> [String: String] {
       switch value {
       case .object(let members):
@@ -22,9 +31,7 @@ extension Recipe {
     }
     let before = leaves(try JSONValue(parsing: old.json(), file: "recipe"), [])
     let after = leaves(try JSONValue(parsing: json(), file: "recipe"), [])
-    let keys = Set(before.keys).union(after.keys).filter { key in
-      !Self.changeable.contains { key == $0 || key.hasPrefix($0 + ".") }
-    }
+    let keys = Set(before.keys).union(after.keys).filter { !isIgnored($0) }
     return keys.sorted().first { before[$0] != after[$0] }.map { key in
       (key, before[key] ?? "not there", after[key] ?? "not there")
     }
