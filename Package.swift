@@ -167,7 +167,7 @@ let package = Package(
     tests("ServerTests", wideband("Server", "Serving", "Decoding") + ["TestSupport"]),
     tests("DataTests", wideband("Data", "Tokenization", "Torch") + ["TestSupport"]),
     tests("TrainingTests", wideband("Training", "Distributed", "Data", "Reporting") + ["TestSupport"]),
-    tests("StudyTests", wideband("Study", "Training", "LanguageModel") + ["TestSupport"]),
+    tests("StudyTests", wideband("Study", "Data", "CheckedInput") + ["Wideband", "TestSupport"]),
     tests("WidebandTests", ["WidebandExecutable", "TestSupport"]),
   ]
     + (isPrivateTorch

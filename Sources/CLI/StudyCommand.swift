@@ -23,7 +23,8 @@ struct StudyCommand: ParsableCommand {
   var plan: String
   @Option(help: ArgumentHelp("The study's folder.", valueName: "folder"))
   var output: String
-  @Option(help: ArgumentHelp("The folder of `data prepare`; by default the one that the recipes name.", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("The folder of `data prepare`; by default the one that the recipes name.", valueName: "folder"))
   var data: String?
   @Option(help: ArgumentHelp("Runs at once, which share the threads.", valueName: "number"))
   var jobs = 1

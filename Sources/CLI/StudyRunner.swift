@@ -63,6 +63,7 @@ final class StudyRunner: @unchecked Sendable {
     do {
       let start = try progress.start(of: run)
       let isTraining = !progress.isTrained(run)
+      try progress.folder.makeParent(of: run)
       let path = progress.folder.paths.log(run.id)
       let log = try openForWriting(path, O_APPEND)
       defer { close(log) }
@@ -125,10 +126,6 @@ final class StudyRunner: @unchecked Sendable {
   private func partialEvaluation(_ run: StudyRun) -> String { progress.folder.paths.evaluation(run) + ".partial" }
 
   private func openForWriting(_ path: String, _ mode: Int32) throws -> Int32 {
-    let folder = fileURL(path).deletingLastPathComponent().path
-    if let reason = makeFolder(folder) {
-      throw CommandError("\(printable(path: folder)): the folder cannot be created: \(reason)")
-    }
     let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | mode, 0o666)
     guard descriptor >= 0 else { throw CommandError("\(printable(path: path)): cannot be written: \(systemReason())") }
     return descriptor

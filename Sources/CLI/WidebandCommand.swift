@@ -15,8 +15,10 @@ struct WidebandCommand: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      TokenizerCommand.self, DataCommand.self, TrainCommand.self, LaunchCommand.self, PlanCommand.self, StudyCommand.self,
-      EvaluateCommand.self, GenerateCommand.self, ChatCommand.self, ServeCommand.self, InfoCommand.self, VerifyCommand.self, InitCommand.self, ConvertCommand.self,
+      TokenizerCommand.self, DataCommand.self, TrainCommand.self, LaunchCommand.self, PlanCommand.self,
+      StudyCommand.self,
+      EvaluateCommand.self, GenerateCommand.self, ChatCommand.self,
+      ServeCommand.self, InfoCommand.self, VerifyCommand.self, InitCommand.self, ConvertCommand.self,
       QuantizeCommand.self, ReportCommand.self, BenchCommand.self,
     ])
 }

@@ -69,13 +69,9 @@ public final class StudyFolder {
           path: path, sentence: "holds \(name), but no folder runs of a study: expected another folder")
       }
     }
-    if let reason = makeFolder(path) {
-      throw RunDirectoryError.inaccessible(path: path, sentence: "the study's folder cannot be created: \(reason)")
-    }
+    if let reason = makeFolder(path) { throw Self.failure(path, reason) }
     lock = try RunDirectoryLock(path)
-    if let reason = makeFolder(runs) {
-      throw RunDirectoryError.inaccessible(path: runs, sentence: "the folder cannot be created: \(reason)")
-    }
+    if let reason = makeFolder(runs) { throw Self.failure(runs, reason) }
   }
 
   /// The outcome of a run that ended; nil for one that has to be started or resumed.
@@ -90,10 +86,23 @@ public final class StudyFolder {
   /// Whether the evaluation of a run at its cycle lengths is missing.
   public func needsEvaluation(_ run: StudyRun) -> Bool { !run.cycles.isEmpty && !exists(paths.evaluation(run)) }
 
+  /// Creates the folder of a run's log and outcome.
+  ///
+  /// - Throws: `RunDirectoryError` with the system's reason.
+  public func makeParent(of run: StudyRun) throws {
+    let path = fileURL(paths.log(run.id)).deletingLastPathComponent().path
+    if let reason = makeFolder(path) { throw Self.failure(path, reason) }
+  }
+
+  private static func failure(_ path: String, _ reason: String) -> RunDirectoryError {
+    .inaccessible(path: path, sentence: "the folder cannot be created: \(reason)")
+  }
+
   /// Stores the outcome of a run.
   ///
-  /// - Throws: `CheckpointError` if the file cannot be written.
+  /// - Throws: `RunDirectoryError` or `CheckpointError` if the file cannot be written.
   public func record(_ outcome: StudyOutcome, of run: StudyRun) throws {
+    try makeParent(of: run)
     let recipe = try storedRecipe(of: run.id) ?? run.recipe
     let record = Record(outcome: outcome, recipe: try recipe.yaml())
     try AtomicFile.write(try JSONEncoder.indented.encode(record), to: fileURL(paths.outcome(run.id)))

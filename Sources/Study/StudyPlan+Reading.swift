@@ -68,11 +68,12 @@ extension StudyPlan {
       return arm
     }
     _ = try known(root.required("baseline"))
-    comparisons = try root.member("comparisons")?.elements().map { pair in
-      let pairNames = try pair.elements()
-      guard pairNames.count == 2 else { throw pair.failure(expected: "two arms, as in [wide, plain]") }
-      return Comparison(arm: try known(pairNames[0]), reference: try known(pairNames[1]))
-    } ?? []
+    comparisons =
+      try root.member("comparisons")?.elements().map { pair in
+        let pairNames = try pair.elements()
+        guard pairNames.count == 2 else { throw pair.failure(expected: "two arms, as in [wide, plain]") }
+        return Comparison(arm: try known(pairNames[0]), reference: try known(pairNames[1]))
+      } ?? []
     fit = try root.member("fit")?.required("arms").elements().map(known) ?? []
     try requireStarts(root)
   }
@@ -91,6 +92,8 @@ extension StudyPlan {
       throw InputError(
         "\(node.file): arms has \(quoted(name)): expected a name of at most 100 letters, digits, '-', '_' and '.'")
     }
+    // Nothing after the name is an arm without changes.
+    let node = node.value == .null ? JSONNode(value: .object(JSONObject()), path: node.path, file: node.file) : node
     guard let recipe = try node.member("recipe")?.string() ?? common.recipe else {
       throw InputError("\(node.file): \(node.path).recipe is missing, and so is recipe: expected one of them")
     }

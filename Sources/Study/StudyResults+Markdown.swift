@@ -17,7 +17,7 @@ extension StudyResults {
     let outcomes = arms.flatMap(\.runs).map(\.outcome)
     let diverged = outcomes.count { $0 == .diverged }, missing = outcomes.count { $0 == nil }
     return "\(outcomes.count - diverged - missing) of \(runCount) runs are finished"
-      + (diverged > 0 ? ", \(diverged) diverged" : "") + (missing > 0 ? ", \(missing) are missing" : "")
+      + (diverged > 0 ? ", \(diverged) diverged" : "") + (missing > 0 ? ", \(missing) missing" : "")
   }
 
   private var armTable: String {
@@ -117,8 +117,8 @@ extension StudyResults {
   private var fitLine: String {
     guard let fit else { return "" }
     let error = fit.slopeError.map { decimal($0, 4) } ?? "–"
-    return "## Width\n\nHeld-out loss = \(decimal(fit.intercept, 4)) + b·log₂ r with b = \(decimal(fit.slope, 4)), standard "
-      + "error \(error), of \(fit.count) runs; r = slots / fraction_rate."
+    return "## Width\n\nHeld-out loss = \(decimal(fit.intercept, 4)) + b·log₂ r with b = "
+      + "\(decimal(fit.slope, 4)), standard error \(error), of \(fit.count) runs; r = slots / fraction_rate."
   }
 
   /// A table under a heading; empty without rows.
