@@ -52,7 +52,10 @@ final class StudyDisplay {
     guard isTerminal else {
       guard Date().timeIntervalSince(lastPlainLines) >= Self.interval else { return }
       lastPlainLines = Date()
-      for row in rows { StandardError.line(row.joined(separator: ", ") + timeLeft) }
+      for row in rows {
+        StandardError.line(
+          "\(row[0]), learning rate \(row[1]), seed \(row[2]): step \(row[3]), loss \(row[4])\(timeLeft)")
+      }
       return
     }
     let heads = ["arm", "learning rate", "seed", "step", "loss"]

@@ -54,7 +54,7 @@ public struct Study: Sendable {
   public let runs: [StudyRun]
 
   /// How many runs a study may have.
-  private static let counts = 1...100_000
+  private static let counts = 1...10_000
 
   /// Resolves the recipes of all runs.
   ///

@@ -43,11 +43,12 @@ extension StudyResults.Measured {
         [("learning rate", "\(run.id.learningRate)"), ("seed", "\(run.id.seed)")]
         + (study.plan.arm(arm.name)?.changes ?? []).compactMap { change in
           let parts = change.split(separator: "=", maxSplits: 1)
-          return parts.first.map { (String($0), parts.count > 1 ? String(parts[1]) : "") }
+          return parts.first.map { (String($0), parts.count > 1 ? String(parts[1]).onOneLine : "") }
         }
       return report
     }
     let note = "Each arm at its best learning rate, with its first seed; \(results.progress)."
-    return Report(title: results.question, summary: [results.cost, note].compactMap { $0 }, runs: runs)
+    let summary = [results.cost, note].compactMap { $0?.onOneLine }
+    return Report(title: results.question.onOneLine, summary: summary, runs: runs)
   }
 }

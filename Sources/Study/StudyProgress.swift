@@ -21,17 +21,14 @@ public final class StudyProgress {
   /// - Throws: `InputError` if a file is damaged.
   public init(_ study: Study, in folder: StudyFolder) throws {
     (self.study, self.folder) = (study, folder)
+    var complete: [StudyRun.ID: StudyOutcome] = [:]
     for run in study.runs {
       guard let outcome = try folder.outcome(of: run) else { continue }
       outcomes[run.id] = outcome
       if outcome == .finished { measurements[run.id] = try folder.measurements(of: run) }
+      if outcome == .diverged || !folder.needsEvaluation(run) { complete[run.id] = outcome }
     }
-    let ended = outcomes
-    schedule = StudySchedule(
-      study.runs,
-      outcomes: ended.filter { id, outcome in
-        outcome == .diverged || !study.runs.contains { $0.id == id && folder.needsEvaluation($0) }
-      })
+    schedule = StudySchedule(study.runs, outcomes: complete)
   }
 
   /// The runs in a state.

@@ -32,7 +32,10 @@ public struct StudySchedule: Sendable {
 
   /// The next run, which is running from now on; nil if none can start now.
   public mutating func next() -> StudyRun? {
-    guard let run = runs.first(where: { states[$0.id] == .waiting && isReady($0) }) else { return nil }
+    // The best learning rate of an arm is chosen by the results of all of its runs.
+    let open = Set(runs.filter { states[$0.id] != .finished && states[$0.id] != .diverged }.map(\.id.arm))
+    let next = runs.first { run in states[run.id] == .waiting && run.start.map { !open.contains($0) } ?? true }
+    guard let run = next else { return nil }
     states[run.id] = .running
     return run
   }
@@ -42,10 +45,4 @@ public struct StudySchedule: Sendable {
 
   /// The runs in a state.
   public func runs(_ state: State) -> [StudyRun] { runs.filter { states[$0.id] == state } }
-
-  /// Whether the arm that a run starts from has all of its results, by which its best learning rate is chosen.
-  private func isReady(_ run: StudyRun) -> Bool {
-    guard let start = run.start else { return true }
-    return runs.allSatisfy { $0.id.arm != start || states[$0.id] == .finished || states[$0.id] == .diverged }
-  }
 }

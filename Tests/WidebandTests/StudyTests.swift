@@ -54,7 +54,7 @@ final class StudyTests: WorkspaceTests {
     #expect(try folder.read("killed/results.md").contains("4 of 4 runs are finished."))
   }
 
-  @Test("a signal saves the runs and ends the study, which then goes on", arguments: [SIGINT, SIGTERM])
+  @Test("a signal saves the runs and ends the study; a changed plan is refused then", arguments: [SIGINT, SIGTERM])
   func stopped(signal: Int32) throws {
     try writePlan(steps: 100)
     let running = try start("out")
@@ -67,7 +67,6 @@ final class StudyTests: WorkspaceTests {
         == "stopped; continue with: wideband study plan.yaml --output out --data \(workspace("tokens"))\n")
     #expect(try folder.read("out/runs/\(runs[0]).txt").contains("checkpoint saved"))
     #expect(!folder.exists("out/runs/\(runs[0]).json"))
-    // A changed plan is refused now, and one study at a time.
     try writePlan(steps: 99)
     let changed = try start("out").wait()
     expectError(
@@ -76,7 +75,7 @@ final class StudyTests: WorkspaceTests {
         + "started with, another --output, or no such folders")
   }
 
-  @Test("two studies in one folder are refused")
+  @Test("two studies in one folder are refused, and no run remains of one that is killed")
   func twoStudies() throws {
     try writePlan(steps: 2000)
     let first = try start("out")
@@ -84,8 +83,13 @@ final class StudyTests: WorkspaceTests {
     let second = try start("out").wait()
     expectError(
       second, "out: another process (pid \(first.process.processIdentifier)) is training here")
+    let children = ProcessTable.children(of: first.process.processIdentifier)
+    #expect(children.count == 1)
     kill(first.process.processIdentifier, SIGKILL)
     _ = try first.wait()
+    let deadline = Date(timeIntervalSinceNow: 10)
+    while children.contains(where: ProcessTable.isRunning), Date() < deadline { usleep(20_000) }
+    #expect(!children.contains(where: ProcessTable.isRunning))
   }
 
   @Test("a run that fails is named, the others go on; a run that diverges is a result")
