@@ -128,11 +128,12 @@ let package = Package(
         + [collections, yams, protobuf],
       exclude: ["Logging/Generated/TensorBoardEvent.proto"]),
     module("Reporting", wideband("CheckedInput")),
+    module("Study", wideband("Training", "LanguageModel", "Reporting", "Checkpoint", "CheckedInput")),
     .target(
       name: "Wideband",
       dependencies: wideband(
         "CheckedInput", "Torch", "Distributed", "VirtualWidth", "Checkpoint", "Tokenization", "LanguageModel",
-        "Decoding", "Serving", "Verification", "Data", "Training", "Reporting"),
+        "Decoding", "Serving", "Verification", "Data", "Training", "Reporting", "Study"),
       path: "Sources/Wideband", swiftSettings: swift),
     module("CLI", ["Wideband"] + wideband("Server", "Serving", "Distributed", "CheckedInput") + [arguments, signals]),
     .executableTarget(
@@ -166,6 +167,7 @@ let package = Package(
     tests("ServerTests", wideband("Server", "Serving", "Decoding") + ["TestSupport"]),
     tests("DataTests", wideband("Data", "Tokenization", "Torch") + ["TestSupport"]),
     tests("TrainingTests", wideband("Training", "Distributed", "Data", "Reporting") + ["TestSupport"]),
+    tests("StudyTests", wideband("Study", "Data", "CheckedInput") + ["Wideband", "TestSupport"]),
     tests("WidebandTests", ["WidebandExecutable", "TestSupport"]),
   ]
     + (isPrivateTorch

@@ -1,11 +1,16 @@
 import ArgumentParser
 import Foundation
+import Wideband
 import WidebandCheckedInput
 
 /// The messages and exit statuses of errors.
 enum Failure {
   /// The maximum number of lines of a usage message.
   private static let maximumLines = 60
+
+  /// The exit status of a run with a loss, gradient or weight that is not finite. `wideband study` counts that as a
+  /// result.
+  static let divergedStatus: Int32 = 3
 
   /// Ends the process with an error's status, and help on standard output or a sentence on standard error.
   static func end(_ error: any Error) -> Never {
@@ -22,9 +27,13 @@ enum Failure {
   /// The message and the exit status of an error that ends the process.
   static func message(_ error: any Error) -> (text: String, code: ExitCode) {
     let error = plain(error)
-    let code = WidebandCommand.exitCode(for: error)
+    let code = isDivergence(error) ? ExitCode(divergedStatus) : WidebandCommand.exitCode(for: error)
     let text = WidebandCommand.fullMessage(for: error)
     return (code.isSuccess ? text : shown(text, isUsage: code == .validationFailure), code)
+  }
+
+  private static func isDivergence(_ error: any Error) -> Bool {
+    if case TrainingError.notFinite? = error as? TrainingError { true } else { false }
   }
 
   /// An error as one sentence.

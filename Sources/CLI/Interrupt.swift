@@ -8,22 +8,14 @@ import Foundation
 final class Interrupt: @unchecked Sendable {
   private let lock = NSLock()
   private var isRequested = false
-  private var sources: [any DispatchSourceSignal] = []
+  private var signals: TerminationSignals?
   private let isQuiet: Bool
 
   /// - Parameter isQuiet: whether the terminal is another process's.
   init(isQuiet: Bool = false) {
     self.isQuiet = isQuiet
-    for number in [SIGINT, SIGTERM, SIGHUP] {
-      let previous = signal(number, SIG_IGN)
-      // `nohup` ignores SIGHUP, and so does the run then.
-      if number == SIGHUP, Self.isIgnored(previous) { continue }
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      // The handler retains this object for the lifetime of the process.
-      source.setEventHandler { self.request() }
-      source.resume()
-      sources.append(source)
-    }
+    // The handler retains this object for the lifetime of the process.
+    signals = TerminationSignals(on: .global()) { _ in self.request() }
   }
 
   /// Whether a signal was received.
@@ -37,9 +29,5 @@ final class Interrupt: @unchecked Sendable {
     // Not `exit`: it would run libtorch's destructors while another thread computes and writes.
     if isSecond { _exit(130) }
     if !isQuiet { StandardError.line("\nstopping after this step; once more to leave now") }
-  }
-
-  private static func isIgnored(_ handler: (@convention(c) (Int32) -> Void)?) -> Bool {
-    unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
   }
 }

@@ -47,19 +47,22 @@ struct LaunchCommand: ParsableCommand {
     guard !(try CommandLineTool.parse(command) is LaunchCommand) else {
       throw CommandError("the command is launch: expected one that is not launch itself")
     }
-    let inherited = ProcessInfo.processInfo.environment
-    if let rank = inherited["RANK"] {
-      throw CommandError(
-        "RANK is \(quoted(rank)) in the environment: expected none, as launch starts all processes of a run itself")
-    }
+    try Self.requireNoRank("launch")
     guard let executable = Bundle.main.executablePath else {
       throw CommandError("the path of this program is not known to the system")
     }
     let environment = LaunchEnvironment(
       processes: processes, masterPort: try masterPort ?? freeLocalPort(), threads: Machine.defaultThreads.count,
-      inherited: inherited)
+      inherited: ProcessInfo.processInfo.environment)
     let launcher = Launcher(grace: grace)
     let status = try launcher.run(executable, command, (0..<processes).map(environment.variables))
     if status != 0 { throw ExitCode(status) }
+  }
+
+  /// Fails if an outer launcher has made this process a rank, as its own processes would take part in that run.
+  static func requireNoRank(_ command: String) throws {
+    guard let rank = ProcessInfo.processInfo.environment["RANK"] else { return }
+    throw CommandError(
+      "RANK is \(quoted(rank)) in the environment: expected none, as \(command) starts all processes of a run itself")
   }
 }

@@ -1,30 +1,23 @@
 import Foundation
 import WidebandCheckedInput
 
-/// A process that `wideband launch` started, until its status is collected.
+/// A process that `wideband launch` or `wideband study` started, until its status is collected.
 struct LaunchedProcess {
-  let rank: Int
   private let identifier: pid_t
 
-  /// Starts a program with standard input from `input`.
+  /// Starts a program whose descriptors are copies of those in `streams`, by number.
   ///
   /// The process has a process group of its own: Ctrl-C in a terminal would otherwise reach it twice, from the terminal and
-  /// from launch. Signals have their default handlers.
+  /// from its parent. Signals have their default handlers.
   ///
   /// - Parameters:
-  ///   - isQuiet: whether its output is collected instead of shown.
+  ///   - output: the pipe among `streams` from which the output is collected; nil for none.
   ///   - ended: called on another thread when the process has ended, with the last lines of collected output. The process
   ///     identifier remains its own until ``collectStatus()``.
   init(
-    rank: Int, _ executable: String, _ arguments: [String], _ environment: [String: String], input: Int32,
-    isQuiet: Bool,
-    ended: @escaping @Sendable (String) -> Void
+    _ executable: String, _ arguments: [String], _ environment: [String: String], _ streams: [(from: Int32, to: Int32)],
+    collecting output: OutputPipe? = nil, ended: @escaping @Sendable (String) -> Void
   ) throws {
-    self.rank = rank
-    let output = isQuiet ? try OutputPipe() : nil
-    defer { output?.closeWritingEnd() }
-    var streams = [(from: input, to: STDIN_FILENO)]
-    if let output { streams += [STDOUT_FILENO, STDERR_FILENO].map { (from: output.writing, to: $0) } }
     let identifier = try spawn(executable, [executable] + arguments, environment, streams)
     self.identifier = identifier
     Thread.detachNewThread {

@@ -8,8 +8,8 @@ final class Launcher: @unchecked Sendable {
   private let grace: Int
   private let queue = DispatchQueue(label: "launcher")
   private let allEnded = DispatchSemaphore(value: 0)
-  private var running: [LaunchedProcess] = []
-  private var signals: [any DispatchSourceSignal] = []
+  private var running: [(rank: Int, process: LaunchedProcess)] = []
+  private var signals: TerminationSignals?
   /// The status of the first process that failed.
   private var status: Int32?
   /// Whether the user's signal was passed on.
@@ -28,16 +28,18 @@ final class Launcher: @unchecked Sendable {
   func run(_ executable: String, _ arguments: [String], _ environments: [[String: String]]) throws -> Int32 {
     // Processes end when the last writing end of their standard input is closed, which is this process's.
     let input = try OutputPipe()
-    for number in [SIGINT, SIGTERM, SIGHUP] { handle(number) }
+    signals = TerminationSignals(on: queue) { self.interrupted(by: $0) }
     try queue.sync {
       do {
         for (rank, environment) in environments.enumerated() {
-          let process = try LaunchedProcess(
-            rank: rank, executable, arguments, environment, input: input.reading, isQuiet: rank > 0
-          ) { lines in
+          let output = rank > 0 ? try OutputPipe() : nil
+          defer { output?.closeWritingEnd() }
+          var streams = [(from: input.reading, to: STDIN_FILENO)]
+          if let output { streams += [STDOUT_FILENO, STDERR_FILENO].map { (from: output.writing, to: $0) } }
+          let process = try LaunchedProcess(executable, arguments, environment, streams, collecting: output) { lines in
             self.queue.async { self.ended(rank, lines) }
           }
-          running.append(process)
+          running.append((rank, process))
         }
       } catch {
         sendToAll(SIGKILL)
@@ -47,16 +49,6 @@ final class Launcher: @unchecked Sendable {
     allEnded.wait()
     input.closeWritingEnd()
     return queue.sync { status ?? 0 }
-  }
-
-  private func handle(_ number: Int32) {
-    let previous = signal(number, SIG_IGN)
-    // `nohup` ignores SIGHUP, and so do the processes then.
-    if number == SIGHUP, unsafeBitCast(previous, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { return }
-    let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-    source.setEventHandler { self.interrupted(by: number) }
-    source.resume()
-    signals.append(source)
   }
 
   /// Passes the user's first signal on, so that a run can save a checkpoint; a second one kills.
@@ -71,7 +63,7 @@ final class Launcher: @unchecked Sendable {
 
   private func ended(_ rank: Int, _ lines: String) {
     guard let index = running.firstIndex(where: { $0.rank == rank }) else { return }
-    let code = running.remove(at: index).collectStatus()
+    let code = running.remove(at: index).process.collectStatus()
     if code != 0 {
       report(rank, code, lines)
       if status == nil { status = code }
@@ -87,8 +79,8 @@ final class Launcher: @unchecked Sendable {
     // A second signal would end a run without the checkpoint that it writes after the first one.
     if !isInterrupted { sendToAll(SIGTERM) }
     queue.asyncAfter(deadline: .now() + .seconds(grace)) {
-      for process in self.running {
-        StandardError.line("launch: rank \(process.rank) did not end within \(self.grace) s and is killed")
+      for (rank, _) in self.running {
+        StandardError.line("launch: rank \(rank) did not end within \(self.grace) s and is killed")
       }
       self.sendToAll(SIGKILL)
     }
@@ -106,5 +98,5 @@ final class Launcher: @unchecked Sendable {
     StandardError.line("launch: rank \(rank) \(reason)" + (isNew ? "; the end of its output:\n\(lines)" : ""))
   }
 
-  private func sendToAll(_ signal: Int32) { for process in running { process.send(signal) } }
+  private func sendToAll(_ signal: Int32) { for (_, process) in running { process.send(signal) } }
 }

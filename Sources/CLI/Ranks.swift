@@ -102,17 +102,18 @@ final class Ranks {
 
   /// Runs `body`. An error is written by the process that has it, that of a lost process by the first that is left.
   ///
-  /// - Throws: the error; `ExitCode` where another process writes it.
+  /// - Throws: the error of a process alone; the `ExitCode` of one of several.
   func reportingErrors(_ body: () throws -> Void) throws {
     do { try body() } catch let error as ExitCode { throw error } catch {
       guard let group else { throw error }
       let sentence = Failure.sentence(error)
       console?.note(sentence)
       guard let error = error as? DistributedError else {
-        // Before the others know, and a launcher that sees one of them end ends this process.
-        StandardError.line("Error: \(sentence)")
+        // Written before the others know: a launcher that sees one of them end ends this process.
+        let (text, status) = Failure.message(error)
+        if !isFirst || console == nil { StandardError.line(text) }
         group.end(because: sentence)
-        throw ExitCode(1)
+        throw status
       }
       let (lost, status): ([Int], Int32) =
         if case .ranksLost(let ranks, _) = error { (ranks, Self.lostStatus) } else { ([], 1) }

@@ -64,26 +64,16 @@ struct ReportCommand: ParsableCommand {
   }
 
   private func load(_ name: String, _ folder: URL) throws -> Report.Run {
-    var run = Report.Run(name: name)
     let path = folder.appending(path: "metrics.jsonl").path
     let lines = try MetricsFile.read(path)
     guard !lines.isEmpty else { throw CommandError("\(path): there are no metrics") }
-    run.trainingLoss = Self.points("train/next_token", lines)
-    run.validationBitsPerByte = Self.points("validation/bits_per_byte", lines)
-    run.validationLoss = Self.points("validation/next_token", lines).last?.value
-    let speeds = Self.points("tokens_per_second", lines).map(\.value).filter(\.isFinite).sorted()
-    run.tokensPerSecond = speeds.isEmpty ? nil : speeds[speeds.count / 2]
-    run.peakMemory = Self.points("peak_bytes", lines).last.map { Int(clamping: $0.value) }
+    var run = Report.Run(name: name, metrics: lines)
     let loaded = try LoadedModel(folder.appending(path: "best").resolvingSymlinksInPath())
     run.parameters = loaded.model.weights.parameterCount
     run.configuration = loaded.model.configuration.rows
     let text = try loaded.generate(prompt, options: GenerationOptions(sampleOf: tokens, seed: 1)).text
     run.samples = [(prompt, text)]
     return run
-  }
-
-  private static func points(_ name: String, _ lines: [MetricsFile.Line]) -> [Report.Point] {
-    lines.compactMap { line in line.values[name].map { (line.step, $0) } }
   }
 
   private static func summary(_ runs: [Report.Run]) -> [String] {

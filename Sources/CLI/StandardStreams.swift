@@ -77,7 +77,10 @@ enum StandardOutput {
 /// Standard error, for progress and errors. Failed writes are ignored.
 enum StandardError {
   /// Writes a line.
-  static func line(_ text: String) { _ = written(Array((text + "\n").utf8), to: STDERR_FILENO) }
+  static func line(_ text: String) { write(text + "\n") }
+
+  /// Writes text.
+  static func write(_ text: String) { _ = written(Array(text.utf8), to: STDERR_FILENO) }
 }
 
 /// Standard input, of bounded length.

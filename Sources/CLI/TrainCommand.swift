@@ -91,34 +91,16 @@ struct TrainCommand: ParsableCommand {
     }
   }
 
-  /// The recipe of the flags, with absolute paths, so that the run can be resumed from any folder; and its data.
+  /// The recipe of the flags, and its data.
   private func newRecipe() throws -> (recipe: Recipe, training: TokenDataset) {
     let path = recipe ?? ""
-    let yaml = try Recipe.text(of: path)
-    var changes = set
-    for (key, folder) in [("data", data), ("from", from)] {
-      guard let folder else { continue }
-      // In YAML's single quotes, only the quote itself must be escaped.
-      changes.append("\(key)='\(folder.replacing("'", with: "''"))'")
+    let folders = [("data", data), ("from", from)].compactMap { key, folder in
+      folder.map { ResolvedRecipe.change(key, to: $0) }
     }
-    let folders = try Recipe.folders(yaml: yaml, name: path, changes: changes)
-    guard let folder = folders.data else { throw CommandError("\(path): no data: expected --data or a key 'data'") }
-    let training = try TokenDataset(folder: folder, split: .train)
-    let start = try folders.from.map { try ModelConfiguration(ModelFolder(fileURL($0))) }
-    if !folders.adapts, let folder = folders.from, let scheme = start?.quantization {
-      throw CommandError(
-        "\(folder): the weights are quantized (\(scheme)): expected floats, which `wideband convert --dtype` makes of "
-          + "them, or a recipe with 'lora'")
+    let resolved = try ResolvedRecipe(file: path, changes: set + folders) {
+      try ModelConfiguration(ModelFolder(fileURL($0)))
     }
-    var recipe = try Recipe(
-      yaml: yaml, name: path, changes: changes, vocabularySize: training.description.vocabularySize,
-      startingFrom: start)
-    if recipe.model.endOfTextTokens.isEmpty {
-      recipe.model.endOfTextTokens = [training.description.endOfText]
-    }
-    recipe.data = fileURL(folder).standardizedFileURL.path
-    recipe.from = recipe.from.map { fileURL($0).standardizedFileURL.path }
-    return (recipe, training)
+    return (resolved.recipe, resolved.training)
   }
 
   private func continued(on device: Device, _ ranks: Ranks) throws {
@@ -126,7 +108,7 @@ struct TrainCommand: ParsableCommand {
     let path = "\(output)/recipe.yaml"
     let recipe = try Recipe(yaml: Recipe.text(of: path), name: path)
     guard let folder = recipe.data else { throw CommandError("\(path): the key 'data' is missing") }
-    if self.recipe != nil, let other = try newRecipe().recipe.difference(from: recipe) {
+    if self.recipe != nil, let other = try newRecipe().recipe.difference(from: recipe, except: ["data", "from"]) {
       throw CommandError(
         "\(printable(path: path)): \(other.key) is \(other.old), and \(other.new) in the recipe that the run is to go on "
           + "with: expected the same")

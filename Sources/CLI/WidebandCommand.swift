@@ -16,8 +16,9 @@ struct WidebandCommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       TokenizerCommand.self, DataCommand.self, TrainCommand.self, LaunchCommand.self, PlanCommand.self,
-      EvaluateCommand.self, GenerateCommand.self,
-      ChatCommand.self, ServeCommand.self, InfoCommand.self, VerifyCommand.self, InitCommand.self, ConvertCommand.self,
+      StudyCommand.self,
+      EvaluateCommand.self, GenerateCommand.self, ChatCommand.self,
+      ServeCommand.self, InfoCommand.self, VerifyCommand.self, InitCommand.self, ConvertCommand.self,
       QuantizeCommand.self, ReportCommand.self, BenchCommand.self,
     ])
 }

@@ -7,6 +7,7 @@ import WidebandCheckedInput
 @_exported import WidebandLanguageModel
 @_exported import WidebandReporting
 @_exported import WidebandServing
+@_exported import WidebandStudy
 @_exported import WidebandTokenization
 @_exported import WidebandTorch
 @_exported import WidebandTraining

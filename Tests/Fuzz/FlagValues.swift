@@ -45,7 +45,8 @@ enum FlagValues {
     "--draft", "--stats", "--no-cache", "--key-value-cache", "--dtype", "--system", "--no-thinking", "--machine",
     "--config", "--shard-size", "--scheme", "--steps", "--activation-checkpointing", "--hidden-size", "--widths",
     "--unaligned", "--runs", "--processes", "--master-port", "--grace", "--nodes", "--gpus", "--bandwidth",
-    "--line-efficiency", "--memory", "--peak", "--utilization", "--help", "--version", "--", "-h", "--unknown",
+    "--line-efficiency", "--memory", "--peak", "--utilization", "--jobs", "--report-only", "--help", "--version", "--",
+    "-h", "--unknown",
     "--set=",
     "--x" + String(repeating: "x", count: 5000),
   ]

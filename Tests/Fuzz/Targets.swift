@@ -6,7 +6,7 @@ enum Targets {
   static func all(_ workspace: Workspace) -> [Target] {
     [
       safetensors(workspace), index(workspace), config(workspace), generation, tokenizer(workspace), template,
-      recipe(workspace),
+      recipe(workspace), plan,
       adapters(workspace), data(workspace), text(workspace), conversations(workspace), run(workspace), model(workspace),
       flags(workspace),
     ]
@@ -131,6 +131,16 @@ enum Targets {
         }
       })
   }
+
+  private static let plan = Target(
+    name: "plan",
+    seeds: {
+      let plans = Fixtures.folder.appending(path: "../../configs/studies").standardizedFileURL
+      return try FileManager.default.contentsOfDirectory(atPath: plans.path).sorted().map {
+        ["plan.yaml": Array(try Data(contentsOf: plans.appending(path: $0)))]
+      }
+    }, mutate: Target.mutateOneFile,
+    read: { folder in _ = try StudyPlan(contentsOf: folder.appending(path: "plan.yaml").path) })
 
   private static func adapters(_ workspace: Workspace) -> Target {
     Target(

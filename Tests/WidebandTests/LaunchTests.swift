@@ -83,29 +83,13 @@ struct LaunchTests {
     let deadline = Date(timeIntervalSinceNow: 60)
     while !launch.errors.contains("listening"), launch.process.isRunning, Date() < deadline { usleep(20_000) }
     #expect(launch.errors.contains("listening"))
-    let children = Self.children(of: identifier)
+    let children = ProcessTable.children(of: identifier)
     #expect(children.count == 2)
     kill(identifier, signal)
     let result = try launch.wait()
     // Rank 1 may not listen yet, and is ended by the signal then.
     #expect((signal == SIGKILL ? [-SIGKILL] : [0, 128 + SIGTERM]).contains(result.status), "\(result.errors)")
-    while children.contains(where: { kill($0, 0) == 0 && !Self.isZombie($0) }), Date() < deadline { usleep(20_000) }
-    #expect(children.allSatisfy { kill($0, 0) != 0 || Self.isZombie($0) })
-  }
-
-  /// The processes whose parent is `identifier`, of /proc.
-  private static func children(of identifier: Int32) -> [Int32] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-    return names.compactMap { Int32($0) }.filter { status($0)?.parent == identifier }
-  }
-
-  private static func isZombie(_ identifier: Int32) -> Bool { status(identifier)?.state == "Z" }
-
-  /// The state and the parent in "PID (NAME) STATE PARENT …".
-  private static func status(_ identifier: Int32) -> (state: Substring, parent: Int32)? {
-    guard let text = try? String(contentsOfFile: "/proc/\(identifier)/stat", encoding: .utf8),
-      let fields = text.split(separator: ")").last?.split(separator: " "), fields.count > 1
-    else { return nil }
-    return Int32(fields[1]).map { (fields[0], $0) }
+    while children.contains(where: ProcessTable.isRunning), Date() < deadline { usleep(20_000) }
+    #expect(!children.contains(where: ProcessTable.isRunning))
   }
 }

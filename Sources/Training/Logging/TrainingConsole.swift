@@ -146,7 +146,7 @@ public final class TrainingConsole {
   private static func time() -> String { ISO8601DateFormatter().string(from: Date()) }
 
   /// A duration in words.
-  static func duration(_ seconds: Double) -> String {
+  package static func duration(_ seconds: Double) -> String {
     let all = Int(clamping: seconds, to: 0...Int.max)
     if all < 60 { return "\(all) s" }
     if all < 3600 { return "\(all / 60) min \(all % 60) s" }

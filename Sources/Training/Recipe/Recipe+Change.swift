@@ -8,18 +8,17 @@ extension Recipe {
     "checkpoint", "sample",
   ]
 
+  /// A key with its values in an earlier and in this recipe.
+  package typealias Change = (key: String, old: String, new: String)
+
   /// The first key, in alphabetical order, whose value differs from an earlier recipe's, apart from the keys that may
   /// change; nil if there is none.
-  func change(from old: Recipe) throws -> Change? { try change(from: old, except: Self.changeable) }
+  func change(from old: Recipe) throws -> Change? { try difference(from: old, except: Self.changeable) }
 
-  /// The first key, in alphabetical order, whose value differs from another recipe's, apart from the paths of folders;
-  /// nil if there is none.
-  public func difference(from other: Recipe) throws -> Change? { try change(from: other, except: ["data", "from"]) }
-
-  /// A key with its values in an earlier and in this recipe.
-  public typealias Change = (key: String, old: String, new: String)
-
-  private func change(from old: Recipe, except excluded: [String]) throws -> Change? {
+  /// The first key, in alphabetical order, whose value differs from an earlier recipe's; nil if there is none.
+  ///
+  /// - Parameter excluded: keys that may differ, with those below them.
+  package func difference(from old: Recipe, except excluded: [String] = []) throws -> Change? {
     let (before, after) = (try old.leaves(), try leaves())
     let keys = Set(before.keys).union(after.keys).filter { key in
       !excluded.contains { key == $0 || key.hasPrefix($0 + ".") }

@@ -1,24 +1,29 @@
 import WidebandCheckedInput
 
-/// The tree of a recipe's keys, by which misspelt keys are found.
-indirect enum RecipeSchema {
+/// The tree of the keys of a recipe or of a study's plan, by which misspelt keys are found.
+package indirect enum RecipeSchema: Sendable {
   /// A key with a value of any type.
   case leaf
   /// A key whose value is a string, even if it looks like a number or boolean, such as 123 or no.
   case text
   /// A key whose value is an object with these keys.
   case branch([String: RecipeSchema])
+  /// A key whose value is an object with any keys, such as names, each with a value of the same schema.
+  case entries(RecipeSchema)
 
   /// A branch with a leaf for each coding key, except for those with another schema.
-  static func section<Key: CodingKey & CaseIterable>(_ keys: Key.Type, _ others: [String: Self] = [:]) -> Self {
+  package static func section<Key: CodingKey & CaseIterable>(_ keys: Key.Type, _ others: [String: Self] = [:]) -> Self {
     let leaves = Key.allCases.map { ($0.stringValue, Self.leaf) }
     return .branch(Dictionary(uniqueKeysWithValues: leaves).merging(others) { $1 })
   }
 
   /// The schema of a key's value; nil for an unknown key.
   func child(_ key: String) -> RecipeSchema? {
-    guard case .branch(let children) = self else { return nil }
-    return children[key]
+    switch self {
+    case .branch(let children): children[key]
+    case .entries(let entry): entry
+    case .leaf, .text: nil
+    }
   }
 
   /// Whether the value is a string.
@@ -27,11 +32,11 @@ indirect enum RecipeSchema {
   /// Checks that all keys of a value are known.
   ///
   /// - Throws: `InputError` that names the first unknown key and the nearest known one.
-  func check(_ value: JSONValue, in name: String, path: [String] = []) throws {
-    guard case .branch(let children) = self, case .object(let members) = value else { return }
+  package func check(_ value: JSONValue, in name: String, path: [String] = []) throws {
+    guard case .object(let members) = value else { return }
     for (key, value) in members {
-      try check(key: key, among: children, path: path, in: name)
-      try children[key]?.check(value, in: name, path: path + [key])
+      if case .branch(let children) = self { try check(key: key, among: children, path: path, in: name) }
+      try child(key)?.check(value, in: name, path: path + [key])
     }
   }
 

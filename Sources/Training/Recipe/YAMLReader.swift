@@ -5,7 +5,7 @@ import Yams
 ///
 /// A document consists of mappings with unique strings as keys. Its depth is bounded, and so are the number of values
 /// and of aliases, as aliases of aliases grow exponentially.
-struct YAMLReader {
+package struct YAMLReader {
   /// The beginning of error messages.
   private let name: String
   /// Whether errors name the line; a value on the command line has no lines.
@@ -22,7 +22,9 @@ struct YAMLReader {
   ///   - hasLines: whether errors name the line.
   ///   - schema: the keys whose values are strings, even if they look like numbers or booleans.
   /// - Throws: `InputError` that names the line.
-  static func value(_ text: String, name: String, hasLines: Bool = true, schema: RecipeSchema) throws -> JSONValue? {
+  package static func value(
+    _ text: String, name: String, hasLines: Bool = true, schema: RecipeSchema
+  ) throws -> JSONValue? {
     var reader = YAMLReader(name: name, hasLines: hasLines)
     let text = text.hasPrefix("\u{FEFF}") ? String(text.dropFirst()) : text
     try reader.refuseManyAliases(text)

@@ -127,14 +127,14 @@ public final class RunDirectory {
   }
 }
 
-/// The exclusive lock of a run folder.
-final class RunDirectoryLock {
+/// The exclusive lock of the folder of a run or study.
+package final class RunDirectoryLock {
   private let descriptor: Int32
   private let file: String
   private let isNew: Bool
 
   /// - Throws: `RunDirectoryError` that names the process with the lock, or why the lock file cannot be written.
-  init(_ folder: String) throws {
+  package init(_ folder: String) throws {
     file = Self.path(in: folder)
     isNew = !exists(file)
     descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
@@ -168,5 +168,5 @@ final class RunDirectoryLock {
   }
 
   /// The path of a folder's lock file.
-  static func path(in folder: String) -> String { "\(folder)/.lock" }
+  package static func path(in folder: String) -> String { "\(folder)/.lock" }
 }
