@@ -27,6 +27,8 @@ struct ConvertCommand: ParsableCommand {
   var output: String
   @Option(help: ArgumentHelp("The type of the weights; that of the input without it.", valueName: "type"))
   var dtype: WeightType?
+  @Flag(help: "Turn a model that `widen` made, and that was not trained since, back into the plain one.")
+  var narrow = false
   @OptionGroup var folder: FolderOptions
 
   func run() throws {
@@ -37,12 +39,20 @@ struct ConvertCommand: ParsableCommand {
     let weights = source.weights
     // Floats are converted while they are written, quantized values here.
     let isDequantized = configuration.quantization != nil && dtype != nil
-    let tensors = try isDequantized ? weights.fused(as: dtype?.dtype) : source.tensors
+    var tensors = try isDequantized ? weights.fused(as: dtype?.dtype) : source.tensors
     if isDequantized { configuration.quantization = nil }
+    if narrow {
+      do {
+        let narrowing = try Narrowing(configuration)
+        let removed = try narrowing.namesToRemove(tensors)
+        (configuration, tensors) = (narrowing.configuration, tensors.filter { !removed.contains($0.name) })
+      } catch let error as ConfigurationError { throw CommandError("\(printable(path: input)): \(error)") }
+    }
     let type = configuration.quantization.map { "\($0)" } ?? (dtype?.dtype ?? source.dtype).map { "\($0)" } ?? "none"
     try target.write(
       configuration: configuration.json(dtype: dtype?.dtype ?? source.dtype), tensors: tensors, dtype: dtype?.dtype,
       extraFiles: source.otherFiles(), maximumShardBytes: folder.shardSize.bytes)
-    try StandardOutput.line("\(printable(path: output)): \(weights.parameterCount) parameters in \(type)")
+    let count = narrow ? tensors.reduce(0) { $0 + $1.tensor.count } : weights.parameterCount
+    try StandardOutput.line("\(printable(path: output)): \(count) parameters in \(type)")
   }
 }

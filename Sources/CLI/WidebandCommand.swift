@@ -19,7 +19,7 @@ struct WidebandCommand: ParsableCommand {
       StudyCommand.self,
       EvaluateCommand.self, GenerateCommand.self, ChatCommand.self,
       ServeCommand.self, InfoCommand.self, VerifyCommand.self, InitCommand.self, ConvertCommand.self,
-      QuantizeCommand.self, ReportCommand.self, BenchCommand.self,
+      WidenCommand.self, QuantizeCommand.self, ReportCommand.self, BenchCommand.self,
     ])
 }
 

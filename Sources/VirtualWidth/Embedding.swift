@@ -20,13 +20,17 @@ public struct OverWidthEmbedding {
     let isExpanded = width?.embedding == .expanded
     table = try scope["embed_tokens"].matrix(
       "weight", vocabularySize, isExpanded ? hiddenSize : wide, .normal(start.embedding))
-    expand =
-      isExpanded
-      ? try scope["embed_expand"].matrix(
-        "weight", wide, hiddenSize, start.expand(wide: wide, hiddenSize: hiddenSize))
-      : nil
+    expand = isExpanded ? try Self.expand(wide: wide, hiddenSize: hiddenSize, start: start, in: scope) : nil
     slots = width?.slots ?? 1
     self.dtype = dtype
+  }
+
+  /// The map `[D', D]` of an expanded embedding, with its weights in `scope` ("model").
+  @discardableResult
+  package static func expand(
+    wide: Int, hiddenSize: Int, start: InitialValues, in scope: Scope
+  ) throws -> WeightMatrix {
+    try scope["embed_expand"].matrix("weight", wide, hiddenSize, start.expand(wide: wide, hiddenSize: hiddenSize))
   }
 
   /// The state `[B, T, n, C]` of integer tokens `[B, T]`.

@@ -21,6 +21,8 @@ public struct InitialValues: Codable, Hashable, Sendable {
     case random
     /// The embedding in the first D channels, random mixtures of it in the others.
     case identityAndRandom = "identity_and_random"
+    /// The embedding in the first D channels, zeros in the others.
+    case identity
   }
 
   /// The group of m slots that the connections of a layer read at the start.
@@ -106,6 +108,7 @@ public struct InitialValues: Codable, Hashable, Sendable {
       switch expand {
       case .random: return random
       case .identityAndRandom: return .concatenate([.identity(D, D), random.slice(0, D...)], axis: 0)
+      case .identity: return .identity(wide, D)
       }
     }
   }

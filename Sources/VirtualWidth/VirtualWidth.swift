@@ -22,6 +22,17 @@ public struct VirtualWidth: Codable, Hashable, Sendable {
     case `static`
   }
 
+  /// The norm before the reduce, over groups of D channels.
+  public enum ReduceNorm: String, Codable, Sendable, CaseIterable {
+    /// Mean and variance of each group, with a gain and a bias: the published norm.
+    case group
+    /// The root mean square of each group, with a gain. A model that was plain keeps its outputs: the norm that follows
+    /// divides by the root mean square again.
+    case rms
+    /// None.
+    case none
+  }
+
   /// m: the number of segments of a backbone vector.
   public var fractionRate: Int
   /// n: the number of slots of the over-width state, each as wide as a segment; at least m.
@@ -30,21 +41,36 @@ public struct VirtualWidth: Codable, Hashable, Sendable {
   public var embedding: Embedding
   /// The coefficients that mix the slots.
   public var connections: Connections
+  /// The norm before the reduce, which there is only if r is an integer: otherwise its groups do not fit.
+  public var reduceNorm: ReduceNorm
 
   /// A width of `slots`/`fractionRate` times the backbone's.
   public init(
-    fractionRate: Int, slots: Int, embedding: Embedding = .expanded, connections: Connections = .dynamic
+    fractionRate: Int, slots: Int, embedding: Embedding = .expanded, connections: Connections = .dynamic,
+    reduceNorm: ReduceNorm = .group
   ) {
     self.fractionRate = fractionRate
     self.slots = slots
     self.embedding = embedding
     self.connections = connections
+    self.reduceNorm = reduceNorm
+  }
+
+  /// Reads the keys of `config.json`; `reduce_norm` is `group` by default.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    try self.init(
+      fractionRate: values.decode(Int.self, forKey: .fractionRate), slots: values.decode(Int.self, forKey: .slots),
+      embedding: values.decode(Embedding.self, forKey: .embedding),
+      connections: values.decode(Connections.self, forKey: .connections),
+      reduceNorm: values.decodeIfPresent(ReduceNorm.self, forKey: .reduceNorm) ?? .group)
   }
 
   /// The keys in `config.json`.
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case fractionRate = "fraction_rate"
     case slots, embedding, connections
+    case reduceNorm = "reduce_norm"
   }
 
   /// r: the width of the state divided by that of the backbone.
@@ -56,8 +82,8 @@ public struct VirtualWidth: Codable, Hashable, Sendable {
   /// D': the number of channels of the state.
   public func width(hiddenSize: Int) -> Int { slots * slotWidth(hiddenSize: hiddenSize) }
 
-  /// Whether the reduce has a group norm over groups of D channels: only if r is an integer.
-  public var hasGroupNorm: Bool { slots.isMultiple(of: fractionRate) }
+  /// The norm that the reduce has: none if r is not an integer.
+  public var effectiveReduceNorm: ReduceNorm { slots.isMultiple(of: fractionRate) ? reduceNorm : .none }
 
   /// The reason why this width does not fit a backbone of `hiddenSize` channels; nil if it does.
   public func problem(hiddenSize: Int) -> String? {

@@ -13,7 +13,7 @@ import WidebandVirtualWidth
     #expect(virtual.slotWidth(hiddenSize: 24) == slotWidth)
     #expect(virtual.width(hiddenSize: 24) == width)
     #expect(virtual.factor == factor)
-    #expect(virtual.hasGroupNorm == hasGroupNorm)
+    #expect((virtual.effectiveReduceNorm == .group) == hasGroupNorm)
     #expect(virtual.problem(hiddenSize: 24) == nil)
   }
 

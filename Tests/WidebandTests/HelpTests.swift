@@ -5,7 +5,7 @@ struct HelpTests {
     "", "tokenizer", "tokenizer train", "tokenizer encode", "tokenizer decode", "data", "data prepare", "train",
     "evaluate", "generate", "info", "verify", "report", "bench",
     "bench step", "bench connections", "bench decode", "init", "convert", "quantize", "chat", "serve", "launch", "plan",
-    "study",
+    "study", "widen",
   ])
   func everyHelpShowsAnExample(_ command: String) throws {
     let result = try Executable.run(command.split(separator: " ").map(String.init) + ["--help"])

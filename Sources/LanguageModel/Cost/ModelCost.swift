@@ -168,7 +168,12 @@ private struct Counter {
   private var reduces: ModelCost.Part {
     guard let width else { return part("reduce", 0, operations: 0) }
     let weights = D * wide
-    let norm = width.hasGroupNorm ? 2 * wide : 0
+    let norm =
+      switch width.effectiveReduceNorm {
+      case .group: 2 * wide
+      case .rms: wide
+      case .none: 0.0
+      }
     return part(
       "reduce", (1 + depths) * (weights + norm), vectors: (1 + depths) * norm, operations: 2 * (1 + depths) * weights)
   }
