@@ -24,8 +24,9 @@ struct WidenTests {
     let (before, after) = try (
       ModelFolder(source).readTensors(), ModelFolder(folder.url("narrow")).readTensors()
     )
+    let lost = Set(before.keys).subtracting(after.keys)
     // A tied head is not written twice.
-    #expect(before.keys.filter { $0 != "lm_head.weight" }.sorted() == after.keys.sorted())
+    #expect(lost.isSubset(of: ["lm_head.weight"]) && (lost.isEmpty || name.contains("tied")), "\(lost)")
     for (name, tensor) in after { #expect(try before[name]?.isIdentical(to: tensor) == true, "\(name)") }
   }
 
