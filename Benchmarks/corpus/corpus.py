@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import json
 import lzma
-import shutil
 import signal
 import struct
 import sys
@@ -68,6 +67,8 @@ class Corpus:
     def __init__(self, folder):
         self.folder, self.duplicates = folder, Duplicates()
         self.files, self.licenses, self.missing = [], {}, []
+        manifest = folder / "manifest.json"
+        self.earlier = json.loads(manifest.read_text())["files"] if manifest.exists() else []
 
     def make(self, works):
         """Fetches all packages first, then writes the texts."""
@@ -115,12 +116,11 @@ class Corpus:
         })  # fmt: skip
 
     def finish(self):
-        """Removes the files of earlier runs, and writes the licenses and, last, the manifest."""
+        """Removes the files that an earlier run wrote and this one did not, and writes the licenses and, last, the manifest."""
         names = {entry["file"] for entry in self.files}
-        for path in [*self.folder.glob("train/*"), *self.folder.glob("held-out/*")]:
-            if str(path.relative_to(self.folder)) not in names:
-                path.unlink()
-        shutil.rmtree(self.folder / "licenses", ignore_errors=True)
+        for entry in self.earlier:
+            if entry["file"] not in names:
+                (self.folder / entry["file"]).unlink(missing_ok=True)
         for name in {entry["package"] for entry in self.files}:
             write(self.folder / "licenses" / f"{name}.txt", [self.licenses[name]] if self.licenses[name] else [])
         rows = [

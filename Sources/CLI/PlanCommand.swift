@@ -66,6 +66,11 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     let name = printable(path: recipe)
     let recipe = try loadRecipe()
+    if let choice = recipe.training.trainedWeights, choice != .all {
+      throw CommandError(
+        "\(name): training.trained_weights is \(choice.rawValue): expected all, as only the training of all weights is "
+          + "predicted")
+    }
     let work = ScalingPlan.Work(recipe)
     let measured = try peak?.perSecond ?? ArithmeticPeak.measure(on: .cpu, dtype: .float32)
     let cluster = Cluster(

@@ -44,6 +44,9 @@ struct StudyCommand: ParsableCommand {
     let study = try Study(plan, folder: StudyFolder.Paths(output), data: data) {
       try ModelConfiguration(ModelFolder(fileURL($0)))
     }
+    guard !reportOnly || exists("\(output)/runs") else {
+      throw CommandError("\(printable(path: output)): there is no such study")
+    }
     let folder = try StudyFolder(output)
     try folder.requireSameRecipes(study)
     let progress = try StudyProgress(study, in: folder)
@@ -78,6 +81,9 @@ struct StudyCommand: ParsableCommand {
     var words = ["wideband", "study", plan, "--output", output]
     if let data { words += ["--data", data] }
     if jobs > 1 { words += ["--jobs", "\(jobs)"] }
+    words += ["--threads", "\(machine.threads ?? Machine.defaultThreads.count)"]
+    if machine.device != "cpu" { words += ["--device", machine.device] }
+    if machine.kernels != .fused { words += ["--kernels", "\(machine.kernels)"] }
     return words.map { printable(path: $0) }.joined(separator: " ")
   }
 }

@@ -16,7 +16,7 @@ extension StudyFolder {
     throw InputError(
       "\(study.plan.name): would change runs of \(printable(path: paths.folder)): "
         + "\(changes.prefix(Self.maximumNamed).joined(separator: "; "))\(more): expected the recipes they were started "
-        + "with, another --output, or no such folders")
+        + "with, another --output, or neither their folders nor the .json next to them")
   }
 
   /// Checks that a run, if it was started, started from a model.
@@ -24,7 +24,8 @@ extension StudyFolder {
   /// - Throws: `InputError` that names the run.
   public func requireSameStart(_ run: StudyRun, _ start: StudyRun.ID) throws {
     guard let change = try change(of: run, startingFrom: start) else { return }
-    throw InputError("\(change): expected the same, or no such folder, so that the run begins again")
+    throw InputError(
+      "\(change): expected the same, or neither its folder nor the .json next to it, so that the run begins again")
   }
 
   /// The first key of a run's recipe that differs from the stored one, as a sentence; nil if there is none.

@@ -29,6 +29,21 @@ public final class StudyProgress {
       if outcome == .diverged || !folder.needsEvaluation(run) { complete[run.id] = outcome }
     }
     schedule = StudySchedule(study.runs, outcomes: complete)
+    dropOutdated()
+  }
+
+  /// Takes finished runs out of the results that would start from another run now: since then another learning rate has
+  /// become the best of the arm that they start from, or the plan names another arm.
+  private func dropOutdated() {
+    for run in study.runs where outcomes[run.id] == .finished {
+      guard let arm = run.start, let rate = results.bestRate(of: arm) else { continue }
+      do {
+        try folder.requireSameStart(run, StudyRun.ID(arm: arm, learningRate: rate, seed: run.id.seed))
+      } catch {
+        (outcomes[run.id], measurements[run.id]) = (nil, nil)
+        fail(run, "\(error)")
+      }
+    }
   }
 
   /// The runs in a state.
@@ -65,6 +80,7 @@ public final class StudyProgress {
     outcomes[run.id] = .finished
     measurements[run.id] = try folder.measurements(of: run)
     schedule.end(run.id, folder.needsEvaluation(run) ? .running : .finished)
+    dropOutdated()
   }
 
   /// Notes that a run diverged.

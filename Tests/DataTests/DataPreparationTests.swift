@@ -118,6 +118,9 @@ import WidebandTokenization
     #expect(try documents(.train) == ["one\n"] + (0..<3).map { "document number \($0)" })
     #expect(try documents(.validation) == ["three\n"])
     #expect(try preparation(heldOut: [folder("held")], ["a.txt", "b.jsonl"]).run(into: folder("data")).wasUpToDate)
+    #expect(
+      message { _ = try preparation(heldOut: [folder("held")], ["a.txt", "held"]) }
+        == "\(folder("held/c.txt")): is held out, and among the files to train on: expected one of them")
     // The same files, all to train on.
     #expect(
       message { _ = try preparation(heldOut: [], ["a.txt", "b.jsonl", "held"]).run(into: folder("data")) } != nil)

@@ -53,7 +53,8 @@ enum FlagValues {
 
   private static let keys = [
     "training", "training.steps", "training.sequence_length", "training.tokens_per_step", "training.rows_per_batch",
-    "training.seed", "training.activation_checkpointing", "initial_values.embedding", "initial_values.linear",
+    "training.seed", "training.trained_weights",
+    "training.activation_checkpointing", "initial_values.embedding", "initial_values.linear",
     "initial_values.reduce", "initial_values.expand", "optimizer.learning_rate", "optimizer.connection_rate.carry",
     "optimizer.memory_rate", "optimizer.embedding_rate", "model.ngram_memory.rows", "model.ngram_memory.orders",
     "initial_values.read", "initial_values.memory",

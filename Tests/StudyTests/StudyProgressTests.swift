@@ -106,6 +106,8 @@ struct StudyProgressTests {
     let progress = try progress(more)
     let new = try fixture.runAll(progress, limit: 2) { _ in 0.5 }
     #expect(new.map(\.description) == ["wide/lr-0.8/seed-1", "wide/lr-0.8/seed-2"])
+    #expect(progress.failures.map(\.run.description) == ["tuned/lr-0.1/seed-1"])
+    #expect(progress.failures.first?.reason.contains("expected the same, or neither its folder") == true)
     let run = try #require(progress.next())
     let error = #expect(throws: InputError.self) { try progress.start(of: run) }
     #expect(

@@ -119,6 +119,10 @@ struct RecipeErrorTests {
       "optimizer.connection_rate.carry=-1",
       "optimizer.connection_rate.carry is -1.0: expected a number from 0 to 3.4e+38"
     ),
+    (
+      "training.trained_weights=some",
+      "training.trained_weights is 'some': expected one of all, width, connections_and_norms"
+    ),
     ("optimizer.memory_rate=-1", "optimizer.memory_rate is -1.0: expected a number from 0 to 3.4e+38"),
     (
       "model.ngram_memory={orders: [3, 2], rows: 7}",

@@ -64,7 +64,8 @@ final class StudyTests: WorkspaceTests {
     #expect(result.status == 130)
     #expect(
       result.output
-        == "stopped; continue with: wideband study plan.yaml --output out --data \(workspace("tokens"))\n")
+        == "stopped; continue with: wideband study plan.yaml --output out --data \(workspace("tokens")) --threads 1\n"
+    )
     #expect(try folder.read("out/runs/\(runs[0]).txt").contains("checkpoint saved"))
     #expect(!folder.exists("out/runs/\(runs[0]).json"))
     try writePlan(steps: 99)
@@ -72,7 +73,7 @@ final class StudyTests: WorkspaceTests {
     expectError(
       changed,
       "plan.yaml: would change runs of out: \(runs[0]): training.steps is 99, and was 100: expected the recipes they were "
-        + "started with, another --output, or no such folders")
+        + "started with, another --output, or neither their folders nor the .json next to them")
   }
 
   @Test("two studies in one folder are refused, and no run remains of one that is killed")

@@ -88,6 +88,10 @@ public struct DataPreparation {
     }
     let (files, notes) = try TextFile.find(paths)
     let heldOut = try heldOutPaths.isEmpty ? (files: [], notes: []) : TextFile.find(heldOutPaths)
+    let trained = Set(files.map { fileURL($0.path).resolvingSymlinksInPath().path })
+    if let both = heldOut.files.first(where: { trained.contains(fileURL($0.path).resolvingSymlinksInPath().path) }) {
+      throw DataError.mismatch(both.path, "is held out, and among the files to train on: expected one of them")
+    }
     (self.files, heldOutFiles, self.notes) = (files, heldOut.files, notes + heldOut.notes)
     documentKind = try Self.documentKind(of: files + heldOut.files, encoder)
     self.encoder = encoder

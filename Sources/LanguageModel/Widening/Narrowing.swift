@@ -38,7 +38,7 @@ public struct Narrowing {
   public func namesToRemove(_ weights: [(name: String, tensor: Tensor)]) throws -> Set<String> {
     var names: Set<String> = []
     for (name, tensor) in weights {
-      guard let isSame = try withTorch({ try isPlain(name, tensor.to(.float32)) }) else { continue }
+      guard let isSame = try withTorch({ try isPlain(name, tensor) }) else { continue }
       guard isSame else {
         throw ConfigurationError.invalid(
           "tensor '\(name)' has changed: expected the value of a model that was widened and not trained since, as no plain "
@@ -52,21 +52,23 @@ public struct Narrowing {
   /// Whether a weight leaves the first m slots the residual stream; nil for a weight of the plain model.
   private func isPlain(_ name: String, _ tensor: Tensor) throws -> Bool? {
     let (m, n, D) = (width.fractionRate, width.slots, hiddenSize)
-    func isEqual(_ part: Tensor, _ expected: Tensor) throws -> Bool { try part.isIdentical(to: expected) }
+    func isEqual(_ part: Tensor, _ expected: Tensor) throws -> Bool {
+      try part.to(.float32).contiguous().isIdentical(to: expected)
+    }
     if name.hasPrefix("model.ngram_memory.") { return true }
     switch name {
-    case "model.embed_expand.weight": return try isEqual(tensor.slice(0, 0..<D).contiguous(), .identity(D, D))
+    case "model.embed_expand.weight": return try isEqual(tensor.slice(0, 0..<D), .identity(D, D))
     case "model.reduce.weight": return try isEqual(tensor, .identity(D, n * (D / m)))
-    case "model.reduce_norm.weight": return try isEqual(tensor.slice(0, 0..<D).contiguous(), .ones([D]))
+    case "model.reduce_norm.weight": return try isEqual(tensor.slice(0, 0..<D), .ones([D]))
     default: break
     }
     guard let part = name.split(separator: ".").last, name.contains("_connection.") else { return nil }
     switch part {
     // Read and carry: the first m slots, each from itself alone. What the others carry has no effect.
     case "static_alpha":
-      let own = tensor.slice(1, 0..<(2 * m)).contiguous()
+      let own = tensor.slice(1, 0..<(2 * m))
       return try isEqual(own, .concatenate([.identity(n, m), .identity(n, m)], axis: 1))
-    case "static_beta": return try isEqual(tensor.slice(0, 0..<m).contiguous(), .identity(m, m))
+    case "static_beta": return try isEqual(tensor.slice(0, 0..<m), .identity(m, m))
     case "dynamic_alpha", "dynamic_beta": return try isEqual(tensor, .zeros(tensor.shape))
     // Scales and gains of maps that are zero.
     default: return true

@@ -12,6 +12,7 @@ extension Recipe {
       throw InputError("\(name): model.\(error)")
     }
     try validateTraining(check)
+    try validateTrainedWeights(check)
     try validateOptimizer(check)
     try validateDirectDecoding(check)
     try validateLowRankAdaptation(check)
@@ -66,6 +67,15 @@ extension Recipe {
       Int.product(training.steps, training.tokensPerStep) != nil,
       "training.steps is \(training.steps) and tokens_per_step \(training.tokensPerStep): expected fewer than 2^63 "
         + "tokens in all")
+  }
+
+  private func validateTrainedWeights(_ check: RecipeCheck) throws {
+    guard let choice = training.trainedWeights, choice != .all else { return }
+    let key = "training.trained_weights is \(choice.rawValue)"
+    try check.require(lora == nil, "\(key): expected all with lora, which trains its adapters alone")
+    try check.require(
+      choice != .width || model.virtualWidth != nil || model.ngramMemory != nil,
+      "\(key): expected a model with virtual_width or ngram_memory")
   }
 
   private func validateOptimizer(_ check: RecipeCheck) throws {

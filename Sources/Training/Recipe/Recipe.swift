@@ -46,6 +46,8 @@ public struct Recipe: Codable, Hashable, Sendable {
     /// Whether layers use activation checkpointing, which takes a quarter more arithmetic and a fraction of the memory;
     /// false by default.
     public var activationCheckpointing: Bool?
+    /// The weights that are trained; nil for all.
+    public var trainedWeights: TrainedWeights?
     /// The seed of the initial weights and of the order of the data.
     public var seed: UInt64
 
@@ -56,6 +58,7 @@ public struct Recipe: Codable, Hashable, Sendable {
       case tokensPerStep = "tokens_per_step"
       case rowsPerBatch = "rows_per_batch"
       case activationCheckpointing = "activation_checkpointing"
+      case trainedWeights = "trained_weights"
       case seed
     }
 

@@ -78,7 +78,9 @@ public final class Trainer {
     sources = TrainingCheckpoint.Sources(
       data: try train.fingerprint(with: validation), teacher: tuning?.teacherFingerprint)
     try checkpoint?.requireSources(sources, data: train.folder, teacher: recipe.from)
-    let trained = weights.adapters?.weights.tensors ?? tuning?.trainedWeights(of: weights.tensors) ?? weights.tensors
+    let candidates = weights.adapters?.weights.tensors ?? tuning?.trainedWeights(of: weights.tensors) ?? weights.tensors
+    let choice = recipe.training.trainedWeights ?? .all
+    let trained = candidates.filter { choice.contains($0.key) }
     for tensor in trained.values { tensor.requiringGradient() }
     stepsTaken = checkpoint?.progress.step ?? 0
     let isShared = group != nil || recipe.distributed != nil
