@@ -156,7 +156,6 @@ class Cases:
             training.wait_for_step(5)
             training.ranks[0].signal(signal.SIGTERM)
             training.finish(status=130)
-            training.settings["checkpoint.interval"] = 10
             last = training.checkpoints
             training.start(network.hosts, options={1: {"preexec_fn": limit}})
             training.wait_for_step(last[-1] + 3)
