@@ -9,8 +9,8 @@ struct QuantizeCommand: ParsableCommand {
     commandName: "quantize",
     abstract: "Rewrite a model folder with its matrices in int8 or int4.",
     discussion: """
-      The embedding, tables of n-grams, the head and all linear maps are quantized, with one bfloat16 scale per group of 32 weights: 1.06 \
-      bytes per weight in int8, 0.56 in int4. Norms, routers and connections are not quantized. The folder can be used \
+      The embedding, tables of n-grams, the head and all linear maps are quantized, with one bfloat16 scale per group of \
+      32 weights: 1.06 bytes per weight in int8, 0.56 in int4. Norms, routers and connections are not quantized. The folder can be used \
       wherever a model is only read; loading the original with --quantize gives bit-identical weights.
 
       EXAMPLE:

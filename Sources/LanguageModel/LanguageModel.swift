@@ -84,9 +84,9 @@ public struct LanguageModel {
     return rows
   }
 
-  /// Looks up the n-grams of tokens `[B, T]` for a pass that does not begin with the first layer.
+  /// Looks up the n-grams of tokens `[B, T]` for a pass that does not begin with the first layer, if its layers need them.
   public func lookUpMemory(_ tokens: Tensor, in context: ForwardContext) {
-    if let memory { _ = lookUp(tokens, with: memory, in: context) }
+    if let memory, memory.entersEveryLayer { _ = lookUp(tokens, with: memory, in: context) }
   }
 
   /// The state `[B, T, n, C]` after consecutive layers, from the state that enters them.

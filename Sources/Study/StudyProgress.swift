@@ -34,9 +34,11 @@ public final class StudyProgress {
 
   /// Takes finished runs out of the results that would start from another run now: since then another learning rate has
   /// become the best of the arm that they start from, or the plan names another arm.
-  private func dropOutdated() {
+  ///
+  /// - Parameter changed: the arm that has another result; nil to look at all.
+  private func dropOutdated(startingFrom changed: String? = nil) {
     for run in study.runs where outcomes[run.id] == .finished {
-      guard let arm = run.start, let rate = results.bestRate(of: arm) else { continue }
+      guard let arm = run.start, arm == changed ?? arm, let rate = results.bestRate(of: arm) else { continue }
       do {
         try folder.requireSameStart(run, StudyRun.ID(arm: arm, learningRate: rate, seed: run.id.seed))
       } catch {
@@ -80,7 +82,7 @@ public final class StudyProgress {
     outcomes[run.id] = .finished
     measurements[run.id] = try folder.measurements(of: run)
     schedule.end(run.id, folder.needsEvaluation(run) ? .running : .finished)
-    dropOutdated()
+    dropOutdated(startingFrom: run.id.arm)
   }
 
   /// Notes that a run diverged.

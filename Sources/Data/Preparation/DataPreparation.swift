@@ -88,8 +88,8 @@ public struct DataPreparation {
     }
     let (files, notes) = try TextFile.find(paths)
     let heldOut = try heldOutPaths.isEmpty ? (files: [], notes: []) : TextFile.find(heldOutPaths)
-    let trained = Set(files.map { fileURL($0.path).resolvingSymlinksInPath().path })
-    if let both = heldOut.files.first(where: { trained.contains(fileURL($0.path).resolvingSymlinksInPath().path) }) {
+    let trained = heldOut.files.isEmpty ? [] : Set(files.map(Self.place))
+    if let both = heldOut.files.first(where: { trained.contains(Self.place($0)) }) {
       throw DataError.mismatch(both.path, "is held out, and among the files to train on: expected one of them")
     }
     (self.files, heldOutFiles, self.notes) = (files, heldOut.files, notes + heldOut.notes)
@@ -97,6 +97,9 @@ public struct DataPreparation {
     self.encoder = encoder
     self.options = options
   }
+
+  /// The path of a file by which it is recognized.
+  private static func place(_ file: TextFile) -> String { fileURL(file.path).resolvingSymlinksInPath().path }
 
   /// The kind of documents of all files, determined by their first lines.
   private static func documentKind(

@@ -42,6 +42,9 @@ struct NGramTables {
       } : nil
   }
 
+  /// Whether the rows are added before every layer, and not to the first state alone.
+  var entersEveryLayer: Bool { factors != nil }
+
   /// The rows `[B, T, K, D]` of the n-grams that end with each token, one of each of the K orders.
   ///
   /// - Parameters:

@@ -49,8 +49,9 @@ extension Recipe {
     return text
   }
 
-  /// The data folder and the model folder that a recipe with its changes names, and whether it trains adapters or
-  /// for direct decoding. They are read before the rest of the recipe, since they provide the defaults of the vocabulary size and of the model.
+  /// The data folder and the model folder that a recipe with its changes names, and whether it trains adapters or for
+  /// direct decoding. They are read before the rest of the recipe, since they provide the defaults of the vocabulary size
+  /// and of the model.
   ///
   /// - Throws: `InputError` for malformed YAML, an unknown key and a value of the wrong type.
   public static func folders(
